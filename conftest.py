@@ -1,0 +1,51 @@
+"""Fixtures for the tests and for the doctests of the package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from kgloss_hf.modeling import build_model
+from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
+from kgloss_hf.tokenizer_training import train_tokenizer
+
+SENTENCES = [
+    "몸의 형태에 따라 버들잎 모양과 비파형으로 구분된다.",
+    "그리고 확대된 화면 하단의 QR 코드를 스캔하면 사진을 핸드폰에 다운로드할 수 있습니다.",
+    "이 토기는 4세기에 만들어졌습니다.",
+    "국립중앙박물관 불교회화실에 높이 12m 폭 6m 의 괘불 미디어아트가 펼쳐집니다.",
+]
+GLOSSES = [
+    ["몸", "모습", "따르다", "잎", "모습", "또한", "비파", "모습", "이층삼각형", "나누다", "따로"],
+    ["다시", "(사진)확대", "Alpha/QR", "있다", "핸드폰", "(핸드폰속으로)저장되다", "사진", "가능", "과형(가능)"],
+    ["이것", "흙", "그릇", "Number/4C", "만들다", "완료"],
+    ["나라", "박물관", "V (불꽃무늬)", "높이", "Number/12", "Alpha/m", "Number/6", "Alpha/m", "휴지(쉽)"],
+]
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> KGlossTokenizerFast:
+    return train_tokenizer(SENTENCES, GLOSSES, vocab_size=300)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of an untrained `tiny` model with its tokenizer."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("checkpoint")
+    model = build_model("tiny", tokenizer, num_beams=1)
+    model.generation_config.max_length = 16
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of public corpora named by KGLOSS_DATA."""
+    if "KGLOSS_DATA" not in os.environ:
+        pytest.skip("KGLOSS_DATA is not set to a folder with the public corpora")
+    return Path(os.environ["KGLOSS_DATA"])

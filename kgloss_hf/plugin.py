@@ -1,0 +1,242 @@
+"""Registration with other libraries: the one file that touches their registries.
+
+`import kgloss_hf` calls `register`. It imports none of these libraries: each is extended right after its own first
+import, or at once where that is over already, so the order of imports does not matter.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+DATASETS = ("mcksg", "gksl")
+"""Names that `datasets.load_dataset` knows once the plug-in is registered."""
+
+_SCRIPTS = "kgloss_hf.dataset_scripts"
+_HASHED = (".py", ".csv", ".jsonl")
+
+
+def register() -> None:
+    """Extend the libraries that are imported, and the others as soon as they are. Calling it again changes nothing.
+
+    Example:
+        >>> register()
+    """
+    register_datasets()
+    register_transformers()
+
+
+def register_datasets() -> None:
+    """Let `datasets` load the names in `DATASETS`, in both of its generations.
+
+    `load_dataset`, `load_dataset_builder`, `get_dataset_config_names` and their like then take the bare names, with
+    configurations, `data_dir`, `streaming` and `num_proc`. A local folder of such a name keeps precedence, with a
+    warning. The builders' modules are importable as `kgloss_hf.dataset_scripts.NAME.NAME`, so that worker processes
+    can unpickle them.
+
+    Example:
+        >>> register_datasets()
+        >>> from datasets import get_dataset_config_names
+        >>> get_dataset_config_names("gksl")
+        ['original', 'augmented']
+    """
+    if _SCRIPTS not in sys.modules:
+        # In a checkout the folder lies beside the package, where the import system would not look for it.
+        spec = ModuleSpec(_SCRIPTS, None, is_package=True)
+        spec.submodule_search_locations = [str(artefact("dataset_scripts"))]
+        sys.modules[_SCRIPTS] = module_from_spec(spec)
+    _when_imported("datasets", _extend_datasets)
+
+
+def register_transformers() -> None:
+    """Let `transformers` load our tokenizer by AutoTokenizer and our checkpoints by `pipeline`, in both generations.
+
+    The task is `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. Where the
+    script era has a pipeline of its own for the former, it goes on serving checkpoints that are not ours.
+
+    Example:
+        >>> register_transformers()
+        >>> from transformers.pipelines import PIPELINE_REGISTRY
+        >>> PIPELINE_REGISTRY.check_task("text-to-gloss")[0]
+        'text-to-gloss'
+    """
+    _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
+    _when_imported("transformers.pipelines", _register_pipelines)
+
+
+def _register_tokenizer() -> None:
+    from transformers.models.auto.tokenization_auto import AutoTokenizer
+
+    from .configuration_kgloss import KGlossConfig
+    from .tokenization_kgloss import KGlossTokenizerFast
+
+    AutoTokenizer.register(KGlossConfig, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
+
+
+def _register_pipelines() -> None:
+    from transformers import AutoModelForSeq2SeqLM, pipelines
+
+    from .pipeline_kgloss import Text2GlossPipeline, Text2TextPipeline
+
+    getattr(pipelines, "REMOVED_TASKS", {}).pop("text2text-generation", None)
+    for task, pipeline_class in (("text2text-generation", Text2TextPipeline), ("text-to-gloss", Text2GlossPipeline)):
+        entry = {"impl": pipeline_class, "pt": (AutoModelForSeq2SeqLM,), "type": "text"}
+        known = pipelines.PIPELINE_REGISTRY.supported_tasks.get(task, {})
+        pipelines.PIPELINE_REGISTRY.supported_tasks[task] = {**known, **entry}
+
+
+def artefact(folder: str) -> Path:
+    """Where a folder of artefacts is: inside the installed package, or beside the package in a checkout.
+
+    Args:
+        folder: Path within the repository, such as `dataset_scripts` or `dataset_scripts/mcksg`.
+
+    Example:
+        >>> artefact("dataset_scripts/mcksg").name
+        'mcksg'
+    """
+    package = Path(__file__).resolve().parent
+    installed = package / folder
+    return installed if installed.exists() else package.parent / folder
+
+
+def _extend_datasets() -> None:
+    # Each of the two holds the function by name.
+    _wrap("datasets.load", "dataset_module_factory", _with_our_names)
+    _wrap("datasets.inspect", "dataset_module_factory", _with_our_names)
+    if hasattr(importlib.import_module("datasets.streaming"), "lock_importable_file"):  # the script era
+        _wrap("datasets.streaming", "lock_importable_file", _without_lock)
+
+
+def _wrap(module_name: str, function: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Replace a module's function by a wrapper around it, once."""
+    module = importlib.import_module(module_name)
+    original = getattr(module, function)
+    if not hasattr(original, "_wrapped_by_kgloss_hf"):
+        wrapped = functools.wraps(original)(wrapper(original))
+        vars(wrapped)["_wrapped_by_kgloss_hf"] = True
+        vars(module)[function] = wrapped
+
+
+def _with_our_names(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """`datasets.load.dataset_module_factory`, which also answers the names in `DATASETS`."""
+
+    def dataset_module_factory(path: str, *args: Any, data_dir: str | None = None, **kwargs: Any) -> Any:
+        ours = path in DATASETS
+        if ours and Path(path).is_dir() and Path(path).resolve() != artefact(f"dataset_scripts/{path}"):
+            logger.warning(
+                "The local folder %s/ takes precedence over the data set %r of kgloss-hf. "
+                "To load the latter, rename the folder or change the working directory.",
+                path,
+                path,
+            )
+        elif ours:
+            from datasets.load import DatasetModule
+
+            return DatasetModule(f"{_SCRIPTS}.{path}.{path}", _fingerprint(path, data_dir), {"dataset_name": path})
+        return factory(path, *args, data_dir=data_dir, **kwargs)
+
+    return dataset_module_factory
+
+
+def _without_lock(lock: Callable[..., Any]) -> Callable[..., Any]:
+    """`datasets.streaming.lock_importable_file`, which leaves our scripts alone.
+
+    It guards scripts that `datasets` copies into its cache with a file beside them. Ours are where they were installed,
+    and a user may not be allowed to write there.
+    """
+
+    def lock_importable_file(file: str) -> Any:
+        return nullcontext() if Path(file).is_relative_to(artefact("dataset_scripts")) else lock(file)
+
+    return lock_importable_file
+
+
+def _fingerprint(name: str, data_dir: str | None) -> str:
+    """The hash under which `datasets` caches a data set: it changes with the script, its data and a user's files.
+
+    The major version is part of it because both generations share a cache and 3.x cannot read what 5.x writes there.
+    A user's files, which may be large, count by name, size and time of change.
+    """
+    import datasets
+
+    digest = hashlib.sha256(datasets.__version__.partition(".")[0].encode())
+    for file in _hashed_files(artefact(f"dataset_scripts/{name}")):
+        digest.update(file.name.encode() + file.read_bytes())
+    for file in _hashed_files(Path(data_dir)) if data_dir else []:
+        digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _hashed_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*") if file.suffix in _HASHED and file.is_file())
+
+
+def _when_imported(module_name: str, callback: Callable[[], None]) -> None:
+    """Call `callback` now if the module is imported, else right after it first is.
+
+    Args:
+        module_name: Full name of the module.
+        callback: Must be idempotent: whoever registers twice before the import is called twice.
+    """
+    if module_name in sys.modules:
+        callback()
+        return
+    _IMPORTS.callbacks.setdefault(module_name, []).append(callback)
+    if _IMPORTS not in sys.meta_path:
+        sys.meta_path.insert(0, _IMPORTS)
+
+
+class _ImportHook(MetaPathFinder):
+    """Leaves finding a module to the other finders and sees to it that callbacks run after the module's code."""
+
+    def __init__(self) -> None:
+        self.callbacks: dict[str, list[Callable[[], None]]] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in self.callbacks:
+            return None
+        others = sys.meta_path[sys.meta_path.index(self) + 1 :]
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((found for found in specs if found is not None), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _CallingLoader(spec.loader, self.callbacks)
+        return spec
+
+
+class _CallingLoader(Loader):
+    """A module's own loader, with the callbacks for that module after it. They run once, also if it is reloaded."""
+
+    def __init__(self, loader: Loader, callbacks: dict[str, list[Callable[[], None]]]) -> None:
+        self.loader = loader
+        self.callbacks = callbacks
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # inspect and importlib.resources want the module's own loader.
+        module.__loader__ = self.loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        for callback in self.callbacks.pop(module.__name__, []):
+            callback()
+
+
+_IMPORTS = _ImportHook()
