@@ -165,7 +165,7 @@ def _start_jvm(jpype: Any, konlpy_java: Path) -> None:
             f"no Java virtual machine (libjvm) under {home}; set JAVA_HOME to a Java runtime, or unset it and "
             f"run: {_INSTALL}"
         )
-    options = [f"-Xmx{MAX_HEAP_MB}m", "-Dfile.encoding=UTF8"]
+    options = [f"-Xmx{MAX_HEAP_MB}m", "-Dfile.encoding=UTF8", "-Xrs"]  # -Xrs: signals stay with Python
     if _java_version(home) >= 17:
         options.append("--enable-native-access=ALL-UNNAMED")  # else JDK 24 and later print a warning
     try:

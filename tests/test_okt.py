@@ -146,3 +146,17 @@ def test_java_home_without_java_names_the_way_out(tmp_path: Path) -> None:
         JAVA_HOME=str(tmp_path),
     )
     assert "set JAVA_HOME to a Java runtime, or unset it" in result.stdout, result.stderr
+
+
+def test_signals_stay_with_python() -> None:
+    result = _python(
+        "import os, signal, time\n"
+        "from kgloss_hf.okt import analyze\n"
+        "analyze(['전시'])\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(10)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', analyze(['박물관'])[0][0].lemma)\n"
+    )
+    assert (result.returncode, result.stdout) == (0, "interrupted 박물관\n"), result.stderr
