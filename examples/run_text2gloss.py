@@ -70,8 +70,10 @@ def main() -> None:
         pairs = load_pairs(data.dataset, **columns)
         extra = load_pairs(data.dataset, extra=data.extra_train, **columns) if data.extra_train else []
     split = split_pairs(pairs, extra, by=data.split, seed=data.split_seed)
-    print(f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test pairs; ", end="")
-    print(f"{split.dropped} extra pairs dropped for a sentence or gloss string shared with a held-out pair")
+    PartialState().print(
+        f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test pairs; "
+        f"{split.dropped} extra pairs dropped for a sentence or gloss string shared with a held-out pair"
+    )
 
     tokenizer = tokenizer_for(split, args.output_dir, vocab_size=chosen.vocab_size)
     model = build_model(chosen.preset, tokenizer, num_beams=chosen.num_beams)

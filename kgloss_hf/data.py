@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,10 @@ import numpy as np
 from datasets import Dataset, load_dataset
 
 from .glosses import mark_placeholders
+from .okt import analyze
 from .tokenization_kgloss import KGlossTokenizerFast
+
+logger = logging.getLogger(__name__)
 
 FILE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
@@ -192,14 +196,24 @@ def _groups(pairs: Sequence[Pair]) -> list[int]:
 def encode_pairs(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Dataset:
     """Pairs as `input_ids` and `labels`, once for the whole run, so that no worker ever starts a JVM.
 
-    A gloss that is one of its sentence's numbers becomes `Number` (`kgloss_hf.glosses.mark_placeholders`). Sentences
-    and gloss sequences are cut at the tokenizer's `model_max_length`.
+    Sentences and marked glosses (`marked_glosses`) are cut at the tokenizer's `model_max_length`; how many were is said
+    in a warning.
     """
-    encoded = tokenizer([pair.text for pair in pairs], text_target=marked_glosses(tokenizer, pairs), truncation=True)
-    return Dataset.from_dict({"input_ids": encoded["input_ids"], "labels": encoded["labels"]})
+    encoded = tokenizer([pair.text for pair in pairs], text_target=marked_glosses(pairs))
+    limit = tokenizer.model_max_length
+    columns = {name: encoded[name] for name in ("input_ids", "labels")}
+    cut = sum(len(row) > limit for rows in columns.values() for row in rows)
+    if cut:
+        logger.warning("%d sentences or gloss sequences are longer than %d tokens and were cut", cut, limit)
+        end = [tokenizer.eos_token_id]
+        columns = {
+            name: [row if len(row) <= limit else row[: limit - 1] + end for row in rows]
+            for name, rows in columns.items()
+        }
+    return Dataset.from_dict(columns)
 
 
-def marked_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
+def marked_glosses(pairs: Sequence[Pair]) -> list[list[str]]:
     """The glosses of each pair, with those that are one of the sentence's numbers or Latin words as placeholders."""
-    analysed = tokenizer.morphemes([pair.text for pair in pairs])
+    analysed = analyze([pair.text for pair in pairs])
     return [mark_placeholders(pair.glosses, morphemes) for pair, morphemes in zip(pairs, analysed, strict=True)]

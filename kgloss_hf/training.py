@@ -9,6 +9,7 @@ import platform
 import shlex
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,8 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     batches_by_length: bool = field(default=True, metadata={"help": "Batches of similar length: less padding."})
 
     def __post_init__(self) -> None:
+        if not torch.cuda.is_available():
+            self.dataloader_pin_memory = False
         if self.batches_by_length and hasattr(self, "train_sampling_strategy"):  # transformers 5
             self.train_sampling_strategy = "group_by_length"
         elif self.batches_by_length:
@@ -84,6 +87,12 @@ class InOrderTrainer(Seq2SeqTrainer):
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> SequentialSampler:
         return SequentialSampler(eval_dataset)
+
+    def prediction_step(self, *args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            # EncoderDecoderModel warns of a change of release 4.12 whenever it is given labels.
+            warnings.filterwarnings("ignore", "Version v4.12.0 introduces a better way", FutureWarning)
+            return super().prediction_step(*args, **kwargs)
 
 
 def build_trainer(
@@ -255,9 +264,8 @@ def tokenizer_for(split: Split, output_dir: str, *, vocab_size: int) -> KGlossTo
     folder = Path(output_dir) / "tokenizer"
     with PartialState().main_process_first():
         if not folder.exists():
-            texts = [pair.text for pair in split.train]
-            analyser = train_tokenizer(texts, [], vocab_size=0)
-            tokenizer = train_tokenizer(texts, marked_glosses(analyser, split.train), vocab_size=vocab_size)
+            texts = (pair.text for pair in split.train)
+            tokenizer = train_tokenizer(texts, marked_glosses(split.train), vocab_size=vocab_size)
             _save_whole(folder, tokenizer.save_pretrained)
     return KGlossTokenizerFast.from_pretrained(folder)
 

@@ -128,3 +128,11 @@ def test_bad_split() -> None:
 def test_encoded_pairs_mark_numbers(tokenizer: KGlossTokenizerFast) -> None:
     encoded = encode_pairs(tokenizer, [Pair("12m 높이", ("높이", "12"))])
     assert tokenizer.convert_ids_to_tokens(encoded[0]["labels"]) == ["높이", "Number", "[EOS]"]
+
+
+def test_what_is_cut_is_counted(tokenizer: KGlossTokenizerFast, caplog: pytest.LogCaptureFixture) -> None:
+    encoded = encode_pairs(tokenizer, [Pair("전시 " * 200, ("몸",) * 200), Pair("전시", ("몸",))])
+    assert "2 sentences or gloss sequences are longer than 128 tokens and were cut" in caplog.text
+    for column in ("input_ids", "labels"):
+        assert len(encoded[0][column]) == 128
+        assert encoded[0][column][-1] == tokenizer.eos_token_id
