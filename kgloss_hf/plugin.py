@@ -26,6 +26,7 @@ DATASETS = ("mcksg", "gksl")
 """Names that `datasets.load_dataset` knows once the plug-in is registered."""
 
 _SCRIPTS = "kgloss_hf.dataset_scripts"
+_PIPELINE = "kgloss_hf.pipeline_kgloss"
 _HASHED = (".py", ".csv", ".jsonl")
 
 
@@ -74,7 +75,9 @@ def register_transformers() -> None:
         'text-to-gloss'
     """
     _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
-    _when_imported("transformers.pipelines", _register_pipelines)
+    # Our module imports theirs, so whichever comes first, registration waits for ours to be complete.
+    _when_imported(_PIPELINE, _register_pipelines)
+    _when_imported("transformers.pipelines", _import_pipelines)
 
 
 def _register_tokenizer() -> None:
@@ -84,6 +87,10 @@ def _register_tokenizer() -> None:
     from .tokenization_kgloss import KGlossTokenizerFast
 
     AutoTokenizer.register(KGlossConfig, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
+
+
+def _import_pipelines() -> None:
+    importlib.import_module(_PIPELINE)
 
 
 def _register_pipelines() -> None:
