@@ -64,7 +64,6 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
     metric_for_best_model: str | None = field(default="jaccard", metadata={"help": "What best means."})
     predict_with_generate: bool = field(default=True, metadata={"help": "Evaluate by generation."})
-    generation_num_beams: int | None = field(default=1, metadata={"help": "Beams in the evaluations while training."})
     report_to: str | None = field(default="none", metadata={"help": "Trackers, such as tensorboard."})
     batches_by_length: bool = field(default=True, metadata={"help": "Batches of similar length: less padding."})
 
@@ -272,9 +271,8 @@ def tokenizer_for(split: Split, output_dir: str, *, vocab_size: int) -> KGlossTo
 
 def predict(trainer: Seq2SeqTrainer, tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
     """Glosses for each pair's sentence by the trainer's model, over all of its processes."""
-    beams = trainer.model.generation_config.num_beams
     trainer.compute_metrics = None  # it scores the validation pairs
-    generated = trainer.predict(encode_pairs(tokenizer, pairs), num_beams=beams).predictions
+    generated = trainer.predict(encode_pairs(tokenizer, pairs)).predictions
     return predicted_glosses(tokenizer, generated, tokenizer.morphemes([pair.text for pair in pairs]))
 
 
