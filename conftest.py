@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from kgloss_hf.modeling import build_model
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.tokenizer_training import train_tokenizer
+
+# The first draws of a slow machine and Java's warming up are no defects.
+settings.register_profile("kgloss", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kgloss")
 
 SENTENCES = [
     "몸의 형태에 따라 버들잎 모양과 비파형으로 구분된다.",

@@ -100,7 +100,7 @@ def _register_pipelines() -> None:
 
     getattr(pipelines, "REMOVED_TASKS", {}).pop("text2text-generation", None)
     for task, pipeline_class in (("text2text-generation", Text2TextPipeline), ("text-to-gloss", Text2GlossPipeline)):
-        entry = {"impl": pipeline_class, "pt": (AutoModelForSeq2SeqLM,), "type": "text"}
+        entry = {"impl": pipeline_class, "pt": (AutoModelForSeq2SeqLM,), "tf": (), "type": "text"}
         known = pipelines.PIPELINE_REGISTRY.supported_tasks.get(task, {})
         pipelines.PIPELINE_REGISTRY.supported_tasks[task] = {**known, **entry}
 

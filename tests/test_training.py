@@ -136,11 +136,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     result = _run(sys.executable, *script, "--num_train_epochs=1", "--patience=1")
     assert result.returncode == 0, result.stderr[-3000:]
     (output / "model").rename(output / ".model.partial")  # as if it had died before the result was whole
-    refused = _run(sys.executable, *script, "--num_train_epochs=2")
+    refused = _run(sys.executable, *script, "--num_train_epochs=2", "--resume=False")
     assert refused.returncode != 0
     assert "add --resume" in refused.stderr
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=1"]
-    result = _run(*launch, *script, "--num_train_epochs=2", "--resume")
+    result = _run(*launch, *script, "--num_train_epochs=2")
     assert result.returncode == 0, result.stderr[-3000:]
     return output, result.stdout
 
