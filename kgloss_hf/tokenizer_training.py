@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from tokenizers import Tokenizer, decoders, models, processors, trainers
 
@@ -27,7 +28,7 @@ def train_tokenizer(
     """Learn WordPiece on texts and append every gloss that is not a word piece already (paper, section III.2.1).
 
     Args:
-        texts: Korean sentences; read once, 10,000 at a time.
+        texts: Korean sentences; read once, 10,000 at a time. The different words stay in memory.
         glosses: Gloss sequences whose glosses the vocabulary must hold, contents of placeholders aside.
         vocab_size: Word pieces with special tokens and placeholders, before glosses (paper: 10,000).
         lemmatize: Dictionary forms of verbs and adjectives (default, as the paper's text) or surfaces (its Table 4).
@@ -40,11 +41,8 @@ def train_tokenizer(
     options = {"analyzer": ANALYZER, "lemmatize": lemmatize, "stop_words": list(stop_words)}
     untrained = _tokenizer({token: i for i, token in enumerate(SPECIAL_TOKENS)}, max_length, glosses=[], **options)
     reserved = [*SPECIAL_TOKENS, *PLACEHOLDERS]
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=reserved, show_progress=False)
-    backend.train_from_iterator(_words(untrained, texts), trainer)
-    pieces = sorted(backend.get_vocab().keys() - set(reserved))  # the trainer's own order changes from run to run
-    vocabulary = {token: index for index, token in enumerate([*reserved, *pieces])}
+    pieces = _word_pieces(Counter(chain.from_iterable(_words(untrained, texts))), vocab_size - len(reserved))
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*reserved, *pieces]))}
     distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
     kept = [gloss for gloss in distinct if gloss not in reserved]
     if too_long := [gloss for gloss in kept if len(gloss) > MAX_GLOSS_CHARS]:
@@ -54,6 +52,19 @@ def train_tokenizer(
     for gloss in kept:
         vocabulary.setdefault(gloss, len(vocabulary))
     return _tokenizer(vocabulary, max_length, glosses=kept, **options)
+
+
+def _word_pieces(counts: Counter[str], size: int) -> list[str]:
+    """WordPiece's pieces, sorted, and the same in each run.
+
+    The trainer breaks ties between merges by the ids of their parts, and hands out ids to characters in the order of a
+    randomised hash table. Giving it the characters first, in order, fixes that; and no character is left out.
+    """
+    characters = {word[0] for word in counts} | {f"##{c}" for word in counts for c in word[1:]}
+    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=sorted(characters), show_progress=False)
+    backend.train_from_iterator(([word] * counts[word] for word in sorted(counts)), trainer)
+    return sorted(backend.get_vocab())
 
 
 def _words(tokenizer: KGlossTokenizerFast, texts: Iterable[str]) -> Iterable[list[str]]:
