@@ -1,5 +1,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# Caches of pip, Hugging Face and Matplotlib stay in the repository too.
+export XDG_CACHE_HOME := $(CURDIR)/.venv/cache
+export HF_HOME := $(XDG_CACHE_HOME)/huggingface
 
 .PHONY: demo test quality bench clean
 
