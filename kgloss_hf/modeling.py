@@ -51,8 +51,8 @@ PRESETS = {
         num_beams=1,
     ),
 }
-"""`tiny` trains on the bundled sample in a minute of CPU, `small` on GKSL in tens of minutes; `paper` is the paper's
-shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1)."""
+"""`tiny` trains on the bundled sample in a minute or two of CPU, `small` on GKSL in tens of minutes; `paper` is the
+paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1)."""
 
 
 def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> EncoderDecoderModel:

@@ -41,7 +41,7 @@ def train_tokenizer(
     options = {"analyzer": ANALYZER, "lemmatize": lemmatize, "stop_words": list(stop_words)}
     untrained = _tokenizer({token: i for i, token in enumerate(SPECIAL_TOKENS)}, max_length, glosses=[], **options)
     reserved = [*SPECIAL_TOKENS, *PLACEHOLDERS]
-    pieces = _word_pieces(Counter(chain.from_iterable(_words(untrained, texts))), vocab_size - len(reserved))
+    pieces = _word_pieces(Counter(chain.from_iterable(_words(untrained, texts))), max(0, vocab_size - len(reserved)))
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*reserved, *pieces]))}
     distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
     kept = [gloss for gloss in distinct if gloss not in reserved]
