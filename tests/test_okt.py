@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import SENTENCES
@@ -44,24 +48,62 @@ def test_word_that_normalisation_changes_spans_the_word() -> None:
 def _sentences() -> list[str]:
     if "KGLOSS_DATA" not in os.environ:
         return SENTENCES
-    path = Path(os.environ["KGLOSS_DATA"]) / "gksl" / "GKSL3k_original.csv"
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [row["Word level Korean Language (WKL) sentence"] for row in csv.DictReader(file)][:2000]
+    folder = Path(os.environ["KGLOSS_DATA"])
+    with (folder / "gksl" / "GKSL3k_original.csv").open(encoding="utf-8-sig", newline="") as file:
+        glossed = [row["Word level Korean Language (WKL) sentence"] for row in csv.DictReader(file)]
+    with gzip.open(folder / "nsmc" / "reviews.txt.gz", "rt", encoding="utf-8") as file:
+        reviews = [line.rstrip("\n") for line in islice(file, 1500)]
+    news = (folder / "ntrex" / "newstest2019-ref.kor.txt").read_text("utf-8").splitlines()
+    return glossed[:1000] + reviews + news[:1000]
+
+
+def _stock(sentences: list[str]) -> list[list[tuple[str, str]]]:
+    analyze(["불"])
+    from konlpy.tag import Okt
+
+    stock = Okt()
+    return [stock.pos(sentence, norm=True, stem=True) for sentence in sentences]
+
+
+def _ours(sentences: list[str]) -> list[list[tuple[str, str]]]:
+    return [[(m.lemma, m.tag) for m in morphemes] for morphemes in analyze(sentences)]
 
 
 def test_equals_konlpy() -> None:
     sentences = _sentences()
-    ours = [[(m.lemma, m.tag) for m in morphemes] for morphemes in analyze(sentences)]
-    from konlpy.tag import Okt
+    assert _ours(sentences) == _stock(sentences)
 
-    stock = Okt()
-    assert ours == [stock.pos(sentence, norm=True, stem=True) for sentence in sentences]
+
+KOREAN = st.text(alphabet="가각간갇는데가지인됔ㅋㅎㅠㅜ했다요하스즤겟것니.,!?~…'\"()[]“”‘’;1a#@/ ", max_size=12)
+
+
+@settings(max_examples=300)
+@given(KOREAN)
+def test_equals_konlpy_on_what_could_trip_the_parts(text: str) -> None:
+    assert _ours([text]) == _stock([text])
+
+
+def test_parts_join_to_the_whole() -> None:
+    word = '("안녕하세요?"),'
+    assert analyze([f"  {word}"]) == [
+        [
+            Morpheme('("', '("', "Punctuation", 2, 4),
+            Morpheme("안녕하세요", "안녕하다", "Adjective", 4, 9),
+            Morpheme('?"),', '?"),', "Punctuation", 9, 13),
+        ]
+    ]
+
+
+def test_long_word_is_cut() -> None:
+    morphemes = analyze(["가" * 400])[0]
+    assert morphemes[0].start == 0
+    assert morphemes[-1].end == 400
 
 
 def test_threads_agree() -> None:
     texts = [f"{sentence} {i}번째 전시" for i, sentence in enumerate(SENTENCES * 10)]
     expected = analyze(texts)
-    okt._cache.clear()
+    _forget()
     results: list[object] = []
     threads = [threading.Thread(target=lambda: results.append(analyze(texts))) for _ in range(8)]
     for thread in threads:
@@ -71,10 +113,59 @@ def test_threads_agree() -> None:
     assert results == [expected] * 8
 
 
+def _forget() -> None:
+    okt._newer.clear()
+    okt._older.clear()
+
+
 def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(okt, "CACHE_WORDS", 3)
-    analyze(["하나 둘 셋 넷 다섯"])
-    assert len(okt._cache) == 3
+    monkeypatch.setattr(okt, "CACHE_WORDS", 4)
+    monkeypatch.setattr(okt, "_newer", {})
+    monkeypatch.setattr(okt, "_older", {})
+    words = ["하나", "둘", "셋", "넷", "다섯", "여섯", "일곱", "여덟"]
+    expected = [(word, "Noun") for word in words]
+    for _ in range(2):
+        assert _ours([" ".join(words)]) == [expected]
+        assert len(okt._newer) + len(okt._older) <= 4
+    assert _ours(["하나", "여덟"]) == [[("하나", "Noun")], [("여덟", "Noun")]]
+    assert len(okt._newer) + len(okt._older) <= 4
+
+
+def test_cache_file_serves_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*SENTENCES, "\x00가", "박물관\x00", "'전시'"]
+    monkeypatch.setattr(okt, "CACHE_FILE", str(tmp_path / "new" / "okt.sqlite"))
+    monkeypatch.setattr(okt, "_newer", {})
+    monkeypatch.setattr(okt, "_older", {})
+    expected = analyze(texts)
+    _forget()
+    monkeypatch.setattr(okt, "_analyser", lambda: lambda words: pytest.fail(f"analysed again: {words}"))
+    assert analyze(SENTENCES) == expected[: len(SENTENCES)]
+
+
+def test_several_processes_write_one_cache_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "okt.sqlite")
+    code = (
+        "import sys\n"
+        "from kgloss_hf import okt\n"
+        "fake = lambda words: [((w,), (w,), ('Noun',), (0,), (len(w),)) for w in words]\n"
+        "okt._analyser = lambda: fake\n"  # no JVM, so that the processes do nothing but write
+        "for i in range(200):\n"
+        "    okt.analyze([f'{sys.argv[1]}번{i} 모두{i}'])\n"
+    )
+    environment = {**os.environ, "KGLOSS_OKT_CACHE": path}
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(n)], env=environment) for n in range(4)]
+    assert [process.wait(timeout=120) for process in processes] == [0] * 4
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT count(*) FROM words").fetchone() == (4 * 200 + 200,)
+
+
+def test_file_that_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to be taken for one" * 50)
+    monkeypatch.setattr(okt, "CACHE_FILE", str(path))
+    with pytest.raises(RuntimeError, match=r"notes\.txt cannot be used .* unset"):
+        analyze(["처음보는말씀"])
+    assert path.read_text().startswith("not a database")
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=40))
@@ -101,21 +192,88 @@ def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_fork_after_start_fails_at_once_with_the_way_out() -> None:
+FORK = """
+import os
+from kgloss_hf.okt import analyze
+analyze(['전시'])
+if os.fork() == 0:
+    print([m.lemma for m in analyze(['전시 박물관에서 펼쳐집니다'])[0]], flush=True)
+    if os.fork() == 0:
+        print([m.lemma for m in analyze(['아름다운 그릇'])[0]], flush=True)
+    else:
+        os.wait()
+else:
+    os.wait()
+    print([m.lemma for m in analyze(['아름다운 그릇'])[0]], flush=True)
+"""
+
+
+def test_fork_after_start_analyses_in_a_helper_process() -> None:
+    result = _python(FORK)
+    assert result.stdout.splitlines() == [
+        "['전시', '박물관', '에서', '펼쳐지다']",
+        "['아름답다', '그릇']",
+        "['아름답다', '그릇']",
+    ], result.stderr
+    assert result.stderr == ""
+
+
+def test_helper_process_that_fails_says_why() -> None:
     result = _python(
         "import os\n"
-        "from kgloss_hf.okt import analyze\n"
-        "analyze(['전시'])\n"
+        "from kgloss_hf import okt\n"
+        "okt.analyze(['전시'])\n"
+        "os.environ['JAVA_HOME'] = '/nowhere'\n"
         "if os.fork() == 0:\n"
-        "    assert analyze(['전시'])[0][0].tag == 'Noun'\n"  # cached words need no JVM
         "    try:\n"
-        "        analyze(['박물관'])\n"
+        "        okt.analyze(['박물관'])\n"
         "    except RuntimeError as error:\n"
         "        print(error, flush=True)\n"
         "    os._exit(0)\n"
         "os.wait()\n"
     )
-    assert "does not survive a fork" in result.stdout, result.stderr
+    assert "no Java virtual machine (libjvm) under /nowhere" in result.stdout, result.stderr
+
+
+def test_spawned_worker() -> None:
+    result = _python(
+        "import multiprocessing\n"
+        "from kgloss_hf.okt import analyze\n"
+        "if __name__ == '__main__':\n"
+        "    analyze(['전시'])\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print([m[0].lemma for m in pool.map(analyze, [['박물관'], ['그릇']])[0]])\n"
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "['박물관']\n", "")
+
+
+def test_map_in_two_processes_and_data_loader_worker() -> None:
+    result = _python(
+        "from datasets import Dataset\n"
+        "from torch.utils.data import DataLoader\n"
+        "from kgloss_hf.okt import analyze\n"
+        "def lemmas(rows):\n"
+        "    return {'lemmas': [[m.lemma for m in text] for text in analyze(rows['text'])]}\n"
+        "analyze(['전시'])\n"
+        "rows = Dataset.from_dict({'text': ['박물관에서', '그릇을', '아름다운', '펼쳐집니다']})\n"
+        "print(rows.map(lemmas, batched=True, num_proc=2)['lemmas'][:])\n"
+        "loader = DataLoader(['토기는', '형태에'], collate_fn=lambda texts: lemmas({'text': texts}), num_workers=1)\n"
+        "print([batch['lemmas'] for batch in loader])\n",
+        HF_DATASETS_DISABLE_PROGRESS_BARS="1",
+    )
+    assert result.stdout.splitlines() == [
+        "[['박물관', '에서'], ['그릇', '을'], ['아름답다'], ['펼쳐지다']]",
+        "[[['토기', '는']], [['형태', '에']]]",
+    ], result.stderr
+
+
+def test_heap_too_small_is_said() -> None:
+    result = _python(
+        "from kgloss_hf.okt import analyze\n"
+        "try:\n    analyze(['전시', '펼쳐집니다'])\nexcept RuntimeError as error:\n    print(error)\n",
+        KGLOSS_MAX_HEAP_MB="24",
+    )
+    assert "a heap of 24 MB; begin a new one with a larger KGLOSS_MAX_HEAP_MB" in result.stdout, result.stderr
 
 
 def test_first_call_from_a_thread_lets_the_process_end() -> None:
