@@ -54,6 +54,9 @@ class DataArguments:
 class ModelArguments:
     preset: str = field(default="tiny", metadata={"help": f"Shape of the model: {', '.join(PRESETS)}."})
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
+    )
     num_beams: int | None = field(default=None, metadata={"help": "Beams of the saved model; default the preset's."})
     patience: int | None = field(default=None, metadata={"help": "Stop after so many evaluations without a gain."})
     resume: bool = field(default=False, metadata={"help": "Go on from the last checkpoint in output_dir."})
@@ -75,7 +78,7 @@ def main() -> None:
         f"{split.dropped} extra pairs dropped for a sentence or gloss string shared with a held-out pair"
     )
 
-    tokenizer = tokenizer_for(split, args.output_dir, vocab_size=chosen.vocab_size)
+    tokenizer = tokenizer_for(split, args.output_dir, vocab_size=chosen.vocab_size, trained=chosen.tokenizer)
     model = build_model(chosen.preset, tokenizer, num_beams=chosen.num_beams)
     output_dir, args.output_dir = args.output_dir, os.path.join(args.output_dir, "checkpoints")
     trainer = build_trainer(

@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command-line words (default: the process's).
 
     Returns:
-        The exit status: 0, or 1 after an error on standard error.
+        The exit status: 0, or 1 after an error on standard error, or where `doctor` found something broken.
     """
     parser = argparse.ArgumentParser(prog="kgloss", description="Korean text to Korean Sign Language glosses.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -30,16 +30,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     baseline.add_argument("--gloss_column", default="glosses", help="column with the glosses (default: glosses)")
     baseline.add_argument("--split", default="group", choices=("group", "row"), help="as in run_text2gloss.py")
     baseline.add_argument("--split_seed", type=int, default=0, help="seed of the split (default: 0)")
-    options = vars(parser.parse_args(arguments))
+    baseline.set_defaults(run=_baseline)
+    # Its options are those of a dataclass that is slow to import, so they are parsed when it is chosen.
+    tokenizer = commands.add_parser(
+        "train-tokenizer", add_help=False, help="learn a vocabulary on text, append glosses, and show how well it fits"
+    )
+    tokenizer.set_defaults(run=_train_tokenizer)
+    doctor = commands.add_parser(
+        "doctor",
+        help="check versions, Java, memory and GPUs, and say how to repair what is wrong",
+        description="Ends with status 1 if something needed is broken.",
+    )
+    doctor.add_argument("--timeout", type=float, default=120, help="seconds for the trial analysis (default: 120)")
+    doctor.set_defaults(run=_doctor)
+    known, rest = parser.parse_known_args(arguments)
+    options = vars(known)
+    command, run = options.pop("command"), options.pop("run")
+    if run is _train_tokenizer:
+        options["arguments"] = rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        _baseline(**{name: value for name, value in options.items() if name != "command"})
+        return run(**options)
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
-        print(f"kgloss {options['command']}: {error}", file=sys.stderr)
+        print(f"kgloss {command}: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
-def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> None:
+def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> int:
     from .baselines import baseline_predictions
     from .data import load_pairs, split_pairs
     from .reporting import print_scores, scores_on
@@ -47,3 +65,29 @@ def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source:
     extra = load_pairs(extra=extra_train, **source) if extra_train else []
     parts = split_pairs(load_pairs(**source), extra, by=split, seed=split_seed)
     print_scores(f"Jaccard score on {len(parts.test)} test pairs", scores_on(parts.test, baseline_predictions(parts)))
+    return 0
+
+
+def _train_tokenizer(*, arguments: Sequence[str]) -> int:
+    from transformers import HfArgumentParser
+
+    from .reporting import print_statistics
+    from .tokenizer_training import TokenizerTrainingArguments, train_and_save
+
+    parser = HfArgumentParser(TokenizerTrainingArguments, prog="kgloss train-tokenizer")
+    chosen, unknown = parser.parse_args_into_dataclasses(list(arguments), return_remaining_strings=True)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    print_statistics(train_and_save(chosen))
+    print(f"The tokenizer and statistics.json are in {chosen.output_dir}")
+    return 0
+
+
+def _doctor(*, timeout: float) -> int:
+    from .doctor import examine
+
+    findings = []
+    for finding in examine(timeout):
+        print(finding, flush=True)
+        findings.append(finding)
+    return int(any(finding.status == "error" for finding in findings))

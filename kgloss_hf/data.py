@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
-import logging
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from datasets import Dataset, load_dataset
+from pyarrow.parquet import ParquetFile
 
+from .analyzers import Analyzer
 from .glosses import mark_placeholders
 from .okt import analyze
 from .tokenization_kgloss import KGlossTokenizerFast
 
-logger = logging.getLogger(__name__)
-
 FILE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+TEXT_SUFFIXES = (".txt", ".txt.gz")
 
 
 class Pair(NamedTuple):
@@ -63,7 +65,7 @@ def load_pairs(
     """
     names = (extra or dataset).split(",")
     if any(name.endswith(FILE_SUFFIXES) for name in names):
-        return [pair for name in names for pair in _read_file(Path(name), text_column, gloss_column)]
+        return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
     splits = load_dataset(dataset, extra, data_dir=data_dir)
     return [
         pair
@@ -72,9 +74,74 @@ def load_pairs(
     ]
 
 
-def _read_file(path: Path, text_column: str, gloss_column: str) -> list[Pair]:
+def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]:
+    """The texts of several sources, one after another, of which only a part is ever in memory.
+
+    Args:
+        sources: Text files with one sentence a line (.txt, .txt.gz); CSV, TSV, JSON Lines or Parquet files; or data
+            sets that `datasets.load_dataset` knows, as `NAME` or `NAME:CONFIGURATION`, all splits, streamed where the
+            data set can be.
+        column: Column with the text, where there are columns.
+
+    Returns:
+        An iterator. Blank lines and empty cells come as blank texts, so that whoever drops them can count them.
+
+    Raises:
+        TypeError: One string is given for the list.
+        FileNotFoundError: A file is not there; raised at once, not at its turn.
+        ValueError: A file is of another kind, a line is not UTF-8, a column is missing, or a cell is not a string.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "sentences.txt")
+        ...     _ = file.write_text("집에 불이 났어요.\\n도와 주세요.\\n", "utf-8")
+        ...     list(read_texts([str(file)]))
+        ['집에 불이 났어요.', '도와 주세요.']
+    """
+    if isinstance(sources, str):
+        raise TypeError(f"read_texts expects a list of sources, found one string; write read_texts([{sources!r}])")
+    for source in sources:
+        if source.endswith((*TEXT_SUFFIXES, *FILE_SUFFIXES)):
+            _existing(source)
+        elif Path(source).is_file():
+            raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *FILE_SUFFIXES))} file; rename it")
+    return (text for source in sources for text in _texts(source, column))
+
+
+def _texts(source: str, column: str) -> Iterator[str]:
+    if source.endswith(TEXT_SUFFIXES):
+        yield from (line.rstrip("\r\n") for line in _lines(Path(source)))
+        return
+    for number, row in _rows(Path(source)) if source.endswith(FILE_SUFFIXES) else _streamed_rows(source):
+        where = f"{source}, row {number}"
+        _check_columns(row, where, {"--corpus_column": column})
+        text = row[column]
+        if not isinstance(text, str | None):
+            raise ValueError(f"{where}, column {column!r}: expected a sentence, found {text!r:.60}")
+        yield text or ""
+
+
+def _streamed_rows(dataset: str) -> Iterator[tuple[int, Any]]:
+    name, _, configuration = dataset.partition(":")
+    try:
+        splits = load_dataset(name, configuration or None, streaming=True)
+    except NotImplementedError:  # packed in a way that cannot be streamed
+        splits = load_dataset(name, configuration or None)
+    for rows in splits.values():
+        yield from enumerate(rows, 1)
+
+
+def _existing(name: str) -> Path:
+    path = Path(name)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; give the path of a {', '.join(FILE_SUFFIXES)} file")
+        kinds = TEXT_SUFFIXES if name.endswith(TEXT_SUFFIXES) else FILE_SUFFIXES
+        raise FileNotFoundError(f"{path}: no such file; give the path of a {', '.join(kinds)} file")
+    return path
+
+
+def _read_file(name: str, text_column: str, gloss_column: str) -> list[Pair]:
+    path = _existing(name)
     pairs = list(_checked(_rows(path), str(path), text_column, gloss_column))
     if not pairs:
         raise ValueError(f"{path}: no rows; expected columns {text_column!r} and {gloss_column!r} with one pair a row")
@@ -83,36 +150,60 @@ def _read_file(path: Path, text_column: str, gloss_column: str) -> list[Pair]:
 
 def _rows(path: Path) -> Iterator[tuple[int, Any]]:
     if path.suffix == ".parquet":
-        yield from enumerate(Dataset.from_parquet(str(path), keep_in_memory=True), 1)
+        with ParquetFile(path) as file:
+            yield from enumerate((row for batch in file.iter_batches() for row in batch.to_pylist()), 1)
         return
+    lines = _lines(path)
+    if path.suffix in (".csv", ".tsv"):
+        # TSV knows no quoting: a stray quotation mark must not swallow the rows up to the next one.
+        style: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if path.suffix == ".tsv" else {}
+        try:
+            yield from enumerate(csv.DictReader(lines, **style), 2)
+        except csv.Error as error:
+            raise ValueError(f"{path}: {error}; check that every quotation mark that opens a cell closes it") from error
+        return
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{path}, row {number}: expected one JSON object a line ({error})") from error
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, packed or not, with their ends."""
+    unpacked = gzip.open if path.suffix == ".gz" else open
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix in (".csv", ".tsv"):
-                yield from enumerate(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","), 2)
-                return
+        # What is not UTF-8 is smuggled past the decoder, which would not know the line.
+        with unpacked(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for number, line in enumerate(file, 1):
-                if line.strip():
-                    try:
-                        yield number, json.loads(line)
-                    except json.JSONDecodeError as error:
-                        raise ValueError(f"{path}, row {number}: expected one JSON object a line ({error})") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}: expected UTF-8 ({error}); convert it, for example: iconv -f CP949 -t UTF-8"
-        ) from error
+                try:
+                    line.encode()
+                except UnicodeEncodeError as error:
+                    found = line[error.start :][:10].encode(errors="surrogateescape")
+                    raise ValueError(
+                        f"{path}, line {number}: expected UTF-8, found {found!r}; convert the file, "
+                        "for example: iconv -f CP949 -t UTF-8"
+                    ) from error
+                yield line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: damaged or not a gzip file ({error}); fetch it again") from error
+
+
+def _check_columns(row: Any, where: str, columns: Mapping[str, str]) -> None:
+    if not isinstance(row, dict):
+        expected = " and ".join(map(repr, columns.values()))
+        raise ValueError(f"{where}: expected an object with {expected}, found {row!r:.60}")
+    for option, column in columns.items():
+        if column not in row:
+            found = ", ".join(map(repr, row))
+            raise ValueError(f"{where}: no column {column!r}; found {found}; name the column with {option}")
 
 
 def _checked(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gloss_column: str) -> Iterator[Pair]:
     for number, row in rows:
         where = f"{origin}, row {number}"
-        if not isinstance(row, dict):
-            raise ValueError(
-                f"{where}: expected an object with {text_column!r} and {gloss_column!r}, found {row!r:.60}"
-            )
-        for column, option in ((text_column, "--text_column"), (gloss_column, "--gloss_column")):
-            if column not in row:
-                found = ", ".join(map(repr, row))
-                raise ValueError(f"{where}: no column {column!r}; found {found}; name the column with {option}")
+        _check_columns(row, where, {"--text_column": text_column, "--gloss_column": gloss_column})
         text, glosses = row[text_column], row[gloss_column]
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{where}, column {text_column!r}: expected a Korean sentence, found {text!r:.60}")
@@ -196,24 +287,20 @@ def _groups(pairs: Sequence[Pair]) -> list[int]:
 def encode_pairs(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Dataset:
     """Pairs as `input_ids` and `labels`, once for the whole run, so that no worker ever starts a JVM.
 
-    Sentences and marked glosses (`marked_glosses`) are cut at the tokenizer's `model_max_length`; how many were is said
-    in a warning.
+    Sentences and marked glosses (`marked_glosses`) are cut at the tokenizer's `model_max_length`; how many tokens that
+    drops is said in a warning.
     """
-    encoded = tokenizer([pair.text for pair in pairs], text_target=marked_glosses(pairs))
-    limit = tokenizer.model_max_length
-    columns = {name: encoded[name] for name in ("input_ids", "labels")}
-    cut = sum(len(row) > limit for rows in columns.values() for row in rows)
-    if cut:
-        logger.warning("%d sentences or gloss sequences are longer than %d tokens and were cut", cut, limit)
-        end = [tokenizer.eos_token_id]
-        columns = {
-            name: [row if len(row) <= limit else row[: limit - 1] + end for row in rows]
-            for name, rows in columns.items()
-        }
-    return Dataset.from_dict(columns)
+    glosses = marked_glosses(pairs, tokenizer.morphemes)
+    encoded = tokenizer([pair.text for pair in pairs], text_target=glosses, truncation=True)
+    return Dataset.from_dict({name: encoded[name] for name in ("input_ids", "labels")})
 
 
-def marked_glosses(pairs: Sequence[Pair]) -> list[list[str]]:
-    """The glosses of each pair, with those that are one of the sentence's numbers or Latin words as placeholders."""
+def marked_glosses(pairs: Sequence[Pair], analyze: Analyzer = analyze) -> list[list[str]]:
+    """The glosses of each pair, with those that are one of the sentence's numbers or Latin words as placeholders.
+
+    Args:
+        pairs: Sentences and glosses.
+        analyze: What finds numbers and Latin words (default: Okt).
+    """
     analysed = analyze([pair.text for pair in pairs])
     return [mark_placeholders(pair.glosses, morphemes) for pair, morphemes in zip(pairs, analysed, strict=True)]

@@ -139,10 +139,24 @@ def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
         (np.fromiter(ends, np.int64, len(shifts)) + shifts).tolist(),
     )
     morphemes = map(tuple.__new__, repeat(Morpheme), zip(*columns, strict=True))
-    collecting = gc.isenabled()
-    gc.disable()  # it would go over all morphemes again and again, which hold no cycle
-    try:
+    with collection_paused():
         return [list(islice(morphemes, count)) for count in np.add.reduceat(sizes, first_words).tolist()]
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Python's garbage collection off for a while: it would go over a batch's morphemes, which hold no cycle, again and
+    again, and take a third of the time.
+
+    Example:
+        >>> with collection_paused():
+        ...     gc.isenabled()
+        False
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()

@@ -9,7 +9,7 @@ import transformers
 from transformers import Pipeline
 
 from .glosses import restore_placeholders
-from .tokenization_kgloss import KGlossTokenizerFast
+from .tokenization_kgloss import has_analyzer
 
 
 class Text2GlossPipeline(Pipeline):
@@ -41,7 +41,7 @@ class Text2GlossPipeline(Pipeline):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not isinstance(self.tokenizer, KGlossTokenizerFast):
+        if not has_analyzer(self.tokenizer):
             raise TypeError(
                 f"expected a checkpoint with a KGlossTokenizerFast, found {type(self.tokenizer).__name__}, which would "
                 "give ids without Okt; import kgloss_hf before loading the tokenizer"
@@ -79,6 +79,6 @@ class Text2TextPipeline(Text2GlossPipeline):
 
     def __new__(cls, *args: Any, tokenizer: Any = None, **kwargs: Any) -> Any:
         stock = getattr(transformers, "Text2TextGenerationPipeline", None)
-        if stock is None or isinstance(tokenizer, KGlossTokenizerFast):
+        if stock is None or has_analyzer(tokenizer):
             return super().__new__(cls)
         return stock(*args, tokenizer=tokenizer, **kwargs)

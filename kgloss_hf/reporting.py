@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,44 @@ def print_scores(title: str, scores: Mapping[str, Mapping[str, float]]) -> None:
     Raises:
         ImportError: rich is not installed.
     """
+    rows = [(name, f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}") for name, row in scores.items()]
+    _print_table(title, ("system", "JC", "95% interval"), rows)
+
+
+def print_statistics(statistics: Mapping[str, Any]) -> None:
+    """Print what `kgloss_hf.tokenizer_training.train_and_save` found of a vocabulary, as two tables.
+
+    Args:
+        statistics: Its result.
+
+    Raises:
+        ImportError: rich is not installed.
+    """
+    vocabulary = [(name.replace("_", " "), f"{count:,}") for name, count in statistics["vocabulary"].items()]
+    _print_table("Vocabulary", ("entries", "number"), vocabulary)
+    parts = (statistics["corpus"], statistics["pairs"])
+    fit = [(name.replace("_", " "), *(_readable(name, part[name]) for part in parts)) for name in parts[0]]
+    shared = statistics["target_in_source"]
+    fit.append(("gloss tokens in the source", "", f"{shared['of_tokens']:.2%}"))
+    fit.append(("the same, mean of pairs", "", f"{shared['mean_of_pairs']:.2%}"))
+    _print_table("Fit", ("", "corpus", "pairs"), fit)
+
+
+def _readable(name: str, value: float) -> str:
+    if name in ("coverage", "unknown_rate"):
+        return f"{value:.2%}"
+    return f"{value:.2f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     try:
         from rich.console import Console
         from rich.table import Table
     except ImportError as error:
         raise ImportError(f"tables need rich; run: {_INSTALL}") from error
-    table = Table("system", "JC", "95% interval", title=title)
-    for name, row in scores.items():
-        table.add_row(name, f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}")
+    table = Table(*header, title=title)
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
 
 

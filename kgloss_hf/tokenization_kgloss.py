@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
+from .analyzers import get_analyzer
 from .glosses import PLACEHOLDERS, placeholder_of
-from .okt import Morpheme, analyze
+from .okt import Morpheme, collection_paused
 
 logger = logging.getLogger(__name__)
 
 DROPPED_TAGS = ("Josa", "Punctuation")
+ADDED_TAG = "AddedToken"
+"""Tag of what `add_tokens` added: it is no morpheme, and stays as it is."""
 ANALYZER = "okt"
+OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_words": ()}
+"""How text becomes words, with defaults. A tokenizer saves what it was made with."""
 
 # Okt loses a word that touches white space outside ASCII, such as the no-break space of web text.
 _OTHER_SPACE = re.compile(r"[^\S \t\n\x0b\f\r]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+# What transformers has said once and need not say again. It marks padding after encoding as slow, which it is not here.
+_said = {"Asking-to-pad-a-fast-tokenizer": True}
+
+_Words = list[list[str]]
+_Spans = list[list[tuple[int, int]]]
 
 
 class KGlossTokenizerFast(PreTrainedTokenizerFast):
@@ -30,20 +43,32 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     analyser's name and options are saved. Build one with `kgloss_hf.tokenizer_training.train_tokenizer`.
 
     Args, all saved in tokenizer_config.json:
-        analyzer: Name of the morphological analyser; `"okt"` is the only one.
+        analyzer: Name of the morphological analyser, one of `kgloss_hf.analyzers.ANALYZERS` (default `"okt"`).
+        normalize: Lower-case words and drop punctuation (default True).
         lemmatize: Use dictionary forms of verbs and adjectives (default True; the paper's Table 4 shows False).
-        stop_words: Morphemes to drop, compared after lemmatisation. Default none; Table 2 drops `하다`.
+        stop_words: Words to drop, compared after the steps above. Default none; Table 2 drops `하다`.
         glosses: Every gloss of the target side, without placeholder contents.
 
-    Calling it takes what any fast tokenizer takes. `text_target` is a list of glosses for one text, or a list of such
-    lists for a batch; each gloss becomes one id, `Number/4C` becomes `Number`, an unknown gloss becomes [UNK] and is
-    counted in a warning. Labels end with [EOS] and do not start with [BOS]: the model prepends it.
+    Calling it takes what any fast tokenizer takes, with these meanings:
+
+    - `text_target` is a list of glosses for one text, or a list of such lists for a batch; each gloss becomes one id,
+      `Number/4C` becomes `Number`, an unknown gloss becomes [UNK] and is counted in a warning. Labels end with [EOS]
+      and do not start with [BOS]: the model prepends it. `max_target_length` limits them (default `max_length`).
+    - `truncation` counts what it drops, of texts and of targets, in one warning a call.
+    - `is_split_into_words`: the words are joined by one space, and offsets are into the joined text.
+    - `return_offsets_mapping` gives the morpheme's span in the text as given, for each of its word pieces; `(0, 0)` for
+      special tokens. `word_ids()` of the result numbers the words that were kept, as `words` returns them. The
+      backend sees words alone, so `char_to_token` and its like do not speak of the text.
+    - Tokens from `add_tokens` and `add_special_tokens` are found in the text first, and what lies between them is
+      analysed: a particle attached to one stands alone there, and may be taken for a word.
 
     Example:
         >>> from kgloss_hf.tokenizer_training import train_tokenizer
         >>> tokenizer = train_tokenizer(["몸의 형태에 따라 구분된다."], [["몸", "모습", "나누다"]], vocab_size=60)
         >>> tokenizer.words(["몸의 형태에 따라 구분된다."])
         [['몸', '형태', '따르다', '구분', '되다']]
+        >>> tokenizer("몸의 형태", return_offsets_mapping=True)["offset_mapping"]
+        [(0, 0), (0, 1), (3, 5), (0, 0)]
         >>> tokenizer.convert_ids_to_tokens(tokenizer(text_target=["몸", "모습"])["input_ids"])
         ['몸', '모습', '[EOS]']
     """
@@ -57,6 +82,37 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         """Every gloss of the target side, in id order of addition."""
         return list(self.init_kwargs.get("glosses", []))
 
+    @property
+    def deprecation_warnings(self) -> dict[str, bool]:
+        """What transformers has warned of, kept for all tokenizers together.
+
+        On the tokenizer it would change the fingerprint by which `datasets` caches.
+        """
+        return _said
+
+    @deprecation_warnings.setter
+    def deprecation_warnings(self, _: dict[str, bool]) -> None:
+        """The base class starts each tokenizer with an empty one."""
+
+    def morphemes(self, texts: Sequence[str], *, split_special_tokens: bool | None = None) -> list[list[Morpheme]]:
+        """The analysis of each text after step 1, with offsets into the text as given.
+
+        Args:
+            texts: Sentences.
+            split_special_tokens: Take special tokens in a text for text (default: the tokenizer's own attribute, which
+                is False).
+
+        Raises:
+            TypeError: A text is not a string.
+            ValueError: The stored analyser is not one this version has.
+        """
+        analyze = get_analyzer(self._option("analyzer"))
+        texts = [_readable(index, text) for index, text in enumerate(texts)]
+        added = self._added_tokens(self.split_special_tokens if split_special_tokens is None else split_special_tokens)
+        if added and any(map(added.search, texts)):
+            return _analyze_between(added, texts, analyze)
+        return analyze(texts)
+
     def words(self, texts: Sequence[str]) -> list[list[str]]:
         """The pre-tokens of each text: what WordPiece gets to split.
 
@@ -64,29 +120,7 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             TypeError: A text is not a string.
             ValueError: The stored analyser is not one this version has.
         """
-        return [self._kept(morphemes) for morphemes in self.morphemes(texts)]
-
-    def morphemes(self, texts: Sequence[str]) -> list[list[Morpheme]]:
-        """Okt's analysis of each text after the tokenizer's normalisation, with offsets into the text as given."""
-        name = self.init_kwargs.get("analyzer", ANALYZER)
-        if name != ANALYZER:
-            raise ValueError(
-                f"tokenizer_config.json names the analyser {name!r}; this version of kgloss_hf has {ANALYZER!r}"
-            )
-        return analyze([_OTHER_SPACE.sub(" ", text) if isinstance(text, str) else text for text in texts])
-
-    def _kept(self, morphemes: list[Morpheme]) -> list[str]:
-        lemmatize = self.init_kwargs.get("lemmatize", True)
-        stop_words = self.init_kwargs.get("stop_words", ())
-        kept = []
-        for morpheme in morphemes:
-            if morpheme.tag in PLACEHOLDERS:
-                kept.append(morpheme.tag)
-            elif morpheme.tag not in DROPPED_TAGS:
-                word = (morpheme.lemma if lemmatize else morpheme.surface).lower()
-                if word not in stop_words:
-                    kept.append(word)
-        return kept
+        return self._pre_tokenize(self.morphemes(texts))[0]
 
     def __call__(
         self, text: Any = None, text_pair: Any = None, text_target: Any = None, **kwargs: Any
@@ -95,15 +129,18 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             return super().__call__(text, text_pair, **kwargs)
         if kwargs.pop("text_pair_target", None) is not None:
             raise ValueError("text_pair_target: a gloss sequence has no pair; pass text_target alone")
-        max_length = kwargs.get("max_length")
-        limit = kwargs.pop("max_target_length", None) or max_length
-        labels = self._labels(text_target, limit if kwargs.get("truncation") else None)
+        limit = kwargs.pop("max_target_length", None)
+        names = ("padding", "truncation", "max_length", "pad_to_multiple_of", "verbose")
+        padding, truncation, max_length, _ = self._get_padding_truncation_strategies(
+            **{name: kwargs[name] for name in names if name in kwargs}
+        )
+        limit = max_length if limit is None else limit
+        labels, dropped = self._labels(text_target, limit if _truncates(truncation) else None)
         if kwargs.get("return_tensors") and not isinstance(labels[0], list):
             labels = [labels]
-        self.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True  # nothing here could be padded faster
         padded = self.pad(
             {"input_ids": labels},
-            padding=kwargs.get("padding") or False,
+            padding=padding,
             max_length=limit,
             pad_to_multiple_of=kwargs.get("pad_to_multiple_of"),
             return_attention_mask=kwargs.get("return_attention_mask"),
@@ -111,19 +148,166 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             verbose=False,
         )
         if text is None:
+            _say_dropped(targets=dropped)
             return padded
-        encoding = super().__call__(text, text_pair, **kwargs)
+        encoding = super().__call__(text, text_pair, dropped_of_targets=dropped, **kwargs)
         encoding["labels"] = padded["input_ids"]
         return encoding
 
-    def _labels(self, target: Any, max_length: int | None) -> list[Any]:
+    def train_new_from_iterator(
+        self,
+        text_iterator: Iterable[str | Sequence[str]],
+        vocab_size: int,
+        length: int | None = None,
+        new_special_tokens: Sequence[Any] | None = None,
+        special_tokens_map: dict[str, str] | None = None,
+    ) -> KGlossTokenizerFast:
+        """Learn a vocabulary from other texts, with the same options, glosses and placeholders.
+
+        Args:
+            text_iterator: Batches of texts, or texts.
+            vocab_size: Word pieces with special tokens and placeholders, before glosses, as in `train_tokenizer`.
+            length: Number of texts; not needed.
+            new_special_tokens: Special tokens to add to those there are.
+            special_tokens_map: Must be empty: the model and its pipeline go by the names there are.
+
+        Raises:
+            ValueError: `special_tokens_map` renames a token.
+            ImportError: The tokenizer came as remote code and the package that can train it is not installed.
+
+        Example:
+            >>> from kgloss_hf.tokenizer_training import train_tokenizer
+            >>> tokenizer = train_tokenizer(["몸의 형태"], [["모습"]], vocab_size=60)
+            >>> other = tokenizer.train_new_from_iterator([["토기의 모양"], ["4세기"]], vocab_size=60)
+            >>> other.tokenize("4세기의 토기")
+            ['Number', '세기', '토기']
+        """
+        if special_tokens_map:
+            raise ValueError(f"special_tokens_map: expected none, found {special_tokens_map}; the names are fixed")
+        try:
+            training = importlib.import_module("kgloss_hf.tokenizer_training")
+        except ImportError as error:
+            raise ImportError(f"training needs the package kgloss_hf ({error}); run: pip install kgloss-hf") from error
+        trained = training.train_tokenizer(
+            _flat(text_iterator),
+            [self.glosses],
+            model=type(self.backend_tokenizer.model).__name__.lower(),
+            vocab_size=vocab_size,
+            **{name: self._option(name) for name in OPTIONS if self._option(name) != OPTIONS[name]},
+        )
+        new = self.__class__(
+            tokenizer_object=trained.backend_tokenizer,
+            model_max_length=self.model_max_length,
+            padding_side=self.padding_side,
+            truncation_side=self.truncation_side,
+            clean_up_tokenization_spaces=False,
+            glosses=self.glosses,
+            **{name: self._option(name) for name in OPTIONS},
+            **{name: token for name, token in self.special_tokens_map.items() if isinstance(token, str)},
+        )
+        special = [token for _, token in sorted(self.added_tokens_decoder.items()) if token.special]
+        new.add_tokens([*special, *(new_special_tokens or [])], special_tokens=True)
+        return new
+
+    # The encoding entry points. transformers 5 calls _encode_plus for one text and for many; transformers 4 calls it
+    # for one, and _batch_encode_plus for many.
+    def _encode_plus(
+        self, text: Any, text_pair: Any = None, is_split_into_words: bool = False, **kwargs: Any
+    ) -> BatchEncoding:
+        single = not _is_batch(text, is_split_into_words)
+        batch = [text] if single else text
+        if text_pair is not None:
+            pairs = [text_pair] if single else text_pair
+            if isinstance(pairs, str) or len(pairs) != len(batch):
+                raise ValueError(f"text_pair: expected a list of {len(batch)} texts, as text is, found {pairs!r:.60}")
+            batch = list(zip(batch, pairs, strict=True))
+        encoding = self._batch_encode_plus(batch, is_split_into_words, **kwargs)
+        if not single or kwargs.get("return_tensors") or kwargs.get("return_overflowing_tokens"):
+            return encoding
+        row = {key: value[0] if isinstance(value[0], list) else value for key, value in encoding.items()}
+        return BatchEncoding(row, encoding.encodings)
+
+    def _batch_encode_plus(
+        self,
+        batch_text_or_text_pairs: Any,
+        is_split_into_words: bool = False,
+        dropped_of_targets: tuple[int, int] = (0, 0),
+        **kwargs: Any,
+    ) -> BatchEncoding:
+        with_offsets = bool(kwargs.get("return_offsets_mapping"))
+        columns = _columns(batch_text_or_text_pairs, is_split_into_words)
+        if not columns:
+            empty: dict[str, list[Any]] = {"input_ids": [], "attention_mask": []}
+            return BatchEncoding(empty | {"offset_mapping": []} if with_offsets else empty)
+        split_special_tokens = kwargs.get("split_special_tokens")
+        words: list[_Words] = []
+        spans: list[_Spans] = []
+        with collection_paused():
+            for column in columns:  # the texts, and the second texts of pairs
+                analysed = self.morphemes(column, split_special_tokens=split_special_tokens)  # step 1
+                kept = self._pre_tokenize(analysed, with_offsets)  # step 2
+                words.append(kept[0])
+                spans.append(kept[1])
+            encoding = self._pieces_in_template(words, **kwargs)  # steps 3 and 4
+            if with_offsets:
+                offsets = {"offset_mapping": _offsets(encoding, spans)}
+                encoding.update(BatchEncoding(offsets, tensor_type=kwargs.get("return_tensors")))
+            del analysed  # before the next collection
+        counted = _truncates(kwargs.get("truncation_strategy")) and not kwargs.get("return_overflowing_tokens")
+        _say_dropped(_dropped(encoding) if counted else (0, 0), dropped_of_targets)
+        return encoding
+
+    def _pre_tokenize(self, analysed: list[list[Morpheme]], with_spans: bool = False) -> tuple[_Words, _Spans]:
+        """Step 2: the words of each text that are kept, and their spans where asked for."""
+        lemmatize = self._option("lemmatize")
+        normalize = self._option("normalize")
+        stop_words = frozenset(self._option("stop_words"))
+        dropped = frozenset(DROPPED_TAGS if normalize else DROPPED_TAGS[:1])
+
+        words: _Words = []
+        spans: _Spans = []
+        for morphemes in analysed:
+            kept = []
+            places = []
+            for surface, lemma, tag, start, end in morphemes:
+                if tag in dropped:
+                    continue
+                if tag in PLACEHOLDERS:
+                    word = tag
+                else:
+                    word = lemma if lemmatize else surface
+                    if normalize and tag != ADDED_TAG:
+                        word = word.lower()
+                    if word in stop_words:
+                        continue
+                kept.append(word)
+                if with_spans:
+                    places.append((start, end))
+            words.append(kept)
+            spans.append(places)
+        return words, spans
+
+    def _pieces_in_template(self, words: list[_Words], **kwargs: Any) -> BatchEncoding:
+        """Steps 3 and 4: WordPiece and the template, both the backend's, over words or over pairs of them."""
+        batch: list[Any] = words[0] if len(words) == 1 else list(zip(*words, strict=True))
+        base: Any = super()
+        encode = getattr(base, "_batch_encode_plus", None) or base._encode_plus
+        try:
+            return encode(batch, is_split_into_words=True, **kwargs)
+        finally:
+            # The last call's settings would stay, and change the fingerprint by which `datasets` caches.
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+
+    def _labels(self, target: Any, max_length: int | None) -> tuple[list[Any], tuple[int, int]]:
+        """Ids of glosses, and how many glosses of how many sequences are beyond the limit."""
         if not isinstance(target, (list, tuple)):
             raise TypeError(
                 f"text_target: expected a list of glosses, or a list of such lists, found {type(target).__name__}"
             )
         batched = bool(target) and not isinstance(target[0], str)
         known = set(self.glosses) | set(PLACEHOLDERS)
-        unknown = 0
+        unknown = dropped = cut = 0
         rows = []
         for index, glosses in enumerate(target if batched else [target]):
             if isinstance(glosses, str) or not all(isinstance(gloss, str) for gloss in glosses):
@@ -131,48 +315,135 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             tokens = [placeholder_of(gloss) for gloss in glosses]
             unknown += sum(token not in known for token in tokens)
             tokens = [token if token in known else self.unk_token for token in tokens]
-            ids = self.convert_tokens_to_ids(tokens)
-            rows.append([*ids[: max_length - 1 if max_length else None], self.eos_token_id])
+            if max_length is not None and len(tokens) >= max_length:
+                kept = tokens[: max(0, max_length - 1)]
+                dropped += len(tokens) - len(kept)
+                cut += len(tokens) > len(kept)
+                tokens = kept
+            rows.append([*self.convert_tokens_to_ids(tokens), self.eos_token_id])
         if unknown:
             logger.warning("%d glosses are not in the tokenizer's vocabulary and became %s", unknown, self.unk_token)
-        return rows if batched else rows[0]
+        return (rows if batched else rows[0]), (dropped, cut)
 
-    # The encoding entry point: transformers 5 calls _encode_plus for one text and for many; transformers 4 calls
-    # _batch_encode_plus for both.
-    def _encode_plus(
-        self, text: Any, text_pair: Any = None, is_split_into_words: bool = False, **kwargs: Any
-    ) -> BatchEncoding:
-        if hasattr(PreTrainedTokenizerFast, "_batch_encode_plus"):
-            return super()._encode_plus(text, text_pair, is_split_into_words=is_split_into_words, **kwargs)
-        single = not _is_batch(text, is_split_into_words)
-        if not single and not text:
-            return BatchEncoding({"input_ids": [], "attention_mask": []})
-        words = self._words_of([text] if single else text, is_split_into_words)
-        pairs = None
-        if text_pair is not None:
-            pairs = self._words_of([text_pair] if single else text_pair, is_split_into_words)
-        if single:
-            return super()._encode_plus(words[0], pairs and pairs[0], is_split_into_words=True, **kwargs)
-        return super()._encode_plus(words, pairs, is_split_into_words=True, **kwargs)
+    def _option(self, name: str) -> Any:
+        return self.init_kwargs.get(name, OPTIONS[name])
 
-    def _batch_encode_plus(
-        self, batch_text_or_text_pairs: Any, is_split_into_words: bool = False, **kwargs: Any
-    ) -> BatchEncoding:
-        batch = batch_text_or_text_pairs
-        if not batch:
-            return BatchEncoding({"input_ids": [], "attention_mask": []})
-        if isinstance(batch[0], tuple):
-            columns = (self._words_of(column, is_split_into_words) for column in zip(*batch, strict=True))
-            words: list[Any] = list(zip(*columns, strict=True))
-        else:
-            words = list(self._words_of(batch, is_split_into_words))
-        return super()._batch_encode_plus(words, is_split_into_words=True, **kwargs)
+    def _added_tokens(self, split_special_tokens: bool) -> re.Pattern[str] | None:
+        """A pattern whose one group is an added token, the longest first."""
+        tokens = [t for t in self.added_tokens_decoder.values() if not (split_special_tokens and t.special)]
+        tokens.sort(key=lambda token: -len(token.content))
+        either = (rf"(?<!\w){re.escape(t.content)}(?!\w)" if t.single_word else re.escape(t.content) for t in tokens)
+        return re.compile(f"({'|'.join(either)})") if tokens else None
 
-    def _words_of(self, texts: Sequence[Any], is_split_into_words: bool) -> list[list[str]]:
-        return self.words([" ".join(text) for text in texts] if is_split_into_words else texts)
+
+# Saved with a copy of this file and its neighbours, so that trust_remote_code=True loads it without this package.
+KGlossTokenizerFast.register_for_auto_class("AutoTokenizer")
+
+
+def has_analyzer(tokenizer: Any) -> bool:
+    """Whether a tokenizer is a KGlossTokenizerFast, also one of the remote code's class of that name.
+
+    Args:
+        tokenizer: Anything.
+
+    Example:
+        >>> has_analyzer(None)
+        False
+    """
+    return any(base.__name__ == KGlossTokenizerFast.__name__ for base in type(tokenizer).__mro__)
+
+
+def _readable(index: int, text: Any) -> str:
+    """Step 1, as far as it comes before the analysis: white space, and what is no character. Offsets stay.
+
+    Case and punctuation tell the analyser where words end, so they go after it.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text {index}: expected a string, found {type(text).__name__}")
+    return text if text.isprintable() else _SURROGATE.sub("\ufffd", _OTHER_SPACE.sub(" ", text))
+
+
+def _analyze_between(
+    added: re.Pattern[str], texts: list[str], analyze: Callable[[list[str]], list[list[Morpheme]]]
+) -> list[list[Morpheme]]:
+    split = [added.split(text) for text in texts]  # added tokens at odd places
+    analysed = iter(analyze([piece for pieces in split for piece in pieces[::2]]))
+    rows = []
+    for pieces in split:
+        row: list[Morpheme] = []
+        at = 0
+        for place, piece in enumerate(pieces):
+            if place % 2:
+                row.append(Morpheme(piece, piece, ADDED_TAG, at, at + len(piece)))
+            else:
+                row += (m._replace(start=at + m.start, end=at + m.end) for m in next(analysed))
+            at += len(piece)
+        rows.append(row)
+    return rows
+
+
+def _columns(batch: Any, is_split_into_words: bool) -> list[list[str]]:
+    """The texts of a batch, and for pairs the second texts too. None where the batch is empty."""
+    if not batch:
+        return []
+    first = batch[0]
+    pairs = isinstance(first, (list, tuple))
+    if is_split_into_words:
+        pairs = pairs and len(first) == 2 and isinstance(first[0], (list, tuple))
+    columns = list(zip(*batch, strict=True)) if pairs else [batch]
+    return [[" ".join(words) for words in column] if is_split_into_words else list(column) for column in columns]
 
 
 def _is_batch(text: Any, is_split_into_words: bool) -> bool:
     if is_split_into_words:
         return bool(text) and isinstance(text[0], (list, tuple))
     return isinstance(text, (list, tuple))
+
+
+def _offsets(encoding: BatchEncoding, spans: list[_Spans]) -> _Spans:
+    """The span of its morpheme for each token of each row; the first index of `spans` is the place in a pair."""
+    texts = encoding.get("overflow_to_sample_mapping", range(len(encoding.encodings)))
+    return [
+        [
+            (0, 0) if word is None else spans[sequence or 0][int(text)][word]
+            for word, sequence in zip(row.word_ids, row.sequence_ids, strict=True)
+        ]
+        for text, row in zip(texts, encoding.encodings, strict=True)
+    ]
+
+
+def _truncates(strategy: Any) -> bool:
+    return strategy is not None and strategy.value != "do_not_truncate"
+
+
+def _dropped(encoding: BatchEncoding) -> tuple[int, int]:
+    """How many tokens of how many rows truncation dropped. With a stride, parts overlap: each token counts once."""
+    tokens = rows = 0
+    for row in encoding.encodings:
+        if parts := row.overflowing:
+            kept, *others = (
+                {token for token in zip(p.sequence_ids, p.word_ids, p.offsets, strict=True) if token[1] is not None}
+                for p in (row, *parts)
+            )
+            lost = len(set().union(*others) - kept)
+            tokens += lost
+            rows += lost > 0
+    return tokens, rows
+
+
+def _say_dropped(texts: tuple[int, int] = (0, 0), targets: tuple[int, int] = (0, 0)) -> None:
+    counts = [
+        f"{tokens} tokens of {rows} {kind}"
+        for (tokens, rows), kind in ((texts, "texts"), (targets, "targets"))
+        if tokens
+    ]
+    if counts:
+        logger.warning("truncation dropped %s; max_length and max_target_length set the limits", " and ".join(counts))
+
+
+def _flat(texts: Iterable[str | Sequence[str]]) -> Iterator[str]:
+    for item in texts:
+        if isinstance(item, str):
+            yield item
+        else:
+            yield from item

@@ -1,81 +1,314 @@
-"""Learning a tokenizer's vocabulary: WordPiece over Okt morphemes, then every gloss."""
+"""Learning a tokenizer's vocabulary: word pieces or whole words of Korean text, then every gloss."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from tokenizers import Tokenizer, decoders, models, processors, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tqdm import tqdm
 
+from .data import Pair, load_pairs, marked_glosses, read_texts
 from .glosses import PLACEHOLDERS, placeholder_of
-from .tokenization_kgloss import ANALYZER, KGlossTokenizerFast
+from .tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
+RESERVED = (*SPECIAL_TOKENS, *PLACEHOLDERS)
 MAX_GLOSS_CHARS = 100
+MAX_CHARACTERS = 2_000
+"""Characters that become word pieces, each as the start of a word and as its continuation. Noisy text has thousands
+that occur a few times and would leave no room for longer pieces; a word that holds one of those becomes [UNK]."""
+
+MODELS = ("wordpiece", "wordlevel")
+"""What a vocabulary holds beside glosses: word pieces, or each different word of the text (the paper's Table 5: "small
+vocabulary"), where any other word becomes [UNK]."""
+
 _BATCH = 10_000
+
+
+class WordCounts(NamedTuple):
+    """What remains in memory of texts that were read once."""
+
+    words: Counter[str]
+    sentences: int
+    blank: int
+
+
+@dataclass
+class TokenizerTrainingArguments:
+    """What `train_and_save` learns on, what it learns, and where it writes; each option of `kgloss train-tokenizer`."""
+
+    output_dir: str = field(default="outputs/tokenizer", metadata={"help": "Folder to make for the tokenizer."})
+    corpus: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Text to learn on: .txt, .txt.gz, CSV, TSV, JSON Lines or Parquet files, or data sets as NAME or "
+            "NAME:CONFIGURATION. Default: the sentences of --dataset."
+        },
+    )
+    corpus_column: str = field(default="text", metadata={"help": "Column of --corpus with the text."})
+    dataset: str = field(
+        default="mcksg", metadata={"help": "Pairs with the glosses: mcksg, gksl, a Hub id, or files, as in training."}
+    )
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder with your copy of a data set that is not shipped."}
+    )
+    text_column: str = field(default="text", metadata={"help": "Column of --dataset with the Korean sentence."})
+    gloss_column: str = field(default="glosses", metadata={"help": "Column of --dataset with the glosses."})
+    model: str = field(
+        default="wordpiece", metadata={"help": "Word pieces, or each different word whole.", "choices": MODELS}
+    )
+    vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
+    analyzer: str = field(
+        default=ANALYZER, metadata={"help": "Morphological analyser, one of those in kgloss_hf.analyzers."}
+    )
+    normalize: bool = field(default=True, metadata={"help": "Lower-case words and drop punctuation."})
+    lemmatize: bool = field(default=True, metadata={"help": "Dictionary forms of verbs and adjectives."})
+    stop_words: list[str] = field(default_factory=list, metadata={"help": "Morphemes to drop."})
+    max_length: int = field(default=128, metadata={"help": "Longest input in tokens."})
 
 
 def train_tokenizer(
     texts: Iterable[str],
     glosses: Iterable[Sequence[str]],
     *,
+    model: str = "wordpiece",
     vocab_size: int = 10_000,
+    analyzer: str = ANALYZER,
+    normalize: bool = True,
     lemmatize: bool = True,
     stop_words: Sequence[str] = (),
     max_length: int = 128,
 ) -> KGlossTokenizerFast:
-    """Learn WordPiece on texts and append every gloss that is not a word piece already (paper, section III.2.1).
+    """Learn a vocabulary on texts and append every gloss that is not in it already (paper, section III.2.1).
+
+    The same texts give the same vocabulary in each run.
 
     Args:
         texts: Korean sentences; read once, 10,000 at a time. The different words stay in memory.
         glosses: Gloss sequences whose glosses the vocabulary must hold, contents of placeholders aside.
-        vocab_size: Word pieces with special tokens and placeholders, before glosses (paper: 10,000).
+        model: `wordpiece` (default), or `wordlevel` for each different word of the texts, whole.
+        vocab_size: Word pieces with special tokens and placeholders, before glosses (paper: 10,000). The 2,000 most
+            frequent characters are pieces, also where that makes more. Without effect on `wordlevel`.
+        analyzer: Name of the morphological analyser, which is saved in the tokenizer.
+        normalize: Lower-case words and drop punctuation (default), or keep both.
         lemmatize: Dictionary forms of verbs and adjectives (default, as the paper's text) or surfaces (its Table 4).
         stop_words: Morphemes to drop.
         max_length: Longest input in tokens, [BOS] and [EOS] included (paper: 128).
 
     Returns:
-        A tokenizer whose ids are 0 to 4 for [PAD] [UNK] [BOS] [EOS] [MASK], then Number, Alpha, word pieces, glosses.
+        A tokenizer whose ids are 0 to 4 for [PAD] [UNK] [BOS] [EOS] [MASK], then Number, Alpha, word pieces or words,
+        glosses.
+
+    Raises:
+        ValueError: The model or the analyser is not known, or a gloss has more than 100 characters.
+
+    Example:
+        >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
+        >>> tokenizer.convert_ids_to_tokens(range(5, len(tokenizer)))
+        ['Number', 'Alpha', '몸', '형태', '모습']
     """
-    options = {"analyzer": ANALYZER, "lemmatize": lemmatize, "stop_words": list(stop_words)}
-    untrained = _tokenizer({token: i for i, token in enumerate(SPECIAL_TOKENS)}, max_length, glosses=[], **options)
-    reserved = [*SPECIAL_TOKENS, *PLACEHOLDERS]
-    pieces = _word_pieces(Counter(chain.from_iterable(_words(untrained, texts))), max(0, vocab_size - len(reserved)))
-    vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*reserved, *pieces]))}
-    distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
-    kept = [gloss for gloss in distinct if gloss not in reserved]
-    if too_long := [gloss for gloss in kept if len(gloss) > MAX_GLOSS_CHARS]:
+    options = {
+        "analyzer": analyzer,
+        "normalize": normalize,
+        "lemmatize": lemmatize,
+        "stop_words": list(stop_words),
+    }
+    counted = count_words(texts, model=model, **options)
+    entries = learn_entries(counted.words, model=model, vocab_size=vocab_size)
+    return _with_glosses(entries, glosses, model, max_length, options)
+
+
+def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> WordCounts:
+    """The words of texts as a tokenizer with these options sees them, and how often each occurs.
+
+    Args:
+        texts: Korean sentences, read once, with a progress bar on a terminal. Blank ones are skipped and counted.
+        model: As in `train_tokenizer`.
+        **options: `analyzer`, `normalize`, `lemmatize` and `stop_words`, as in `train_tokenizer`.
+
+    Raises:
+        ValueError: The model or the analyser is not known.
+
+    Example:
+        >>> count_words(["전시 전시가", " "])
+        WordCounts(words=Counter({'전시': 2}), sentences=1, blank=1)
+    """
+    untrained = _untrained(model, options)
+    words: Counter[str] = Counter()
+    sentences = blank = 0
+    with tqdm(desc="Counting words", unit=" texts", disable=None) as progress:
+        for batch in _batches(texts):
+            kept = [text for text in batch if not isinstance(text, str) or text.strip()]
+            sentences += len(kept)
+            blank += len(batch) - len(kept)
+            for sentence in untrained.words(kept):
+                words.update(sentence)
+            progress.update(len(batch))
+    return WordCounts(words, sentences, blank)
+
+
+def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size: int = 10_000) -> list[str]:
+    """The vocabulary between the reserved tokens and the glosses, sorted, and the same in each run.
+
+    Args:
+        counts: Words and how often each occurs, as `count_words` gives them.
+        model: As in `train_tokenizer`.
+        vocab_size: As in `train_tokenizer`.
+
+    Example:
+        >>> learn_entries(Counter({"전시": 3, "전기": 1}), vocab_size=12)
+        ['##기', '##시', '기', '시', '전']
+        >>> learn_entries(Counter({"전시": 3, "전기": 1}), model="wordlevel")
+        ['전기', '전시']
+    """
+    counts = Counter({word: count for word, count in counts.items() if word not in RESERVED})
+    return sorted(counts) if model == "wordlevel" else _word_pieces(counts, max(0, vocab_size - len(RESERVED)))
+
+
+def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
+    """Learn a vocabulary on a corpus that need not fit in memory, and write the tokenizer beside how well it fits.
+
+    Args:
+        arguments: Corpus, pairs with the glosses, options and the folder, which appears only once it is complete.
+
+    Returns:
+        What `statistics.json` in that folder holds. `vocabulary`: entries by kind, and how many glosses were word
+        pieces (or words) already. `corpus` and `pairs` (its sentences): sentences, blank texts, words, different
+        words, coverage (share of words without [UNK]), tokens a sentence without [BOS] and [EOS], unknown rate (share
+        of tokens that are [UNK]). `target_in_source`: the share of the pairs' gloss tokens that are also a token of
+        their sentence, and the mean of that share over pairs (41% on average in the paper, section III.2.2).
+        `arguments` and `versions`.
+
+    Raises:
+        ValueError: The folder is there already, or the corpus holds no words; and whatever `kgloss_hf.data.load_pairs`,
+            `kgloss_hf.data.read_texts` and `train_tokenizer` raise.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     statistics = train_and_save(TokenizerTrainingArguments(f"{folder}/tokenizer", model="wordlevel"))
+        >>> statistics["corpus"]["sentences"], statistics["corpus"]["unknown_rate"]
+        (357, 0.0)
+    """
+    folder = Path(arguments.output_dir)
+    if folder.exists():
+        raise ValueError(f"{folder} is there already; choose another --output_dir, or delete it")
+    texts = read_texts(arguments.corpus, column=arguments.corpus_column)
+    pairs = load_pairs(
+        arguments.dataset,
+        data_dir=arguments.data_dir,
+        text_column=arguments.text_column,
+        gloss_column=arguments.gloss_column,
+    )
+    options: dict[str, Any] = {name: getattr(arguments, name) for name in OPTIONS}
+    of_pairs = count_words((pair.text for pair in pairs), model=arguments.model, **options)
+    counted = count_words(texts, model=arguments.model, **options) if arguments.corpus else of_pairs
+    if not counted.words:
         raise ValueError(
-            f"gloss of more than {MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
+            f"no words in {', '.join(arguments.corpus)} ({counted.sentences} sentences, {counted.blank} blank lines); "
+            "expected Korean text"
         )
-    for gloss in kept:
-        vocabulary.setdefault(gloss, len(vocabulary))
-    return _tokenizer(vocabulary, max_length, glosses=kept, **options)
+    entries = learn_entries(counted.words, model=arguments.model, vocab_size=arguments.vocab_size)
+    glosses = marked_glosses(pairs, _untrained(arguments.model, options).morphemes)
+    tokenizer = _with_glosses(entries, glosses, arguments.model, arguments.max_length, options)
+    shared = len(set(tokenizer.glosses).intersection(entries))
+    statistics = {
+        "vocabulary": {
+            "size": len(tokenizer),
+            "special_tokens_and_placeholders": len(RESERVED),
+            "word_pieces" if arguments.model == "wordpiece" else "words": len(entries),
+            "glosses": len(tokenizer.glosses),
+            "glosses_already_there": shared,
+        },
+        "corpus": _fit(tokenizer, counted),
+        "pairs": _fit(tokenizer, of_pairs),
+        "target_in_source": _target_in_source(tokenizer, pairs, glosses),
+        "arguments": asdict(arguments),
+        "versions": {name: importlib.metadata.version(name) for name in ("tokenizers", "konlpy")},
+    }
+
+    def write(partial: Path) -> None:
+        tokenizer.save_pretrained(partial)
+        (partial / "statistics.json").write_text(json.dumps(statistics, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+    save_whole(folder, write)
+    return statistics
+
+
+def save_whole(folder: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a folder that gets its name only once it is complete.
+
+    Args:
+        folder: Folder to make, with its parents; must not be there.
+        write: Called with an empty folder beside it.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write(partial)
+    partial.rename(folder)
 
 
 def _word_pieces(counts: Counter[str], size: int) -> list[str]:
     """WordPiece's pieces, sorted, and the same in each run.
 
     The trainer breaks ties between merges by the ids of their parts, and hands out ids to characters in the order of a
-    randomised hash table. Giving it the characters first, in order, fixes that; and no character is left out.
+    randomised hash table. Giving it the characters first, in order, fixes that.
     """
-    characters = {word[0] for word in counts} | {f"##{c}" for word in counts for c in word[1:]}
+    characters: Counter[str] = Counter()
+    for word, count in counts.items():
+        for character in word:
+            characters[character] += count
+    kept = set(sorted(characters, key=lambda character: (-characters[character], character))[:MAX_CHARACTERS])
+    words = sorted(word for word in counts if kept.issuperset(word))
+    pieces = kept | {f"##{character}" for word in words for character in word[1:]}
     backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=sorted(characters), show_progress=False)
-    backend.train_from_iterator(([word] * counts[word] for word in sorted(counts)), trainer)
+    backend.pre_tokenizer = pre_tokenizers.CharDelimiterSplit("\n")
+    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=sorted(pieces), show_progress=False)
+    # The trainer takes words, not counts. One string a word is twice as fast as a list.
+    backend.train_from_iterator(("\n".join([word] * counts[word]) for word in words), trainer)
     return sorted(backend.get_vocab())
 
 
-def _words(tokenizer: KGlossTokenizerFast, texts: Iterable[str]) -> Iterable[list[str]]:
-    remaining = iter(texts)
-    while batch := list(islice(remaining, _BATCH)):
-        yield from tokenizer.words(batch)
+def _with_glosses(
+    entries: Iterable[str],
+    glosses: Iterable[Sequence[str]],
+    model: str,
+    max_length: int,
+    options: dict[str, Any],
+) -> KGlossTokenizerFast:
+    distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
+    kept = [gloss for gloss in distinct if gloss not in RESERVED]
+    if too_long := [gloss for gloss in kept if len(gloss) > MAX_GLOSS_CHARS]:
+        raise ValueError(
+            f"gloss of more than {MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
+        )
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*RESERVED, *entries, *kept]))}
+    return _tokenizer(vocabulary, model, max_length, glosses=kept, **options)
 
 
-def _tokenizer(vocabulary: dict[str, int], max_length: int, **options: object) -> KGlossTokenizerFast:
-    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=MAX_GLOSS_CHARS))
-    backend.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+def _untrained(model: str, options: dict[str, Any]) -> KGlossTokenizerFast:
+    vocabulary = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
+    return _tokenizer(vocabulary, model, 128, glosses=[], **options)
+
+
+def _tokenizer(vocabulary: dict[str, int], model: str, max_length: int, **options: Any) -> KGlossTokenizerFast:
+    if model == "wordpiece":
+        pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=MAX_GLOSS_CHARS)
+        backend = Tokenizer(pieces)
+        backend.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+    elif model == "wordlevel":
+        backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    else:
+        raise ValueError(f"unknown model {model!r}; choose one of {', '.join(map(repr, MODELS))}")
     bos, eos = (("[BOS]", vocabulary["[BOS]"]), ("[EOS]", vocabulary["[EOS]"]))
     backend.post_processor = processors.TemplateProcessing(
         single="[BOS] $A [EOS]", pair="[BOS] $A [EOS] $B:1 [EOS]:1", special_tokens=[bos, eos]
@@ -91,3 +324,53 @@ def _tokenizer(vocabulary: dict[str, int], max_length: int, **options: object) -
         clean_up_tokenization_spaces=False,
         **options,
     )
+
+
+def _fit(tokenizer: KGlossTokenizerFast, counted: WordCounts) -> dict[str, float]:
+    """How the vocabulary fits texts; their words suffice, since no token spans two words."""
+    covered = tokens = unknown = 0
+    for word, pieces in _tokens_of(tokenizer, counted.words):
+        count = counted.words[word]
+        unknown_pieces = pieces.count("[UNK]")
+        covered += count * (not unknown_pieces)
+        tokens += count * len(pieces)
+        unknown += count * unknown_pieces
+    words = counted.words.total()
+    return {
+        "sentences": counted.sentences,
+        "blank": counted.blank,
+        "words": words,
+        "different_words": len(counted.words),
+        "coverage": covered / max(1, words),
+        "tokens_a_sentence": tokens / max(1, counted.sentences),
+        "unknown_rate": unknown / max(1, tokens),
+    }
+
+
+def _target_in_source(
+    tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], glosses: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    sentences = tokenizer.words([pair.text for pair in pairs])
+    pieces = dict(_tokens_of(tokenizer, dict.fromkeys(word for sentence in sentences for word in sentence)))
+    shares = []
+    found = 0
+    for sentence, sequence in zip(sentences, glosses, strict=True):
+        source = {piece for word in sentence for piece in pieces[word]}
+        standing = sum(placeholder_of(gloss) in source for gloss in sequence)
+        found += standing
+        shares.append(standing / len(sequence))
+    return {"of_tokens": found / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}
+
+
+def _tokens_of(tokenizer: KGlossTokenizerFast, words: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    for batch in _batches(words):
+        encodings = tokenizer.backend_tokenizer.encode_batch(
+            [[word] for word in batch], is_pretokenized=True, add_special_tokens=False
+        )
+        yield from zip(batch, (encoding.tokens for encoding in encodings), strict=True)
+
+
+def _batches(items: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import shlex
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -39,8 +38,8 @@ from .metrics import jaccard
 from .modeling import freeze_unused
 from .okt import Morpheme
 from .reporting import plot_training
-from .tokenization_kgloss import KGlossTokenizerFast
-from .tokenizer_training import train_tokenizer
+from .tokenization_kgloss import KGlossTokenizerFast, has_analyzer
+from .tokenizer_training import save_whole, train_tokenizer
 
 
 @dataclass
@@ -120,7 +119,7 @@ def build_trainer(
     Raises:
         TypeError: The tokenizer has no analyser in front.
     """
-    if not isinstance(tokenizer, KGlossTokenizerFast):
+    if not has_analyzer(tokenizer):
         raise TypeError(
             f"expected a KGlossTokenizerFast, found {type(tokenizer).__name__}, which would give ids without Okt; "
             "import kgloss_hf before AutoTokenizer.from_pretrained"
@@ -258,14 +257,24 @@ def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     return last
 
 
-def tokenizer_for(split: Split, output_dir: str, *, vocab_size: int) -> KGlossTokenizerFast:
-    """The run's tokenizer, learnt on the training part alone, by one process for all, and kept for a resumed run."""
+def tokenizer_for(split: Split, output_dir: str, *, vocab_size: int, trained: str | None = None) -> KGlossTokenizerFast:
+    """The run's tokenizer, learnt on the training part alone, by one process for all, and kept for a resumed run.
+
+    Args:
+        split: The pairs.
+        output_dir: The run's folder.
+        vocab_size: Word pieces to learn at most, before glosses.
+        trained: Folder or Hub repository of a tokenizer to take instead (default: none). A gloss that it does not know
+            becomes [UNK], which is counted in a warning.
+    """
+    if trained:
+        return KGlossTokenizerFast.from_pretrained(trained)
     folder = Path(output_dir) / "tokenizer"
     with PartialState().main_process_first():
         if not folder.exists():
             texts = (pair.text for pair in split.train)
             tokenizer = train_tokenizer(texts, marked_glosses(split.train), vocab_size=vocab_size)
-            _save_whole(folder, tokenizer.save_pretrained)
+            save_whole(folder, tokenizer.save_pretrained)
     return KGlossTokenizerFast.from_pretrained(folder)
 
 
@@ -327,14 +336,6 @@ def save_result(
 
     folder = Path(output_dir) / "model"
     if trainer.is_world_process_zero():
-        _save_whole(folder, write)
+        save_whole(folder, write)
     trainer.accelerator.wait_for_everyone()
     return folder
-
-
-def _save_whole(folder: Path, write: Callable[[Path], Any]) -> None:
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    write(partial)
-    partial.rename(folder)

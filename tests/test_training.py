@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import EncoderDecoderModel, HfArgumentParser, PreTrainedTokenizerFast, pipeline
 
 from conftest import GLOSSES, SENTENCES
-from kgloss_hf.data import Pair, encode_pairs
+from kgloss_hf.data import Pair, Split, encode_pairs
 from kgloss_hf.modeling import build_model
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import (
@@ -25,6 +25,7 @@ from kgloss_hf.training import (
     parse_arguments,
     predict,
     seq2seq_loss,
+    tokenizer_for,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -99,6 +100,14 @@ def test_tokenizer_without_analyser_is_refused(tokenizer: KGlossTokenizerFast, c
     args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
     with pytest.raises(TypeError, match="import kgloss_hf"):
         build_trainer(model, plain, args, data, data, lambda _: {}, share_embeddings=True)  # type: ignore[arg-type]
+
+
+def test_run_takes_a_trained_tokenizer_or_learns_its_own(checkpoint: str, tmp_path: Path) -> None:
+    split = Split([Pair("몸의 형태", ("몸", "처음보는글로스"))], [], [])
+    taken = tokenizer_for(split, str(tmp_path), vocab_size=100, trained=checkpoint)
+    assert "처음보는글로스" not in taken.glosses
+    assert not (tmp_path / "tokenizer").exists()
+    assert tokenizer_for(split, str(tmp_path), vocab_size=100).glosses == ["몸", "처음보는글로스"]
 
 
 def test_options_from_yaml_and_command_line(tmp_path: Path) -> None:
