@@ -126,7 +126,7 @@ def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
         found = _look_up(dict.fromkeys(word for word, value in zip(words, known, strict=True) if not value))
         known = [value or found[word] for word, value in zip(words, known, strict=True)]
     surfaces, lemmas, tags, starts, ends = (chain.from_iterable(map(itemgetter(i), known)) for i in range(5))
-    sizes = np.fromiter((len(word[0]) for word in known), np.int64, len(known))
+    sizes = np.fromiter(map(len, map(itemgetter(0), known)), np.int64, len(known))
     word_starts, text_starts = _starts(words), _starts(texts)
     first_words = np.searchsorted(word_starts, text_starts)
     offsets = word_starts - np.repeat(text_starts, np.diff(first_words, append=len(words)))
