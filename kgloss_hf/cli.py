@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +37,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train-tokenizer", add_help=False, help="learn a vocabulary on text, append glosses, and show how well it fits"
     )
     tokenizer.set_defaults(run=_train_tokenizer)
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="score predicted glosses in files, and test whether two systems differ",
+        description="Prints Jaccard, BLEU, chrF, ROUGE-L, gloss error rate and exact match. A .jsonl file holds rows "
+        "with prediction and reference, as a training run writes them; any other is text, a gloss sequence a line.",
+    )
+    evaluate.add_argument("predictions", help="the system's file")
+    evaluate.add_argument("--references", help="file with the references (default: those in PREDICTIONS)")
+    evaluate.add_argument("--baseline", help="file of a second system, for a paired test between the two")
+    evaluate.add_argument("--types", help="CSV file with columns gloss and type, for scores by type")
+    evaluate.add_argument("--trials", type=int, default=10_000, help="trials of the test (default: 10000)")
+    evaluate.add_argument("--output_dir", help="folder for scores.json and sentences.csv")
+    evaluate.set_defaults(run=_evaluate)
+    export = commands.add_parser(
+        "export-dataset",
+        help="write a data set as Parquet files with a card, which the Hub takes",
+        description="The folder loads without this package. It appears once it is complete.",
+    )
+    export.add_argument("name", help="mcksg, gksl or ko_backtranslation")
+    statistics = commands.add_parser(
+        "dataset-stats",
+        help="count a data set: rows, types of glosses, lengths, overlap, and what leaks between splits",
+        description="Writes statistics.json, statistics.md with tables for a card, and lengths.png.",
+    )
+    statistics.add_argument("dataset", help="mcksg, gksl, ko_backtranslation, a Hub id, or files separated by commas")
+    for parser_of_data, run in ((export, _export_dataset), (statistics, _dataset_stats)):
+        parser_of_data.add_argument("--output_dir", required=True, help="folder to make")
+        parser_of_data.add_argument("--data_dir", help="folder with your copy of a data set that is not shipped")
+        parser_of_data.add_argument("--config", help="configuration of the data set")
+        parser_of_data.set_defaults(run=run)
     doctor = commands.add_parser(
         "doctor",
         help="check versions, Java, memory and GPUs, and say how to repair what is wrong",
@@ -80,6 +111,33 @@ def _train_tokenizer(*, arguments: Sequence[str]) -> int:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     print_statistics(train_and_save(chosen))
     print(f"The tokenizer and statistics.json are in {chosen.output_dir}")
+    return 0
+
+
+def _evaluate(**options: Any) -> int:
+    from .evaluation import evaluate_files
+    from .reporting import print_evaluation
+
+    print_evaluation(evaluate_files(**options)["scores"])
+    return 0
+
+
+def _export_dataset(**options: Any) -> int:
+    from .dataset_export import export_dataset
+    from .reporting import print_tables
+
+    parts = export_dataset(**options).parts
+    rows = [(config, split, f"{part.rows:,}") for config, found in parts.items() for split, part in found.items()]
+    print_tables([(f"Exported to {options['output_dir']}", ("configuration", "split", "rows"), rows)])
+    return 0
+
+
+def _dataset_stats(**options: Any) -> int:
+    from .dataset_stats import statistics_tables, write_statistics
+    from .reporting import print_tables
+
+    print_tables(statistics_tables(write_statistics(**options)))
+    print(f"statistics.json, statistics.md and lengths.png are in {options['output_dir']}")
     return 0
 
 

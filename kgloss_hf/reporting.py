@@ -8,13 +8,13 @@ from typing import Any
 
 from .data import Pair
 from .glosses import content_of
-from .metrics import bootstrap_interval, jaccard_scores
+from .metrics import jaccard_result
 
 _INSTALL = 'pip install "kgloss-hf[train]"'
 
 
-def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, dict[str, float]]:
-    """Each system's Jaccard score with its 95% bootstrap interval (10,000 resamples, seed 0), from 0 to 100.
+def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, dict[str, Any]]:
+    """Each system's Jaccard score, from 0 to 100, with its 95% bootstrap interval and its signature.
 
     Args:
         pairs: The references; `Number/4C` counts as `4C`.
@@ -22,19 +22,14 @@ def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str
 
     Example:
         >>> from kgloss_hf.data import Pair
-        >>> scores_on([Pair("전남 지역", ("전남", "지역"))], {"ours": [["전남", "지역"]]})
-        {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0}}
+        >>> scores_on([Pair("전남 지역", ("전남", "지역"))], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS
+        {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0, 'signature': 'jaccard|set|...'}}
     """
     references = [[content_of(gloss) for gloss in pair.glosses] for pair in pairs]
-    scores = {}
-    for name, predictions in systems.items():
-        of_pairs = 100 * jaccard_scores(predictions, references)
-        low, high = bootstrap_interval(of_pairs)
-        scores[name] = {"jaccard": float(of_pairs.mean()), "low": low, "high": high}
-    return scores
+    return {name: jaccard_result(found, references, resamples=10_000) for name, found in systems.items()}
 
 
-def print_scores(title: str, scores: Mapping[str, Mapping[str, float]]) -> None:
+def print_scores(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
     """Print one line a system: Jaccard score and 95% interval.
 
     Raises:
@@ -61,6 +56,38 @@ def print_statistics(statistics: Mapping[str, Any]) -> None:
     fit.append(("gloss tokens in the source", "", f"{shared['of_tokens']:.2%}"))
     fit.append(("the same, mean of pairs", "", f"{shared['mean_of_pairs']:.2%}"))
     _print_table("Fit", ("", "corpus", "pairs"), fit)
+
+
+def print_evaluation(scores: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print the scores of `kgloss_hf.evaluation`, a line each.
+
+    Args:
+        scores: The `scores` that `kgloss_hf.evaluation.evaluate_systems` returns.
+
+    Raises:
+        ImportError: rich is not installed.
+    """
+    systems = [name for name, score in scores["jaccard"].items() if isinstance(score, Mapping)]
+    header = ["× 100", *(title for name in systems for title in (name, "95% interval"))]
+    rows = []
+    for name, score in scores.items():
+        cells = [name.replace("_", " ") + " (lower is better)" * (name == "gloss_error_rate")]
+        for system in systems:
+            found = score.get(system, {})
+            cells.append(f"{found['score']:.2f}" if found else "")
+            cells.append(f"{found['low']:.2f} – {found['high']:.2f}" if "low" in found else "")
+        rows.append([*cells, *([f"{score['p_value']:.4f}" if "p_value" in score else ""] if len(systems) > 1 else [])])
+    _print_table("Scores", header + ["p"] * (len(systems) > 1), rows)
+
+
+def print_tables(tables: Iterable[tuple[str, Sequence[str], Sequence[Sequence[str]]]]) -> None:
+    """Print tables, each of a title, a header and rows.
+
+    Raises:
+        ImportError: rich is not installed.
+    """
+    for table in tables:
+        _print_table(*table)
 
 
 def _readable(name: str, value: float) -> str:
@@ -107,4 +134,27 @@ def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
     score_axes.set(xlabel="epoch", ylabel="validation JC", ylim=(0, None))
     for axes in (loss_axes, score_axes):
         axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> None:
+    """Draw how often each value occurs, a panel each, as a PNG.
+
+    Args:
+        histograms: For each label the values and how often each occurs.
+        path: PNG file to write.
+
+    Raises:
+        ImportError: Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(f"histograms need Matplotlib; run: {_INSTALL}") from error
+    figure = Figure(figsize=(4.5 * len(histograms), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(histograms), squeeze=False)[0]
+    for axes, (label, counts) in zip(panels, histograms.items(), strict=True):
+        axes.bar(list(counts), list(counts.values()), width=1, edgecolor="white", linewidth=0.3)
+        axes.set(xlabel=label, ylabel="rows")
+        axes.grid(axis="y", alpha=0.3)
     figure.savefig(path, dpi=120)

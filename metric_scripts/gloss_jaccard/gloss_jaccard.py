@@ -5,7 +5,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from kgloss_hf.metrics import gloss_pairs, jaccard
+from kgloss_hf.metrics import gloss_pairs, jaccard_result
 
 _DESCRIPTION = """
 Mean Jaccard score over pairs of gloss sequences, × 100: glosses in both over glosses in either. The order of glosses
@@ -16,15 +16,23 @@ _INPUTS = """
 Args:
     predictions: One gloss sequence a pair: a list of glosses, or a string of glosses separated by white space.
     references: As many gloss sequences, one a prediction.
+    multiset: Count repetitions (default: False).
+    types: Type of each gloss, as a dictionary, for a score a type (default: none).
+    ignore_non_manual: Drop glosses of type non_manual first (default: False).
+    resamples: Samples for a 95% bootstrap interval (default: 0, no interval).
+    seed: Seed of the interval (default: 0).
 
 Returns:
     jaccard: A number from 0 to 100.
+    low, high: With resamples, the interval.
+    by_type: With types, jaccard and number of pairs for each type.
+    signature: How the score was computed.
 
 Example:
     >>> import evaluate
     >>> metric = evaluate.load("metric_scripts/gloss_jaccard")
     >>> metric.compute(predictions=[["집", "불"]], references=["불 집 나다 빨리"])
-    {'jaccard': 50.0}
+    {'jaccard': 50.0, 'signature': 'jaccard|set|nonmanual:kept|v:0.1.0'}
 """
 
 _CITATION = """
@@ -55,5 +63,5 @@ class GlossJaccard(evaluate.Metric):
         predictions, references = gloss_pairs(predictions, references)
         super().add_batch(predictions=predictions, references=references)
 
-    def _compute(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, float]:
-        return {"jaccard": jaccard(predictions, references)}
+    def _compute(self, predictions: list[list[str]], references: list[list[str]], **options: Any) -> dict[str, Any]:
+        return jaccard_result(predictions, references, **options)
