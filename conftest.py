@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -54,3 +55,11 @@ def corpora() -> Path:
     if "KGLOSS_DATA" not in os.environ:
         pytest.skip("KGLOSS_DATA is not set to a folder with the public corpora")
     return Path(os.environ["KGLOSS_DATA"])
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`datasets` leaves nothing in the home directory; HF_MODULES_CACHE is of the script era only."""
+    for name in ("HF_DATASETS_CACHE", "DOWNLOADED_DATASETS_PATH"):
+        monkeypatch.setattr(datasets.config, name, tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_MODULES_CACHE", str(tmp_path / "modules"), raising=False)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from datasets import Dataset, load_dataset
-from pyarrow.parquet import ParquetFile
+from datasets import Dataset, load_dataset, load_dataset_builder
 
 from .analyzers import Analyzer
-from .glosses import mark_placeholders
+from .glosses import mark_placeholders, split_glosses
 from .okt import analyze
+from .splitting import split_rows, unlinked
+from .tables import TABLE_SUFFIXES, read_lines, read_rows
 from .tokenization_kgloss import KGlossTokenizerFast
 
-FILE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 TEXT_SUFFIXES = (".txt", ".txt.gz")
 
 
@@ -50,23 +45,24 @@ def load_pairs(
     text_column: str = "text",
     gloss_column: str = "glosses",
 ) -> list[Pair]:
-    """All pairs of a dataset, in order.
+    """All pairs of a dataset, in order. Of `mcksg` and `gksl` that is the order of the files, not of their splits.
 
     Args:
-        dataset: `mcksg`, `gksl`, a Hub dataset id, or files (CSV, TSV, JSON Lines, Parquet) separated by commas.
+        dataset: `mcksg`, `gksl`, a Hub dataset id, or files (CSV, TSV, JSON Lines, Parquet, XLSX) separated by commas.
         data_dir: Folder with the user's own copy, for datasets that are not shipped.
         extra: Instead of the dataset's default configuration, this one (`augmented` of gksl), or these files.
         text_column: Column with the Korean sentence.
-        gloss_column: Column with the glosses: a list, or a string split on white space.
+        gloss_column: Column with the glosses: a list, or a string as `kgloss_hf.glosses.split_glosses` takes it.
 
     Raises:
         FileNotFoundError: A file is not there.
+        ImportError: openpyxl, which reads XLSX, is not installed.
         ValueError: A column is missing, or a row has no text or no glosses; names file, row and column.
     """
     names = (extra or dataset).split(",")
-    if any(name.endswith(FILE_SUFFIXES) for name in names):
+    if any(name.endswith(TABLE_SUFFIXES) for name in names):
         return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
-    splits = load_dataset(dataset, extra, data_dir=data_dir)
+    splits = load_dataset(dataset, extra, data_dir=data_dir, **_unsplit(dataset, extra, data_dir))
     return [
         pair
         for name, rows in splits.items()
@@ -74,13 +70,19 @@ def load_pairs(
     ]
 
 
+def _unsplit(dataset: str, configuration: str | None, data_dir: str | None = None) -> dict[str, str]:
+    """The option that has a data set of ours give all rows in the order of its files; other data sets have none."""
+    config = load_dataset_builder(dataset, configuration, data_dir=data_dir).config
+    return {"split_by": "none"} if hasattr(config, "split_by") else {}
+
+
 def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]:
     """The texts of several sources, one after another, of which only a part is ever in memory.
 
     Args:
-        sources: Text files with one sentence a line (.txt, .txt.gz); CSV, TSV, JSON Lines or Parquet files; or data
-            sets that `datasets.load_dataset` knows, as `NAME` or `NAME:CONFIGURATION`, all splits, streamed where the
-            data set can be.
+        sources: Text files with one sentence a line (.txt, .txt.gz); CSV, TSV, JSON Lines, Parquet or XLSX files; or
+            data sets that `datasets.load_dataset` knows, as `NAME` or `NAME:CONFIGURATION`, all splits, streamed where
+            the data set can be.
         column: Column with the text, where there are columns.
 
     Returns:
@@ -102,18 +104,18 @@ def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]
     if isinstance(sources, str):
         raise TypeError(f"read_texts expects a list of sources, found one string; write read_texts([{sources!r}])")
     for source in sources:
-        if source.endswith((*TEXT_SUFFIXES, *FILE_SUFFIXES)):
+        if source.endswith((*TEXT_SUFFIXES, *TABLE_SUFFIXES)):
             _existing(source)
         elif Path(source).is_file():
-            raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *FILE_SUFFIXES))} file; rename it")
+            raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
     return (text for source in sources for text in _texts(source, column))
 
 
 def _texts(source: str, column: str) -> Iterator[str]:
     if source.endswith(TEXT_SUFFIXES):
-        yield from (line.rstrip("\r\n") for line in _lines(Path(source)))
+        yield from (line.rstrip("\r\n") for line in read_lines(Path(source)))
         return
-    for number, row in _rows(Path(source)) if source.endswith(FILE_SUFFIXES) else _streamed_rows(source):
+    for number, row in read_rows(Path(source)) if source.endswith(TABLE_SUFFIXES) else _streamed_rows(source):
         where = f"{source}, row {number}"
         _check_columns(row, where, {"--corpus_column": column})
         text = row[column]
@@ -124,10 +126,11 @@ def _texts(source: str, column: str) -> Iterator[str]:
 
 def _streamed_rows(dataset: str) -> Iterator[tuple[int, Any]]:
     name, _, configuration = dataset.partition(":")
+    options = _unsplit(name, configuration or None)
     try:
-        splits = load_dataset(name, configuration or None, streaming=True)
+        splits = load_dataset(name, configuration or None, streaming=True, **options)
     except NotImplementedError:  # packed in a way that cannot be streamed
-        splits = load_dataset(name, configuration or None)
+        splits = load_dataset(name, configuration or None, **options)
     for rows in splits.values():
         yield from enumerate(rows, 1)
 
@@ -135,59 +138,17 @@ def _streamed_rows(dataset: str) -> Iterator[tuple[int, Any]]:
 def _existing(name: str) -> Path:
     path = Path(name)
     if not path.is_file():
-        kinds = TEXT_SUFFIXES if name.endswith(TEXT_SUFFIXES) else FILE_SUFFIXES
+        kinds = TEXT_SUFFIXES if name.endswith(TEXT_SUFFIXES) else TABLE_SUFFIXES
         raise FileNotFoundError(f"{path}: no such file; give the path of a {', '.join(kinds)} file")
     return path
 
 
 def _read_file(name: str, text_column: str, gloss_column: str) -> list[Pair]:
     path = _existing(name)
-    pairs = list(_checked(_rows(path), str(path), text_column, gloss_column))
+    pairs = list(_checked(read_rows(path), str(path), text_column, gloss_column))
     if not pairs:
         raise ValueError(f"{path}: no rows; expected columns {text_column!r} and {gloss_column!r} with one pair a row")
     return pairs
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
-    if path.suffix == ".parquet":
-        with ParquetFile(path) as file:
-            yield from enumerate((row for batch in file.iter_batches() for row in batch.to_pylist()), 1)
-        return
-    lines = _lines(path)
-    if path.suffix in (".csv", ".tsv"):
-        # TSV knows no quoting: a stray quotation mark must not swallow the rows up to the next one.
-        style: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if path.suffix == ".tsv" else {}
-        try:
-            yield from enumerate(csv.DictReader(lines, **style), 2)
-        except csv.Error as error:
-            raise ValueError(f"{path}: {error}; check that every quotation mark that opens a cell closes it") from error
-        return
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, row {number}: expected one JSON object a line ({error})") from error
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, packed or not, with their ends."""
-    unpacked = gzip.open if path.suffix == ".gz" else open
-    try:
-        # What is not UTF-8 is smuggled past the decoder, which would not know the line.
-        with unpacked(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    line.encode()
-                except UnicodeEncodeError as error:
-                    found = line[error.start :][:10].encode(errors="surrogateescape")
-                    raise ValueError(
-                        f"{path}, line {number}: expected UTF-8, found {found!r}; convert the file, "
-                        "for example: iconv -f CP949 -t UTF-8"
-                    ) from error
-                yield line
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: damaged or not a gzip file ({error}); fetch it again") from error
 
 
 def _check_columns(row: Any, where: str, columns: Mapping[str, str]) -> None:
@@ -208,7 +169,10 @@ def _checked(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, glo
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{where}, column {text_column!r}: expected a Korean sentence, found {text!r:.60}")
         if isinstance(glosses, str):
-            glosses = glosses.split()
+            try:
+                glosses = split_glosses(glosses)
+            except ValueError as error:
+                raise ValueError(f"{where}, column {gloss_column!r}: {error}") from error
         if not isinstance(glosses, list) or not all(isinstance(gloss, str) and gloss.strip() for gloss in glosses):
             raise ValueError(f"{where}, column {gloss_column!r}: expected glosses (strings), found {glosses!r:.60}")
         if not glosses:
@@ -240,48 +204,19 @@ def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = 
         >>> len(parts.train), len(parts.validation), len(parts.test)
         (20, 4, 6)
     """
-    order = np.random.default_rng(seed).permutation(len(pairs))
     if by == "row":
-        cut = round(0.7 * len(pairs))
-        held_out = [pairs[i] for i in order[cut:]]
-        parts = Split([pairs[i] for i in order[:cut]] + list(extra), held_out, held_out)
-    elif by == "group":
-        groups: dict[int, list[int]] = {}
-        label = _groups(pairs)
-        for i in order:
-            groups.setdefault(label[i], []).append(i)
-        test: list[Pair] = []
-        validation: list[Pair] = []
-        train: list[Pair] = []
-        for members in groups.values():
-            part = test if len(test) < 0.2 * len(pairs) else validation if len(validation) < 0.1 * len(pairs) else train
-            part.extend(pairs[i] for i in members)
-        held = [*validation, *test]
-        texts, gloss_strings = {pair.text for pair in held}, {pair.glosses for pair in held}
-        clean = [pair for pair in extra if pair.text not in texts and pair.glosses not in gloss_strings]
-        parts = Split(train + clean, validation, test, len(extra) - len(clean))
+        training, scored = split_rows(pairs, (0.7, 0.3), by=by, seed=seed)
+        held_out = [pairs[i] for i in scored]
+        parts = Split([pairs[i] for i in training] + list(extra), held_out, held_out)
     else:
-        raise ValueError(f"unknown split {by!r}; choose 'group' or 'row'")
+        train, validation, test = (
+            [pairs[i] for i in part] for part in split_rows(pairs, (0.7, 0.1, 0.2), by=by, seed=seed)
+        )
+        clean = [extra[i] for i in unlinked(extra, [*validation, *test])]
+        parts = Split(train + clean, validation, test, len(extra) - len(clean))
     if not all((parts.train, parts.validation, parts.test)):
         raise ValueError(f"{len(pairs)} pairs are too few, or too alike, to split into training, validation and test")
     return parts
-
-
-def _groups(pairs: Sequence[Pair]) -> list[int]:
-    """A label for each pair, equal where pairs are linked by an equal sentence or an equal gloss string."""
-    parent = list(range(len(pairs)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[object, int] = {}
-    for i, pair in enumerate(pairs):
-        for key in (pair.text, pair.glosses):
-            parent[root(i)] = root(first.setdefault(key, i))
-    return [root(i) for i in range(len(pairs))]
 
 
 def encode_pairs(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Dataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 
 from .okt import Morpheme
@@ -9,10 +11,21 @@ from .okt import Morpheme
 GLOSS_TYPES = ("sign_word", "similar_word", "iconic", "fingerspelling", "fingerspelled_number", "non_manual")
 """The paper's six categories (Table 3) under the field's names."""
 
+UNKNOWN_TYPE = "unknown"
+"""For a gloss whose type nothing tells."""
+
 PLACEHOLDERS = ("Number", "Alpha")
 """Vocabulary entries that stand for any number and any Latin-alphabet word; also the names of Okt's two tags."""
 
 CENTURY = "세기"
+
+_TYPE_OF_NOTATION = {
+    "fingerspelled_number": r"Number(/.+)?|\d[\d,.]*",
+    "fingerspelling": r"Alpha(/.+)?|[ㄱ-ㅣ]+|[A-Za-z]{2,}",
+    "non_manual": r"(감탄|강조|과|긍정|명령|부정|어|의문|추측)형\([^()]+\)|휴지\([^()]+\)|휴지동작",
+    "iconic": r"[A-Za-z] ?\([^()]+\)|[^()]+ \([^()]+\)|\([^()]+\)\S.*",
+    "similar_word": r"[가-힣]+\([^()]+\)",
+}
 
 
 def placeholder_of(gloss: str) -> str:
@@ -35,6 +48,59 @@ def content_of(gloss: str) -> str:
     """
     head, slash, content = gloss.partition("/")
     return content if slash and content and head in PLACEHOLDERS else gloss
+
+
+def type_of_notation(gloss: str) -> str:
+    """The type of a gloss as far as its notation tells, else `unknown`.
+
+    Args:
+        gloss: As in the paper's Tables 2 and 3, which these rules rest on:
+
+            - `fingerspelled_number`: the placeholder `Number`, bare or with content, and plain digits (`0, 10, 100`).
+            - `fingerspelling`: jamo (`ㄱ, ㅏ`), the placeholder `Alpha`, and a Latin word of two letters or more, which
+              Table 2 writes as `Alpha/QR` in the source and as `QR` in the glosses. A single letter may be a shape.
+            - `non_manual`: `휴지동작`, and the name of a signal with what it carries (`의문형(무엇)`, `강조형(강하다)`,
+              `휴지(쉽)`). The names are a closed list, because words such as 모형 end in 형 too.
+            - `iconic`: a letter as a shape, or a space before the parentheses (`v(체크)`, `V (불꽃무늬)`), and
+              parentheses in front (`(사진)확대`), which say what the depicting sign does it to.
+            - `similar_word`: a headword and, without a space, what it stands for here (`디지털(컴퓨터)`).
+
+            A plain word is `unknown`: 기도 is a sign word and 이층삼각형 is iconic, and only a lexicon knows.
+
+    Example:
+        >>> [type_of_notation(gloss) for gloss in ("Number/4C", "ㄱ", "의문형(무엇)", "V (불꽃무늬)")]
+        ['fingerspelled_number', 'fingerspelling', 'non_manual', 'iconic']
+        >>> type_of_notation("디지털(컴퓨터)"), type_of_notation("기도")
+        ('similar_word', 'unknown')
+    """
+    return next((name for name, rule in _TYPE_OF_NOTATION.items() if re.fullmatch(rule, gloss)), UNKNOWN_TYPE)
+
+
+def split_glosses(cell: str) -> list[str]:
+    """The glosses that a cell of a table holds.
+
+    Args:
+        cell: A JSON list of strings, or glosses with spaces between them. A space before parentheses that end a gloss
+            belongs to it, as in `V (불꽃무늬)`.
+
+    Raises:
+        ValueError: There is a tab or a line break between glosses, or a list that is not JSON.
+
+    Example:
+        >>> split_glosses("불  V (불꽃무늬) (사진)확대")
+        ['불', 'V (불꽃무늬)', '(사진)확대']
+        >>> split_glosses('["불", "(큰 돌을)들다"]')
+        ['불', '(큰 돌을)들다']
+    """
+    cell = cell.strip()
+    if cell.startswith("["):
+        try:
+            return list(json.loads(cell))
+        except json.JSONDecodeError as error:
+            raise ValueError(f'expected a JSON list of glosses such as ["집", "불"], found {cell!r:.60}') from error
+    if control := re.search(r"[\t\r\n\v\f]", cell):
+        raise ValueError(f"expected glosses with spaces between them, found {control[0]!r} in {cell!r:.60}")
+    return re.findall(r"(?:\([^()]*\)|\S)+(?:\s+\([^()]*\)(?!\S))?", cell)
 
 
 def placeholder_contents(morphemes: Sequence[Morpheme]) -> dict[str, list[str]]:

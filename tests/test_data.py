@@ -42,6 +42,11 @@ def test_files(tmp_path: Path, name: str, write: Callable[[Path], None]) -> None
     assert load_pairs(str(tmp_path / name)) == PAIRS
 
 
+def test_glosses_with_spaces(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,glosses\n집,집 V (불꽃무늬) (불에)굽다\n", "utf-8")
+    assert load_pairs(str(tmp_path / "a.csv")) == [Pair("집", ("집", "V (불꽃무늬)", "(불에)굽다"))]
+
+
 def test_several_files_and_other_columns(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("ko,gloss\n집,집 불\n", "utf-8")
@@ -57,6 +62,7 @@ BAD = {
     "empty list": ("a.jsonl", '{"text": "집", "glosses": []}', "row 1, column 'glosses': the row has no glosses"),
     "row too short": ("a.csv", "text,glosses\n집\n", "row 2, column 'glosses': expected glosses .strings., found None"),
     "blank text": ("a.csv", "text,glosses\n  ,불\n", "row 2, column 'text': expected a Korean sentence"),
+    "tab between glosses": ("a.csv", "text,glosses\n집,집\t불\n", "row 2, column 'glosses': expected .*spaces.* found"),
     "number for text": ("a.jsonl", '{"text": 3, "glosses": "불"}', "row 1, column 'text'.*found 3"),
     "number for a gloss": ("a.jsonl", '{"text": "집", "glosses": ["불", 3]}', "row 1, column 'glosses'.*3"),
     "not an object": ("a.jsonl", "[1, 2]", "row 1: expected an object"),

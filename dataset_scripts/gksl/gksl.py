@@ -1,31 +1,59 @@
 """Loading script of `gksl`: KETI's Korean sentences with Korean Sign Language (KSL) glosses.
 
-It reads a user's own copy of the two published CSV files; no data are shipped with it.
+It reads a user's own copy of the two published CSV files, or fetches them from where they were published. No data are
+shipped with it.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-from collections.abc import Iterator
-from typing import Any
+import functools
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import datasets
 
+from kgloss_hf.pair_datasets import PairBuilder, PairConfig, pair_keys, split_pairs_by
+from kgloss_hf.splitting import unlinked
+from kgloss_hf.tables import read_rows
+
+logger = logging.getLogger(__name__)
+
 REPOSITORY = "https://github.com/AIRC-KETI/GKSL-dataset"
 COMMIT = "20df79136bc301763059089692661bc49c5de478"
+URL = f"https://raw.githubusercontent.com/AIRC-KETI/GKSL-dataset/{COMMIT}/dataset"
+
+
+class Published(NamedTuple):
+    """A published file: name, the column that says where a row comes from, size in bytes, and git blob id."""
+
+    name: str
+    source: str
+    size: int
+    blob: str
+
 
 FILES = {
-    "original": ("GKSL3k_original.csv", "dataset"),
-    "augmented": ("GKSL13k_augmented.csv", "augmentation_method"),
+    "original": Published("GKSL3k_original.csv", "dataset", 252685, "729ae1c96d3627b224fa120950b5dbc454f72c1f"),
+    "augmented": Published(
+        "GKSL13k_augmented.csv", "augmentation_method", 1030069, "eb216bec2ae6cce910007783bfa343017018cc96"
+    ),
 }
-"""The file of each configuration, and its column that says where a row comes from."""
+"""The file of each configuration."""
 
 GLOSSES = "Gloss level Korean Sign Language (GKSL) sentence"
 TEXT = "Word level Korean Language (WKL) sentence"
 
-REPAIR = f"Correct the file, or take it again, unchanged, from {REPOSITORY} at commit {COMMIT}."
+GROUP_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+ROW_FRACTIONS = {"train": 0.7, "test": 0.3}
+"""The paper's, which has no part between."""
+
+WHERE = (
+    f"Get {' and '.join(file.name for file in FILES.values())} from the folder dataset of {REPOSITORY} "
+    f"(commit {COMMIT}) and name their folder: load_dataset('gksl', data_dir='FOLDER')."
+)
+REPAIR = f". Correct the file, or take it again, unchanged, from {REPOSITORY} at commit {COMMIT}"
 
 CITATION = """\
 @inproceedings{jang-etal-2022-automatic,
@@ -38,7 +66,12 @@ CITATION = """\
 """
 
 
-def find_file(data_dir: str | None, name: str) -> str:
+@functools.cache
+def _show_licence() -> None:
+    logger.warning("gksl is KETI's, under CC BY-NC-SA 4.0: for research, not for commercial use.")
+
+
+def find_file(data_dir: str, name: str) -> Path:
     """Where the file of a configuration is.
 
     Args:
@@ -46,98 +79,73 @@ def find_file(data_dir: str | None, name: str) -> str:
         name: Configuration, `original` or `augmented`.
 
     Raises:
-        ValueError: No folder was given.
         FileNotFoundError: The folder does not hold the file.
 
     Example:
         >>> find_file("data/GKSL-dataset/dataset", "original")  # doctest: +SKIP
-        'data/GKSL-dataset/dataset/GKSL3k_original.csv'
+        PosixPath('data/GKSL-dataset/dataset/GKSL3k_original.csv')
     """
-    file = FILES[name][0]
-    where = (
-        f"Get {' and '.join(file for file, _ in FILES.values())} from the folder dataset of {REPOSITORY} "
-        f"(commit {COMMIT}) and name their folder: load_dataset('gksl', '{name}', data_dir='FOLDER')."
-    )
-    if data_dir is None:
-        raise ValueError(f"gksl/{name} expects data_dir, a folder that holds {file}, and got none. {where}")
-    path = os.path.join(data_dir, file)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"gksl/{name} expects {file} in the folder {data_dir}, which holds none. {where}")
+    path = Path(data_dir, FILES[name].name)
+    if not path.is_file():
+        raise FileNotFoundError(f"gksl expects {path.name} in the folder {data_dir}, which holds none. {WHERE}")
     return path
 
 
-def read_rows(path: str, source: str) -> Iterator[dict[str, Any]]:
-    """The rows of a GKSL file: `text`, `glosses` as a list, and `source`.
+def verify(path: Path, name: str) -> None:
+    """Check that a fetched file is the published one.
 
     Args:
-        path: A CSV file, UTF-8 with or without byte order mark.
-        source: Column that says where a row comes from.
+        path: The file.
+        name: Configuration, `original` or `augmented`.
 
     Raises:
-        ValueError: The file is empty, is not UTF-8, is not well-formed CSV, lacks a column, or has a row without
-            sentence or glosses. Rows are numbered from 1, the header aside.
+        ValueError: Its size or its git blob id is another.
 
     Example:
-        >>> next(read_rows("GKSL3k_original.csv", "dataset"))  # doctest: +SKIP
-        {'text': '집에 불이 났어요.', 'glosses': ['집', '불'], 'source': 'KETI-Emergency'}
+        >>> verify(Path("GKSL3k_original.csv"), "original")  # doctest: +SKIP
     """
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+    content, published = path.read_bytes(), FILES[name]
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    if (len(content), blob) != (published.size, published.blob):
         raise ValueError(
-            f"{path}, line {line}: expected UTF-8, found the byte 0x{content[error.start]:02x}. "
-            f"Save the file as UTF-8. {REPAIR}"
-        ) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        columns, rows = reader.fieldnames or [], list(reader)
-    except csv.Error as error:
-        raise ValueError(f"{path}, after line {reader.line_num}: expected CSV, found: {error}. {REPAIR}") from error
-    if not columns:
-        raise ValueError(f"{path}: expected a header and rows, found an empty file. {REPAIR}")
-    for column in (source, GLOSSES, TEXT):
-        if column not in columns:
-            raise ValueError(f"{path}: expected a column {column!r}, found the columns {columns}. {REPAIR}")
-    if not rows:
-        raise ValueError(f"{path}: expected rows below the header, found none. {REPAIR}")
-    for number, row in enumerate(rows, start=1):
-        if None in row:
-            raise ValueError(
-                f"{path}, row {number}: expected {len(columns)} columns, found {len(columns) + len(row[None])}. "
-                f"Put a cell that holds a comma in quotation marks. {REPAIR}"
-            )
-        for column, what in ((GLOSSES, "glosses"), (TEXT, "a sentence")):
-            if not (row[column] or "").strip():
-                raise ValueError(f"{path}, row {number}, column {column!r}: expected {what}, found nothing. {REPAIR}")
-        yield {"text": row[TEXT], "glosses": row[GLOSSES].split(), "source": row[source]}
+            f"{published.name}: expected {published.size} bytes with the git blob id {published.blob}, found "
+            f"{len(content)} with {blob} at {URL}. Fetch it again with download_mode='force_redownload'. {WHERE}"
+        )
 
 
-class Gksl(datasets.GeneratorBasedBuilder):
-    """Builder of GKSL from a user's own copy: `original` (default) and `augmented`, one split, `train`.
+class Gksl(PairBuilder):
+    """Builder of GKSL: `original` (default) and `augmented`.
 
-    Features of a row: `id` (`original-12` is row 12, the header aside), `text` (a Korean sentence), `glosses`
-    (strings), and `source` (the sub-corpus, or the augmentation method BR, SP or SR).
+    The files come from `data_dir`, or are fetched and verified. Features of a row: `id` (`original-12` is row 12, the
+    header aside), `text` (a Korean sentence), `glosses` (strings), and `source` (the sub-corpus, or the augmentation
+    method BR, SP or SR).
+
+    `original` is split 70:10:20 into `train`, `validation` and `test`, by groups: the very pairs that training with
+    `--split group` takes. `augmented` is all `train`, without the rows that share a sentence or a gloss string with a
+    held-out row of `original`, whose file is read too; how many these are is said in a warning. With `split_by="row"`
+    `original` is split 70:30 into `train` and `test`, and `augmented` is whole, as with `split_by="none"`.
 
     Raises:
-        ValueError: No data_dir, or a file that is not as published.
-        FileNotFoundError: data_dir does not hold the configuration's file.
+        ValueError: A file is not as published.
+        FileNotFoundError: data_dir does not hold the file.
+        ConnectionError: No data_dir, and the file could not be fetched.
 
     Example:
         >>> from datasets import load_dataset
         >>> load_dataset("gksl", "augmented", data_dir="data/GKSL-dataset/dataset")  # doctest: +SKIP
     """
 
-    VERSION = datasets.Version("1.0.0")
+    # Part of the cache's path: raise it with every change of what is made of the files.
+    VERSION = datasets.Version("2.0.0")
     BUILDER_CONFIGS = [
-        datasets.BuilderConfig("original", version=VERSION, description="The original rows."),
-        datasets.BuilderConfig("augmented", version=VERSION, description="Blank replacement, paraphrases, synonyms."),
+        PairConfig("original", version=VERSION, description="The original rows."),
+        PairConfig("augmented", version=VERSION, description="Blank replacement, paraphrases, synonyms."),
     ]
     DEFAULT_CONFIG_NAME = "original"
 
     def _info(self) -> datasets.DatasetInfo:
+        # Every load passes here, also one that the cache answers.
+        _show_licence()
         return datasets.DatasetInfo(
             description="GKSL: Korean sentences and KSL glosses of taxi, airport, daily life and emergencies.",
             features=datasets.Features(
@@ -154,12 +162,57 @@ class Gksl(datasets.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        path = find_file(self.config.data_dir, self.config.name)
-        # Read now: `datasets` hides an error of _generate_examples behind a DatasetGenerationError.
-        list(read_rows(path, FILES[self.config.name][1]))
-        return [datasets.SplitGenerator(datasets.Split.TRAIN, gen_kwargs={"path": path})]
+        by = self.config.split_by
+        rows = self._rows("original" if by == "group" else self.config.name, dl_manager)
+        if self.config.name == "augmented" and by == "row":
+            by = "none"
+        fractions = ROW_FRACTIONS if by == "row" else GROUP_FRACTIONS
+        splits = split_pairs_by(rows, fractions, by=by, seed=self.config.split_seed)
+        if self.config.name == "augmented" and by == "group":
+            held_out = [pair_keys(row) for name in ("validation", "test") for row in splits[name]]
+            rows = self._rows("augmented", dl_manager)
+            clean = [rows[i] for i in unlinked([pair_keys(row) for row in rows], held_out)]
+            logger.warning(
+                "gksl/augmented: %d of %d rows dropped, which share a sentence or a gloss string with a held-out row "
+                "of gksl/original",
+                len(rows) - len(clean),
+                len(rows),
+            )
+            splits = {"train": clean}
+        return self.generators(splits)
 
-    def _generate_examples(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for number, row in enumerate(read_rows(path, FILES[self.config.name][1]), start=1):
-            key = f"{self.config.name}-{number}"
-            yield key, {"id": key, **row}
+    def _rows(self, name: str, dl_manager: Any) -> list[dict[str, Any]]:
+        """The rows of a published file, in its order."""
+        path = find_file(self.config.data_dir, name) if self.config.data_dir else self._fetch(name, dl_manager)
+        source = FILES[name].source
+        try:
+            numbered = list(read_rows(path, suffix=".csv"))
+        except ValueError as error:
+            raise ValueError(f"{error}{REPAIR}.") from error
+        if not numbered:
+            raise ValueError(f"{path}: expected rows below a header, found none{REPAIR}.")
+        columns = list(numbered[0][1])
+        for column in (source, GLOSSES, TEXT):
+            if column not in columns:
+                raise ValueError(f"{path}: expected a column {column!r}, found the columns {columns}{REPAIR}.")
+
+        def check(number: int, row: Any) -> dict[str, Any]:
+            for column, what in ((GLOSSES, "glosses"), (TEXT, "a sentence")):
+                if not (row[column] or "").strip():
+                    raise ValueError(f"expected {what} in the column {column!r}, found nothing")
+            glosses = row[GLOSSES].split()
+            # The header is row 1 of the file.
+            return {"id": f"{name}-{number - 1}", "text": row[TEXT], "glosses": glosses, "source": row[source]}
+
+        return list(self.checked(path, numbered, check, repair=REPAIR))
+
+    def _fetch(self, name: str, dl_manager: Any) -> Path:
+        url = f"{URL}/{FILES[name].name}"
+        try:
+            path = Path(self.local(dl_manager, url))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"gksl could not find {url} ({error}). {WHERE}") from error
+        except Exception as error:  # each library below has errors of its own for a network that fails
+            raise ConnectionError(f"gksl could not fetch {url} ({error}). {WHERE}") from error
+        verify(path, name)
+        return path

@@ -1,0 +1,183 @@
+"""Rows of a table file (CSV, TSV, JSON Lines, Parquet, XLSX) with their row numbers."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import logging
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyarrow import ArrowException
+from pyarrow.parquet import ParquetFile
+
+logger = logging.getLogger(__name__)
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
+"""Of the files that `read_rows` reads; `.json` is JSON Lines too."""
+
+
+def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None) -> Iterator[tuple[int, Any]]:
+    """The rows of a table and their numbers, of which only a part is ever in memory.
+
+    Args:
+        path: A file with one of `TABLE_SUFFIXES`, in any case. CSV, TSV and XLSX have a header; of a workbook the first
+            sheet counts, with the results of formulas.
+        encoding: Of CSV, TSV and JSON Lines, such as `cp949`. UTF-8 may begin with a byte order mark.
+        suffix: What kind of file it is, where its name does not tell.
+
+    Returns:
+        An iterator over numbers and rows. A row is a dict, in JSON Lines whatever stands in the line. Cells that a row
+        lacks are None, cells beyond the header come as a list under the key None, and whole numbers in XLSX come as
+        strings. Numbers are those that a spreadsheet shows (the header is 1), lines in JSON Lines, and from 1 in
+        Parquet. Blank rows are left out.
+
+    Raises:
+        UnicodeError: A line is in another encoding. A ValueError.
+        ValueError: The file is damaged, is not of its kind, or has two columns of one name.
+        ImportError: openpyxl, which reads XLSX, is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "pairs.csv")
+        ...     _ = file.write_text("문장,글로스\\n집에 불이 났어요.,집 불\\n", "cp949")
+        ...     list(read_rows(file, encoding="cp949"))
+        [(2, {'문장': '집에 불이 났어요.', '글로스': '집 불'})]
+    """
+    match (suffix or path.suffix).lower():
+        case ".parquet":
+            yield from _parquet(path)
+        case ".xlsx":
+            yield from _records(path, _sheet(path))
+        case ".csv":
+            yield from _records(path, _cells(path, encoding, delimiter=",", strict=True))
+        case ".tsv":
+            # TSV knows no quoting: a stray quotation mark must not swallow the rows up to the next one.
+            yield from _records(path, _cells(path, encoding, delimiter="\t", quoting=csv.QUOTE_NONE))
+        case ".json" | ".jsonl":
+            yield from _objects(path, encoding)
+        case other:
+            raise ValueError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found {other or 'no ending'!r}")
+
+
+def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
+    """The lines of a text file with their ends.
+
+    Args:
+        path: The file; packed if its name ends in `.gz`.
+        encoding: Of the text. UTF-8 may begin with a byte order mark.
+
+    Raises:
+        UnicodeError: A line is in another encoding. A ValueError.
+        ValueError: The file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "sentences.txt")
+        ...     _ = file.write_text("집에 불이 났어요.\\n도와 주세요.", "utf-8")
+        ...     list(read_lines(file))
+        ['집에 불이 났어요.\\n', '도와 주세요.']
+    """
+    unpacked = gzip.open if path.suffix == ".gz" else open
+    utf8 = encoding.lower() in ("utf-8", "utf8", "utf-8-sig")
+    name = "utf-8-sig" if utf8 else encoding
+    try:
+        # What cannot be decoded is smuggled past the decoder, which would not know the line.
+        with unpacked(path, "rt", encoding=name, errors="surrogateescape", newline="") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    line.encode()
+                except UnicodeEncodeError as error:
+                    found = line[error.start :][:10].encode(name.removesuffix("-sig"), errors="surrogateescape")
+                    raise _wrong_encoding(path, number, "UTF-8" if utf8 else encoding, repr(found)) from error
+                if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
+                    raise _wrong_encoding(path, number, encoding, "UTF-8")
+                yield line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: damaged or not a gzip file ({error}); fetch it again") from error
+    except LookupError as error:
+        raise ValueError(f"{error}; name one that Python knows, such as 'utf-8' or 'cp949'") from error
+
+
+def _wrong_encoding(path: Path, number: int, expected: str, found: str) -> UnicodeError:
+    repair = "convert the file to UTF-8, for example: iconv -f CP949 -t UTF-8"
+    return UnicodeError(f"{path}, line {number}: expected {expected}, found {found}; {repair}")
+
+
+def _is_korean_utf8(line: str, encoding: str) -> bool:
+    """Whether a line read in another encoding is Korean in UTF-8, which most encodings take without complaint."""
+    try:
+        return bool(re.search("[가-힣]", line.encode(encoding).decode("utf-8-sig")))
+    except UnicodeError:
+        return False
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        with ParquetFile(path) as file:
+            yield from enumerate((row for batch in file.iter_batches() for row in batch.to_pylist()), 1)
+    except (ArrowException, OSError) as error:
+        raise ValueError(f"{path}: damaged or not a Parquet file ({error}); fetch it again") from error
+
+
+def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(read_lines(path, encoding=encoding), 1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{path}, row {number}: expected one JSON object a line ({error})") from error
+
+
+def _cells(path: Path, encoding: str, **style: Any) -> Iterator[Sequence[Any]]:
+    try:
+        yield from csv.reader(read_lines(path, encoding=encoding), **style)
+    except csv.Error as error:
+        raise ValueError(f"{path}: {error}; check that every quotation mark that opens a cell closes it") from error
+
+
+def _sheet(path: Path) -> Iterator[Sequence[Any]]:
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        raise ImportError(f'{path}: XLSX is read by openpyxl; pip install "kgloss-hf[excel]"') from error
+    try:
+        workbook = load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
+        raise ValueError(f"{path}: damaged or not an XLSX workbook ({error}); save it again as XLSX") from error
+    try:
+        first, *others = workbook.worksheets
+        if others:
+            logger.warning("%s: only the first sheet, %r, is read, of %d", path, first.title, 1 + len(others))
+        first.reset_dimensions()  # some programs write wrong ones, and rows would be cut
+        for cells in first.iter_rows(values_only=True):
+            filled = [_as_in_csv(cell) for cell in cells]
+            while filled and filled[-1] is None:
+                filled.pop()
+            yield filled
+    finally:
+        workbook.close()
+
+
+def _as_in_csv(cell: Any) -> Any:
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return str(cell) if isinstance(cell, int) and not isinstance(cell, bool) else cell
+
+
+def _records(path: Path, table: Iterator[Sequence[Any]]) -> Iterator[tuple[int, dict[Any, Any]]]:
+    header = ["" if name is None else str(name) for name in next(table, [])]
+    doubled = sorted({name for name in header if name and header.count(name) > 1})
+    if doubled:
+        raise ValueError(f"{path}: expected one column of each name, found several {', '.join(doubled)}; rename them")
+    for number, cells in enumerate(table, 2):
+        if cells:
+            row = dict.fromkeys(header) | dict(zip(header, cells, strict=False))
+            yield number, row | ({None: list(cells[len(header) :])} if len(cells) > len(header) else {})
