@@ -22,7 +22,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-DATASETS = ("mcksg", "gksl")
+DATASETS = ("mcksg", "gksl", "ko_backtranslation")
 """Names that `datasets.load_dataset` knows once the plug-in is registered."""
 
 _SCRIPTS = "kgloss_hf.dataset_scripts"

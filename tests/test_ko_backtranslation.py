@@ -1,0 +1,607 @@
+"""The loading script of the pretext corpus: shards, human paraphrases, plain sentences."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import get_dataset_config_names, get_dataset_default_config_name, load_dataset
+
+from kgloss_hf import plugin
+
+script = importlib.import_module("kgloss_hf.dataset_scripts.ko_backtranslation.ko_backtranslation")
+
+FOLDER = plugin.artefact("dataset_scripts") / "ko_backtranslation"
+RUNS_SCRIPTS = int(datasets.__version__.partition(".")[0]) < 4
+NAME = "ko_backtranslation"
+
+Write = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left in the home directory; HF_MODULES_CACHE is of the script era only."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_MODULES_CACHE", str(tmp_path / "modules"), raising=False)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file into data_dir, which it returns."""
+
+    def write(name: str, content: str | bytes, encoding: str = "utf-8") -> str:
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+        return str(tmp_path / "data")
+
+    return write
+
+
+def load(data_dir: str | None, name: str | None = None, **options: Any) -> Any:
+    return load_dataset(NAME, name, data_dir=data_dir, split="train", **options)
+
+
+def paraphrases(data_dir: str, name: str | None = None, **options: Any) -> list[tuple[str, str]]:
+    rows = load(data_dir, name, pairs="paraphrase", **options)
+    return [(row["source"], row["target"]) for row in rows]
+
+
+def row(number: int, origin: str = "kornli", engine: str = "marian") -> dict[str, str]:
+    return {"source": f"문장 {number}", "target": f"글 {number}", "origin": origin, "engine": engine}
+
+
+def parquet(rows: list[dict[str, Any]], **options: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), sink, **options)
+    return sink.getvalue().to_pybytes()
+
+
+def jsonl(rows: list[Any]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+NLI = "sentence1\tsentence2\tgold_label\n"
+STS = "genre\tfilename\tyear\tid\tscore\tsentence1\tsentence2\n"
+QUESTIONS = "question1\tquestion2\tis_duplicate\n"
+PAWSX = "id\tsentence1\tsentence2\tlabel\n"
+
+
+def sentence_set(start: int = 0) -> list[str]:
+    return [f"같은 말 {number}" for number in range(start, start + 10)]
+
+
+def parakqc(sentences: list[str]) -> str:
+    return "\r\n".join(f"0\t1\t{sentence}" for sentence in sentences)
+
+
+# shards
+
+
+def test_configurations() -> None:
+    names = ["kornli", "korsts", "naver_ner", "question_pair", "mcksg", "parakqc", "stylekqc", "pawsx", "all"]
+    assert get_dataset_config_names(NAME) == names
+    assert get_dataset_default_config_name(NAME) == "all"
+
+
+def test_shards_of_both_kinds_in_the_order_of_their_names(write: Write) -> None:
+    write("shards/b.parquet", parquet([row(3, "korsts"), row(4)]))
+    write("shards/.c.parquet", b"hidden")
+    write("shards/d.parquet.part", b"being written")
+    folder = write("shards/a.jsonl", jsonl([{**row(1), "score": 0.5}, row(2, "mcksg", "papago")]))
+    data = load(folder)
+    assert data.column_names == ["source", "target", "origin", "engine"]
+    assert all(data.features[column] == datasets.Value("string") for column in script.COLUMNS)
+    assert list(data) == [row(1), row(2, "mcksg", "papago"), row(3, "korsts"), row(4)]
+    assert list(load(folder, streaming=True)) == list(data)
+    assert list(load(folder, num_proc=2)) == list(data)
+
+
+def test_a_configuration_takes_the_rows_of_its_origin(write: Write) -> None:
+    write("shards/a.parquet", parquet([row(1), row(2, "korsts"), row(3)]))
+    folder = write("shards/b.jsonl", jsonl([row(4, "korsts"), row(5)]))
+    assert list(load(folder, "kornli")) == [row(1), row(3), row(5)]
+    assert list(load(folder, "korsts", streaming=True)) == [row(2, "korsts"), row(4, "korsts")]
+    with pytest.raises(ValueError, match=r"Expected rows with the origin mcksg in the 2 shards.*found none. Build"):
+        load(folder, "mcksg")
+
+
+def test_shards_longer_than_a_batch_keep_every_row(write: Write) -> None:
+    rows = [row(number, "korsts" if number % 3 else "kornli") for number in range(20_001)]
+    write("shards/a.parquet", parquet(rows, row_group_size=7_000))
+    folder = write("shards/b.jsonl", jsonl(rows))
+    assert list(load(folder)) == rows * 2
+    assert load(folder, "kornli").num_rows == 2 * 6_667
+
+
+def test_pairs_of_shards_are_not_selected_again(write: Write) -> None:
+    same = {**row(1), "target": row(1)["source"]}
+    assert list(load(write("shards/a.jsonl", jsonl([same, row(2), row(2)])))) == [same, row(2), row(2)]
+
+
+def test_other_string_types_are_read(write: Write) -> None:
+    columns = {column: pa.array([row(1)[column]], pa.large_string()) for column in ("source", "target")}
+    columns |= {column: pa.array([row(1)[column]]).dictionary_encode() for column in ("origin", "engine")}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    assert list(load(write("shards/a.parquet", sink.getvalue().to_pybytes()))) == [row(1)]
+
+
+def test_changed_shards_are_read_again(write: Write) -> None:
+    assert load(write("shards/a.jsonl", jsonl([row(1)]))).num_rows == 1
+    assert load(write("shards/a.jsonl", jsonl([row(1), row(2)]))).num_rows == 2
+    assert load(write("shards/b.parquet", parquet([row(3)]))).num_rows == 3
+
+
+BLANK = {**row(2), "target": " \u3000"}
+NULL = {**row(2), "source": None}
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([row(1), BLANK], "row 2: expected text in source, target, origin, engine, found nothing in target"),
+        ([NULL, row(1)], "row 1: expected text in .*, found None in source"),
+    ],
+    ids=["empty sentence", "null"],
+)
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_bad_row_of_a_shard(
+    kind: str, bad: list[Any], message: str, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write(f"shards/a.{kind}", parquet(bad) if kind == "parquet" else jsonl(bad))
+    for streaming in (False, True):
+        with pytest.raises(ValueError, match=f"shards.a.{kind}, {message}.*on_bad_rows='skip'"):
+            list(load(folder, streaming=streaming))
+    with caplog.at_level(logging.WARNING):
+        assert list(load(folder, on_bad_rows="skip")) == [row(1)]
+    assert "1 bad rows were skipped. The first: " in caplog.text
+
+
+def test_row_numbers_of_parquet_count_across_batches(write: Write) -> None:
+    rows = [row(number) for number in range(10_000)]
+    with pytest.raises(ValueError, match=r"a\.parquet, row 10002: "):
+        load(write("shards/a.parquet", parquet([*rows, row(1), BLANK])))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"source": "말", "tar\n', r"expected a JSON object, found none \("),
+        ("\n", r"expected a JSON object, found none \("),
+        ("[1]\n", r"expected text in .*, found no object but \[1\]"),
+        ('{"source": "말"}\n', "expected text in .*, found None in target"),
+        (json.dumps({**row(1), "engine": "\ud800"}) + "\n", "found half a character in engine"),
+    ],
+    ids=["cut off", "blank line", "no object", "no key", "half a character"],
+)
+def test_bad_line_of_json_lines(line: str, message: str, write: Write) -> None:
+    folder = write("shards/a.jsonl", jsonl([row(1)]) + line)
+    with pytest.raises(ValueError, match=f"a.jsonl, row 2: .*{message}"):
+        load(folder)
+    assert list(load(folder, on_bad_rows="skip")) == [row(1)]
+
+
+@pytest.mark.parametrize("name", [None, "kornli"])
+def test_truncated_parquet(name: str | None, write: Write) -> None:
+    with pytest.raises(ValueError, match=r"a.parquet, after row 0: expected a whole Parquet file.*builder write it"):
+        load(write("shards/a.parquet", parquet([row(1)])[:-20]), name)
+
+
+def test_parquet_damaged_inside_says_after_which_row(write: Write) -> None:
+    rows = [row(number) for number in range(30_000)]
+    content = bytearray(parquet(rows, row_group_size=10_000, compression="snappy", use_dictionary=False))
+    start = pq.ParquetFile(pa.BufferReader(bytes(content))).metadata.row_group(2).column(0).data_page_offset
+    content[start : start + 200] = b"\xff" * 200
+    with pytest.raises(ValueError, match=r"a.parquet, after row 20000: expected a whole Parquet file"):
+        load(write("shards/a.parquet", bytes(content)))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("a.parquet", parquet([{"source": "말", "target": "글"}]), r"found the columns \['source', 'target'\]"),
+        ("a.parquet", parquet([{**row(1), "origin": 1}]), "found origin of type int64"),
+        ("a.jsonl", '{"text": "말"}\n', r"expected the keys source, target, origin, engine, found \['text'\]"),
+        ("a.jsonl", "", "expected rows, found an empty file"),
+        ("a.jsonl", jsonl([row(1)]).encode("cp949"), "line 1: expected utf-8, found the byte 0xb9"),
+    ],
+    ids=["columns", "type", "keys", "empty", "encoding"],
+)
+def test_wrong_shard_is_refused_before_any_is_read(file: str, content: str | bytes, message: str, write: Write) -> None:
+    write(f"shards/{file}", content)
+    folder = write("shards/0.jsonl", jsonl([BLANK]))
+    with pytest.raises(ValueError, match=rf"{file}.*{message}.*Delete the shard and let the builder write it again"):
+        load(folder, streaming=True)
+
+
+def test_errors_of_worker_processes_are_seen(write: Write) -> None:
+    write("shards/a.jsonl", jsonl([row(1)]))
+    with pytest.raises(ValueError, match=r"b.jsonl, row 1: expected text in"):
+        load(write("shards/b.jsonl", jsonl([BLANK])), num_proc=2)
+
+
+def test_without_shards_says_where_everything_comes_from(write: Write) -> None:
+    folder = write("note.txt", "말")
+    with pytest.raises(FileNotFoundError, match=r"No shard found in .*shards: expected .*pairs='paraphrase'") as error:
+        load(folder)
+    assert "kornli: snli_1.0_train.ko.tsv" in str(error.value)
+
+
+# human paraphrases
+
+
+def test_kornli_entailment(write: Write) -> None:
+    rows = (
+        "가  나\t다\tentailment\n가\t나\tneutral\n가\t나\tcontradiction\n라\t 라 \tentailment\n다\t가 나\tentailment\n"
+    )
+    folder = write("kor-nlu-datasets/KorNLI/xnli.dev.ko.tsv", NLI + rows)
+    assert paraphrases(folder, "kornli") == [("가 나", "다")]
+
+
+def test_korsts_score_of_four_or_more(write: Write) -> None:
+    scores = ("5.000", "4.0", "3.999", "0")
+    rows = "".join(f'a\tb\tc\td\t{score}\t"가{score}\t나{score}\n' for score in scores)
+    folder = write("kornlu/sts-test.tsv", STS + rows)
+    assert paraphrases(folder, "korsts") == [('"가5.000', "나5.000"), ('"가4.0', "나4.0")]
+
+
+def test_question_pair_zero_is_the_same(write: Write) -> None:
+    write("Question_pair/test.txt", QUESTIONS + "마\t바\t0\n")
+    folder = write("Question_pair/train.txt", QUESTIONS + "가\t나\t0\n다\t라\t1\n가\t나\t0\n")
+    assert paraphrases(folder, "question_pair") == [("가", "나"), ("마", "바")]
+
+
+def test_parakqc_has_every_two_of_a_set_once(write: Write) -> None:
+    sets = sentence_set(), sentence_set(10)
+    folder = write("paraKQC/data/paraKQC_v1.txt", parakqc([*sets[0], *sets[1]]))
+    found = paraphrases(folder, "parakqc")
+    assert len(found) == 90
+    assert found[0] == ("같은 말 0", "같은 말 1")
+    assert found == [pair for sentences in sets for pair in combinations(sentences, 2)]
+
+
+@pytest.mark.parametrize("places", [("act/dev.tsv", "sts/dev.tsv"), ("act__dev.tsv", "sts__dev.tsv")])
+def test_stylekqc_sets_and_labelled_pairs(places: tuple[str, str], write: Write) -> None:
+    write(f"stylekqc/{places[0]}", "act\tsentence\n" + "".join(f"0\t{sentence}\n" for sentence in sentence_set()))
+    labelled = "similarity\tsentence1\tsentence2\n1\t같은 말 3\t같은 말 1\n1\t가\t나\n0\t다\t라\n"
+    folder = write(f"stylekqc/{places[1]}", labelled)
+    # The first labelled pair is in the set, the other way round.
+    assert paraphrases(folder, "stylekqc") == [*combinations(sentence_set(), 2), ("가", "나")]
+
+
+def test_pawsx_without_rows_that_hold_ns(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "1\t가\t나\t1\n2\t다\tNS\t1\n3\t라\t마\t0\n4\tNS사\t아\t1\n"
+    folder = write("KoELECTRA/finetune/data/paws/dev_2k.tsv", PAWSX + rows)
+    assert paraphrases(folder, "pawsx") == [("가", "나"), ("NS사", "아")]
+    assert "pawsx: left out 1 rows without a sentence (NS)." in caplog.text
+    assert list(script.read_sentences("pawsx", folder)) == ["가", "나", "라", "마", "NS사", "아"]
+
+
+def test_equal_and_repeated_pairs_are_counted(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "가\t 가\t0\n가\t나\t0\n나\t가\t0\n가 \t나\t0\n"
+    folder = write("question_pair/train.txt", QUESTIONS + rows)
+    assert paraphrases(folder, "question_pair") == [("가", "나")]
+    assert "question_pair: left out 1 pairs of equal sentences, 2 pairs seen before." in caplog.text
+    assert "question_pair: validation.txt, test.txt not found in" in caplog.text
+
+
+def test_all_takes_the_corpora_that_are_there(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    write("question_pair/train.txt", QUESTIONS + "가\t나\t0\n")
+    folder = write("kornlu/xnli.test.ko.tsv", NLI + "가\t나\tentailment\n")
+    rows = load(folder, pairs="paraphrase")
+    assert list(rows) == [
+        {"source": "가", "target": "나", "origin": origin, "engine": "human"} for origin in ("kornli", "question_pair")
+    ]
+    assert "all: korsts, parakqc, stylekqc, pawsx not found in" in caplog.text
+    assert list(load(folder, pairs="paraphrase", streaming=True)) == list(rows)
+    assert list(load(folder, pairs="paraphrase", num_proc=2)) == list(rows)
+
+
+def test_the_clone_comes_before_the_other_folder(write: Write) -> None:
+    write("question_pair/train.txt", QUESTIONS + "가\t나\t0\n")
+    folder = write("Question_pair/train.txt", QUESTIONS + "다\t라\t0\n")
+    assert paraphrases(folder, "question_pair") == [("다", "라")]
+
+
+def test_more_pairs_than_a_batch(write: Write) -> None:
+    sentences = [f"말 {number}" for number in range(2_500)]
+    folder = write("parakqc/paraKQC_v1.txt", parakqc(sentences))
+    assert len(set(paraphrases(folder, "parakqc"))) == 250 * 45
+
+
+def test_changed_corpus_is_read_again(write: Write) -> None:
+    assert len(paraphrases(write("question_pair/train.txt", QUESTIONS + "가\t나\t0\n"), "question_pair")) == 1
+    changed = write("question_pair/train.txt", QUESTIONS + "가\t나\t0\n다\t라\t0\n")
+    assert len(paraphrases(changed, "question_pair")) == 2
+
+
+@pytest.mark.parametrize("name", ["naver_ner", "mcksg"])
+def test_corpora_without_paraphrases_say_so(name: str, write: Write) -> None:
+    with pytest.raises(ValueError, match=f"{name} holds no paraphrases: expected one of kornli, .*'backtranslation'"):
+        load(write("note.txt", ""), name, pairs="paraphrase")
+
+
+# bad files
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("question_pair/train.txt", "", "train.txt: expected a header and rows, found an empty file"),
+        (
+            "question_pair/train.txt",
+            "q1\tquestion2\tlabel\n가\t나\t0\n",
+            r"train.txt: expected a header with .*looked for question1, is_duplicate, found 'q1', 'question2', 'label'",
+        ),
+        (
+            "question_pair/train.txt",
+            (QUESTIONS + "가\t나\t0\n").encode("cp949"),
+            "train.txt, line 2: expected utf-8, found the byte 0xb0.*CP949: pass encoding='cp949'",
+        ),
+        ("parakqc/paraKQC_v1.txt", parakqc(sentence_set()[:9]), "expected sets of 10 rows, found 9 rows"),
+        (
+            "parakqc/paraKQC_v1.txt",
+            parakqc(sentence_set()).replace("0\t1\t같은 말 4", "2\t1\t같은 말 4"),
+            "row 5: expected the topic and act of its set of 10 rows, 0 and 1, found 2 and 1",
+        ),
+    ],
+    ids=["empty", "header", "encoding", "rows missing", "rows moved"],
+)
+@pytest.mark.parametrize("on_bad_rows", ["raise", "skip"])
+def test_bad_file_is_named_with_the_repair(
+    file: str, content: str | bytes, message: str, on_bad_rows: str, write: Write
+) -> None:
+    folder = write(file, content)
+    name = file.partition("/")[0]
+    with pytest.raises(ValueError, match=message):
+        load(folder, name, pairs="paraphrase", on_bad_rows=on_bad_rows)
+    with pytest.raises(ValueError, match=message):
+        list(script.read_sentences(name, folder, on_bad_rows=on_bad_rows))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("가\t\t0", "row 2, column question2: expected a sentence, found nothing"),
+        ("가\t나", r"row 2: expected 3 tab-separated columns \(question1, question2, is_duplicate\), found 2"),
+        ("", "row 2: expected 3 tab-separated columns .*, found 1"),
+        ("가\t나\tsame", "row 2, column is_duplicate: expected a label as published, found 'same'"),
+    ],
+    ids=["empty sentence", "columns", "blank line", "label"],
+)
+def test_bad_row_of_a_corpus(bad: str, message: str, write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    folder = write("question_pair/train.txt", f"{QUESTIONS}다\t라\t0\n{bad}\n마\t바\t0\n")
+    for streaming in (False, True):
+        with pytest.raises(ValueError, match=f"question_pair.train.txt, {message}.*on_bad_rows='skip'"):
+            paraphrases(folder, "question_pair", streaming=streaming)
+    assert paraphrases(folder, "question_pair", on_bad_rows="skip") == [("다", "라"), ("마", "바")]
+    assert "question_pair: 1 bad rows were skipped. The first: " in caplog.text
+    assert list(script.read_sentences("question_pair", folder, on_bad_rows="skip")) == ["다", "라", "마", "바"]
+
+
+@pytest.mark.parametrize("score", ["high", "6", "-1", "nan"])
+def test_score_out_of_range(score: str, write: Write) -> None:
+    folder = write("kornlu/sts-dev.tsv", f"{STS}a\tb\tc\td\t{score}\t가\t나\n")
+    with pytest.raises(ValueError, match=f"row 1, column score: expected a label as published, found '{score}'"):
+        paraphrases(folder, "korsts")
+
+
+def test_a_skipped_row_leaves_its_set_with_nine(write: Write) -> None:
+    sentences = sentence_set()
+    folder = write("parakqc/paraKQC_v1.txt", parakqc([*sentences[:2], "", *sentences[3:], *sentence_set(10)]))
+    with pytest.raises(ValueError, match="row 3, column sentence: expected a sentence, found nothing"):
+        paraphrases(folder, "parakqc")
+    assert len(paraphrases(folder, "parakqc", on_bad_rows="skip")) == 36 + 45
+
+
+def test_cp949_is_read_when_named(write: Write) -> None:
+    folder = write("question_pair/train.txt", QUESTIONS + "똠방각하\t펲시콜라\t0\n", encoding="cp949")
+    assert paraphrases(folder, "question_pair", encoding="cp949") == [("똠방각하", "펲시콜라")]
+    assert list(script.read_sentences("question_pair", folder, encoding="cp949")) == ["똠방각하", "펲시콜라"]
+
+
+def test_byte_order_mark_is_no_part_of_the_header(write: Write) -> None:
+    folder = write("question_pair/train.txt", QUESTIONS + "가\t나\t0\n", encoding="utf-8-sig")
+    assert paraphrases(folder, "question_pair") == [("가", "나")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pairs": "human"}, "Expected pairs to be one of backtranslation, paraphrase, got 'human'"),
+        ({"on_bad_rows": "drop"}, "Expected on_bad_rows to be one of raise, skip, got 'drop'"),
+        ({"encoding": "utf-16"}, "Expected encoding to be one that holds tab and line end .*got 'utf-16'"),
+        ({"encoding": "ks"}, "Expected encoding to be one .*'cp949', got 'ks'"),
+    ],
+)
+def test_options_are_checked(options: dict[str, str], message: str, write: Write) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(write("shards/a.jsonl", jsonl([row(1)])), **options)
+
+
+@pytest.mark.parametrize("pairs", ["backtranslation", "paraphrase"])
+def test_without_data_dir_says_where_each_corpus_comes_from(pairs: str) -> None:
+    with pytest.raises(ValueError, match=r"ko_backtranslation/all expects data_dir") as error:
+        load(None, pairs=pairs)
+    message = str(error.value)
+    assert "DATA_DIR/shards/*.parquet" in message
+    for corpus in script.CORPORA.values():
+        assert f"DATA_DIR/{corpus.clone}/" in message
+        assert f"{corpus.repository} (licence: {corpus.licence})" in message
+    with pytest.raises(ValueError, match="kor-nlu-datasets") as error:
+        load(None, "korsts")
+    assert "paraKQC" not in str(error.value)
+
+
+def test_folder_without_a_known_file(write: Write, tmp_path: Path) -> None:
+    folder = write("kornlu/other.tsv", NLI)
+    with pytest.raises(
+        FileNotFoundError, match=r"(?s)No file of kornli found.*xnli.dev.ko.tsv.*DATA_DIR/kornlu/.*CC BY"
+    ):
+        load(folder, "kornli", pairs="paraphrase")
+    with pytest.raises(FileNotFoundError, match=r"(?s)No file of kornli, .*, pawsx found.*paraKQC_v1.txt"):
+        load(folder, pairs="paraphrase")
+    with pytest.raises(FileNotFoundError, match="No file of naver_ner found.*train_data"):
+        script.read_sentences("naver_ner", folder)
+    with pytest.raises(FileNotFoundError, match="expects data_dir, a folder"):
+        load(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("link", ["shards/a.jsonl", "shards"])
+def test_shards_outside_are_refused(link: str, write: Write, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.jsonl").write_text(jsonl([row(1)]), encoding="utf-8")
+    folder = write("shards/x.txt" if "/" in link else "x.txt", "")
+    # Relative, so the link climbs by `..`.
+    target = os.path.relpath(outside / "a.jsonl" if "/" in link else outside, (Path(folder) / link).parent)
+    assert target.startswith("..")
+    (Path(folder) / link).symlink_to(target)
+    with pytest.raises(ValueError, match=r"expected a file inside .*found a path that leads out of it.*Copy the file"):
+        load(folder)
+
+
+def test_corpora_outside_are_refused(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text(QUESTIONS + "가\t나\t0\n", encoding="utf-8")
+    folder = Path(write("question_pair/note.txt", ""))
+    (folder / "question_pair" / "train.txt").symlink_to(tmp_path / "train.txt")
+    with pytest.raises(ValueError, match="found a path that leads out of it"):
+        load(str(folder), "question_pair", pairs="paraphrase")
+    with pytest.raises(ValueError, match="found a path that leads out of it"):
+        script.read_sentences("question_pair", str(folder))
+
+
+def test_a_link_inside_is_followed(write: Write) -> None:
+    folder = Path(write("files/a.jsonl", jsonl([row(1)])))
+    (folder / "shards").symlink_to("files")
+    assert list(load(str(folder))) == [row(1)]
+
+
+# plain sentences
+
+
+def test_read_sentences_gives_each_different_one_once(write: Write) -> None:
+    write("kornlu/xnli.dev.ko.tsv", NLI + "가\t나\tneutral\n가\t다  라\tentailment\n")
+    folder = write("kornlu/xnli.test.ko.tsv", NLI + "마\t다 라\tcontradiction\n")
+    assert list(script.read_sentences("kornli", folder)) == ["가", "나", "다 라", "마"]
+
+
+def test_read_sentences_of_naver_ner(write: Write) -> None:
+    lines = "1\t비가\t-\n2\t온다\t-\n3\t.\t-\n\n\n1\t서울로\tLOC_B\n2\t간다\t-\n\n1\t비가\t-\n2\t온다\t-\n3\t.\t-"
+    for place in ("nlp-challenge/missions/ner/data/train", "naver_ner"):
+        folder = write(f"{place}/train_data", lines)
+        assert list(script.read_sentences("naver_ner", folder)) == ["비가 온다 .", "서울로 간다"]
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(("bad", "found"), [("2 온다 -", "1 columns"), ("2\t\t-", "no word")])
+def test_bad_line_of_naver_ner(bad: str, found: str, write: Write) -> None:
+    folder = write("naver_ner/train_data", f"1\t비가\t-\n{bad}\n\n1\t간다\t-\n")
+    with pytest.raises(ValueError, match=f"train_data, line 2: expected an index, a word and a tag.*found {found}"):
+        list(script.read_sentences("naver_ner", folder))
+    assert list(script.read_sentences("naver_ner", folder, on_bad_rows="skip")) == ["간다"]
+
+
+def test_read_sentences_of_mcksg(write: Write) -> None:
+    folder = write("mcksg/mcksg.tsv", "id\ttext\n1\t이 토기는 4세기에 만들어졌습니다.\n2\t환영합니다.\n")
+    assert list(script.read_sentences("mcksg", folder)) == ["이 토기는 4세기에 만들어졌습니다.", "환영합니다."]
+
+
+def test_read_sentences_checks_its_arguments_at_once(write: Write) -> None:
+    folder = write("mcksg/mcksg.tsv", "text\n가\n")
+    with pytest.raises(ValueError, match="Expected name to be one of kornli, .*, got 'all'"):
+        script.read_sentences("all", folder)
+    with pytest.raises(ValueError, match="Expected on_bad_rows"):
+        script.read_sentences("mcksg", folder, on_bad_rows="no")
+    with pytest.raises(ValueError, match="Expected encoding"):
+        script.read_sentences("mcksg", folder, encoding="no")
+
+
+# the script, the card
+
+
+def run(code: str, tmp_path: Path, path: str) -> list[str]:
+    env = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": path}
+    env.pop("HF_DATASETS_CACHE", None)
+    result = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+def test_script_by_path(tmp_path: Path, write: Write) -> None:
+    if not RUNS_SCRIPTS:
+        pytest.skip("datasets 4 and later run no scripts")
+    write("question_pair/train.txt", QUESTIONS + "가\t나\t0\n")
+    folder = write("shards/a.jsonl", jsonl([row(1), row(2, "korsts")]))
+    code = f"""
+from datasets import load_dataset
+for options in ({{}}, {{"name": "korsts"}}, {{"pairs": "paraphrase"}}, {{"streaming": True}}):
+    rows = load_dataset({str(FOLDER)!r}, data_dir={folder!r}, split="train", trust_remote_code=True, **options)
+    print(len(list(rows)))
+"""
+    assert run(code, tmp_path, path="") == ["2", "1", "1", "2"]
+
+
+def test_script_needs_neither_kgloss_hf_nor_a_working_directory(tmp_path: Path, write: Write) -> None:
+    folder = write("shards/a.jsonl", jsonl([row(1)]))
+    code = f"""
+import ko_backtranslation, sys
+builder = ko_backtranslation.KoBacktranslation(data_dir={folder!r})
+builder.download_and_prepare()
+print(builder.as_dataset(split="train").num_rows)
+print([name for name in sys.modules if name.startswith("kgloss_hf")])
+"""
+    copy = shutil.copytree(FOLDER, tmp_path / "scripts")
+    assert run(code, tmp_path, path=str(copy)) == ["1", "[]"]
+
+
+def card() -> str:
+    return (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def test_card_names_every_source_with_its_licence() -> None:
+    for name, corpus in script.CORPORA.items():
+        line = next(line for line in card().splitlines() if line.startswith(f"| `{name}` |"))
+        assert all(f"`{file}`" in line for file in corpus.files)
+        assert f"`{corpus.clone}`" in line
+        assert corpus.licence in line
+        assert corpus.repository in line or name == "mcksg"
+    assert "data are not shipped" in card()
+    assert sorted(file.name for file in FOLDER.iterdir() if file.is_file()) == ["README.md", f"{NAME}.py"]
+
+
+def test_card_counts_what_is_in_the_public_corpora(corpora: Path) -> None:
+    table = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) \|$", card(), flags=re.MULTILINE)
+    rows = load(str(corpora), pairs="paraphrase")
+    pairs = Counter(rows["origin"])
+    assert {name: int(count.replace(",", "")) for name, count, _ in table} == pairs
+    assert {name: int(count.replace(",", "")) for name, _, count in table} == {
+        name: sum(1 for _ in script.read_sentences(name, str(corpora))) for name in pairs
+    }
+    assert f"{rows.num_rows:,} pairs" in card()
+
+
+def test_pairs_of_the_public_corpora_are_different_and_clean(corpora: Path) -> None:
+    rows = load(str(corpora), pairs="paraphrase")
+    assert set(rows["engine"]) == {"human"}
+    pairs = list(zip(rows["origin"], rows["source"], rows["target"], strict=True))
+    assert len({(origin, *sorted((source, target))) for origin, source, target in pairs}) == rows.num_rows
+    assert not any(source == target for _, source, target in pairs)
+    sentences = {sentence for _, *both in pairs for sentence in both}
+    assert all(sentence and " ".join(sentence.split()) == sentence for sentence in sentences)
