@@ -62,7 +62,7 @@ def load_pairs(
     names = (extra or dataset).split(",")
     if any(name.endswith(TABLE_SUFFIXES) for name in names):
         return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
-    splits = load_dataset(dataset, extra, data_dir=data_dir, **_unsplit(dataset, extra, data_dir))
+    splits = load_dataset(dataset, extra, data_dir=data_dir, **unsplit_options(dataset, extra, data_dir))
     return [
         pair
         for name, rows in splits.items()
@@ -70,8 +70,18 @@ def load_pairs(
     ]
 
 
-def _unsplit(dataset: str, configuration: str | None, data_dir: str | None = None) -> dict[str, str]:
-    """The option that has a data set of ours give all rows in the order of its files; other data sets have none."""
+def unsplit_options(dataset: str, configuration: str | None, data_dir: str | None = None) -> dict[str, str]:
+    """What `load_dataset` needs so that a data set of ours gives all rows in file order; nothing for any other.
+
+    Args:
+        dataset: Name of the data set.
+        configuration: Its configuration, or None for the default.
+        data_dir: Folder with the user's own copy.
+
+    Example:
+        >>> unsplit_options("mcksg", "sample")
+        {'split_by': 'none'}
+    """
     config = load_dataset_builder(dataset, configuration, data_dir=data_dir).config
     return {"split_by": "none"} if hasattr(config, "split_by") else {}
 
@@ -105,7 +115,7 @@ def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]
         raise TypeError(f"read_texts expects a list of sources, found one string; write read_texts([{sources!r}])")
     for source in sources:
         if source.endswith((*TEXT_SUFFIXES, *TABLE_SUFFIXES)):
-            _existing(source)
+            existing_file(source)
         elif Path(source).is_file():
             raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
     return (text for source in sources for text in _texts(source, column))
@@ -126,7 +136,7 @@ def _texts(source: str, column: str) -> Iterator[str]:
 
 def _streamed_rows(dataset: str) -> Iterator[tuple[int, Any]]:
     name, _, configuration = dataset.partition(":")
-    options = _unsplit(name, configuration or None)
+    options = unsplit_options(name, configuration or None)
     try:
         splits = load_dataset(name, configuration or None, streaming=True, **options)
     except NotImplementedError:  # packed in a way that cannot be streamed
@@ -135,7 +145,20 @@ def _streamed_rows(dataset: str) -> Iterator[tuple[int, Any]]:
         yield from enumerate(rows, 1)
 
 
-def _existing(name: str) -> Path:
+def existing_file(name: str) -> Path:
+    """The path of a file that must be there.
+
+    Args:
+        name: The path.
+
+    Raises:
+        FileNotFoundError: It is not.
+
+    Example:
+        >>> existing_file("nowhere.csv")
+        Traceback (most recent call last):
+        FileNotFoundError: nowhere.csv: no such file; give the path of a .csv, .tsv, .json, .jsonl, .parquet, .xlsx file
+    """
     path = Path(name)
     if not path.is_file():
         kinds = TEXT_SUFFIXES if name.endswith(TEXT_SUFFIXES) else TABLE_SUFFIXES
@@ -144,7 +167,7 @@ def _existing(name: str) -> Path:
 
 
 def _read_file(name: str, text_column: str, gloss_column: str) -> list[Pair]:
-    path = _existing(name)
+    path = existing_file(name)
     pairs = list(_checked(read_rows(path), str(path), text_column, gloss_column))
     if not pairs:
         raise ValueError(f"{path}: no rows; expected columns {text_column!r} and {gloss_column!r} with one pair a row")

@@ -230,7 +230,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
         },
         "corpus": _fit(tokenizer, counted),
         "pairs": _fit(tokenizer, of_pairs),
-        "target_in_source": _target_in_source(tokenizer, pairs, glosses),
+        "target_in_source": target_in_source(tokenizer, pairs, glosses),
         "arguments": asdict(arguments),
         "versions": {name: importlib.metadata.version(name) for name in ("tokenizers", "konlpy")},
     }
@@ -347,9 +347,24 @@ def _fit(tokenizer: KGlossTokenizerFast, counted: WordCounts) -> dict[str, float
     }
 
 
-def _target_in_source(
+def target_in_source(
     tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], glosses: Sequence[Sequence[str]]
 ) -> dict[str, float]:
+    """The share of gloss tokens that are also a token of their sentence (41% in the paper, section III.2.2).
+
+    Args:
+        tokenizer: What makes tokens of a sentence.
+        pairs: The pairs.
+        glosses: The glosses of each, with placeholders marked (`kgloss_hf.data.marked_glosses`).
+
+    Returns:
+        `of_tokens`, over all gloss tokens, and `mean_of_pairs`, from 0 to 1.
+
+    Example:
+        >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
+        >>> target_in_source(tokenizer, [Pair("몸의 형태", ("몸", "모습"))], [["몸", "모습"]])
+        {'of_tokens': 0.5, 'mean_of_pairs': 0.5}
+    """
     sentences = tokenizer.words([pair.text for pair in pairs])
     pieces = dict(_tokens_of(tokenizer, dict.fromkeys(word for sentence in sentences for word in sentence)))
     shares = []
