@@ -121,6 +121,9 @@ def export_dataset(
             leak_free = getattr(builder.config, "split_by", None) == "group"
             card = _card(name, exported.parts, infos, default if default in streams else next(iter(streams)), leak_free)
             (partial / "README.md").write_text(card, "utf-8")
+            for picture in artefact(f"dataset_scripts/{name}").glob("*.png"):
+                if f"({picture.name})" in card:
+                    shutil.copy(picture, partial)
         except BaseException:  # a cancelled export leaves nothing behind
             shutil.rmtree(partial, ignore_errors=True)
             raise

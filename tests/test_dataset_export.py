@@ -71,6 +71,7 @@ def test_sample(tmp_path: Path) -> None:
     assert "expects data_dir" in exported.left_out["full"]
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == [
         "README.md",
+        "lengths.png",
         "sample",
         "sample/test-00000-of-00001.parquet",
         "sample/train-00000-of-00001.parquet",
