@@ -242,4 +242,4 @@ def test_card_says_licence_and_that_no_data_are_shipped() -> None:
     assert "license: cc-by-nc-sa-4.0" in card
     assert "data are not shipped" in card
     shipped = sorted(file.name for file in artefact("dataset_scripts/gksl").iterdir() if file.is_file())
-    assert shipped == ["README.md", "gksl.py"]
+    assert shipped == ["README.md", "gksl.py", "lengths.png"]
