@@ -1,6 +1,6 @@
 """Okt on batches and `Okt().pos` on every sentence of the public corpora: prints how many were compared and differ.
 
-KGLOSS_DATA=FOLDER python benchmarks/okt_equality.py [--corpus clean|nsmc] [--lines N]
+KGLOSS_DATA=FOLDER python benchmarks/okt_equality.py [--corpus clean|nsmc] [--skip N] [--lines N]
 
 Takes as long as `Okt().pos` does: half an hour and more for all 868,337 lines.
 """
@@ -19,11 +19,12 @@ from kgloss_hf import okt
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--corpus", choices=("clean", "nsmc"), help="NSMC, or all others (default: both)")
-    parser.add_argument("--lines", type=int, help="only the first so many (default: all)")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many lines at the beginning (default: 0)")
+    parser.add_argument("--lines", type=int, default=10**9, help="compare at most so many (default: all)")
     options = parser.parse_args()
     clean = clean_sentences() if options.corpus != "nsmc" else []
     nsmc = nsmc_lines() if options.corpus != "clean" else ()
-    lines = islice(chain(clean, nsmc), options.lines)
+    lines = islice(chain(clean, nsmc), options.skip, options.skip + options.lines)
     okt.start_jvm()
     from konlpy.tag import Okt
 
