@@ -179,11 +179,17 @@ def _kiwi_of_process(_: int) -> Analyzer:
 
     def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
         return [
-            [from_sejong(token.form, token.tag, token.start, token.end) for token in tokens]
-            for tokens in kiwi.tokenize(list(texts))
+            [_from_kiwi(token, len(text)) for token in tokens]
+            for text, tokens in zip(texts, kiwi.tokenize(list(texts)), strict=True)
         ]
 
     return analyze
+
+
+def _from_kiwi(token: Any, length: int) -> Morpheme:
+    # A copula that is left out in writing gets an empty span from Kiwi: here, that of the character it is found in.
+    start = min(token.start, length - 1)
+    return from_sejong(token.form, token.tag, start, max(token.end, start + 1))
 
 
 def _imported(module: str, analyzer: str, packages: str) -> Any:
