@@ -141,7 +141,7 @@ def _wrap(module_name: str, function: str, wrapper: Callable[[Callable[..., Any]
 def _with_our_names(factory: Callable[..., Any]) -> Callable[..., Any]:
     """`datasets.load.dataset_module_factory`, which also answers the names in `DATASETS`."""
 
-    def dataset_module_factory(path: str, *args: Any, data_dir: str | None = None, **kwargs: Any) -> Any:
+    def dataset_module_factory(path: str, *args: Any, **kwargs: Any) -> Any:
         ours = path in DATASETS
         if ours and Path(path).is_dir() and Path(path).resolve() != artefact(f"dataset_scripts/{path}"):
             logger.warning(
@@ -153,8 +153,8 @@ def _with_our_names(factory: Callable[..., Any]) -> Callable[..., Any]:
         elif ours:
             from datasets.load import DatasetModule
 
-            return DatasetModule(f"{_SCRIPTS}.{path}.{path}", _fingerprint(path, data_dir), {"dataset_name": path})
-        return factory(path, *args, data_dir=data_dir, **kwargs)
+            return DatasetModule(f"{_SCRIPTS}.{path}.{path}", _fingerprint(path), {"dataset_name": path})
+        return factory(path, *args, **kwargs)
 
     return dataset_module_factory
 
@@ -172,24 +172,19 @@ def _without_lock(lock: Callable[..., Any]) -> Callable[..., Any]:
     return lock_importable_file
 
 
-def _fingerprint(name: str, data_dir: str | None) -> str:
-    """The hash under which `datasets` caches a data set: it changes with the script, its data and a user's files.
+def _fingerprint(name: str) -> str:
+    """The hash under which `datasets` caches a data set: it changes with the script and the data beside it.
 
-    The major version is part of it because both generations share a cache and 3.x cannot read what 5.x writes there.
-    A user's files, which may be large, count by name, size and time of change.
+    The major version is part of it because both generations share a cache and 3.x cannot read what 5.x writes there. A
+    user's own files count in the identifier of the configuration, which the builders make.
     """
     import datasets
 
     digest = hashlib.sha256(datasets.__version__.partition(".")[0].encode())
-    for file in _hashed_files(artefact(f"dataset_scripts/{name}")):
-        digest.update(file.name.encode() + file.read_bytes())
-    for file in _hashed_files(Path(data_dir)) if data_dir else []:
-        digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+    for file in sorted(artefact(f"dataset_scripts/{name}").iterdir()):
+        if file.suffix in _HASHED:
+            digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _hashed_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*") if file.suffix in _HASHED and file.is_file())
 
 
 def _when_imported(module_name: str, callback: Callable[[], None]) -> None:

@@ -118,11 +118,7 @@ def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
     Raises:
         ImportError: Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(f"the training curve needs Matplotlib; run: {_INSTALL}") from error
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = _figure("the training curve needs", figsize=(9, 3.6))
     loss_axes, score_axes = figure.subplots(1, 2)
     for key, label in (("loss", "training"), ("eval_loss", "validation")):
         points = [(row["epoch"], row[key]) for row in log_history if key in row]
@@ -147,14 +143,18 @@ def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> 
     Raises:
         ImportError: Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(f"histograms need Matplotlib; run: {_INSTALL}") from error
-    figure = Figure(figsize=(4.5 * len(histograms), 3.6), layout="constrained")
+    figure = _figure("histograms need", figsize=(4.5 * len(histograms), 3.6))
     panels = figure.subplots(1, len(histograms), squeeze=False)[0]
     for axes, (label, counts) in zip(panels, histograms.items(), strict=True):
         axes.bar(list(counts), list(counts.values()), width=1, edgecolor="white", linewidth=0.3)
         axes.set(xlabel=label, ylabel="rows")
         axes.grid(axis="y", alpha=0.3)
     figure.savefig(path, dpi=120)
+
+
+def _figure(what_needs_it: str, figsize: tuple[float, float]) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(f"{what_needs_it} Matplotlib; run: {_INSTALL}") from error
+    return Figure(figsize=figsize, layout="constrained")

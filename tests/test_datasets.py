@@ -171,15 +171,15 @@ def test_other_names_go_to_datasets(tmp_path: Path) -> None:
 def test_fingerprint_follows_script_data_and_generation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(SCRIPTS, tmp_path / "dataset_scripts")
     monkeypatch.setattr(plugin, "artefact", tmp_path.joinpath)
-    fingerprints = [plugin._fingerprint("mcksg", None)]
+    fingerprints = [plugin._fingerprint("mcksg")]
     for name in ("sample.jsonl", "lexicon.csv", "mcksg.py"):
         with open(tmp_path / "dataset_scripts" / "mcksg" / name, "a") as file:
             file.write("\n")
-        fingerprints.append(plugin._fingerprint("mcksg", None))
+        fingerprints.append(plugin._fingerprint("mcksg"))
     monkeypatch.setattr(datasets, "__version__", "99.0.0")
-    fingerprints.append(plugin._fingerprint("mcksg", None))
+    fingerprints.append(plugin._fingerprint("mcksg"))
     assert len(set(fingerprints)) == 5
-    assert plugin._fingerprint("mcksg", None) == fingerprints[-1]
+    assert plugin._fingerprint("mcksg") == fingerprints[-1]
 
 
 # scripts by path
