@@ -16,8 +16,8 @@ from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
 from . import __version__
+from .files import new_folder, save_folder
 from .plugin import DATASETS, artefact
-from .tokenizer_training import save_whole
 
 logger = logging.getLogger(__name__)
 
@@ -111,46 +111,21 @@ def export_dataset(
     exported = Exported({}, left_out)
 
     def write(partial: Path) -> None:
-        try:
-            for wanted, splits in streams.items():
-                (partial / wanted).mkdir()
-                exported.parts[wanted] = {
-                    split: _write_split(stream, partial / wanted, split) for split, stream in splits.items()
-                }
-            infos = {wanted: next(iter(splits.values())).info for wanted, splits in streams.items()}
-            leak_free = getattr(builder.config, "split_by", None) == "group"
-            card = _card(name, exported.parts, infos, default if default in streams else next(iter(streams)), leak_free)
-            (partial / "README.md").write_text(card, "utf-8")
-            for picture in artefact(f"dataset_scripts/{name}").glob("*.png"):
-                if f"({picture.name})" in card:
-                    shutil.copy(picture, partial)
-        except BaseException:  # a cancelled export leaves nothing behind
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+        for wanted, splits in streams.items():
+            (partial / wanted).mkdir()
+            exported.parts[wanted] = {
+                split: _write_split(stream, partial / wanted, split) for split, stream in splits.items()
+            }
+        infos = {wanted: next(iter(splits.values())).info for wanted, splits in streams.items()}
+        leak_free = getattr(builder.config, "split_by", None) == "group"
+        card = _card(name, exported.parts, infos, default if default in streams else next(iter(streams)), leak_free)
+        (partial / "README.md").write_text(card, "utf-8")
+        for picture in artefact(f"dataset_scripts/{name}").glob("*.png"):
+            if f"({picture.name})" in card:
+                shutil.copy(picture, partial)
 
-    save_whole(folder, write)
+    save_folder(folder, write)
     return exported
-
-
-def new_folder(output_dir: str) -> Path:
-    """The path of a folder that `save_whole` can make.
-
-    Args:
-        output_dir: Not there yet, or an empty folder.
-
-    Raises:
-        ValueError: It holds something, or is a file.
-
-    Example:
-        >>> new_folder("outputs/new").name
-        'new'
-    """
-    folder = Path(output_dir)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif folder.exists():
-        raise ValueError(f"{folder} is there already; choose another --output_dir, or delete it")
-    return folder
 
 
 def feature_yaml(features: Features) -> list[dict[str, Any]]:

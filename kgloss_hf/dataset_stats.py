@@ -17,11 +17,11 @@ from datasets import ClassLabel, load_dataset
 from tqdm import tqdm
 
 from .data import Pair, existing_file, load_pairs, marked_glosses, split_pairs, unsplit_options
-from .dataset_export import new_folder
+from .files import new_folder, save_folder
 from .glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, split_glosses, type_of_notation
 from .reporting import plot_histograms
 from .tables import TABLE_SUFFIXES, read_rows
-from .tokenizer_training import save_whole, target_in_source, train_tokenizer
+from .tokenizer_training import target_in_source, train_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def write_statistics(
         (partial / "statistics.md").write_text(markdown(statistics), "utf-8")
         plot_histograms(_panels(statistics), partial / "lengths.png")
 
-    save_whole(folder, write)
+    save_folder(folder, write)
     return statistics
 
 

@@ -6,7 +6,6 @@ import csv
 import importlib.metadata
 import io
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import __version__
+from .files import save_file
 from .glosses import content_of, placeholder_of
 from .metrics import (
     bootstrap_interval,
@@ -123,8 +123,10 @@ def evaluate_files(
     if output_dir:
         folder = Path(output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "scores.json", json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-        _write(folder / "sentences.csv", _as_csv(evaluation.sentences))
+        scores = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+        save_file(folder / "scores.json", lambda path: path.write_text(scores, "utf-8", newline=""))
+        sentences = _as_csv(evaluation.sentences)
+        save_file(folder / "sentences.csv", lambda path: path.write_text(sentences, "utf-8", newline=""))
     return result
 
 
@@ -376,12 +378,6 @@ def _decoded(path: str) -> str:
         raise ValueError(
             f"{path}: expected UTF-8, found {error.reason} at byte {error.start}; save it as UTF-8"
         ) from None
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, "utf-8", newline="")
-    os.replace(partial, path)
 
 
 def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

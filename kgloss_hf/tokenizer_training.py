@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from tqdm import tqdm
 
 from .data import Pair, load_pairs, marked_glosses, read_texts
+from .files import new_folder, save_folder
 from .glosses import PLACEHOLDERS, placeholder_of
 from .tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 
@@ -198,9 +198,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
         >>> statistics["corpus"]["sentences"], statistics["corpus"]["unknown_rate"]
         (357, 0.0)
     """
-    folder = Path(arguments.output_dir)
-    if folder.exists():
-        raise ValueError(f"{folder} is there already; choose another --output_dir, or delete it")
+    folder = new_folder(arguments.output_dir)
     texts = read_texts(arguments.corpus, column=arguments.corpus_column)
     pairs = load_pairs(
         arguments.dataset,
@@ -239,22 +237,8 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
         tokenizer.save_pretrained(partial)
         (partial / "statistics.json").write_text(json.dumps(statistics, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
-    save_whole(folder, write)
+    save_folder(folder, write)
     return statistics
-
-
-def save_whole(folder: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a folder that gets its name only once it is complete.
-
-    Args:
-        folder: Folder to make, with its parents; must not be there.
-        write: Called with an empty folder beside it.
-    """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    write(partial)
-    partial.rename(folder)
 
 
 def _word_pieces(counts: Counter[str], size: int) -> list[str]:

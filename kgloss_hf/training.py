@@ -33,13 +33,14 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from .data import Pair, Split, encode_pairs, marked_glosses
+from .files import save_folder
 from .glosses import content_of, restore_placeholders
 from .metrics import jaccard
 from .modeling import freeze_unused
 from .okt import Morpheme
 from .reporting import plot_training
 from .tokenization_kgloss import KGlossTokenizerFast, has_analyzer
-from .tokenizer_training import save_whole, train_tokenizer
+from .tokenizer_training import train_tokenizer
 
 
 @dataclass
@@ -274,7 +275,7 @@ def tokenizer_for(split: Split, output_dir: str, *, vocab_size: int, trained: st
         if not folder.exists():
             texts = (pair.text for pair in split.train)
             tokenizer = train_tokenizer(texts, marked_glosses(split.train), vocab_size=vocab_size)
-            save_whole(folder, tokenizer.save_pretrained)
+            save_folder(folder, tokenizer.save_pretrained)
     return KGlossTokenizerFast.from_pretrained(folder)
 
 
@@ -336,6 +337,6 @@ def save_result(
 
     folder = Path(output_dir) / "model"
     if trainer.is_world_process_zero():
-        save_whole(folder, write)
+        save_folder(folder, write)
     trainer.accelerator.wait_for_everyone()
     return folder

@@ -207,7 +207,7 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("kgloss_hf.evaluation.os.replace", fail)
+    monkeypatch.setattr("kgloss_hf.files.os.replace", fail)
     write_rows(tmp_path / "a.jsonl", ["불"], ["집"])
     with pytest.raises(OSError, match="disk full"):
         evaluate_files(file, output_dir=str(tmp_path))

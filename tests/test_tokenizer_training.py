@@ -150,9 +150,12 @@ def test_folder_appears_only_when_complete(
 
 
 def test_folder_that_is_there_is_kept(arguments: TokenizerTrainingArguments) -> None:
-    Path(arguments.output_dir).mkdir()
+    kept = Path(arguments.output_dir, "vocabulary.txt")
+    kept.parent.mkdir()
+    kept.write_text("집")
     with pytest.raises(ValueError, match="tokenizer is there already; choose another --output_dir"):
         train_and_save(arguments)
+    assert kept.read_text() == "집"
 
 
 def test_corpus_without_a_word(arguments: TokenizerTrainingArguments) -> None:
