@@ -32,11 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     baseline.add_argument("--split", default="group", choices=("group", "row"), help="as in run_text2gloss.py")
     baseline.add_argument("--split_seed", type=int, default=0, help="seed of the split (default: 0)")
     baseline.set_defaults(run=_baseline)
-    # Its options are those of a dataclass that is slow to import, so they are parsed when it is chosen.
-    tokenizer = commands.add_parser(
-        "train-tokenizer", add_help=False, help="learn a vocabulary on text, append glosses, and show how well it fits"
-    )
-    tokenizer.set_defaults(run=_train_tokenizer)
+    # Their options are those of dataclasses that are slow to import, so they are parsed when the command is chosen.
+    for name, run, purpose in (
+        ("train-tokenizer", _train_tokenizer, "learn a vocabulary on text, append glosses, and show how well it fits"),
+        ("back-translate", _back_translate, "build the pretext corpus: translate Korean sentences there and back"),
+    ):
+        commands.add_parser(name, add_help=False, help=purpose).set_defaults(run=run)
     evaluate = commands.add_parser(
         "evaluate",
         help="score predicted glosses in files, and test whether two systems differ",
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known, rest = parser.parse_known_args(arguments)
     options = vars(known)
     command, run = options.pop("command"), options.pop("run")
-    if run is _train_tokenizer:
+    if run in (_train_tokenizer, _back_translate):
         options["arguments"] = rest
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -114,6 +115,27 @@ def _train_tokenizer(*, arguments: Sequence[str]) -> int:
     return 0
 
 
+def _back_translate(*, arguments: Sequence[str]) -> int:
+    from transformers import HfArgumentParser
+
+    from .back_translation.corpus import BackTranslationArguments, build_corpus, estimate
+    from .back_translation.report import corpus_tables, estimate_table
+    from .back_translation.selection import Thresholds
+    from .reporting import print_tables
+    from .training import parse_arguments
+
+    parser = HfArgumentParser((BackTranslationArguments, Thresholds), prog="kgloss back-translate")
+    chosen, thresholds = parse_arguments(parser, arguments)
+    if chosen.dry_run:
+        print_tables([estimate_table(estimate(chosen))])
+        return 0
+    manifest = build_corpus(chosen, thresholds)
+    if manifest["result"]:
+        print_tables(corpus_tables(manifest))
+        print(f'load_dataset("ko_backtranslation", data_dir="{chosen.output_dir}") reads the pairs')
+    return 0
+
+
 def _evaluate(**options: Any) -> int:
     from .evaluation import evaluate_files
     from .reporting import print_evaluation
@@ -124,11 +146,11 @@ def _evaluate(**options: Any) -> int:
 
 def _export_dataset(**options: Any) -> int:
     from .dataset_export import export_dataset
-    from .reporting import print_tables
+    from .reporting import Table, print_tables
 
     parts = export_dataset(**options).parts
     rows = [(config, split, f"{part.rows:,}") for config, found in parts.items() for split, part in found.items()]
-    print_tables([(f"Exported to {options['output_dir']}", ("configuration", "split", "rows"), rows)])
+    print_tables([Table(f"Exported to {options['output_dir']}", ("configuration", "split", "rows"), rows)])
     return 0
 
 

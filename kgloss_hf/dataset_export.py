@@ -16,6 +16,7 @@ from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
 from . import __version__
+from .back_translation.report import corpus_card
 from .files import new_folder, save_folder
 from .plugin import DATASETS, artefact
 
@@ -90,7 +91,6 @@ def export_dataset(
     builder = load_dataset_builder(name, config, data_dir=data_dir, **options)
     if not type(builder).__module__.startswith("kgloss_hf."):
         raise ValueError(f"the local folder {name}/ hides the data set; rename it or change the working directory")
-    default = builder.config.name
     streams: dict[str, Mapping[str, IterableDataset]] = {}
     left_out: dict[str, str] = {}
     for wanted in [config] if config else builder.builder_configs:
@@ -118,7 +118,9 @@ def export_dataset(
             }
         infos = {wanted: next(iter(splits.values())).info for wanted, splits in streams.items()}
         leak_free = getattr(builder.config, "split_by", None) == "group"
-        card = _card(name, exported.parts, infos, default if default in streams else next(iter(streams)), leak_free)
+        default = builder.config.name if builder.config.name in streams else next(iter(streams))
+        made = corpus_card(data_dir) if data_dir and getattr(builder.config, "pairs", None) == "backtranslation" else ""
+        card = _card(name, exported.parts, infos, default, leak_free, made)
         (partial / "README.md").write_text(card, "utf-8")
         for picture in artefact(f"dataset_scripts/{name}").glob("*.png"):
             if f"({picture.name})" in card:
@@ -191,6 +193,7 @@ def _card(
     infos: Mapping[str, DatasetInfo],
     default: str,
     leak_free: bool,
+    made: str,
 ) -> str:
     """The card of the loading script, with what it says about loading replaced by what is true of the export."""
     text = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
@@ -241,7 +244,7 @@ def _card(
         "Rows with an equal sentence or an equal gloss string are in one split." if leak_free else "",
     ]
     written = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False, width=120)
-    return f"---\n{written}---\n\n" + "\n\n".join(filter(None, [*head, _about_the_data(body)])) + "\n"
+    return f"---\n{written}---\n\n" + "\n\n".join(filter(None, [*head, made, _about_the_data(body)])) + "\n"
 
 
 def _about_the_data(body: str) -> str:

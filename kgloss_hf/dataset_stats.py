@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from datasets import ClassLabel, load_dataset
 from tqdm import tqdm
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from .data import Pair, existing_file, load_pairs, marked_glosses, split_pairs, unsplit_options
 from .files import new_folder, save_folder
 from .glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, split_glosses, type_of_notation
-from .reporting import plot_histograms
+from .reporting import Table, markdown, plot_histograms
 from .tables import TABLE_SUFFIXES, read_rows
 from .tokenizer_training import target_in_source, train_tokenizer
 
@@ -27,14 +27,6 @@ logger = logging.getLogger(__name__)
 
 SPLITS = ("group", "row")
 """The two splits of training, the leak-free one and the paper's."""
-
-
-class Table(NamedTuple):
-    """A table for the terminal and for a card."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
 
 
 def write_statistics(
@@ -81,7 +73,7 @@ def write_statistics(
     def write(partial: Path) -> None:
         text = json.dumps(statistics, indent=2, ensure_ascii=False) + "\n"
         (partial / "statistics.json").write_text(text, "utf-8")
-        (partial / "statistics.md").write_text(markdown(statistics), "utf-8")
+        (partial / "statistics.md").write_text(statistics_card(statistics), "utf-8")
         plot_histograms(_panels(statistics), partial / "lengths.png")
 
     save_folder(folder, write)
@@ -203,7 +195,7 @@ def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
     return _pair_tables(statistics) if "types" in statistics else _sentence_tables(statistics)
 
 
-def markdown(statistics: Mapping[str, Any]) -> str:
+def statistics_card(statistics: Mapping[str, Any]) -> str:
     """A section of a card: the command, with `FOLDER` for the user's folder, and the tables.
 
     Args:
@@ -212,7 +204,7 @@ def markdown(statistics: Mapping[str, Any]) -> str:
     Example:
         >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
         >>> arguments = {"dataset": "pairs.jsonl", "data_dir": None, "config": None}
-        >>> markdown({**found, "arguments": arguments}).splitlines()[2]
+        >>> statistics_card({**found, "arguments": arguments}).splitlines()[2]
         'Computed by `kgloss dataset-stats pairs.jsonl --output_dir DIR`.'
     """
     arguments = statistics["arguments"]
@@ -222,11 +214,7 @@ def markdown(statistics: Mapping[str, Any]) -> str:
     words += ["--config", arguments["config"]] if arguments["config"] else []
     words += ["--data_dir", "FOLDER"] if arguments["data_dir"] else []
     parts = ["## Statistics", f"Computed by `{shlex.join([*words, '--output_dir', 'DIR'])}`."]
-    for table in statistics_tables(statistics):
-        lines = [f"| {' | '.join(line)} |".replace("|  |", "| |") for line in (table.header, *table.rows)]
-        lines.insert(1, "|" + "---|" * len(table.header))
-        parts += [f"**{table.title}**", "\n".join(lines)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, markdown(statistics_tables(statistics))]) + "\n"
 
 
 def _rows(dataset: str, data_dir: str | None, config: str | None) -> Iterator[Any]:

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .data import Pair
 from .glosses import content_of
 from .metrics import jaccard_result
 
 _INSTALL = 'pip install "kgloss-hf[train]"'
+
+
+class Table(NamedTuple):
+    """A table for the terminal and for a card."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def markdown(tables: Iterable[Table]) -> str:
+    """Tables in Markdown, each under its title. In a cell, only backticks keep their meaning.
+
+    Args:
+        tables: At least one.
+
+    Example:
+        >>> print(markdown([Table("Pairs", ("engine", "pairs"), [("a|<b>", "2")])]))
+        **Pairs**
+        <BLANKLINE>
+        | engine | pairs |
+        |---|---|
+        | a\\|&lt;b&gt; | 2 |
+    """
+    parts = []
+    for table in tables:
+        lines = [f"| {' | '.join(map(_cell, line))} |".replace("|  |", "| |") for line in (table.header, *table.rows)]
+        lines.insert(1, "|" + "---|" * len(table.header))
+        parts += [f"**{table.title}**", "\n".join(lines)]
+    return "\n\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"([\\*\[\]|])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, dict[str, Any]]:
@@ -80,7 +116,7 @@ def print_evaluation(scores: Mapping[str, Mapping[str, Any]]) -> None:
     _print_table("Scores", header + ["p"] * (len(systems) > 1), rows)
 
 
-def print_tables(tables: Iterable[tuple[str, Sequence[str], Sequence[Sequence[str]]]]) -> None:
+def print_tables(tables: Iterable[Table]) -> None:
     """Print tables, each of a title, a header and rows.
 
     Raises:
@@ -99,10 +135,10 @@ def _readable(name: str, value: float) -> str:
 def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     try:
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Table as RichTable
     except ImportError as error:
         raise ImportError(f"tables need rich; run: {_INSTALL}") from error
-    table = Table(*header, title=title)
+    table = RichTable(*header, title=title)
     for row in rows:
         table.add_row(*row)
     Console().print(table)

@@ -15,9 +15,9 @@ from kgloss_hf.dataset_stats import (
     _distribution,
     _leaks,
     _unknown,
-    markdown,
     pair_statistics,
     sentence_statistics,
+    statistics_card,
     statistics_tables,
     write_statistics,
 )
@@ -199,9 +199,9 @@ def test_shards_of_back_translations(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "| origin | `kornli` | 1 |" in text
 
 
-def test_markdown() -> None:
+def test_section_of_a_card() -> None:
     statistics = pair_statistics(PAIRS) | {"arguments": {"dataset": "gksl", "data_dir": "x", "config": None}}
-    text = markdown(statistics)
+    text = statistics_card(statistics)
     assert text.startswith(
         "## Statistics\n\nComputed by `kgloss dataset-stats gksl --data_dir FOLDER --output_dir DIR`."
     )

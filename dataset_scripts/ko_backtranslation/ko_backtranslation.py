@@ -436,7 +436,29 @@ def _key(*texts: str) -> bytes:
     return hashlib.blake2b("\t".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def read_sentences(name: str, data_dir: str, *, encoding: str = "utf-8", on_bad_rows: str = "raise") -> Iterator[str]:
+def corpora_in(data_dir: str | None) -> list[str]:
+    """The corpora of which data_dir holds a file, in the order of `CORPORA`.
+
+    Args:
+        data_dir: The user's folder with the corpora.
+
+    Raises:
+        ValueError: No folder is named.
+        FileNotFoundError: It is not there, or holds no file of a corpus.
+
+    Example:
+        >>> corpora_in("data")  # doctest: +SKIP
+        ['kornli', 'question_pair']
+    """
+    folder = _check_folder("all", data_dir)
+    if found := [name for name in CORPORA if _corpus_files(name, folder)]:
+        return found
+    raise FileNotFoundError(f"No file of a corpus found in {folder}.\n{_sources('all')}")
+
+
+def read_sentences(
+    name: str, data_dir: str | None, *, encoding: str = "utf-8", on_bad_rows: str = "raise"
+) -> Iterator[str]:
     """The sentences of one corpus, each different one once, in the order of the files. White space is folded.
 
     Args:
@@ -455,9 +477,10 @@ def read_sentences(name: str, data_dir: str, *, encoding: str = "utf-8", on_bad_
     """
     _check_options(name=(name, tuple(CORPORA)), on_bad_rows=(on_bad_rows, ON_BAD_ROWS))
     _check_encoding(encoding)
-    if not _find_corpus(name, _check_folder(name, data_dir), encoding):
-        raise FileNotFoundError(f"No file of {name} found in {data_dir}. Expected {_layout(name)}.")
-    return _different_sentences(name, data_dir, encoding, on_bad_rows)
+    folder = _check_folder(name, data_dir)
+    if not _find_corpus(name, folder, encoding):
+        raise FileNotFoundError(f"No file of {name} found in {folder}. Expected {_layout(name)}.")
+    return _different_sentences(name, folder, encoding, on_bad_rows)
 
 
 def _different_sentences(name: str, data_dir: str, encoding: str, on_bad_rows: str) -> Iterator[str]:
@@ -720,7 +743,7 @@ class KoBacktranslation(datasets.ArrowBasedBuilder):
         if not files:
             raise FileNotFoundError(
                 f"No shard found in {os.path.join(data_dir, SHARDS)}: expected *.parquet or *.jsonl with the columns "
-                f"{', '.join(COLUMNS)}, as the back-translation builder writes them. Build them, or load human "
+                f"{', '.join(COLUMNS)}, as `kgloss back-translate` writes them. Build them, or load human "
                 f"paraphrases with pairs='paraphrase'.\n{_sources(name)}"
             )
         for path in files:

@@ -1,0 +1,90 @@
+"""Peak memory of building a corpus of 10,000 and of 100,000 sentences, each in a process: prints one JSON line.
+
+    KGLOSS_DATA=FOLDER python benchmarks/back_translation_memory.py [--sentences 10000 100000]
+
+The engine is a tiny untrained Marian, 8 new tokens a text, so that all but the model is as with a large one. Every pair
+is let through to the search for near duplicates and to the shards.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from back_translation import make_tokenizer
+from corpora import clean_sentences
+from transformers import MarianConfig, MarianMTModel
+
+from kgloss_hf.back_translation.corpus import BackTranslationArguments, build_corpus
+from kgloss_hf.back_translation.selection import Thresholds
+
+
+def tiny_marian(folder: Path, sentences: list[str]) -> None:
+    tokenizer = make_tokenizer(folder, sentences)
+    torch.manual_seed(0)
+    config = MarianConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=512,
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
+    )
+    MarianMTModel(config).save_pretrained(folder)
+
+
+def build(model: str, texts: str, folder: str) -> None:
+    """Build one corpus, and print its pairs, the seconds and this process's peak in MiB (kilobytes on Linux)."""
+    engine = f"transformers:{model},num_beams=1,max_new_tokens=8,batch_size=256,batch_characters=32768"
+    started = time.perf_counter()
+    manifest = build_corpus(
+        BackTranslationArguments([texts], [engine], folder), Thresholds(0, 0, float("inf"), 10**6, 10**6, 0.9)
+    )
+    result = {
+        "sentences": manifest["sentences"]["remain"],
+        "pairs": manifest["result"]["pairs"],
+        "seconds": round(time.perf_counter() - started),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    print(json.dumps(result))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sentences", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--build", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.build:
+        build(*options.build)
+        return
+    # Each different one once, as the builder takes them.
+    sentences = [text for text in dict.fromkeys(clean_sentences()) if text.strip() and len(text) <= 300]
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, "marian")
+        model.mkdir()
+        tiny_marian(model, sentences[:50_000])
+        for number in options.sentences:
+            texts = Path(folder, f"{number}.txt")
+            texts.write_text("\n".join(sentences[:number]) + "\n", "utf-8")
+            command = [sys.executable, __file__, "--build", str(model), str(texts), str(Path(folder, str(number)))]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - this script
+            found.append(json.loads(done.stdout.splitlines()[-1]))
+    versions = {name: version(name) for name in ("torch", "transformers", "pyarrow", "datasketch")}
+    print(json.dumps({"runs": found, "versions": versions}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,435 @@
+"""A corpus of back-translations in a folder: begun, continued after any interruption, and selected from."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+from pyarrow import parquet
+from tqdm import tqdm
+
+from .. import __version__
+from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
+from ..files import save_file, save_folder
+from .engine import Engine, EngineError, open_engine
+from .selection import REASONS, NearDuplicates, SemanticScorer, Thresholds, reason
+from .sentences import read_sources, write_sentences
+from .translation import translate_chunk
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+"""File in the folder that says of what and how the corpus is made, and, once it is complete, what came of it."""
+
+PIVOT_CHARACTERS = 2.0
+"""Characters of an English translation for one Korean character, for estimates: 1.86 in NTREX's 1,997 sentences, 2.02
+and 2.06 in the 1,000 and 2,000 of korean-parallel-corpora's development and test sets."""
+
+NOT_TRANSLATED = "not_translated"
+"""Beside the reasons of selection: a text was longer than its engine takes, or refused by it."""
+
+_BATCH = 10_000
+_SHARD_BATCHES = 20
+Row = tuple[str, str, str, str]
+_SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
+
+
+@dataclass
+class BackTranslationArguments:
+    """What `build_corpus` translates, by which engines, and where it writes; each option of `kgloss back-translate`."""
+
+    sources: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Sentences to translate: corpora of ko_backtranslation (kornli, korsts, …, or all, with copies in "
+            "--data_dir), .txt, .txt.gz, CSV, TSV, JSON Lines or Parquet files, or data sets as NAME or "
+            "NAME:CONFIGURATION."
+        },
+    )
+    engines: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Translation engines, each KIND[:MODEL][,OPTION=VALUE…] of the kinds transformers, ctranslate2, "
+            "google and papago. weight=2 gives an engine twice the sentences of one with weight=1."
+        },
+    )
+    output_dir: str = field(
+        default="outputs/back-translation", metadata={"help": "Folder of the corpus, new or to be continued."}
+    )
+    data_dir: str | None = field(default=None, metadata={"help": "Folder with your copies of the corpora."})
+    pivot: str = field(default="en", metadata={"help": "Language to translate to, and back from: en, ja, …"})
+    text_column: str = field(default="text", metadata={"help": "Column with the sentence, where there are columns."})
+    encoding: str = field(default="utf-8", metadata={"help": "Encoding of the corpora's files, such as cp949."})
+    on_bad_rows: str = field(
+        default="raise",
+        metadata={"help": "raise, or skip: leave out and count bad rows of corpora and texts that an engine refuses."},
+    )
+    chunk_size: int = field(default=1000, metadata={"help": "Sentences that a process takes at a time."})
+    seed: int = field(default=0, metadata={"help": "Of the draw of engines, and of engines that draw translations."})
+    semantic_model: str | None = field(
+        default=None, metadata={"help": "sentence-transformers model that scores how alike a pair's meanings are."}
+    )
+    reselect: bool = field(
+        default=False, metadata={"help": "Select again, with other thresholds, from what is translated."}
+    )
+    dry_run: bool = field(default=False, metadata={"help": "Count sentences and characters, print the cost, and end."})
+
+
+class Estimate(NamedTuple):
+    """What an engine will be sent: `back` characters are estimated with `PIVOT_CHARACTERS`, the others are counted.
+
+    `cost` is None for an engine that is not paid for.
+    """
+
+    engine: str
+    sentences: int
+    characters: int
+    back: int
+    cost: float | None
+    currency: str
+
+
+def build_corpus(
+    arguments: BackTranslationArguments,
+    thresholds: Thresholds | None = None,
+    *,
+    engines: Sequence[tuple[Engine, float]] | None = None,
+) -> dict[str, Any]:
+    """Build the corpus in a folder, or go on with it, on each process of `accelerate launch` (on CPUs: `torchrun`).
+
+    The folder holds `manifest.json`; `sentences/`, what is to be translated; `translations/`, all that is translated,
+    with pivot texts; and, at the end, `shards/`, the pairs that were selected, which
+    `load_dataset("ko_backtranslation", data_dir=FOLDER)` reads. Whatever ends a run, the same call goes on from there,
+    with any number of processes, and the finished corpus is the one that an uninterrupted run writes, byte for byte,
+    where engines answer the same each time. Processes need one folder in common, and each takes every n-th file.
+
+    Args:
+        arguments: Sources, engines, folder and options. Sentences are read when a corpus is begun, not when it is
+            continued.
+        thresholds: Of the selection (default: `Thresholds()`).
+        engines: Engines with their weights, instead of those that the arguments name.
+
+    Returns:
+        What the manifest holds. `result`: the number of `pairs`, by `origins` and `engines`, how many were `dropped`
+        by reason, and the `shards`. In a process that is not the main one, `result` is None.
+
+    Raises:
+        ValueError: The folder holds a corpus that was begun with other options, or an option, a source or a language
+            is not as expected.
+        FileNotFoundError: A source is not there.
+        EngineError: An engine gave no usable answer, its budget is used up, or another run is at work in the folder.
+        ImportError: A library that an engine or an option needs is not installed.
+
+    Example:
+        >>> arguments = BackTranslationArguments(["kornli"], ["google,max_cost=50"], data_dir="data")
+        >>> build_corpus(arguments)["result"]["pairs"]  # doctest: +SKIP
+        800410
+    """
+    import torch
+    from accelerate import PartialState
+
+    thresholds = thresholds or Thresholds()
+    if thresholds.min_similarity is not None and arguments.semantic_model is None:
+        raise ValueError(
+            "min_similarity: expected a --semantic_model that gives similarities, such as "
+            "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2; found none"
+        )
+    folder = Path(arguments.output_dir)
+    opened = _opened(arguments, engines, folder)
+    wanted = _options(arguments, thresholds, opened)
+    # Without being told, accelerate takes each process of several on CPUs for the only one.
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    if not state.is_main_process:
+        manifest = _begun(folder)
+        _check_same(folder, manifest, wanted, reselect=arguments.reselect)
+        _translate(arguments, manifest, opened, state.process_index, state.num_processes)
+        return {**manifest, "result": None}
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise EngineError(f"{folder}: another run is at work there; wait until it is done, or end it") from error
+    with lock:
+        manifest = _read(folder) or _begin(folder, arguments, opened, wanted)
+        _check_same(folder, manifest, wanted, reselect=arguments.reselect)
+        if manifest["selection"] != wanted["selection"]:
+            manifest = {**manifest, "selection": wanted["selection"], "result": None}
+            _write(folder, manifest)
+        if manifest["result"] is None:
+            _translate(arguments, manifest, opened, 0, state.num_processes)
+            manifest["result"] = _select(folder, manifest, thresholds)
+            _write(folder, manifest)
+    return manifest
+
+
+def estimate(
+    arguments: BackTranslationArguments, *, engines: Sequence[tuple[Engine, float]] | None = None
+) -> list[Estimate]:
+    """What building a corpus would send to each engine, and its cost, without asking any of them.
+
+    Args:
+        arguments: As for `build_corpus`; nothing is written.
+        engines: Engines with their weights, instead of those that the arguments name.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError: As `build_corpus`.
+
+    Example:
+        >>> estimate(BackTranslationArguments(["mcksg:sample"], ["google"]))[0].characters  # doctest: +SKIP
+        7000
+    """
+    opened = _opened(arguments, engines, None)
+    with tempfile.TemporaryDirectory() as folder:
+        counts = _plan(Path(folder), arguments, opened)
+    found = []
+    for (engine, _), share in zip(opened, counts["engines"], strict=True):
+        back = round(share["characters"] * PIVOT_CHARACTERS)
+        price = engine.price
+        cost = (share["characters"] + back) * price.per_million / 1e6 if price else None
+        currency = price.currency if price else ""
+        found.append(Estimate(engine.name, share["sentences"], share["characters"], back, cost, currency))
+    return found
+
+
+# The manifest
+
+
+def _opened(
+    arguments: BackTranslationArguments, engines: Sequence[tuple[Engine, float]] | None, folder: Path | None
+) -> Sequence[tuple[Engine, float]]:
+    if arguments.on_bad_rows not in ("raise", "skip"):
+        raise ValueError(f"expected on_bad_rows to be raise or skip, found {arguments.on_bad_rows!r}")
+    if arguments.chunk_size < 1:
+        raise ValueError(f"expected chunk_size to be 1 or more, found {arguments.chunk_size}")
+    if not arguments.sources:
+        raise ValueError("expected --sources, names of corpora, files or data sets to translate; found none")
+    spending = folder and folder / "spending.json"
+    found = engines or [open_engine(spec, spending=spending) for spec in arguments.engines]
+    if not found:
+        raise ValueError("expected --engines, such as transformers:facebook/nllb-200-distilled-600M; found none")
+    names = [engine.name for engine, _ in found]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"expected a name for each engine, found {', '.join(doubled)} twice; add ,name=… to one")
+    return found
+
+
+def _options(
+    arguments: BackTranslationArguments, thresholds: Thresholds, engines: Sequence[tuple[Engine, float]]
+) -> dict[str, Any]:
+    """What may not change while a corpus is built, as it comes back from JSON. It names no folder of this machine."""
+    described = [(engine, weight, engine.describe()) for engine, weight in engines]
+    versions = {engine.name: description.pop("versions", {}) for engine, _, description in described}
+    found = {
+        "sources": [Path(source).name for source in arguments.sources],
+        "pivot": arguments.pivot,
+        "text_column": arguments.text_column,
+        "encoding": arguments.encoding,
+        "on_bad_rows": arguments.on_bad_rows,
+        "chunk_size": arguments.chunk_size,
+        "seed": arguments.seed,
+        "semantic_model": arguments.semantic_model and SemanticScorer(arguments.semantic_model).name,
+        "engines": [
+            {"name": engine.name, "weight": weight, "limits": engine.limits._asdict(), **description}
+            for engine, weight, description in described
+        ],
+        "selection": asdict(thresholds),
+        "versions": {"kgloss-hf": __version__, "pyarrow": pa.__version__, **versions},
+    }
+    options: dict[str, Any] = json.loads(json.dumps(found))
+    return options
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON, found none ({error}); bring back a copy, or begin anew") from error
+    return manifest
+
+
+def _write(folder: Path, manifest: dict[str, Any]) -> None:
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    save_file(folder / MANIFEST, lambda path: path.write_text(text, "utf-8", newline=""))
+
+
+def _begun(folder: Path) -> dict[str, Any]:
+    """The manifest, as soon as the main process has written it."""
+    while (manifest := _read(folder)) is None:
+        time.sleep(0.5)
+    return manifest
+
+
+def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any], *, reselect: bool) -> None:
+    """Refuse to go on with a corpus that was begun otherwise."""
+    other = [name for name in wanted if name != "versions" and manifest.get(name) != wanted[name]]
+    if other and not (reselect and other == ["selection"]):
+        found = "; ".join(f"{name}: {manifest.get(name)!r} there, {wanted[name]!r} now" for name in other)
+        again = "add --reselect" if other == ["selection"] else "repeat its options"
+        raise ValueError(f"{folder} holds a corpus begun with other options: {found}; {again}, or name another folder")
+    if manifest.get("versions") != wanted["versions"]:
+        logger.warning(
+            "%s was begun with the versions %s, and now there are %s: what is translated now may come out otherwise",
+            folder,
+            manifest.get("versions"),
+            wanted["versions"],
+        )
+
+
+def _begin(
+    folder: Path, arguments: BackTranslationArguments, engines: Sequence[tuple[Engine, float]], wanted: dict[str, Any]
+) -> dict[str, Any]:
+    """Read the sources, and write sentences and manifest."""
+    # A run that ended before it wrote the manifest leaves no more than these.
+    left = {path.name for path in folder.iterdir() if path.name[0] != "."} - {"sentences", "translations"}
+    if left or any((folder / "translations").glob("*")):
+        raise ValueError(
+            f"{folder}: expected a new folder or a corpus, found files but no {MANIFEST}; name another --output_dir"
+        )
+    shutil.rmtree(folder / "sentences", ignore_errors=True)
+    counts: dict[str, Any] = {}
+    save_folder(folder / "sentences", lambda partial: counts.update(_plan(partial, arguments, engines)))
+    if not counts["remain"]:
+        raise ValueError(f"expected Korean sentences in {', '.join(arguments.sources)}, found none: {counts}")
+    (folder / "translations").mkdir(exist_ok=True)
+    manifest = {**wanted, "sentences": counts, "result": None}
+    _write(folder, manifest)
+    return manifest
+
+
+def _plan(folder: Path, arguments: BackTranslationArguments, engines: Sequence[tuple[Engine, float]]) -> dict[str, Any]:
+    texts = read_sources(
+        arguments.sources,
+        data_dir=arguments.data_dir,
+        text_column=arguments.text_column,
+        encoding=arguments.encoding,
+        on_bad_rows=arguments.on_bad_rows,
+    )
+    weights = [weight for _, weight in engines]
+    return write_sentences(folder, texts, weights=weights, chunk_size=arguments.chunk_size, seed=arguments.seed)
+
+
+# Translating
+
+
+def _translate(
+    arguments: BackTranslationArguments,
+    manifest: dict[str, Any],
+    engines: Sequence[tuple[Engine, float]],
+    process: int,
+    processes: int,
+) -> None:
+    """Translate this process's files; the main process then waits for the others'."""
+    folder = Path(arguments.output_dir)
+    remain = manifest["sentences"]["remain"]
+    texts = {
+        f"{number:05d}.parquet": 2 * min(arguments.chunk_size, remain - number * arguments.chunk_size)
+        for number in range(-(-remain // arguments.chunk_size))
+    }
+
+    def done() -> set[str]:
+        return texts.keys() & {path.name for path in (folder / "translations").glob("*.parquet")}
+
+    score = SemanticScorer(arguments.semantic_model) if arguments.semantic_model else None
+    shown = {"desc": "translating", "unit": " texts", "disable": None if process == 0 else True, "smoothing": 0}
+    before = done()
+    with tqdm(total=2 * remain, initial=sum(texts[chunk] for chunk in before), **shown) as progress:
+        try:
+            for chunk in list(texts)[process::processes]:
+                if chunk not in before:
+                    translate_chunk(
+                        folder / "sentences" / chunk,
+                        folder / "translations" / chunk,
+                        [engine for engine, _ in engines],
+                        pivot=arguments.pivot,
+                        seed=arguments.seed,
+                        on_bad_rows=arguments.on_bad_rows,
+                        score=score,
+                        progress=progress.update,
+                    )
+                    progress.n = sum(texts[chunk] for chunk in done())
+            while process == 0 and len(found := done()) < len(texts):
+                progress.n = sum(texts[chunk] for chunk in found)
+                progress.refresh()
+                time.sleep(0.5)
+        except BaseException:
+            logger.warning("%s: what is translated is kept there, and the same command goes on from it", folder)
+            raise
+
+
+# Selecting
+
+
+def _select(folder: Path, manifest: dict[str, Any], thresholds: Thresholds) -> dict[str, Any]:
+    """Write the pairs that pass to the folder of shards, and count the others by reason."""
+    names = [engine["name"] for engine in manifest["engines"]]
+    dropped = Counter(dict.fromkeys((NOT_TRANSLATED, *REASONS), 0))
+    origins: Counter[str] = Counter()
+    engines: Counter[str] = Counter(dict.fromkeys(names, 0))
+    shards: list[str] = []
+
+    def write(partial: Path) -> None:
+        rows = _different(folder, _passed(folder, names, thresholds, dropped), thresholds, dropped)
+        for first in rows:
+            shards.append(f"pairs-{len(shards):05d}.parquet")
+            with parquet.ParquetWriter(partial / shards[-1], _SCHEMA) as writer:
+                for batch in chain([first], islice(rows, _SHARD_BATCHES - 1)):
+                    columns = list(zip(*batch, strict=True))
+                    origins.update(columns[2])
+                    engines.update(columns[3])
+                    writer.write_table(pa.table(columns, schema=_SCHEMA))
+        shutil.rmtree(folder / SHARDS, ignore_errors=True)
+
+    save_folder(folder / SHARDS, write)
+    if not shards:
+        logger.warning("%s: no pair passed the selection: %s", folder, dict(dropped))
+    return {
+        "pairs": origins.total(),
+        "dropped": dict(dropped),
+        "origins": dict(origins),
+        "engines": dict(engines),
+        "shards": shards,
+    }
+
+
+def _passed(folder: Path, names: Sequence[str], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[Row]:
+    """Rows of the corpus that pass each filter by themselves, in the order of the sentences."""
+    for path in tqdm(sorted((folder / "translations").glob("*.parquet")), "selecting", unit=" files", disable=None):
+        for row in parquet.read_table(path).to_pylist():
+            if row["target"] is None:
+                dropped[NOT_TRANSLATED] += 1
+            elif wrong := reason(row["source"], row["target"], row["similarity"], thresholds):
+                dropped[wrong] += 1
+            else:
+                yield row["source"], row["target"], row["origin"], names[row["engine"]]
+
+
+def _different(folder: Path, rows: Iterator[Row], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[list[Row]]:
+    """The rows in batches, without near duplicates."""
+    with ExitStack() as stack:
+        near_duplicates = None
+        if thresholds.near_duplicates:
+            scratch = NearDuplicates(folder / ".near-duplicates.sqlite", thresholds.near_duplicates)
+            near_duplicates = stack.enter_context(scratch)
+        while batch := list(islice(rows, _BATCH)):
+            if near_duplicates is not None:
+                seen = near_duplicates.seen_many([(source, target) for source, target, *_ in batch])
+                dropped[REASONS[-1]] += sum(seen)
+                batch = [row for row, again in zip(batch, seen, strict=True) if not again]
+            if batch:
+                yield batch

@@ -1,0 +1,181 @@
+"""The sentences of a corpus before they are translated: read once, each different one kept, in files of equal size."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+from tqdm import tqdm
+
+from ..dataset_scripts.ko_backtranslation.ko_backtranslation import CORPORA, corpora_in, read_sentences
+
+SCHEMA = pa.schema([("source", pa.string()), ("origin", pa.string()), ("engine", pa.int16())])
+"""Columns of a file of sentences: the sentence, where it is from, and the number of the engine that translates it."""
+
+_HANGUL = re.compile("[가-힣]")
+
+
+def read_sources(
+    sources: Sequence[str],
+    *,
+    data_dir: str | None = None,
+    text_column: str = "text",
+    encoding: str = "utf-8",
+    on_bad_rows: str = "raise",
+) -> Iterator[tuple[str, str]]:
+    """The sentences of several sources with their origins, one source after another.
+
+    Args:
+        sources: Names of corpora that `load_dataset("ko_backtranslation")` knows, with copies in data_dir, or `all` of
+            those; and whatever `kgloss_hf.data.read_texts` takes: files, and data sets as `NAME` or
+            `NAME:CONFIGURATION`.
+        data_dir: Folder with the user's copies of the corpora.
+        text_column: Column with the sentence, in sources that are no corpora.
+        encoding: Of the corpora's files.
+        on_bad_rows: Of the corpora: `raise`, or `skip`, which counts them in a warning.
+
+    Returns:
+        An iterator over sentences and origins: a corpus' or a data set's name, or a file's without its endings.
+
+    Raises:
+        FileNotFoundError: A file, or every file of a corpus, is not there.
+        ValueError: No source is named, or something in one is not as expected.
+
+    Example:
+        >>> next(read_sources(["mcksg:sample"]))
+        ('우리 박물관에 오신 여러분을 환영합니다.', 'mcksg')
+    """
+    from ..data import read_texts  # with transformers, for which corpora need not wait
+
+    if not sources:
+        raise ValueError(f"expected sources: {', '.join(CORPORA)}, all, files or data sets; found none")
+    streams: list[tuple[str, Iterable[str]]] = []
+    for source in sources:
+        if source in CORPORA or source == "all":
+            for name in [source] if source in CORPORA else corpora_in(data_dir):
+                texts = read_sentences(name, data_dir, encoding=encoding, on_bad_rows=on_bad_rows)
+                streams.append((name, texts))
+        else:
+            streams.append((re.split("[.:]", Path(source).name)[0], read_texts([source], column=text_column)))
+    return ((text, origin) for origin, texts in streams for text in texts)
+
+
+def write_sentences(
+    folder: Path, sentences: Iterable[tuple[str, str]], *, weights: Sequence[float], chunk_size: int, seed: int
+) -> dict[str, Any]:
+    """Write different Korean sentences as `00000.parquet`, `00001.parquet`, …, each with the engine it falls to.
+
+    White space is folded and characters are composed (NFC). Engines are drawn at random, by weight. What was seen is
+    remembered on disk, so that memory does not grow with the corpus.
+
+    Args:
+        folder: An empty folder.
+        sentences: Sentences and their origins.
+        weights: Each engine's share of the sentences.
+        chunk_size: Sentences in a file.
+        seed: Of the draw.
+
+    Returns:
+        How many sentences were `read`, how many of those are `blank`, `without_hangul`, `not_text` (half a character)
+        or `repeated`, and so left out, how many `remain`, in total and of each origin (`origins`), and for each engine
+        its `sentences` and their `characters` (`engines`).
+
+    Example:
+        >>> import tempfile
+        >>> pairs = [("불이 났어요.", "mine"), ("불이  났어요.", "mine"), ("119", "mine")]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_sentences(Path(folder), pairs, weights=[1], chunk_size=1000, seed=0)["remain"]
+        1
+    """
+    counts: Counter[str] = Counter()
+    origins: Counter[str] = Counter()
+    engines = [{"sentences": 0, "characters": 0} for _ in weights]
+    shares = np.array(weights) / sum(weights)
+    chunks = 0
+    with _Seen(folder / "seen.sqlite") as seen, tqdm(desc="reading", unit=" sentences", disable=None) as progress:
+
+        def different() -> Iterator[tuple[str, str]]:
+            for text, origin in sentences:
+                progress.update()
+                counts["read"] += 1
+                text, wrong = _checked(text)
+                wrong = wrong or ("" if seen.add(text) else "repeated")
+                if wrong:
+                    counts[wrong] += 1
+                else:
+                    counts["remain"] += 1
+                    origins[origin] += 1
+                    yield text, origin
+
+        remaining = different()
+        while rows := list(islice(remaining, chunk_size)):
+            drawn = np.random.default_rng([seed, chunks]).choice(len(shares), len(rows), p=shares)
+            for (text, _), number in zip(rows, drawn, strict=True):
+                engines[number]["sentences"] += 1
+                engines[number]["characters"] += len(text)
+            texts, names = zip(*rows, strict=True)
+            parquet.write_table(pa.table([texts, names, drawn], schema=SCHEMA), folder / f"{chunks:05d}.parquet")
+            chunks += 1
+    return {
+        **{name: counts[name] for name in ("read", "blank", "without_hangul", "not_text", "repeated", "remain")},
+        "origins": dict(origins),
+        "engines": engines,
+    }
+
+
+def fold(text: str) -> str:
+    """A text with each white space as one space, and its characters composed (NFC).
+
+    Example:
+        >>> fold(" 불이\\n났어요. ")
+        '불이 났어요.'
+    """
+    return unicodedata.normalize("NFC", " ".join(text.split()))
+
+
+def _checked(text: str) -> tuple[str, str]:
+    """A sentence as it is translated, and why it is left out, if it is."""
+    text = fold(text)
+    if not text:
+        return text, "blank"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text, "not_text"
+    return text, "" if _HANGUL.search(text) else "without_hangul"
+
+
+class _Seen:
+    """A set of texts on disk, gone when it is left."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> _Seen:
+        self._path.unlink(missing_ok=True)
+        self._database = sqlite3.connect(self._path, isolation_level=None)
+        # Of no use to any other process, so nothing has to outlast this one.
+        self._database.execute("PRAGMA journal_mode = off")
+        self._database.execute("PRAGMA synchronous = off")
+        self._database.execute("CREATE TABLE seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+        self._path.unlink()
+
+    def add(self, text: str) -> bool:
+        """Whether the text is new."""
+        key = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        return bool(self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount)

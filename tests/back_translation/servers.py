@@ -1,0 +1,83 @@
+"""A web service on this machine that answers as it is told, also badly."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Answer:
+    """An answer of a service: cut off in its middle, or after a delay, if so wanted."""
+
+    status: int = 200
+    body: Any = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+    delay: float = 0.0
+
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+@dataclass
+class Request:
+    """What a service was asked."""
+
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+class Service:
+    """Gives the answers of `script` in turn, then those of `translate`, and records what it was asked."""
+
+    def __init__(self, url: str, translate: Callable[[Any], Any]) -> None:
+        self.url = url
+        self.translate = translate
+        self.script: list[Answer] = []
+        self.requests: list[Request] = []
+        self.closing = threading.Event()
+
+    def answer(self, request: Request) -> Answer:
+        self.requests.append(request)
+        return self.script.pop(0) if self.script else Answer(body=self.translate(request.body))
+
+
+@contextmanager
+def serve(translate: Callable[[Any], Any]) -> Iterator[Service]:
+    """A service for as long as the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = service.answer(Request(self.path, headers, json.loads(body)))
+            service.closing.wait(answer.delay)
+            content = answer.content()
+            self.send_response(answer.status)
+            for name, value in ({"Content-Type": "application/json"} | answer.headers).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if answer.cut else content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    service = Service(f"http://127.0.0.1:{server.server_address[1]}", translate)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield service
+    finally:
+        service.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
