@@ -134,12 +134,13 @@ def build_corpus(
 
     Example:
         >>> arguments = BackTranslationArguments(["kornli"], ["google,max_cost=50"], data_dir="data")
-        >>> build_corpus(arguments)["result"]["pairs"]  # doctest: +SKIP
-        800410
+        >>> pairs = build_corpus(arguments)["result"]["pairs"]  # doctest: +SKIP
     """
     import torch
     from accelerate import PartialState
 
+    # Without being told, accelerate takes each process of several on CPUs for the only one. Engines ask it too.
+    state = PartialState(cpu=not torch.accelerator.is_available())
     thresholds = thresholds or Thresholds()
     if thresholds.min_similarity is not None and arguments.semantic_model is None:
         raise ValueError(
@@ -149,8 +150,6 @@ def build_corpus(
     folder = Path(arguments.output_dir)
     opened = _opened(arguments, engines, folder)
     wanted = _options(arguments, thresholds, opened)
-    # Without being told, accelerate takes each process of several on CPUs for the only one.
-    state = PartialState(cpu=not torch.accelerator.is_available())
     if not state.is_main_process:
         manifest = _begun(folder)
         _check_same(folder, manifest, wanted, reselect=arguments.reselect)
@@ -188,8 +187,9 @@ def estimate(
         ValueError, FileNotFoundError, ImportError: As `build_corpus`.
 
     Example:
-        >>> estimate(BackTranslationArguments(["mcksg:sample"], ["google"]))[0].characters  # doctest: +SKIP
-        7000
+        >>> (google,) = estimate(BackTranslationArguments(["mcksg:sample"], ["google"]))
+        >>> google.sentences, google.currency
+        (317, 'USD')
     """
     opened = _opened(arguments, engines, None)
     with tempfile.TemporaryDirectory() as folder:

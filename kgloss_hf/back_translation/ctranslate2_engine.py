@@ -22,7 +22,6 @@ from .checkpoints import (
 from .engine import EngineError, Limits, Price, batches
 from .languages import find_direction, into_korean
 
-
 _BATCHES = 8
 
 
@@ -35,6 +34,10 @@ class CTranslate2Engine:
     """An engine of checkpoints that `ct2-transformers-converter` made, on a CUDA device or else on the CPU.
 
     The same texts in the same batches give the same translations. The models are loaded when first needed.
+
+    CTranslate2 starts a Marian's translations with zero, as published ones do. In one that transformers trained or
+    fine-tuned, the embedding of the padding token is often no longer zero, and first words go wrong: keep it zero in
+    training, or use TransformersEngine.
 
     Args:
         model: Folder of the converted checkpoint.

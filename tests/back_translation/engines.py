@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from accelerate import PartialState
+
 from kgloss_hf.back_translation.engine import Limits, Price
 
 _LIMITS = Limits(texts=4, characters=400, text=100)
@@ -27,6 +29,7 @@ class WordSwapper:
     calls: list[tuple[str, str, list[str]]] = field(default_factory=list)
 
     def describe(self) -> dict[str, Any]:
+        PartialState()  # as an engine does that wants to know its device
         return {"kind": "test", "versions": {"test": "1"}}
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
