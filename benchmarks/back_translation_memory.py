@@ -15,13 +15,14 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from back_translation import make_tokenizer
 from corpora import clean_sentences
 from transformers import MarianConfig, MarianMTModel
 
-from kgloss_hf.back_translation.corpus import BackTranslationArguments, build_corpus
+from kgloss_hf.back_translation import corpus
 from kgloss_hf.back_translation.selection import Thresholds
 
 
@@ -45,18 +46,31 @@ def tiny_marian(folder: Path, sentences: list[str]) -> None:
     MarianMTModel(config).save_pretrained(folder)
 
 
+def peak() -> int:
+    """This process's, in MiB; Linux counts kilobytes."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
 def build(model: str, texts: str, folder: str) -> None:
-    """Build one corpus, and print its pairs, the seconds and this process's peak in MiB (kilobytes on Linux)."""
+    """Build one corpus, and print its pairs, the seconds and the peak before and after selection."""
+    select, translated = corpus._select, []
+
+    def noting(*arguments: Any) -> dict[str, Any]:
+        translated.append(peak())
+        return select(*arguments)
+
+    corpus._select = noting
     engine = f"transformers:{model},num_beams=1,max_new_tokens=8,batch_size=256,batch_characters=32768"
     started = time.perf_counter()
-    manifest = build_corpus(
-        BackTranslationArguments([texts], [engine], folder), Thresholds(0, 0, float("inf"), 10**6, 10**6, 0.9)
+    manifest = corpus.build_corpus(
+        corpus.BackTranslationArguments([texts], [engine], folder), Thresholds(0, 0, float("inf"), 10**6, 10**6, 0.9)
     )
     result = {
         "sentences": manifest["sentences"]["remain"],
         "pairs": manifest["result"]["pairs"],
         "seconds": round(time.perf_counter() - started),
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_translating_mib": translated[0],
+        "peak_mib": peak(),
     }
     print(json.dumps(result))
 

@@ -80,7 +80,7 @@ class CTranslate2Engine:
         back_tokenizer: str | None = None,
         name: str | None = None,
         num_beams: int = 4,
-        batch_size: int = 64,
+        batch_size: int = 16,
         batch_characters: int = 8192,
         threads: int | None = None,
         compute_type: str = "default",
