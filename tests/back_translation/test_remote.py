@@ -188,7 +188,7 @@ def test_endpoints_that_are_safe(endpoint: str) -> None:
     check_endpoint("papago", endpoint)
 
 
-@pytest.mark.parametrize("module", ["no_such_library", "no_such.library", "json.no_such"])
+@pytest.mark.parametrize("module", ["no_such_library", "no_such.part", "json.no_such"])
 def test_a_missing_library_is_named_with_its_remedy(module: str) -> None:
     with pytest.raises(ImportError, match=r'the module no_such.*pip install "kgloss-hf\[papago\]"|the module json.no'):
         require(["json", module], "papago")
