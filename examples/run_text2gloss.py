@@ -2,6 +2,7 @@
 
     python examples/run_text2gloss.py --dataset mcksg --preset tiny --output_dir outputs/demo
     accelerate launch examples/run_text2gloss.py examples/gksl.yaml --data_dir PATH_TO_GKSL
+    python examples/run_text2gloss.py --dataset mcksg --preset small --pretext outputs/pretext/model
 
 Options come from the command line, or from a YAML file given first; the command line wins.
 """
@@ -16,11 +17,12 @@ from transformers import HfArgumentParser, set_seed
 import kgloss_hf  # noqa: F401 - registers mcksg and gksl
 from kgloss_hf.baselines import baseline_predictions
 from kgloss_hf.data import encode_pairs, load_pairs, split_pairs
-from kgloss_hf.modeling import PRESETS, build_model
+from kgloss_hf.modeling import PRESETS, build_model, transfer
 from kgloss_hf.reporting import print_scores, scores_on
 from kgloss_hf.training import (
     TrainingArguments,
     build_trainer,
+    check_glosses,
     checkpoint_to_resume,
     jaccard_of_generation,
     parse_arguments,
@@ -57,6 +59,10 @@ class ModelArguments:
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
     )
+    pretext: str | None = field(
+        default=None,
+        metadata={"help": "Model of run_pretext.py to go on from; brings its tokenizer. Default: from scratch."},
+    )
     num_beams: int | None = field(default=None, metadata={"help": "Beams of the saved model; default the preset's."})
     patience: int | None = field(default=None, metadata={"help": "Stop after so many evaluations without a gain."})
     resume: bool = field(default=False, metadata={"help": "Go on from the last checkpoint in output_dir."})
@@ -78,8 +84,13 @@ def main() -> None:
         f"{split.dropped} extra pairs dropped for a sentence or gloss string shared with a held-out pair"
     )
 
-    tokenizer = tokenizer_for(split, args.output_dir, vocab_size=chosen.vocab_size, trained=chosen.tokenizer)
+    tokenizer = tokenizer_for(
+        split.train, args.output_dir, vocab_size=chosen.vocab_size, trained=chosen.tokenizer or chosen.pretext
+    )
     model = build_model(chosen.preset, tokenizer, num_beams=chosen.num_beams)
+    if chosen.pretext:
+        check_glosses(tokenizer, split.train, chosen.pretext)
+        transfer(model, tokenizer, chosen.pretext)
     output_dir, args.output_dir = args.output_dir, os.path.join(args.output_dir, "checkpoints")
     trainer = build_trainer(
         model,
@@ -95,7 +106,17 @@ def main() -> None:
 
     ours = predict(trainer, tokenizer, split.test)
     scores = scores_on(split.test, {**baseline_predictions(split), chosen.preset: ours})
-    folder = save_result(trainer, tokenizer, output_dir, split=split, predictions=ours, scores=scores)
+    facts = {
+        "scores": scores,
+        "pairs": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
+        "extra_pairs_dropped": split.dropped,
+        "split": {"by": data.split, "seed": data.split_seed},
+    }
+    rows = [
+        {"text": pair.text, "reference": list(pair.glosses), "prediction": glosses}
+        for pair, glosses in zip(split.test, ours, strict=True)
+    ]
+    folder = save_result(trainer, tokenizer, output_dir, facts=facts, predictions=rows)
     if trainer.is_world_process_zero():
         print_scores(f"Jaccard score on {len(split.test)} test pairs", scores)
         print(f"Model, tokenizer, metrics.json, predictions.jsonl and training.png are in {folder}")

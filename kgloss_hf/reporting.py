@@ -145,7 +145,7 @@ def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw training and validation loss, and the Jaccard score, over epochs, as a PNG.
+    """Draw training and validation loss, and the Jaccard score where there is one, over epochs, as a PNG.
 
     Args:
         log_history: `trainer.state.log_history`.
@@ -155,16 +155,19 @@ def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
         ImportError: Matplotlib is not installed.
     """
     figure = _figure("the training curve needs", figsize=(9, 3.6))
-    loss_axes, score_axes = figure.subplots(1, 2)
+    scores = [(row["epoch"], row["eval_jaccard"]) for row in log_history if "eval_jaccard" in row]
+    panels = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
+    loss_axes = panels[0]
     for key, label in (("loss", "training"), ("eval_loss", "validation")):
         points = [(row["epoch"], row[key]) for row in log_history if key in row]
-        loss_axes.plot(*zip(*points, strict=True), marker=".", label=label)
-    points = [(row["epoch"], row["eval_jaccard"]) for row in log_history if "eval_jaccard" in row]
-    score_axes.plot(*zip(*points, strict=True), marker=".", color="tab:green")
+        if points:
+            loss_axes.plot(*zip(*points, strict=True), marker=".", label=label)
     loss_axes.set(xlabel="epoch", ylabel="cross-entropy a token")
     loss_axes.legend()
-    score_axes.set(xlabel="epoch", ylabel="validation JC", ylim=(0, None))
-    for axes in (loss_axes, score_axes):
+    if scores:
+        panels[1].plot(*zip(*scores, strict=True), marker=".", color="tab:green")
+        panels[1].set(xlabel="epoch", ylabel="validation JC", ylim=(0, None))
+    for axes in panels:
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 

@@ -8,9 +8,9 @@ import os
 import platform
 import shlex
 import sys
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,21 @@ import torch
 import yaml
 from accelerate import PartialState
 from datasets import Dataset
-from torch.nn.functional import cross_entropy
 from torch.utils.data import SequentialSampler
 from transformers import (
-    DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
-    EncoderDecoderModel,
     HfArgumentParser,
+    PreTrainedModel,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     TrainerCallback,
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from .data import Pair, Split, encode_pairs, marked_glosses
+from .batching import PairCollator, StepSampler, pair_lengths
+from .data import Pair, encode_pairs, marked_glosses
 from .files import save_folder
-from .glosses import content_of, restore_placeholders
+from .glosses import PLACEHOLDERS, content_of, placeholder_of, restore_placeholders
 from .metrics import jaccard
 from .modeling import freeze_unused
 from .okt import Morpheme
@@ -65,55 +64,88 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     metric_for_best_model: str | None = field(default="jaccard", metadata={"help": "What best means."})
     predict_with_generate: bool = field(default=True, metadata={"help": "Evaluate by generation."})
     report_to: str | None = field(default="none", metadata={"help": "Trackers, such as tensorboard."})
-    batches_by_length: bool = field(default=True, metadata={"help": "Batches of similar length: less padding."})
+    bf16: bool | None = field(
+        default=None,
+        metadata={"help": "Train in bfloat16 (default: where the GPU, or the CPU by AMX, is quick at it)."},
+    )
+    batches_by_length: bool = field(default=True, metadata={"help": "Steps of pairs of similar length: less padding."})
 
     def __post_init__(self) -> None:
-        if not torch.cuda.is_available():
+        if not torch.accelerator.is_available():
+            self.use_cpu = True  # transformers takes bfloat16 on a CPU only if that is said
+        if self.use_cpu:
             self.dataloader_pin_memory = False
-        if self.batches_by_length and hasattr(self, "train_sampling_strategy"):  # transformers 5
-            self.train_sampling_strategy = "group_by_length"
-        elif self.batches_by_length:
-            self.group_by_length = True
+        if self.bf16 is None:
+            self.bf16 = _bfloat16_is_quick(self.use_cpu)
         super().__post_init__()
 
 
-class InOrderTrainer(Seq2SeqTrainer):
-    """A Seq2SeqTrainer whose evaluations keep the order of the data.
+def _bfloat16_is_quick(use_cpu: bool) -> bool:
+    if torch.cuda.is_available() and not use_cpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # torch 2.6, the oldest that we take, cannot tell; there float32 is the safe choice.
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16"))
 
-    The stock one evaluates in batches by length too where training does, and so returns predictions in another order
-    than the references'.
+
+class GlossTrainer(Seq2SeqTrainer):
+    """A Seq2SeqTrainer for columns `input_ids` and `labels`, for models whose forward returns the loss of a whole step.
+
+    Differs from the stock one in this: a step takes the same rows however many processes share it (`StepSampler`);
+    label smoothing goes into the model's own loss; evaluations keep the order of the data, which the stock trainer
+    loses where it batches by length.
+
+    Args:
+        **kwargs: Seq2SeqTrainer's.
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._smoothing = self.args.label_smoothing_factor
+        self.label_smoother = None
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> StepSampler:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        args = self.args
+        step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        by_length = getattr(args, "batches_by_length", True)
+        seed = args.seed if args.data_seed is None else args.data_seed
+        # The trainer's own way of telling a sampler its epoch does not reach one whose first batches are skipped.
+        sampler = StepSampler(
+            pair_lengths(dataset) if by_length else len(dataset),
+            step,
+            seed,
+            lambda: self.state.global_step // (len(sampler) // step),
+        )
+        return sampler
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> SequentialSampler:
         return SequentialSampler(eval_dataset)
 
-    def prediction_step(self, *args: Any, **kwargs: Any) -> Any:
-        with warnings.catch_warnings():
-            # EncoderDecoderModel warns of a change of release 4.12 whenever it is given labels.
-            warnings.filterwarnings("ignore", "Version v4.12.0 introduces a better way", FutureWarning)
-            return super().prediction_step(*args, **kwargs)
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        return super().compute_loss(model, {**inputs, "smoothing": self._smoothing}, *args, **kwargs)
 
 
 def build_trainer(
-    model: EncoderDecoderModel,
+    model: PreTrainedModel,
     tokenizer: KGlossTokenizerFast,
     args: Seq2SeqTrainingArguments,
     train: Dataset,
     validation: Dataset,
-    compute_metrics: Callable[[Any], dict[str, float]],
+    compute_metrics: Callable[[Any], dict[str, float]] | None,
     *,
     share_embeddings: bool,
     patience: int | None = None,
-) -> Seq2SeqTrainer:
-    """A Seq2SeqTrainer with the right loss, for columns `input_ids` and `labels`.
+) -> GlossTrainer:
+    """A trainer with the right loss, for columns `input_ids` and `labels`.
 
     Args:
         model: From `kgloss_hf.modeling.build_model`.
         tokenizer: Must be a KGlossTokenizerFast: any other would give ids without Okt.
-        args: Training arguments; `label_smoothing_factor` goes into the loss.
+        args: Training arguments; `label_smoothing_factor` goes into the model's loss.
         train: Encoded training pairs.
         validation: Encoded pairs that choose the checkpoint.
-        compute_metrics: From `jaccard_of_generation`.
+        compute_metrics: From `jaccard_of_generation`; None where the loss chooses.
         share_embeddings: Train encoder and decoder embeddings as one (`SharedEmbeddings`).
         patience: Stop after this many evaluations without a better score (default: never).
 
@@ -129,40 +161,16 @@ def build_trainer(
     callbacks: list[TrainerCallback] = [SharedEmbeddings()] if share_embeddings else []
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
-    return InOrderTrainer(
+    return GlossTrainer(
         model=model,
         args=args,
         train_dataset=train,
         eval_dataset=validation,
-        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
+        data_collator=PairCollator(tokenizer.pad_token_id, 8 if args.device.type == "cuda" else 1),
         processing_class=tokenizer,
         compute_metrics=compute_metrics,
-        compute_loss_func=seq2seq_loss(args.label_smoothing_factor),
         callbacks=callbacks,
     )
-
-
-def seq2seq_loss(label_smoothing: float = 0.0) -> Callable[..., torch.Tensor]:
-    """A `compute_loss_func` for Trainer: cross-entropy summed over tokens, divided by the tokens of the whole step.
-
-    With a stock EncoderDecoderModel, Trainer takes the loss for normalised over all of a step's tokens because forward
-    accepts keyword arguments, but the model ignores `num_items_in_batch`: gradients come out multiplied by
-    accumulation steps × processes. This loss does what Trainer assumes.
-
-    Args:
-        label_smoothing: Probability mass spread over the vocabulary (default 0, as in the paper).
-
-    Returns:
-        A function of model outputs (logits of shape batch × length × vocabulary), labels (batch × length, -100 where
-        padded) and `num_items_in_batch` (target tokens of the step over all processes; None for a plain mean).
-    """
-
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:
-        logits = outputs.logits.flatten(0, 1)
-        total = cross_entropy(logits, labels.flatten(), reduction="sum", label_smoothing=label_smoothing)
-        return total / ((labels != -100).sum() if num_items_in_batch is None else num_items_in_batch)
-
-    return loss
 
 
 class SharedEmbeddings(TrainerCallback):
@@ -258,30 +266,62 @@ def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     return last
 
 
-def tokenizer_for(split: Split, output_dir: str, *, vocab_size: int, trained: str | None = None) -> KGlossTokenizerFast:
-    """The run's tokenizer, learnt on the training part alone, by one process for all, and kept for a resumed run.
+def tokenizer_for(
+    pairs: Sequence[Pair],
+    output_dir: str,
+    *,
+    vocab_size: int,
+    model: str = "wordpiece",
+    trained: str | None = None,
+    texts: Iterable[str] = (),
+) -> KGlossTokenizerFast:
+    """The run's tokenizer, learnt by one process for all, and kept for a resumed run.
 
     Args:
-        split: The pairs.
+        pairs: What it is learnt on, such as the training part alone. Their glosses are its target side.
         output_dir: The run's folder.
         vocab_size: Word pieces to learn at most, before glosses.
+        model: As in `kgloss_hf.tokenizer_training.train_tokenizer`.
         trained: Folder or Hub repository of a tokenizer to take instead (default: none). A gloss that it does not know
             becomes [UNK], which is counted in a warning.
+        texts: More sentences to learn word pieces on, read once.
     """
     if trained:
         return KGlossTokenizerFast.from_pretrained(trained)
     folder = Path(output_dir) / "tokenizer"
     with PartialState().main_process_first():
         if not folder.exists():
-            texts = (pair.text for pair in split.train)
-            tokenizer = train_tokenizer(texts, marked_glosses(split.train), vocab_size=vocab_size)
+            sentences = chain((pair.text for pair in pairs), texts)
+            tokenizer = train_tokenizer(sentences, marked_glosses(pairs), model=model, vocab_size=vocab_size)
             save_folder(folder, tokenizer.save_pretrained)
     return KGlossTokenizerFast.from_pretrained(folder)
 
 
+def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpoint: str) -> None:
+    """Refuse a pretext model whose vocabulary lacks glosses of the training pairs.
+
+    Args:
+        tokenizer: The checkpoint's.
+        pairs: What is to be trained on.
+        checkpoint: Its folder or repository, for the message.
+
+    Raises:
+        ValueError: Glosses are missing; says how many and which.
+    """
+    known = {*tokenizer.glosses, *PLACEHOLDERS}
+    found = {placeholder_of(gloss) for glosses in marked_glosses(pairs, tokenizer.morphemes) for gloss in glosses}
+    if missing := sorted(found - known):
+        raise ValueError(
+            f"{checkpoint}: expected a vocabulary with the training pairs' glosses, but {len(missing)} of {len(found)} "
+            f"are not in it, such as {', '.join(missing[:3])}. Train the pretext with the same --dataset, or give it a "
+            "tokenizer of kgloss train-tokenizer that was made with these pairs"
+        )
+
+
 def predict(trainer: Seq2SeqTrainer, tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
-    """Glosses for each pair's sentence by the trainer's model, over all of its processes."""
+    """Glosses for each pair's sentence by the trainer's model, in float32, over all of its processes."""
     trainer.compute_metrics = None  # it scores the validation pairs
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # a user's pipeline has no bfloat16 either
     generated = trainer.predict(encode_pairs(tokenizer, pairs)).predictions
     return predicted_glosses(tokenizer, generated, tokenizer.morphemes([pair.text for pair in pairs]))
 
@@ -291,9 +331,8 @@ def save_result(
     tokenizer: KGlossTokenizerFast,
     output_dir: str,
     *,
-    split: Split,
-    predictions: Sequence[Sequence[str]],
-    scores: Mapping[str, Mapping[str, float]],
+    facts: Mapping[str, Any],
+    predictions: Sequence[Mapping[str, Any]] | None = None,
 ) -> Path:
     """Write the finished run: one folder, under its final name only once it is complete.
 
@@ -301,38 +340,35 @@ def save_result(
         trainer: Holds the best model.
         tokenizer: Its tokenizer.
         output_dir: The run's folder; the result goes to `model` in it.
-        split: What was trained and scored on; its sizes are recorded.
-        predictions: Glosses for each test pair.
-        scores: For each system its score, as `kgloss_hf.reporting.score` gives it.
+        facts: What this kind of run has to say, such as scores and sizes of the split; first in `metrics.json`.
+        predictions: Rows of `predictions.jsonl` (default: no such file).
 
     Returns:
-        The folder: model, tokenizer and generation config, `metrics.json` (scores, command, seed, sizes of the split,
-        versions, hardware, seconds), `predictions.jsonl` and `training.png`.
+        The folder: model, tokenizer and generation config, `metrics.json` (also command, seed, versions, hardware,
+        seconds), `predictions.jsonl` and `training.png`.
     """
 
     def write(folder: Path) -> None:
         trainer.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         history = trainer.state.log_history
-        device = f"{trainer.args.world_size} × {trainer.args.device.type}"
         metrics = {
-            "scores": scores,
-            "pairs": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
-            "extra_pairs_dropped": split.dropped,
-            "best_validation_jaccard": trainer.state.best_metric,
+            **facts,
+            "best_validation": {trainer.args.metric_for_best_model: trainer.state.best_metric},
             "epochs": trainer.state.epoch,
+            "steps": trainer.state.global_step,
             "train_seconds": next((row["train_runtime"] for row in history if "train_runtime" in row), None),
+            "history": [row for row in history if "loss" in row or "eval_loss" in row],
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
             "command": shlex.join([Path(sys.executable).name, *sys.argv]),
             "seed": trainer.args.seed,
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets")},
-            "hardware": f"{device}, {os.cpu_count()} {platform.machine()} cores",
+            "hardware": hardware(trainer.args),
         }
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
-            for pair, glosses in zip(split.test, predictions, strict=True):
-                row = {"text": pair.text, "reference": list(pair.glosses), "prediction": list(glosses)}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if predictions is not None:
+            with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
         plot_training(history, folder / "training.png")
 
     folder = Path(output_dir) / "model"
@@ -340,3 +376,15 @@ def save_result(
         save_folder(folder, write)
     trainer.accelerator.wait_for_everyone()
     return folder
+
+
+def hardware(args: Seq2SeqTrainingArguments) -> str:
+    """What a run was made on, in words.
+
+    Args:
+        args: The run's training arguments.
+    """
+    device = torch.cuda.get_device_name() if args.device.type == "cuda" else args.device.type
+    dtype = "bfloat16" if args.bf16 else "float32"
+    threads = f"{torch.get_num_threads()} threads on {os.cpu_count()} {platform.machine()} cores"
+    return f"{args.world_size} × {device}, {dtype}, {threads}"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from datasets import load_from_disk
 from safetensors.torch import save_file
-from transformers import EncoderDecoderConfig, EncoderDecoderModel
+from transformers import EncoderDecoderConfig
 
+from kgloss_hf.modeling import EncoderDecoderModel
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import TrainingArguments, build_trainer
 
@@ -31,6 +32,7 @@ def one_step(checkpoint: str, data: str, folder: str, batch_size: int, accumulat
         load_best_model_at_end=False,
         batches_by_length=False,
         use_cpu=True,
+        bf16=False,
         disable_tqdm=True,
     )
     pairs = load_from_disk(data)

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+from pathlib import Path
 from unittest import mock
 
 import pytest
 import torch
-from transformers import EncoderDecoderModel
+import transformers
 
 from conftest import GLOSSES, SENTENCES
-from kgloss_hf.modeling import PRESETS, build_model, freeze_unused
+from kgloss_hf.modeling import (
+    PRESETS,
+    EncoderDecoderModel,
+    FastDropout,
+    build_model,
+    freeze_unused,
+    token_loss,
+    transfer,
+)
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
+from kgloss_hf.tokenizer_training import train_tokenizer
 
 
 def test_paper_preset_has_the_papers_parameters(tokenizer: KGlossTokenizerFast) -> None:
@@ -52,3 +62,86 @@ def test_shared_embeddings_start_equal(tokenizer: KGlossTokenizerFast) -> None:
     encoder, decoder = (half.get_input_embeddings().weight for half in (model.encoder, model.decoder))
     assert torch.equal(encoder, decoder)
     assert encoder is not decoder
+
+
+def test_loss_is_the_mean_over_the_target_tokens_of_a_step() -> None:
+    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[1, 2, -100], [3, -100, -100]])
+    chosen = [logits[0, 0].log_softmax(-1)[1], logits[0, 1].log_softmax(-1)[2], logits[1, 0].log_softmax(-1)[3]]
+    expected = -sum(chosen) / 3
+    torch.testing.assert_close(token_loss(torch.nn.Identity(), logits, labels), expected)
+    torch.testing.assert_close(token_loss(torch.nn.Identity(), logits, labels, num_items_in_batch=6), expected / 2)
+    spread = -logits[labels != -100].log_softmax(-1).mean()
+    smoothed = token_loss(torch.nn.Identity(), logits, labels, smoothing=0.1)
+    torch.testing.assert_close(smoothed, 0.9 * expected + 0.1 * spread)
+
+
+def test_loss_and_gradients_are_those_of_the_stock_model(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    batch = tokenizer(SENTENCES, text_target=GLOSSES, padding=True, return_tensors="pt")
+    labels = batch.pop("labels")
+    labels[labels == tokenizer.pad_token_id] = -100
+    ours = EncoderDecoderModel.from_pretrained(checkpoint)
+    stock = transformers.EncoderDecoderModel.from_pretrained(checkpoint)
+    losses = [model.eval()(**batch, labels=labels).loss for model in (ours, stock)]
+    torch.testing.assert_close(*losses)
+    for loss in losses:
+        loss.backward()
+    for (name, found), expected in zip(ours.named_parameters(), stock.parameters(), strict=True):
+        if expected.grad is not None:
+            torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_checkpoint_is_a_stock_model(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
+    assert type(model) is transformers.EncoderDecoderModel
+    assert model.config.architectures == ["EncoderDecoderModel"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fast_dropout_keeps_the_expected_share(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    dropout = FastDropout(0.2)
+    ones = torch.ones(250, 401, dtype=dtype, requires_grad=True)
+    dropped = dropout(ones)
+    kept = dropped != 0
+    share = 51 / 256  # 0.2, rounded
+    assert abs((~kept).float().mean().item() - share) < 0.005  # four standard deviations
+    assert dropped[kept].unique().tolist() == pytest.approx([1 / (1 - share)], rel=1e-2)
+    dropped.sum().backward()
+    assert torch.equal(ones.grad, dropped.detach())
+    assert not torch.equal(dropout(ones), dropped)
+    assert dropout.eval()(ones) is ones
+
+
+def test_transfer_takes_all_but_the_final_layer(
+    tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path
+) -> None:
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    with mock.patch.dict(PRESETS["paper"].__dict__, small):
+        pretext, model = build_model("paper", tokenizer), build_model("paper", tokenizer)
+    pretext.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    transfer(model, tokenizer, str(tmp_path))
+    final = {
+        "decoder.cls.predictions.decoder.weight",
+        "decoder.cls.predictions.decoder.bias",
+        "decoder.cls.predictions.bias",
+    }
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name] if name in final else pretext.state_dict()[name]), name
+    assert not torch.equal(
+        before["decoder.cls.predictions.decoder.weight"], pretext.decoder.get_output_embeddings().weight
+    )
+
+
+def test_transfer_says_what_differs(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    other = train_tokenizer(SENTENCES, [*GLOSSES, ["새글로스"]], vocab_size=300, stop_words=["없는말"])
+    with pytest.raises(
+        ValueError, match=r"1 entries are only here, such as '새글로스'; stop_words is \['없는말'\] here and \[\] there"
+    ):
+        transfer(build_model("tiny", other), other, checkpoint)
+    with pytest.raises(
+        ValueError, match=r"encoder.embeddings.word_embeddings.weight should be \(\d+, 256\) and is \(\d+, 128\)"
+    ):
+        transfer(build_model("small", tokenizer), tokenizer, checkpoint)

@@ -11,11 +11,11 @@ import pytest
 import torch
 from one_step import one_step
 from safetensors.torch import load_file
-from transformers import EncoderDecoderModel, HfArgumentParser, PreTrainedTokenizerFast, pipeline
+from transformers import HfArgumentParser, PreTrainedTokenizerFast, pipeline
 
 from conftest import GLOSSES, SENTENCES
-from kgloss_hf.data import Pair, Split, encode_pairs
-from kgloss_hf.modeling import build_model
+from kgloss_hf.data import Pair, encode_pairs
+from kgloss_hf.modeling import EncoderDecoderModel, build_model
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import (
     TrainingArguments,
@@ -24,7 +24,6 @@ from kgloss_hf.training import (
     jaccard_of_generation,
     parse_arguments,
     predict,
-    seq2seq_loss,
     tokenizer_for,
 )
 
@@ -75,16 +74,6 @@ def test_predictions_keep_the_order_of_the_data(
     assert len(predict(trainer, tokenizer, pairs)) == 12
 
 
-def test_loss_is_the_mean_over_target_tokens() -> None:
-    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([[1, 2, -100], [3, -100, -100]])
-    outputs = type("Outputs", (), {"logits": logits})
-    chosen = [logits[0, 0].log_softmax(-1)[1], logits[0, 1].log_softmax(-1)[2], logits[1, 0].log_softmax(-1)[3]]
-    expected = -sum(chosen) / 3
-    torch.testing.assert_close(seq2seq_loss()(outputs, labels), expected)
-    torch.testing.assert_close(seq2seq_loss()(outputs, labels, num_items_in_batch=6), expected / 2)
-
-
 def test_jaccard_restores_placeholders(tokenizer: KGlossTokenizerFast) -> None:
     pairs = [Pair(SENTENCES[2], ("흙", "그릇", "Number/4C")), Pair(SENTENCES[0], ("몸",))]
     ids = encode_pairs(tokenizer, pairs)["labels"]
@@ -103,11 +92,11 @@ def test_tokenizer_without_analyser_is_refused(tokenizer: KGlossTokenizerFast, c
 
 
 def test_run_takes_a_trained_tokenizer_or_learns_its_own(checkpoint: str, tmp_path: Path) -> None:
-    split = Split([Pair("몸의 형태", ("몸", "처음보는글로스"))], [], [])
-    taken = tokenizer_for(split, str(tmp_path), vocab_size=100, trained=checkpoint)
+    pairs = [Pair("몸의 형태", ("몸", "처음보는글로스"))]
+    taken = tokenizer_for(pairs, str(tmp_path), vocab_size=100, trained=checkpoint)
     assert "처음보는글로스" not in taken.glosses
     assert not (tmp_path / "tokenizer").exists()
-    assert tokenizer_for(split, str(tmp_path), vocab_size=100).glosses == ["몸", "처음보는글로스"]
+    assert tokenizer_for(pairs, str(tmp_path), vocab_size=100).glosses == ["몸", "처음보는글로스"]
 
 
 def test_options_from_yaml_and_command_line(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""Train the pretext: from a Korean sentence to another that means the same, with the glosses' model and tokenizer.
+
+    python examples/run_pretext.py --pretext_dir PATH_TO_CORPUS --dataset mcksg --output_dir outputs/pretext
+    accelerate launch examples/run_pretext.py --pretext_dir FOLDER --pairs paraphrase --dataset gksl --data_dir FOLDER
+
+The pairs come from `kgloss back-translate`, or are human paraphrases. `run_text2gloss.py --pretext OUTPUT_DIR/model`
+goes on from the result. Options come from the command line, or from a YAML file given first; the command line wins.
+"""
+
+import os
+import sys
+from dataclasses import dataclass, field
+
+from accelerate import PartialState
+from transformers import HfArgumentParser, set_seed
+
+import kgloss_hf  # noqa: F401 - registers ko_backtranslation, mcksg and gksl
+from kgloss_hf.data import load_pairs
+from kgloss_hf.modeling import PRESETS, build_model
+from kgloss_hf.pretext import PretextTrainingArguments, encode_pretext, load_pretext, sentences, split_pretext
+from kgloss_hf.training import build_trainer, checkpoint_to_resume, parse_arguments, save_result, tokenizer_for
+
+
+@dataclass
+class DataArguments:
+    pretext_dir: str = field(metadata={"help": "Folder of kgloss back-translate, or of the public corpora."})
+    pairs: str = field(default="backtranslation", metadata={"help": "backtranslation, or paraphrase: human ones."})
+    corpus: str = field(default="all", metadata={"help": "One of the pretext's corpora, such as parakqc, or all."})
+    validation_share: float = field(default=0.3, metadata={"help": "Share of the pairs that choose the checkpoint."})
+    split: str = field(
+        default="group", metadata={"help": "group: a sentence stays on one side. row: the paper's, at random by pair."}
+    )
+    split_seed: int = field(default=0, metadata={"help": "Seed of the split, apart from the seed of training."})
+    dataset: str = field(
+        default="mcksg", metadata={"help": "Pairs whose glosses the vocabulary holds: as in run_text2gloss.py."}
+    )
+    data_dir: str | None = field(default=None, metadata={"help": "Folder with your copy of that data set."})
+    extra_train: str | None = field(
+        default=None, metadata={"help": "More pairs with glosses: as in run_text2gloss.py."}
+    )
+    text_column: str = field(default="text", metadata={"help": "Column with the Korean sentence."})
+    gloss_column: str = field(default="glosses", metadata={"help": "Column with the glosses: a list or a string."})
+
+
+@dataclass
+class ModelArguments:
+    preset: str = field(default="small", metadata={"help": f"Shape of the model: {', '.join(PRESETS)}."})
+    vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on all sentences."}
+    )
+    patience: int | None = field(default=None, metadata={"help": "Stop after so many evaluations without a gain."})
+    resume: bool = field(default=False, metadata={"help": "Go on from the last checkpoint in output_dir."})
+
+
+def main() -> None:
+    parser = HfArgumentParser((DataArguments, ModelArguments, PretextTrainingArguments))
+    data, chosen, args = parse_arguments(parser, sys.argv[1:])
+    checkpoint = checkpoint_to_resume(args.output_dir, resume=chosen.resume)
+    set_seed(args.seed)
+
+    columns = {"data_dir": data.data_dir, "text_column": data.text_column, "gloss_column": data.gloss_column}
+    with PartialState().main_process_first():
+        dataset = load_pretext(data.pretext_dir, pairs=data.pairs, corpus=data.corpus)
+        glosses = load_pairs(data.dataset, **columns)
+        glosses += load_pairs(data.dataset, extra=data.extra_train, **columns) if data.extra_train else []
+    train, validation = split_pretext(dataset, data.validation_share, by=data.split, seed=data.split_seed)
+    PartialState().print(f"{len(train):,} training and {len(validation):,} validation pairs")
+
+    tokenizer = tokenizer_for(
+        glosses,
+        args.output_dir,
+        vocab_size=chosen.vocab_size,
+        trained=chosen.tokenizer,
+        texts=sentences(dataset),
+    )
+    with PartialState().main_process_first():
+        encoded = encode_pretext(tokenizer, dataset)
+    model = build_model(chosen.preset, tokenizer)
+    output_dir, args.output_dir = args.output_dir, os.path.join(args.output_dir, "checkpoints")
+    trainer = build_trainer(
+        model,
+        tokenizer,
+        args,
+        encoded.select(train),
+        encoded.select(validation),
+        None,
+        share_embeddings=PRESETS[chosen.preset].share_embeddings,
+        patience=chosen.patience,
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+
+    facts = {
+        "pairs": {"train": len(train), "validation": len(validation)},
+        "split": {"by": data.split, "seed": data.split_seed, "validation_share": data.validation_share},
+    }
+    folder = save_result(trainer, tokenizer, output_dir, facts=facts)
+    if trainer.is_world_process_zero():
+        print(f"Lowest validation loss: {trainer.state.best_metric:.4f}")
+        print(f"Model, tokenizer, metrics.json and training.png are in {folder}")
+
+
+if __name__ == "__main__":
+    main()
