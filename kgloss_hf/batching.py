@@ -11,12 +11,11 @@ import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 
-_ROWS_AT_ONCE = 10_000
 _STEPS_A_POOL = 50
 
 
 def pair_lengths(dataset: Dataset) -> np.ndarray:
-    """Source and target length of each row, n × 2, read a part at a time, so that the rows never are in memory.
+    """Source and target length of each row, n × 2, from where rows begin in the file: the ids are not read.
 
     Args:
         dataset: With the columns `input_ids` and `labels`.
@@ -25,10 +24,10 @@ def pair_lengths(dataset: Dataset) -> np.ndarray:
         >>> pair_lengths(Dataset.from_dict({"input_ids": [[2, 9, 3], [2, 3]], "labels": [[8, 3], [3]]})).tolist()
         [[3, 2], [2, 1]]
     """
-    columns = ("input_ids", "labels")
-    tables = dataset.select_columns(list(columns)).with_format("arrow").iter(_ROWS_AT_ONCE)
-    parts = [np.stack([pc.list_value_length(table[name]).to_numpy() for name in columns], axis=1) for table in tables]
-    return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.int32)
+    columns = [pc.list_value_length(dataset.data.column(name)).to_numpy() for name in ("input_ids", "labels")]
+    lengths = np.stack(columns, axis=1)
+    chosen = dataset._indices  # of a selection; reading its rows through the public way takes a hundred times as long
+    return lengths if chosen is None else lengths[chosen.column(0).to_numpy()]
 
 
 class StepSampler(Sampler[int]):

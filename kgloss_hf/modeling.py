@@ -1,20 +1,20 @@
-"""Model presets, and building an EncoderDecoderModel of two BERTs for a tokenizer."""
+"""Model presets, and building a model for a tokenizer: an EncoderDecoderModel of two BERTs, or the RNN baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 import transformers
-from torch import nn
-from torch.nn.functional import cross_entropy
-from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig
+from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig, PreTrainedModel
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
 
+from .configuration_rnn import KGlossRnnConfig
 from .glosses import PLACEHOLDERS
+from .layers import TokenLoss, use_fast_dropout
+from .modeling_rnn import RnnEncoderDecoderModel
 from .tokenization_kgloss import OPTIONS, KGlossTokenizerFast
 
 
@@ -46,7 +46,28 @@ class Preset:
     max_position_embeddings: int = 128
 
 
-PRESETS = {
+@dataclass(frozen=True)
+class RnnPreset:
+    """Shape of the RNN baseline, and the decoding that goes with it (`kgloss_hf.modeling_rnn`).
+
+    Args:
+        embedding_size: Width of the embeddings.
+        hidden_size: Width of the GRUs.
+        dropout: Dropout on embeddings and before the output projection.
+        share_embeddings: As in `Preset`.
+        num_beams: Beams in generation; 1 is greedy.
+        max_position_embeddings: Longest target in tokens.
+    """
+
+    embedding_size: int = 256
+    hidden_size: int = 512
+    dropout: float = 0.3
+    share_embeddings: bool = False
+    num_beams: int = 4
+    max_position_embeddings: int = 128
+
+
+PRESETS: dict[str, Preset | RnnPreset] = {
     "tiny": Preset(hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=512),
     "small": Preset(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024, dropout=0.2),
     "paper": Preset(
@@ -58,9 +79,10 @@ PRESETS = {
         share_embeddings=False,
         num_beams=1,
     ),
+    "rnn": RnnPreset(),
 }
 """`tiny` trains on the bundled sample in a minute or two of CPU, `small` on GKSL in tens of minutes; `paper` is the
-paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1)."""
+paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1); `rnn` is what it compares with."""
 
 
 class EncoderDecoderModel(transformers.EncoderDecoderModel):
@@ -72,6 +94,7 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
       optimiser step. The stock forward takes that argument and ignores it, so Trainer multiplies the gradients by
       accumulation steps × processes.
     - On a CPU the output projection is computed at target positions alone, not at padding.
+    - Once `token_loss` is restricted, it is computed for the ids that generation can emit alone.
     - Dropout on a CPU draws one random byte an element (`FastDropout`).
 
     Example:
@@ -84,6 +107,7 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         use_fast_dropout(self)
+        self.token_loss = TokenLoss()
 
     def forward(
         self,
@@ -114,85 +138,19 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
             encoder_attention_mask=attention_mask,
             use_cache=False,
         )[0]
-        return Seq2SeqLMOutput(loss=token_loss(self.decoder.cls, hidden, labels, num_items_in_batch, smoothing))
+        head = self.decoder.cls.predictions
+        loss = self.token_loss(hidden, labels, head.decoder, num_items_in_batch, smoothing, head.transform)
+        return Seq2SeqLMOutput(loss=loss)
 
 
-def token_loss(
-    project: Callable[[torch.Tensor], torch.Tensor],
-    hidden: torch.Tensor,
-    labels: torch.Tensor,
-    num_items_in_batch: torch.Tensor | int | None = None,
-    smoothing: float = 0.0,
-) -> torch.Tensor:
-    """Cross-entropy summed over target tokens, divided by the tokens of the whole optimiser step.
-
-    Args:
-        project: From hidden states to logits over the vocabulary.
-        hidden: Decoder states, batch × length × width.
-        labels: Target ids, batch × length, -100 where padded.
-        num_items_in_batch: The divisor; default the target tokens of this batch.
-        smoothing: Probability mass spread over the vocabulary.
-
-    Example:
-        >>> hidden, labels = torch.zeros(1, 2, 4), torch.tensor([[3, -100]])
-        >>> torch.exp(token_loss(lambda states: states, hidden, labels)).item()
-        4.0
-    """
-    hidden, labels = hidden.flatten(0, 1), labels.flatten()
-    if hidden.device.type == "cpu":  # where finding the positions costs less than projecting padding
-        kept = (labels != -100).nonzero().squeeze(1)
-        hidden, labels = hidden[kept], labels[kept]
-    total = cross_entropy(project(hidden).float(), labels, reduction="sum", label_smoothing=smoothing)
-    return total / ((labels != -100).sum() if num_items_in_batch is None else num_items_in_batch)
-
-
-class FastDropout(nn.Dropout):
-    """Dropout that draws one random byte an element on a CPU, where the stock one is slower than a linear layer.
-
-    The probability is rounded to a multiple of 1/256, and what is kept is scaled by that. On other devices it is the
-    stock one.
-
-    Example:
-        >>> dropout = FastDropout(0.5)
-        >>> sorted(dropout(torch.ones(100)).unique().tolist())
-        [0.0, 2.0]
-    """
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        threshold = round(256 * self.p)
-        if not self.training or input.device.type != "cpu" or threshold in (0, 256) or torch.compiler.is_compiling():
-            return super().forward(input)
-        words = torch.empty((input.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), 2**63 - 1)
-        kept = words.view(torch.uint8)[: input.numel()].view(input.shape) >= threshold
-        return input * (kept.to(input.dtype) * (256 / (256 - threshold)))
-
-
-def use_fast_dropout(model: nn.Module) -> None:
-    """Put `FastDropout` in the place of each stock dropout module.
-
-    Args:
-        model: Changed in place.
-
-    Example:
-        >>> model = nn.Sequential(nn.Dropout(0.1))
-        >>> use_fast_dropout(model)
-        >>> model[0]
-        FastDropout(p=0.1, inplace=False)
-    """
-    for module in model.modules():
-        for name, child in module.named_children():
-            if type(child) is nn.Dropout:
-                setattr(module, name, FastDropout(child.p))
-
-
-def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> EncoderDecoderModel:
+def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
     """A new model of a preset's shape whose generation can only emit glosses, placeholders and [EOS].
 
     The restriction is data, not code: `generation_config.suppress_tokens` lists every other id, so it travels with the
     checkpoint and any `generate` obeys it.
 
     Args:
-        preset: `tiny`, `small` or `paper`.
+        preset: `tiny`, `small`, `paper` or `rnn`.
         tokenizer: Gives the vocabulary, the special ids and the glosses.
         num_beams: Beams in generation; default is the preset's.
 
@@ -207,38 +165,52 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
-    shape = asdict(PRESETS[preset])
-    beams, dropout = shape.pop("num_beams"), shape.pop("dropout")
-    tie, share = shape.pop("tie_output"), shape.pop("share_embeddings")
+    chosen = PRESETS[preset]
     special = {
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
     }
-    shape |= {"vocab_size": len(tokenizer), "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-    decoder = BertConfig(**shape, **special, is_decoder=True, add_cross_attention=True, tie_word_embeddings=tie)
-    config = EncoderDecoderConfig.from_encoder_decoder_configs(BertConfig(**shape, **special), decoder)
-    config.update(special | {"decoder_start_token_id": tokenizer.bos_token_id, "tie_word_embeddings": False})
-    config.vocab_size = len(tokenizer)
-    model = EncoderDecoderModel(config)
-    if share:
-        model.encoder.get_input_embeddings().load_state_dict(model.decoder.get_input_embeddings().state_dict())
+    build = _build_rnn if isinstance(chosen, RnnPreset) else _build_berts
+    model = build(asdict(chosen), len(tokenizer), special)
     model.generation_config = GenerationConfig(
         **special,
         decoder_start_token_id=tokenizer.bos_token_id,
-        max_length=shape["max_position_embeddings"],
-        num_beams=beams if num_beams is None else num_beams,
+        max_length=chosen.max_position_embeddings,
+        num_beams=chosen.num_beams if num_beams is None else num_beams,
         suppress_tokens=_not_emitted(tokenizer),
     )
     return model
 
 
-def freeze_unused(model: EncoderDecoderModel) -> None:
+def _build_berts(shape: dict[str, Any], vocab_size: int, special: dict[str, int]) -> EncoderDecoderModel:
+    dropout, tie, share = shape.pop("dropout"), shape.pop("tie_output"), shape.pop("share_embeddings")
+    del shape["num_beams"]
+    shape |= {"vocab_size": vocab_size, "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    decoder = BertConfig(**shape, **special, is_decoder=True, add_cross_attention=True, tie_word_embeddings=tie)
+    config = EncoderDecoderConfig.from_encoder_decoder_configs(BertConfig(**shape, **special), decoder)
+    config.update(special | {"decoder_start_token_id": special["bos_token_id"], "tie_word_embeddings": False})
+    config.vocab_size = vocab_size
+    model = EncoderDecoderModel(config)
+    if share:
+        model.encoder.get_input_embeddings().load_state_dict(model.decoder.get_input_embeddings().state_dict())
+    return model
+
+
+def _build_rnn(shape: dict[str, Any], vocab_size: int, special: dict[str, int]) -> RnnEncoderDecoderModel:
+    del shape["num_beams"], shape["share_embeddings"]
+    special = special | {"decoder_start_token_id": special["bos_token_id"]}
+    return RnnEncoderDecoderModel(KGlossRnnConfig(vocab_size=vocab_size, **shape, **special))
+
+
+def freeze_unused(model: PreTrainedModel) -> None:
     """Freeze the parameters that no gradient ever reaches, which DistributedDataParallel does not forgive.
 
     These are the encoder's pooler, whose output the decoder does not read, and, in transformers 5 where the output
-    projection is not tied, the second of two output biases.
+    projection is not tied, the second of two output biases. The RNN has none.
     """
+    if isinstance(model, RnnEncoderDecoderModel):
+        return
     head = model.decoder.cls.predictions
     unused = [*model.encoder.pooler.parameters()]
     if head.bias is not head.decoder.bias:
@@ -252,19 +224,20 @@ def _not_emitted(tokenizer: KGlossTokenizerFast) -> list[int]:
     return [index for index in range(len(tokenizer)) if index not in emitted]
 
 
-def transfer(model: EncoderDecoderModel, tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
     """Take over a pretext model's parameters, all but the decoder's final layer (paper, section III.2.3).
 
     The final layer is the output projection and its bias; where that projection is the embedding matrix (presets with
     `tie_output`), it is its bias alone. It keeps its fresh values.
 
     Args:
-        model: A new model, changed in place.
+        model: A new EncoderDecoderModel, changed in place.
         tokenizer: Its tokenizer.
         checkpoint: Folder or Hub repository of the pretext model and its tokenizer.
 
     Raises:
-        ValueError: The checkpoint's vocabulary, analyser options or shape differ; says in what.
+        ValueError: The model is the RNN, or the checkpoint's vocabulary, analyser options or shape differ; says in
+            what.
 
     Example:
         >>> tokenizer, checkpoint = getfixture("tokenizer"), getfixture("checkpoint")
@@ -274,6 +247,11 @@ def transfer(model: EncoderDecoderModel, tokenizer: KGlossTokenizerFast, checkpo
         >>> torch.equal(model.encoder.get_input_embeddings().weight, source.encoder.get_input_embeddings().weight)
         True
     """
+    if not isinstance(model, EncoderDecoderModel):
+        raise ValueError(
+            f"expected a model of two BERTs, found {type(model).__name__}, which is trained from scratch; "
+            "leave the pretext out, or take another preset"
+        )
     _check_same_vocabulary(tokenizer, KGlossTokenizerFast.from_pretrained(checkpoint), checkpoint)
     source = EncoderDecoderModel.from_pretrained(checkpoint)
     parameters = source.state_dict()

@@ -27,6 +27,7 @@ DATASETS = ("mcksg", "gksl", "ko_backtranslation")
 
 _SCRIPTS = "kgloss_hf.dataset_scripts"
 _PIPELINE = "kgloss_hf.pipeline_kgloss"
+_RNN = "kgloss_hf.modeling_rnn"
 _HASHED = (".py", ".csv", ".jsonl")
 
 
@@ -63,7 +64,7 @@ def register_datasets() -> None:
 
 
 def register_transformers() -> None:
-    """Let `transformers` load our tokenizer by AutoTokenizer and our checkpoints by `pipeline`, in both generations.
+    """Let `transformers` load our tokenizer and the RNN by its Auto classes, and our checkpoints by `pipeline`.
 
     The task is `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. Where the
     script era has a pipeline of its own for the former, it goes on serving checkpoints that are not ours.
@@ -74,19 +75,44 @@ def register_transformers() -> None:
         >>> PIPELINE_REGISTRY.check_task("text-to-gloss")[0]
         'text-to-gloss'
     """
+    _when_imported("transformers.models.auto.configuration_auto", _register_configuration)
     _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
-    # Our module imports theirs, so whichever comes first, registration waits for ours to be complete.
+    # Our modules import theirs, so whichever comes first, registration waits for ours to be complete.
+    _when_imported(_RNN, _register_rnn)
+    _when_imported("transformers.models.auto.modeling_auto", _import_rnn)
     _when_imported(_PIPELINE, _register_pipelines)
     _when_imported("transformers.pipelines", _import_pipelines)
+
+
+def _register_configuration() -> None:
+    from transformers.models.auto.configuration_auto import AutoConfig
+
+    from .configuration_rnn import KGlossRnnConfig
+
+    AutoConfig.register(KGlossRnnConfig.model_type, KGlossRnnConfig, exist_ok=True)
 
 
 def _register_tokenizer() -> None:
     from transformers.models.auto.tokenization_auto import AutoTokenizer
 
     from .configuration_kgloss import KGlossConfig
+    from .configuration_rnn import KGlossRnnConfig
     from .tokenization_kgloss import KGlossTokenizerFast
 
-    AutoTokenizer.register(KGlossConfig, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
+    for config in (KGlossConfig, KGlossRnnConfig):
+        AutoTokenizer.register(config, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
+
+
+def _import_rnn() -> None:
+    importlib.import_module(_RNN)
+
+
+def _register_rnn() -> None:
+    from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
+
+    from .modeling_rnn import RnnEncoderDecoderModel
+
+    AutoModelForSeq2SeqLM.register(RnnEncoderDecoderModel.config_class, RnnEncoderDecoderModel, exist_ok=True)
 
 
 def _import_pipelines() -> None:

@@ -30,6 +30,9 @@ class PretextTrainingArguments(TrainingArguments):
     label_smoothing_factor: float = field(default=0.0, metadata={"help": "Label smoothing (paper: 0)."})
     metric_for_best_model: str | None = field(default="loss", metadata={"help": "What best means."})
     greater_is_better: bool | None = field(default=False, metadata={"help": "Whether more of it is better."})
+    loss_over: str = field(
+        default="vocabulary", metadata={"help": "What a word piece is compared with.", "choices": ("vocabulary",)}
+    )
     predict_with_generate: bool = field(default=False, metadata={"help": "Evaluate by generation."})
 
 
@@ -114,7 +117,7 @@ def split_pretext(
     Example:
         >>> pairs = Dataset.from_dict({"source": ["가", "나", "다", "라"], "target": ["나", "가", "라", "다"]})
         >>> [sorted(rows.tolist()) for rows in split_pretext(pairs, 0.5)]
-    [[0, 1], [2, 3]]
+        [[0, 1], [2, 3]]
     """
     if by not in ("group", "row"):
         raise ValueError(f"unknown split {by!r}; choose 'group' or 'row'")

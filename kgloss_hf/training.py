@@ -41,6 +41,9 @@ from .reporting import plot_training
 from .tokenization_kgloss import KGlossTokenizerFast, has_analyzer
 from .tokenizer_training import train_tokenizer
 
+LOSSES = ("glosses", "vocabulary")
+"""What the softmax of training runs over."""
+
 
 @dataclass
 class TrainingArguments(Seq2SeqTrainingArguments):
@@ -67,6 +70,13 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     bf16: bool | None = field(
         default=None,
         metadata={"help": "Train in bfloat16 (default: where the GPU, or the CPU by AMX, is quick at it)."},
+    )
+    loss_over: str = field(
+        default="glosses",
+        metadata={
+            "help": "What a gloss is compared with: glosses, or the whole vocabulary (paper).",
+            "choices": LOSSES,
+        },
     )
     batches_by_length: bool = field(default=True, metadata={"help": "Steps of pairs of similar length: less padding."})
 
@@ -158,6 +168,8 @@ def build_trainer(
             "import kgloss_hf before AutoTokenizer.from_pretrained"
         )
     freeze_unused(model)
+    if getattr(args, "loss_over", "vocabulary") == "glosses":
+        model.token_loss.restrict(model.generation_config.suppress_tokens, len(tokenizer))
     callbacks: list[TrainerCallback] = [SharedEmbeddings()] if share_embeddings else []
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))

@@ -11,10 +11,8 @@ from conftest import GLOSSES, SENTENCES
 from kgloss_hf.modeling import (
     PRESETS,
     EncoderDecoderModel,
-    FastDropout,
     build_model,
     freeze_unused,
-    token_loss,
     transfer,
 )
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
@@ -64,18 +62,6 @@ def test_shared_embeddings_start_equal(tokenizer: KGlossTokenizerFast) -> None:
     assert encoder is not decoder
 
 
-def test_loss_is_the_mean_over_the_target_tokens_of_a_step() -> None:
-    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([[1, 2, -100], [3, -100, -100]])
-    chosen = [logits[0, 0].log_softmax(-1)[1], logits[0, 1].log_softmax(-1)[2], logits[1, 0].log_softmax(-1)[3]]
-    expected = -sum(chosen) / 3
-    torch.testing.assert_close(token_loss(torch.nn.Identity(), logits, labels), expected)
-    torch.testing.assert_close(token_loss(torch.nn.Identity(), logits, labels, num_items_in_batch=6), expected / 2)
-    spread = -logits[labels != -100].log_softmax(-1).mean()
-    smoothed = token_loss(torch.nn.Identity(), logits, labels, smoothing=0.1)
-    torch.testing.assert_close(smoothed, 0.9 * expected + 0.1 * spread)
-
-
 def test_loss_and_gradients_are_those_of_the_stock_model(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
     batch = tokenizer(SENTENCES, text_target=GLOSSES, padding=True, return_tensors="pt")
     labels = batch.pop("labels")
@@ -95,22 +81,6 @@ def test_checkpoint_is_a_stock_model(tokenizer: KGlossTokenizerFast, checkpoint:
     model = transformers.AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
     assert type(model) is transformers.EncoderDecoderModel
     assert model.config.architectures == ["EncoderDecoderModel"]
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_fast_dropout_keeps_the_expected_share(dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
-    dropout = FastDropout(0.2)
-    ones = torch.ones(250, 401, dtype=dtype, requires_grad=True)
-    dropped = dropout(ones)
-    kept = dropped != 0
-    share = 51 / 256  # 0.2, rounded
-    assert abs((~kept).float().mean().item() - share) < 0.005  # four standard deviations
-    assert dropped[kept].unique().tolist() == pytest.approx([1 / (1 - share)], rel=1e-2)
-    dropped.sum().backward()
-    assert torch.equal(ones.grad, dropped.detach())
-    assert not torch.equal(dropout(ones), dropped)
-    assert dropout.eval()(ones) is ones
 
 
 def test_transfer_takes_all_but_the_final_layer(
