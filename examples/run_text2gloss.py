@@ -56,6 +56,10 @@ class DataArguments:
 class ModelArguments:
     preset: str = field(default="tiny", metadata={"help": f"Shape of the model: {', '.join(PRESETS)}."})
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
+    vocabulary: str = field(
+        default="pieces",
+        metadata={"help": "Learn word pieces, or take each word whole (paper: small).", "choices": ("pieces", "words")},
+    )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
     )
@@ -85,18 +89,26 @@ def main() -> None:
     )
 
     tokenizer = tokenizer_for(
-        split.train, args.output_dir, vocab_size=chosen.vocab_size, trained=chosen.tokenizer or chosen.pretext
+        split.train,
+        args.output_dir,
+        vocab_size=chosen.vocab_size,
+        model={"pieces": "wordpiece", "words": "wordlevel"}[chosen.vocabulary],
+        trained=chosen.tokenizer or chosen.pretext,
     )
     model = build_model(chosen.preset, tokenizer, num_beams=chosen.num_beams)
     if chosen.pretext:
         check_glosses(tokenizer, split.train, chosen.pretext)
         transfer(model, tokenizer, chosen.pretext)
+    encoded = encode_pairs(tokenizer, split.train)
+    # No use in going on far beyond what was learnt: an untrained model would, at every evaluation.
+    longest = 2 * max(map(len, encoded["labels"]))
+    model.generation_config.max_length = min(model.generation_config.max_length, longest)
     output_dir, args.output_dir = args.output_dir, os.path.join(args.output_dir, "checkpoints")
     trainer = build_trainer(
         model,
         tokenizer,
         args,
-        encode_pairs(tokenizer, split.train),
+        encoded,
         encode_pairs(tokenizer, split.validation),
         jaccard_of_generation(tokenizer, split.validation),
         share_embeddings=PRESETS[chosen.preset].share_embeddings,
@@ -107,6 +119,7 @@ def main() -> None:
     ours = predict(trainer, tokenizer, split.test)
     scores = scores_on(split.test, {**baseline_predictions(split), chosen.preset: ours})
     facts = {
+        "preset": chosen.preset,
         "scores": scores,
         "pairs": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
         "extra_pairs_dropped": split.dropped,

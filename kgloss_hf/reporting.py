@@ -172,6 +172,35 @@ def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def plot_loss_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], path: Path) -> None:
+    """Draw training loss above validation loss over epochs, a line for each system (the paper's Figure 5), as a PNG.
+
+    Args:
+        histories: For each system the log histories of its runs. The line is their mean, the band from the lowest to
+            the highest.
+        path: PNG file to write.
+
+    Raises:
+        ImportError: Matplotlib is not installed.
+    """
+    figure = _figure("loss curves need", figsize=(7, 6))
+    panels = figure.subplots(2, 1, sharex=True)
+    for axes, key, label in zip(panels, ("loss", "eval_loss"), ("training", "validation"), strict=True):
+        for name, runs in histories.items():
+            by_epoch: dict[float, list[float]] = {}
+            for row in (row for run in runs for row in run if key in row):
+                by_epoch.setdefault(row["epoch"], []).append(row[key])
+            epochs = sorted(by_epoch)
+            (line,) = axes.plot(epochs, [sum(by_epoch[e]) / len(by_epoch[e]) for e in epochs], marker=".", label=name)
+            low, high = ([extreme(by_epoch[e]) for e in epochs] for extreme in (min, max))
+            axes.fill_between(epochs, low, high, alpha=0.15, color=line.get_color())
+        axes.set(ylabel=f"{label} loss", ylim=(0, None))
+        axes.grid(alpha=0.3)
+    panels[0].legend()
+    panels[1].set(xlabel="epoch")
+    figure.savefig(path, dpi=120, format="png")
+
+
 def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> None:
     """Draw how often each value occurs, a panel each, as a PNG.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +42,8 @@ from .okt import Morpheme
 from .reporting import plot_training
 from .tokenization_kgloss import KGlossTokenizerFast, has_analyzer
 from .tokenizer_training import train_tokenizer
+
+logger = logging.getLogger(__name__)
 
 LOSSES = ("glosses", "vocabulary")
 """What the softmax of training runs over."""
@@ -103,7 +107,8 @@ class GlossTrainer(Seq2SeqTrainer):
 
     Differs from the stock one in this: a step takes the same rows however many processes share it (`StepSampler`);
     label smoothing goes into the model's own loss; evaluations keep the order of the data, which the stock trainer
-    loses where it batches by length.
+    loses where it batches by length, and return each row once, where the stock one returns those that fill up the last
+    batch of several processes too.
 
     Args:
         **kwargs: Seq2SeqTrainer's.
@@ -131,6 +136,10 @@ class GlossTrainer(Seq2SeqTrainer):
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> SequentialSampler:
         return SequentialSampler(eval_dataset)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        self.gather_function = self.accelerator.gather_for_metrics
+        return super().evaluation_loop(*args, **kwargs)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         return super().compute_loss(model, {**inputs, "smoothing": self._smoothing}, *args, **kwargs)
@@ -272,10 +281,17 @@ def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     if (Path(output_dir) / "model").exists():
         raise ValueError(f"{output_dir} holds a finished run; choose another --output_dir, or delete it to train again")
     checkpoints = Path(output_dir) / "checkpoints"
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    if last and not resume:
-        raise ValueError(f"{output_dir} holds an unfinished run ({Path(last).name}); add --resume, or delete it")
-    return last
+    while last := get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None:
+        if not resume:
+            raise ValueError(f"{output_dir} holds an unfinished run ({Path(last).name}); add --resume, or delete it")
+        try:
+            json.loads((Path(last) / "trainer_state.json").read_text("utf-8"))  # the last file of a checkpoint
+        except (FileNotFoundError, ValueError):
+            logger.warning("%s is incomplete: the run was ended while writing it. Going on from the one before", last)
+            shutil.rmtree(last)
+        else:
+            return last
+    return None
 
 
 def tokenizer_for(

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -38,45 +40,78 @@ def _run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 
 ONE_STEP = {"max_steps": 1, "learning_rate": 0.1, "warmup_steps": 0, "optim": "sgd"}
-FIFTY_STEPS = {"max_steps": 50, "warmup_steps": 10}  # of AdamW, over ten epochs
+FIFTY_STEPS = {"max_steps": 50, "warmup_steps": 10, "save_strategy": "steps", "save_steps": 33}  # of AdamW, ten epochs
+
+
+@pytest.fixture(scope="module")
+def pairs_of_unequal_length(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with 37 encoded pairs, which is no multiple of a step."""
+    pairs = [Pair(SENTENCES[i % 4][: 12 + i], tuple(GLOSSES[i % 4][: 1 + i % 9])) for i in range(37)]
+    folder = str(tmp_path_factory.mktemp("pairs"))
+    encode_pairs(tokenizer, pairs).add_column("text", [pair.text for pair in pairs]).save_to_disk(folder)
+    return folder
+
+
+class Divided(NamedTuple):
+    """What a run of `divided_run` left."""
+
+    parameters: dict[str, torch.Tensor]
+    losses: list[float]
+    glosses: list[list[str]]
+
+
+def _divided(checkpoint: str, data: str, folder: Path, options: dict[str, Any], *, processes: int = 1) -> Divided:
+    folder.mkdir(exist_ok=True)
+    if processes == 1:
+        divided_run(checkpoint, data, str(folder), dict(options))
+    else:
+        launch = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={_free_port()}"]
+        script = [str(ROOT / "tests" / "divided_run.py"), checkpoint, data, str(folder), json.dumps(options)]
+        result = _run(sys.executable, *launch, *script)
+        assert result.returncode == 0, result.stderr[-3000:]
+    losses, glosses = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("losses", "glosses"))
+    return Divided(load_file(folder / "after.safetensors"), losses, glosses)
+
+
+def _assert_same(found: Divided, expected: Divided, name: str) -> None:
+    assert found.losses == pytest.approx(expected.losses[-len(found.losses) :], rel=1e-5), name
+    assert found.glosses == expected.glosses, name
+    for key, value in expected.parameters.items():
+        if not key.endswith("key.bias"):  # attention does not depend on it: its gradient is rounding alone
+            difference, norm = (found.parameters[key] - value).norm().item(), value.norm().item()
+            assert difference <= 1e-5 * norm, f"{name}: {key} of norm {norm} differs by {difference}"
 
 
 @pytest.mark.parametrize("options", [ONE_STEP, FIFTY_STEPS], ids=["one step", "fifty steps"])
 def test_training_is_the_same_however_divided(
-    tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path, options: dict[str, Any]
+    checkpoint: str, pairs_of_unequal_length: str, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    pairs = [
-        Pair(SENTENCES[i % 4][: 12 + i], tuple(GLOSSES[i % 4][: 1 + i % 9])) for i in range(37)
-    ]  # of unequal length
-    data = str(tmp_path / "pairs")
-    encode_pairs(tokenizer, pairs).save_to_disk(data)
-    after, losses = {}, {}
-    divisions = (("1x8", 8, 1), ("4x2", 4, 2), ("2 processes", 2, 2))
-    for name, batch_size, accumulation in divisions:
-        folder = tmp_path / name
-        folder.mkdir()
-        division = {"per_device_train_batch_size": batch_size, "gradient_accumulation_steps": accumulation}
-        if name.startswith("2 processes"):
-            launch = ["-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={_free_port()}"]
-            script = [str(ROOT / "tests" / "divided_run.py"), checkpoint, data, str(folder)]
-            result = _run(sys.executable, *launch, *script, json.dumps(options | division))
-            assert result.returncode == 0, result.stderr[-3000:]
-        else:
-            divided_run(checkpoint, data, str(folder), options | division)
-        after[name] = load_file(folder / "after.safetensors")
-        losses[name] = json.loads((folder / "losses.json").read_text("utf-8"))
+    runs = {
+        name: _divided(
+            checkpoint,
+            pairs_of_unequal_length,
+            tmp_path / name,
+            options | {"per_device_train_batch_size": size, "gradient_accumulation_steps": accumulation},
+            processes=processes,
+        )
+        for name, size, accumulation, processes in (("1x8", 8, 1, 1), ("4x2", 4, 2, 1), ("2 processes", 2, 2, 2))
+    }
+    whole = runs.pop("1x8")
     before = load_file(Path(checkpoint) / "model.safetensors")
     embeddings = "encoder.embeddings.word_embeddings.weight"
-    assert not torch.equal(before[embeddings], after["1x8"][embeddings])
-    assert len(losses["1x8"]) == options["max_steps"]
-    for name in after.keys() - {"1x8"}:
-        assert losses[name] == pytest.approx(losses["1x8"], rel=1e-5), name
-        for key, value in after["1x8"].items():
-            if not key.endswith("key.bias"):  # attention does not depend on it: its gradient is rounding alone
-                difference, norm = (after[name][key] - value).norm().item(), value.norm().item()
-                assert difference <= 1e-5 * norm, f"{name}: {key} of norm {norm} differs by {difference}"
-    shared = after["1x8"]["decoder.bert.embeddings.word_embeddings.weight"]
-    torch.testing.assert_close(after["1x8"][embeddings], shared, rtol=0, atol=0)
+    assert not torch.equal(before[embeddings], whole.parameters[embeddings])
+    shared = whole.parameters["decoder.bert.embeddings.word_embeddings.weight"]
+    torch.testing.assert_close(whole.parameters[embeddings], shared, rtol=0, atol=0)
+    assert len(whole.losses) == options["max_steps"]
+    assert len(whole.glosses) == 13
+    for name, run in runs.items():
+        _assert_same(run, whole, name)
+
+    if options is FIFTY_STEPS:  # two processes go on in the middle of an epoch
+        resumed = options | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+        resumed |= {"resume": str(tmp_path / "2 processes" / "checkpoint-33")}
+        again = _divided(checkpoint, pairs_of_unequal_length, tmp_path / "2 processes", resumed, processes=2)
+        _assert_same(again, whole, "resumed")
 
 
 def _free_port() -> int:
@@ -135,12 +170,18 @@ def test_options_from_yaml_and_command_line(tmp_path: Path) -> None:
         parse_arguments(HfArgumentParser(TrainingArguments), ["nowhere.yaml"])
 
 
-def test_folders_of_earlier_runs(tmp_path: Path) -> None:
+def test_folders_of_earlier_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert checkpoint_to_resume(str(tmp_path), resume=True) is None
     (tmp_path / "checkpoints" / "checkpoint-5").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "checkpoint-5" / "trainer_state.json").write_text("{}", "utf-8")
     with pytest.raises(ValueError, match="add --resume"):
         checkpoint_to_resume(str(tmp_path), resume=False)
     assert checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
+    (tmp_path / "checkpoints" / "checkpoint-9").mkdir()
+    (tmp_path / "checkpoints" / "checkpoint-9" / "trainer_state.json").write_text('{"global_st', "utf-8")
+    assert checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
+    assert "checkpoint-9 is incomplete" in caplog.text
+    assert not (tmp_path / "checkpoints" / "checkpoint-9").exists()
     (tmp_path / "model").mkdir()
     with pytest.raises(ValueError, match="finished run"):
         checkpoint_to_resume(str(tmp_path), resume=True)
@@ -200,3 +241,43 @@ def test_bad_input_leaves_no_result(tmp_path: Path) -> None:
     assert result.returncode != 0
     assert "row 2, column 'glosses': the row has no glosses" in result.stderr
     assert not (tmp_path / "out" / "model").exists()
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on(tmp_path: Path) -> None:
+    """Killed after its first checkpoint, it ends as one that was left alone."""
+
+    def launch(name: str) -> subprocess.Popen[bytes]:
+        options = ["--preset=tiny", "--dataset=mcksg", "--num_train_epochs=3", "--num_beams=1", "--warmup_steps=5"]
+        command = [
+            sys.executable,
+            str(ROOT / "examples" / "run_text2gloss.py"),
+            *options,
+            f"--output_dir={tmp_path / name}",
+        ]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        return subprocess.Popen(command, env=environment)
+
+    whole = launch("whole")
+    assert whole.wait(600) == 0
+    killed = launch("killed")
+    until = time.monotonic() + 300
+    while not list((tmp_path / "killed").glob("checkpoints/checkpoint-*/trainer_state.json")):
+        assert time.monotonic() < until
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "model").exists()
+    assert launch("killed").wait(600) == 0
+    models = [tmp_path / name / "model" for name in ("whole", "killed")]
+    results = [json.loads((model / "metrics.json").read_text("utf-8")) for model in models]
+    for of_run in results:
+        for name in ("train_seconds", "command"):
+            of_run.pop(name)
+        for row in of_run["history"]:
+            for name in [name for name in row if "runtime" in name or "per_second" in name]:
+                row.pop(name)
+    assert results[0] == results[1]
+    predictions = [(model / "predictions.jsonl").read_bytes() for model in models]
+    assert predictions[0] == predictions[1]
