@@ -46,6 +46,10 @@ class DataArguments:
 class ModelArguments:
     preset: str = field(default="small", metadata={"help": f"Shape of the model: {', '.join(PRESETS)}."})
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
+    copy_names: int = field(
+        default=0,
+        metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
+    )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on all sentences."}
     )
@@ -73,6 +77,7 @@ def main() -> None:
         vocab_size=chosen.vocab_size,
         trained=chosen.tokenizer,
         texts=sentences(dataset),
+        copy_names=chosen.copy_names,
     )
     with PartialState().main_process_first():
         encoded = encode_pretext(tokenizer, dataset)

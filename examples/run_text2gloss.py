@@ -60,6 +60,10 @@ class ModelArguments:
         default="pieces",
         metadata={"help": "Learn word pieces, or take each word whole (paper: small).", "choices": ("pieces", "words")},
     )
+    copy_names: int = field(
+        default=0,
+        metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
+    )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
     )
@@ -94,6 +98,7 @@ def main() -> None:
         vocab_size=chosen.vocab_size,
         model={"pieces": "wordpiece", "words": "wordlevel"}[chosen.vocabulary],
         trained=chosen.tokenizer or chosen.pretext,
+        copy_names=chosen.copy_names,
     )
     model = build_model(chosen.preset, tokenizer, num_beams=chosen.num_beams)
     if chosen.pretext:

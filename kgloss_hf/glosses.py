@@ -14,14 +14,17 @@ GLOSS_TYPES = ("sign_word", "similar_word", "iconic", "fingerspelling", "fingers
 UNKNOWN_TYPE = "unknown"
 """For a gloss whose type nothing tells."""
 
-PLACEHOLDERS = ("Number", "Alpha")
-"""Vocabulary entries that stand for any number and any Latin-alphabet word; also the names of Okt's two tags."""
+NAME = "Name"
+
+PLACEHOLDERS = ("Number", "Alpha", NAME)
+"""Vocabulary entries that stand for any number, any Latin-alphabet word, and, where a tokenizer copies names, any noun
+that it does not know; also tags of such morphemes. The first two are the paper's and Okt's own."""
 
 CENTURY = "세기"
 
 _TYPE_OF_NOTATION = {
     "fingerspelled_number": r"Number(/.+)?|\d[\d,.]*",
-    "fingerspelling": r"Alpha(/.+)?|[ㄱ-ㅣ]+|[A-Za-z]{2,}",
+    "fingerspelling": r"(Alpha|Name)(/.+)?|[ㄱ-ㅣ]+|[A-Za-z]{2,}",
     "non_manual": r"(감탄|강조|과|긍정|명령|부정|어|의문|추측)형\([^()]+\)|휴지\([^()]+\)|휴지동작",
     "iconic": r"[A-Za-z] ?\([^()]+\)|[^()]+ \([^()]+\)|\([^()]+\)\S.*",
     "similar_word": r"[가-힣]+\([^()]+\)",
@@ -57,8 +60,9 @@ def type_of_notation(gloss: str) -> str:
         gloss: As in the paper's Tables 2 and 3, which these rules rest on:
 
             - `fingerspelled_number`: the placeholder `Number`, bare or with content, and plain digits (`0, 10, 100`).
-            - `fingerspelling`: jamo (`ㄱ, ㅏ`), the placeholder `Alpha`, and a Latin word of two letters or more, which
-              Table 2 writes as `Alpha/QR` in the source and as `QR` in the glosses. A single letter may be a shape.
+            - `fingerspelling`: jamo (`ㄱ, ㅏ`), the placeholders `Alpha` and `Name`, and a Latin word of two letters or
+              more, which Table 2 writes as `Alpha/QR` in the source and as `QR` in the glosses. A single letter may be
+              a shape.
             - `non_manual`: `휴지동작`, and the name of a signal with what it carries (`의문형(무엇)`, `강조형(강하다)`,
               `휴지(쉽)`). The names are a closed list, because words such as 모형 end in 형 too.
             - `iconic`: a letter as a shape, or a space before the parentheses (`v(체크)`, `V (불꽃무늬)`), and
@@ -113,12 +117,12 @@ def placeholder_contents(morphemes: Sequence[Morpheme]) -> dict[str, list[str]]:
         >>> placeholder_contents(analyze(["4세기의 QR 코드 12개"])[0])
         {'Number': ['4C', '12'], 'Alpha': ['QR']}
     """
-    contents: dict[str, list[str]] = {tag: [] for tag in PLACEHOLDERS}
+    contents: dict[str, list[str]] = {"Number": [], "Alpha": []}
     for index, morpheme in enumerate(morphemes):
-        if morpheme.tag in contents:
+        if morpheme.tag in PLACEHOLDERS:
             following = morphemes[index + 1].surface if index + 1 < len(morphemes) else ""
             century = morpheme.tag == "Number" and following == CENTURY
-            contents[morpheme.tag].append(morpheme.surface + "C" * century)
+            contents.setdefault(morpheme.tag, []).append(morpheme.surface + "C" * century)
     return contents
 
 
@@ -134,7 +138,7 @@ def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> 
         ['도착', 'Number/10분']
     """
     contents = placeholder_contents(morphemes)
-    tag_of = {content: tag for tag in PLACEHOLDERS for content in contents[tag]}
+    tag_of = {content: tag for tag, found in contents.items() for content in found}
     return [f"{tag_of[gloss]}/{gloss}" if gloss in tag_of else gloss for gloss in glosses]
 
 
@@ -149,4 +153,4 @@ def restore_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) 
         ['전남', '4C', '전', 'Number']
     """
     contents = {tag: iter(found) for tag, found in placeholder_contents(morphemes).items()}
-    return [next(contents[gloss], gloss) if gloss in contents else gloss for gloss in glosses]
+    return [next(contents.get(gloss, iter(())), gloss) for gloss in glosses]

@@ -220,7 +220,11 @@ def freeze_unused(model: PreTrainedModel) -> None:
 
 
 def _not_emitted(tokenizer: KGlossTokenizerFast) -> list[int]:
-    emitted = {tokenizer.eos_token_id, *tokenizer.convert_tokens_to_ids([*tokenizer.glosses, *PLACEHOLDERS])}
+    known = tokenizer.get_vocab()
+    emitted = {
+        tokenizer.eos_token_id,
+        *(known[token] for token in (*tokenizer.glosses, *PLACEHOLDERS) if token in known),
+    }
     return [index for index in range(len(tokenizer)) if index not in emitted]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
 from .analyzers import get_analyzer
-from .glosses import PLACEHOLDERS, placeholder_of
+from .glosses import NAME, PLACEHOLDERS, placeholder_of
 from .okt import Morpheme, collection_paused
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ DROPPED_TAGS = ("Josa", "Punctuation")
 ADDED_TAG = "AddedToken"
 """Tag of what `add_tokens` added: it is no morpheme, and stays as it is."""
 ANALYZER = "okt"
-OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_words": ()}
+OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_words": (), "copy_names": False}
 """How text becomes words, with defaults. A tokenizer saves what it was made with."""
 
 # Okt loses a word that touches white space outside ASCII, such as the no-break space of web text.
@@ -47,6 +47,8 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         normalize: Lower-case words and drop punctuation (default True).
         lemmatize: Use dictionary forms of verbs and adjectives (default True; the paper's Table 4 shows False).
         stop_words: Words to drop, compared after the steps above. Default none; Table 2 drops `하다`.
+        copy_names: A noun that is no vocabulary entry becomes the placeholder `Name`, in the sentence and, where it is
+            signed as it is written, among the glosses, so that names never seen before can be put out (default False).
         glosses: Every gloss of the target side, without placeholder contents.
 
     Calling it takes what any fast tokenizer takes, with these meanings:
@@ -109,9 +111,18 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         analyze = get_analyzer(self._option("analyzer"))
         texts = [_readable(index, text) for index, text in enumerate(texts)]
         added = self._added_tokens(self.split_special_tokens if split_special_tokens is None else split_special_tokens)
-        if added and any(map(added.search, texts)):
-            return _analyze_between(added, texts, analyze)
-        return analyze(texts)
+        analysed = (
+            _analyze_between(added, texts, analyze) if added and any(map(added.search, texts)) else analyze(texts)
+        )
+        return [list(map(self._or_name, row)) for row in analysed] if self._option("copy_names") else analysed
+
+    def _or_name(self, morpheme: Morpheme) -> Morpheme:
+        unknown = morpheme.tag == "Noun" and self._tokenizer.token_to_id(self._word(morpheme)) is None
+        return morpheme._replace(tag=NAME) if unknown else morpheme
+
+    def _word(self, morpheme: Morpheme) -> str:
+        word = morpheme.lemma if self._option("lemmatize") else morpheme.surface
+        return word.lower() if self._option("normalize") else word
 
     def words(self, texts: Sequence[str]) -> list[list[str]]:
         """The pre-tokens of each text: what WordPiece gets to split.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from .data import Pair, load_pairs, marked_glosses, read_texts
 from .files import new_folder, save_folder
-from .glosses import PLACEHOLDERS, placeholder_of
+from .glosses import NAME, placeholder_of
+from .okt import analyze
 from .tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
-RESERVED = (*SPECIAL_TOKENS, *PLACEHOLDERS)
+RESERVED = (*SPECIAL_TOKENS, "Number", "Alpha")
 MAX_GLOSS_CHARS = 100
 MAX_CHARACTERS = 2_000
 """Characters that become word pieces, each as the start of a word and as its continuation. Noisy text has thousands
@@ -72,6 +73,10 @@ class TokenizerTrainingArguments:
     normalize: bool = field(default=True, metadata={"help": "Lower-case words and drop punctuation."})
     lemmatize: bool = field(default=True, metadata={"help": "Dictionary forms of verbs and adjectives."})
     stop_words: list[str] = field(default_factory=list, metadata={"help": "Morphemes to drop."})
+    copy_names: int = field(
+        default=0,
+        metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
+    )
     max_length: int = field(default=128, metadata={"help": "Longest input in tokens."})
 
 
@@ -85,6 +90,8 @@ def train_tokenizer(
     normalize: bool = True,
     lemmatize: bool = True,
     stop_words: Sequence[str] = (),
+    copy_names: bool = False,
+    names: Collection[str] = (),
     max_length: int = 128,
 ) -> KGlossTokenizerFast:
     """Learn a vocabulary on texts and append every gloss that is not in it already (paper, section III.2.1).
@@ -101,6 +108,9 @@ def train_tokenizer(
         normalize: Lower-case words and drop punctuation (default), or keep both.
         lemmatize: Dictionary forms of verbs and adjectives (default, as the paper's text) or surfaces (its Table 4).
         stop_words: Morphemes to drop.
+        copy_names: Nouns that are no vocabulary entry become the placeholder `Name`, which is a gloss then.
+        names: With copy_names, words to leave out of the vocabulary, and of the glosses, so that a model learns on them
+            to copy (`rare_names`).
         max_length: Longest input in tokens, [BOS] and [EOS] included (paper: 128).
 
     Returns:
@@ -123,7 +133,27 @@ def train_tokenizer(
     }
     counted = count_words(texts, model=model, **options)
     entries = learn_entries(counted.words, model=model, vocab_size=vocab_size)
-    return _with_glosses(entries, glosses, model, max_length, options)
+    return _with_glosses(entries, glosses, model, max_length, options, names if copy_names else None)
+
+
+def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
+    """Nouns that a corpus signs as they are written, and that are in so few sentences that copying is what to learn.
+
+    Args:
+        pairs: The training pairs.
+        most: Different sentences that hold the noun, at most. In at least half of its pairs it must be a gloss.
+
+    Example:
+        >>> rare_names([Pair("송파로 가요.", ("송파", "가다")), Pair("집에 가요.", ("우리집", "가다"))])
+        {'송파'}
+    """
+    sentences: dict[str, set[str]] = {}
+    signed: Counter[str] = Counter()
+    for pair, morphemes in zip(pairs, analyze([pair.text for pair in pairs]), strict=True):
+        for noun in {morpheme.surface for morpheme in morphemes if morpheme.tag == "Noun"}:
+            sentences.setdefault(noun, set()).add(pair.text)
+            signed[noun] += 1 if noun in pair.glosses else -1
+    return {noun for noun, found in sentences.items() if len(found) <= most and signed[noun] >= 0}
 
 
 def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> WordCounts:
@@ -206,7 +236,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
         text_column=arguments.text_column,
         gloss_column=arguments.gloss_column,
     )
-    options: dict[str, Any] = {name: getattr(arguments, name) for name in OPTIONS}
+    options: dict[str, Any] = {name: getattr(arguments, name) for name in OPTIONS if name != "copy_names"}
     of_pairs = count_words((pair.text for pair in pairs), model=arguments.model, **options)
     counted = count_words(texts, model=arguments.model, **options) if arguments.corpus else of_pairs
     if not counted.words:
@@ -216,7 +246,8 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
         )
     entries = learn_entries(counted.words, model=arguments.model, vocab_size=arguments.vocab_size)
     glosses = marked_glosses(pairs, _untrained(arguments.model, options).morphemes)
-    tokenizer = _with_glosses(entries, glosses, arguments.model, arguments.max_length, options)
+    names = rare_names(pairs, arguments.copy_names) if arguments.copy_names else None
+    tokenizer = _with_glosses(entries, glosses, arguments.model, arguments.max_length, options, names)
     shared = len(set(tokenizer.glosses).intersection(entries))
     statistics = {
         "vocabulary": {
@@ -268,7 +299,13 @@ def _with_glosses(
     model: str,
     max_length: int,
     options: dict[str, Any],
+    names: Collection[str] | None = None,
 ) -> KGlossTokenizerFast:
+    if names is not None:
+        options = {**options, "copy_names": True}
+        entries = [entry for entry in entries if entry not in names]
+        kept_sequences = ([gloss for gloss in sequence if gloss not in names] for sequence in glosses)
+        glosses = chain(kept_sequences, [[NAME]])
     distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
     kept = [gloss for gloss in distinct if gloss not in RESERVED]
     if too_long := [gloss for gloss in kept if len(gloss) > MAX_GLOSS_CHARS]:

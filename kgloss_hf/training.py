@@ -41,7 +41,7 @@ from .modeling import freeze_unused
 from .okt import Morpheme
 from .reporting import plot_training
 from .tokenization_kgloss import KGlossTokenizerFast, has_analyzer
-from .tokenizer_training import train_tokenizer
+from .tokenizer_training import rare_names, train_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -302,6 +302,7 @@ def tokenizer_for(
     model: str = "wordpiece",
     trained: str | None = None,
     texts: Iterable[str] = (),
+    copy_names: int = 0,
 ) -> KGlossTokenizerFast:
     """The run's tokenizer, learnt by one process for all, and kept for a resumed run.
 
@@ -313,6 +314,8 @@ def tokenizer_for(
         trained: Folder or Hub repository of a tokenizer to take instead (default: none). A gloss that it does not know
             becomes [UNK], which is counted in a warning.
         texts: More sentences to learn word pieces on, read once.
+        copy_names: Nouns in at most this many different sentences that are signed as they are written are learnt as
+            the placeholder `Name` (`kgloss_hf.tokenizer_training.rare_names`); 0 for none.
     """
     if trained:
         return KGlossTokenizerFast.from_pretrained(trained)
@@ -320,7 +323,14 @@ def tokenizer_for(
     with PartialState().main_process_first():
         if not folder.exists():
             sentences = chain((pair.text for pair in pairs), texts)
-            tokenizer = train_tokenizer(sentences, marked_glosses(pairs), model=model, vocab_size=vocab_size)
+            tokenizer = train_tokenizer(
+                sentences,
+                marked_glosses(pairs),
+                model=model,
+                vocab_size=vocab_size,
+                copy_names=copy_names > 0,
+                names=rare_names(pairs, copy_names) if copy_names else (),
+            )
             save_folder(folder, tokenizer.save_pretrained)
     return KGlossTokenizerFast.from_pretrained(folder)
 

@@ -18,8 +18,11 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 
 import kgloss_hf
 from conftest import GLOSSES, SENTENCES
+from kgloss_hf.data import Pair
+from kgloss_hf.glosses import mark_placeholders, restore_placeholders
+from kgloss_hf.modeling import build_model
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast, has_analyzer
-from kgloss_hf.tokenizer_training import train_tokenizer
+from kgloss_hf.tokenizer_training import rare_names, train_tokenizer
 
 # The paper's Table 2 (lemmatised, rows 2 and 3) and Table 4 (not lemmatised), as pre-tokens.
 TABLE_2 = [
@@ -434,3 +437,40 @@ def test_offsets_of_any_unicode_are_in_the_text(tokenizer: KGlossTokenizerFast, 
 def test_ids_of_any_unicode_outlive_saving(tokenizer: KGlossTokenizerFast, checkpoint: str, texts: list[str]) -> None:
     loaded = KGlossTokenizerFast.from_pretrained(checkpoint)
     assert loaded(texts)["input_ids"] == tokenizer(texts)["input_ids"]
+
+
+NAMED = [
+    Pair("명동으로 가려면 어떻게 가나요?", ("명동", "가다", "방법")),
+    Pair("이화여대로 가려면 어떻게 가나요?", ("이화여대", "가다", "방법")),
+    Pair("병원으로 가려면 어떻게 가나요?", ("병원", "가다")),
+]
+
+
+def test_unknown_nouns_are_copied(tmp_path: Path) -> None:
+    names = rare_names(NAMED, most=1)
+    assert names == {"명동", "이화여대", "병원"}
+    assert rare_names(NAMED, most=0) == set()
+    texts, glosses = [pair.text for pair in NAMED], [list(pair.glosses) for pair in NAMED]
+    tokenizer = train_tokenizer(texts, glosses, copy_names=True, names=names - {"병원"})
+    assert set(tokenizer.glosses) == {"방법", "병원", "가다", "Name"}
+    tokenizer.save_pretrained(tmp_path)
+    for tokens in (tokenizer, KGlossTokenizerFast.from_pretrained(tmp_path), pickle.loads(pickle.dumps(tokenizer))):  # noqa: S301
+        words = tokens.words(["여의도로 가려면", "병원으로 가려면"])
+        assert words[0][0] == "Name"
+        assert words[1][0] == "병원"
+        assert tokens.convert_ids_to_tokens(tokens("여의도")["input_ids"]) == ["[BOS]", "Name", "[EOS]"]
+    (morphemes,) = tokenizer.morphemes(["여의도로 가려면"])
+    assert mark_placeholders(["여의도", "방법"], morphemes) == ["Name/여의도", "방법"]
+    assert restore_placeholders(["Name", "방법", "Name"], morphemes)[:2] == ["여의도", "방법"]
+    assert tokenizer(text_target=["Name/여의도", "방법"])["input_ids"] == tokenizer.convert_tokens_to_ids(
+        ["Name", "방법", "[EOS]"]
+    )
+    again = tokenizer.train_new_from_iterator([texts], vocab_size=100)
+    assert again.words(["여의도"]) == [["Name"]]
+
+
+def test_names_are_off_by_default(tokenizer: KGlossTokenizerFast) -> None:
+    assert "Name" not in tokenizer.get_vocab()
+    assert tokenizer.words(["여의도"]) == [["여의도"]]
+    suppressed = build_model("tiny", tokenizer).generation_config.suppress_tokens
+    assert tokenizer.unk_token_id in suppressed
