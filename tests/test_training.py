@@ -249,12 +249,8 @@ def test_killed_run_goes_on(tmp_path: Path) -> None:
 
     def launch(name: str) -> subprocess.Popen[bytes]:
         options = ["--preset=tiny", "--dataset=mcksg", "--num_train_epochs=3", "--num_beams=1", "--warmup_steps=5"]
-        command = [
-            sys.executable,
-            str(ROOT / "examples" / "run_text2gloss.py"),
-            *options,
-            f"--output_dir={tmp_path / name}",
-        ]
+        options += ["--resume", "--disable_tqdm=True", f"--output_dir={tmp_path / name}"]
+        command = [sys.executable, str(ROOT / "examples" / "run_text2gloss.py"), *options]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         return subprocess.Popen(command, env=environment)
 
