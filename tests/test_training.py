@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+import transformers.models.bert.modeling_bert
+from accelerate.commands.config.config_args import load_config_from_file
 from divided_run import divided_run
 from safetensors.torch import load_file
 from transformers import HfArgumentParser, PreTrainedTokenizerFast, pipeline
@@ -185,6 +187,18 @@ def test_folders_of_earlier_runs(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     (tmp_path / "model").mkdir()
     with pytest.raises(ValueError, match="finished run"):
         checkpoint_to_resume(str(tmp_path), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "processes"),
+    [("one_machine", "MULTI_GPU", 2), ("several_machines", "MULTI_GPU", 16), ("fsdp", "FSDP", 2)],
+)
+def test_accelerate_takes_our_configurations(name: str, kind: str, processes: int) -> None:
+    config = load_config_from_file(str(ROOT / "examples" / "accelerate" / f"{name}.yaml"))
+    assert (config.distributed_type.value, config.num_processes, config.mixed_precision) == (kind, processes, "bf16")
+    if kind == "FSDP":
+        layers = config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"]
+        assert hasattr(transformers.models.bert.modeling_bert, layers)
 
 
 @pytest.fixture(scope="module")
