@@ -89,6 +89,8 @@ class TrainingArguments(Seq2SeqTrainingArguments):
             self.use_cpu = True  # transformers takes bfloat16 on a CPU only if that is said
         if self.use_cpu:
             self.dataloader_pin_memory = False
+        if float(self.warmup_steps).is_integer():
+            self.warmup_steps = int(self.warmup_steps)  # transformers 4 takes no other number, 5 also a share of steps
         if self.bf16 is None:
             self.bf16 = _bfloat16_is_quick(self.use_cpu)
         super().__post_init__()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,7 +110,8 @@ def test_training_is_the_same_however_divided(
     for name, run in runs.items():
         _assert_same(run, whole, name)
 
-    if options is FIFTY_STEPS:  # two processes go on in the middle of an epoch
+    # transformers 4 cannot load an optimiser's state into several CPU processes (it looks for the device cpu:0).
+    if options is FIFTY_STEPS and version("transformers") >= "5":  # two processes go on in the middle of an epoch
         resumed = options | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
         resumed |= {"resume": str(tmp_path / "2 processes" / "checkpoint-33")}
         again = _divided(checkpoint, pairs_of_unequal_length, tmp_path / "2 processes", resumed, processes=2)
