@@ -103,8 +103,8 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
         options: More options of that script, for all runs.
 
     Returns:
-        What `table5.json` holds: for each system and number of epochs the scores by run, their mean and deviation, and
-        paired tests. Beside it are `table5.md` and `loss_curves.png`.
+        What `table5.json` holds, of this call's runs and of those in the folder from earlier ones: for each system and
+        number of epochs the scores by run, their mean and deviation, and paired tests. Beside it are `table5.md` and `loss_curves.png`.
 
     Raises:
         ValueError: The folder holds runs of other options.
@@ -123,7 +123,7 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
     ]
     missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
     failed = _train_all(missing, folder, script, {run: _command(run, arguments, common) for run in missing}, arguments)
-    finished = {run: _read(folder / "runs" / run.name) for run in runs if (folder / "runs" / run.name).exists()}
+    finished = _finished(folder / "runs")
     result = summary(finished, common)
     _write(folder, finished, result)
     if failed:
@@ -230,9 +230,14 @@ def _keep_result(unfinished: Path, kept: Path) -> None:
     shutil.rmtree(unfinished)
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text("utf-8"))
-    return metrics
+def _finished(folder: Path) -> dict[Run, dict[str, Any]]:
+    """What each run's metrics.json holds, of this call and of earlier ones, in the table's order."""
+    found = {}
+    for file in folder.glob("[!.]*/metrics.json"):
+        system, epochs, number = file.parent.name.rsplit("-", 2)
+        found[Run(system, int(epochs), int(number))] = json.loads(file.read_text("utf-8"))
+    order = list(SYSTEMS)
+    return dict(sorted(found.items(), key=lambda item: (item[0].epochs, order.index(item[0].system), item[0].number)))
 
 
 def summary(finished: Mapping[Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:

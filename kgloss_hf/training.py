@@ -267,6 +267,8 @@ def parse_arguments(parser: HfArgumentParser, arguments: Sequence[str]) -> tuple
         if unknown := sorted(map(str, options.keys() - known)):
             raise ValueError(f"{path}: no such option: {', '.join(unknown)}; --help lists them")
         parser.set_defaults(**options)
+        for action in parser._actions:
+            action.required = action.required and action.dest not in options
     return parser.parse_args_into_dataclasses(arguments)
 
 

@@ -83,6 +83,9 @@ def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
 
     arguments.runs = 3
     reproduce(arguments, script, ["--num_beams=1"])
+    arguments.runs, arguments.systems = 1, ["rnn"]
+    again = reproduce(arguments, script, ["--num_beams=1"])
+    assert [len(found["runs"]) for found in again["systems"].values()] == [3, 3, 3, 3]
     started = (tmp_path / "out" / "started.txt").read_text("utf-8").split()
     assert sorted(started) == sorted(f"{system}-10-{number}" for system in SYSTEMS for number in range(3))
     with pytest.raises(ValueError, match="holds runs of other options .*--num_beams=2"):

@@ -23,6 +23,7 @@ from transformers import HfArgumentParser, PreTrainedTokenizerFast, pipeline
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.data import Pair, encode_pairs
 from kgloss_hf.modeling import EncoderDecoderModel, build_model
+from kgloss_hf.table5 import Table5Arguments
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import (
     TrainingArguments,
@@ -167,6 +168,9 @@ def test_options_from_yaml_and_command_line(tmp_path: Path) -> None:
     path.write_text("learning_rate: 0.25\nseed: 7\n", "utf-8")
     (args,) = parse_arguments(HfArgumentParser(TrainingArguments), [str(path), "--seed", "9"])
     assert (args.learning_rate, args.seed, args.label_smoothing_factor) == (0.25, 9, 0.1)
+    path.write_text("pretext: outputs/pretext/model\n", "utf-8")
+    (table,) = parse_arguments(HfArgumentParser(Table5Arguments), [str(path), "--runs", "3"])
+    assert (table.pretext, table.runs, table.epochs) == ("outputs/pretext/model", 3, [10, 100])
     path.write_text("learning_rat: 0.25\n", "utf-8")
     with pytest.raises(ValueError, match="no such option: learning_rat"):
         parse_arguments(HfArgumentParser(TrainingArguments), [str(path)])
