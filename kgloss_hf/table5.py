@@ -103,8 +103,9 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
         options: More options of that script, for all runs.
 
     Returns:
-        What `table5.json` holds, of this call's runs and of those in the folder from earlier ones: for each system and
-        number of epochs the scores by run, their mean and deviation, and paired tests. Beside it are `table5.md` and `loss_curves.png`.
+        What `table5.json` holds, of this call's runs and of earlier ones in the folder: for each system and number of
+        epochs the scores by run, their mean and deviation, and paired tests. Beside it are `table5.md` and
+        `loss_curves.png`.
 
     Raises:
         ValueError: The folder holds runs of other options.
