@@ -141,7 +141,8 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
 
     Args:
         pairs: The training pairs.
-        most: Different sentences that hold the noun, at most. In at least half of its pairs it must be a gloss.
+        most: Different sentences that hold the noun, at most. In at least half of its pairs it must be a gloss, and it
+            may not be one where the sentence does not hold it, for there nothing could be copied.
 
     Example:
         >>> rare_names([Pair("송파로 가요.", ("송파", "가다")), Pair("집에 가요.", ("우리집", "가다"))])
@@ -149,11 +150,15 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
     """
     sentences: dict[str, set[str]] = {}
     signed: Counter[str] = Counter()
+    elsewhere: set[str] = set()
     for pair, morphemes in zip(pairs, analyze([pair.text for pair in pairs]), strict=True):
-        for noun in {morpheme.surface for morpheme in morphemes if morpheme.tag == "Noun"}:
+        nouns = {morpheme.surface for morpheme in morphemes if morpheme.tag == "Noun"}
+        elsewhere.update(set(pair.glosses) - nouns)
+        for noun in nouns:
             sentences.setdefault(noun, set()).add(pair.text)
             signed[noun] += 1 if noun in pair.glosses else -1
-    return {noun for noun, found in sentences.items() if len(found) <= most and signed[noun] >= 0}
+    rare = {noun for noun, found in sentences.items() if len(found) <= most and signed[noun] >= 0}
+    return rare - elsewhere
 
 
 def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> WordCounts:

@@ -450,6 +450,7 @@ def test_unknown_nouns_are_copied(tmp_path: Path) -> None:
     names = rare_names(NAMED, most=1)
     assert names == {"명동", "이화여대", "병원"}
     assert rare_names(NAMED, most=0) == set()
+    assert rare_names([*NAMED, Pair("아파요.", ("병원",))], most=1) == {"명동", "이화여대"}
     texts, glosses = [pair.text for pair in NAMED], [list(pair.glosses) for pair in NAMED]
     tokenizer = train_tokenizer(texts, glosses, copy_names=True, names=names - {"병원"})
     assert set(tokenizer.glosses) == {"방법", "병원", "가다", "Name"}
