@@ -21,15 +21,12 @@ from transformers import AutoModelForSeq2SeqLM
 import kgloss_hf  # noqa: F401 - registers gksl
 from kgloss_hf.data import Pair, load_pairs, split_pairs
 from kgloss_hf.glosses import content_of
+from kgloss_hf.metrics import jaccard, jaccard_scores
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import predicted_glosses
 
-Answers = list[tuple[frozenset[str], float]]
-"""Sets of glosses, and the logarithm of the probability of each."""
-
-
-def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other) if one | other else 1.0
+Answers = list[tuple[list[str], float]]
+"""Glosses, and the logarithm of their probability."""
 
 
 def answers(checkpoint: str, texts: list[str], beams: int) -> dict[str, Answers]:
@@ -49,33 +46,31 @@ def answers(checkpoint: str, texts: list[str], beams: int) -> dict[str, Answers]
         scores = [score * (len(row) + 1) for score, row in zip(output.sequences_scores.tolist(), glosses, strict=True)]
         for place, text in enumerate(batch):
             rows = slice(place * beams, (place + 1) * beams)
-            found[text] = list(zip(map(frozenset, glosses[rows]), scores[rows], strict=True))
+            found[text] = list(zip(glosses[rows], scores[rows], strict=True))
     return found
 
 
-def consensus(candidates: Answers, temperature: float) -> frozenset[str]:
+def consensus(candidates: Answers, temperature: float) -> list[str]:
     weights = np.exp(np.array([score for _, score in candidates]) / temperature)
-    expected = [
-        sum(weight * jaccard(one, other) for weight, (other, _) in zip(weights, candidates, strict=True))
-        for one, _ in candidates
-    ]
+    return most_like(candidates, [glosses for glosses, _ in candidates], weights)
+
+
+def most_like(candidates: Answers, others: list[list[str]], weights: np.ndarray) -> list[str]:
+    expected = [weights @ jaccard_scores([glosses] * len(others), others) for glosses, _ in candidates]
     return candidates[int(np.argmax(expected))][0]
 
 
 def scores(part: list[Pair], by_model: dict[str, dict[str, Answers]], temperature: float) -> dict[str, float]:
-    references: dict[str, list[frozenset[str]]] = defaultdict(list)
+    references: dict[str, list[list[str]]] = defaultdict(list)
     for pair in part:
-        references[pair.text].append(frozenset(content_of(gloss) for gloss in pair.glosses))
+        references[pair.text].append([content_of(gloss) for gloss in pair.glosses])
 
-    def score(chosen: dict[str, frozenset[str]]) -> float:
-        total = sum(jaccard(chosen[text], reference) for text, found in references.items() for reference in found)
-        return round(100 * total / len(part), 2)
+    def score(chosen: dict[str, list[str]]) -> float:
+        wanted = [(chosen[text], reference) for text, found in references.items() for reference in found]
+        return round(jaccard(*zip(*wanted, strict=True)), 2)
 
     union = {text: [answer for found in by_model.values() for answer in found[text]] for text in references}
-    oracle = {
-        text: max((answer for answer, _ in union[text]), key=lambda answer, r=found: sum(jaccard(answer, x) for x in r))
-        for text, found in references.items()
-    }
+    oracle = {text: most_like(union[text], found, np.ones(len(found))) for text, found in references.items()}
     return {
         **{name: score({text: found[text][0][0] for text in references}) for name, found in by_model.items()},
         "consensus": score({text: consensus(union[text], temperature) for text in references}),
