@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .data import Split
-from .glosses import CENTURY, PLACEHOLDERS, content_of, restore_placeholders
+from .glosses import CENTURY, PLACEHOLDERS, content_of
 from .metrics import gloss_lists
 from .okt import Morpheme, analyze
+from .placeholders import restore_placeholders
 
 COPIED_TAGS = ("Noun", "Verb", "Adjective", "Adverb", "VerbPrefix", "Number", "Alpha")
 """Okt's tags of content words, which Korean Sign Language signs too. A VerbPrefix is 못, 안 or 잘: mostly negation."""

@@ -35,10 +35,11 @@ from transformers.trainer_utils import get_last_checkpoint
 from .batching import PairCollator, StepSampler, pair_lengths
 from .data import Pair, encode_pairs, marked_glosses
 from .files import save_folder
-from .glosses import PLACEHOLDERS, content_of, placeholder_of, restore_placeholders
+from .glosses import PLACEHOLDERS, content_of, placeholder_of
 from .metrics import jaccard
 from .modeling import freeze_unused
 from .okt import Morpheme
+from .placeholders import restore_placeholders
 from .reporting import plot_training
 from .tokenization_kgloss import KGlossTokenizerFast, has_analyzer
 from .tokenizer_training import rare_names, train_tokenizer

@@ -19,8 +19,8 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 import kgloss_hf
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.data import Pair
-from kgloss_hf.glosses import mark_placeholders, restore_placeholders
 from kgloss_hf.modeling import build_model
+from kgloss_hf.placeholders import mark_placeholders, restore_placeholders
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast, has_analyzer
 from kgloss_hf.tokenizer_training import rare_names, train_tokenizer
 
