@@ -1,0 +1,434 @@
+"""Demo of `text-to-gloss`: a Korean sentence in, Korean Sign Language glosses out, with what each gloss comes from.
+
+python examples/space/app.py outputs/demo/model
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from kgloss_hf.glosses import GLOSS_TYPES, UNKNOWN_TYPE
+
+LIMIT = 500
+"""Characters a sentence may have."""
+
+SEQUENCES = 5
+
+EXAMPLES = (
+    "이 토기는 4세기에 만들어졌습니다.",
+    "2층 전시실에서 청자를 볼 수 있습니다.",
+    "QR 코드를 스캔하면 수어 해설을 볼 수 있습니다.",
+)
+
+LANGUAGES = {"en": "English", "ko": "한국어"}
+
+COLOURS = {
+    "sign_word": ("#dbeafe", "#1e3a8a"),
+    "similar_word": ("#ccfbf1", "#134e4a"),
+    "iconic": ("#fef3c7", "#78350f"),
+    "fingerspelling": ("#ede9fe", "#4c1d95"),
+    "fingerspelled_number": ("#fce7f3", "#831843"),
+    "non_manual": ("#ecfccb", "#365314"),
+    UNKNOWN_TYPE: ("#e5e7eb", "#1f2937"),
+}
+"""Background and text of each type's chips; the dark theme swaps them."""
+
+TYPE_NAMES = {
+    "en": {
+        "sign_word": "sign word",
+        "similar_word": "similar word",
+        "iconic": "iconic",
+        "fingerspelling": "fingerspelling",
+        "fingerspelled_number": "fingerspelled number",
+        "non_manual": "non-manual",
+        UNKNOWN_TYPE: "type unknown",
+    },
+    "ko": {
+        "sign_word": "수어 단어",
+        "similar_word": "유사어",
+        "iconic": "도상",
+        "fingerspelling": "지문자",
+        "fingerspelled_number": "지숫자",
+        "non_manual": "비수지 신호",
+        UNKNOWN_TYPE: "유형 모름",
+    },
+}
+
+WORDS = {
+    "en": {
+        "title": "Korean text to Korean Sign Language glosses",
+        "intro": "Write a Korean sentence and get its glosses, the names of signs, in signing order.",
+        "note": "Glosses are not a signed language: they lack what face, body and space say. Ask signers before use.",
+        "language": "Language · 언어",
+        "text": "Korean sentence",
+        "limit": f"At most {LIMIT} characters. Press Enter to translate.",
+        "fingerspell": "Fingerspell numbers, Latin words and unknown nouns",
+        "translate": "Translate",
+        "examples": "Examples",
+        "sentence": "Sentence",
+        "glosses": "Glosses",
+        "count": "Number of glosses: {count}",
+        "hint": "Point at a gloss, or move to it with the Tab key, to see the word it comes from.",
+        "alternatives": "The most probable sequences",
+        "rank": "Rank",
+        "log_prob": "Log-probability",
+        "legend": "Colours and marks",
+        "from": "from {source}",
+        "unresolved": "no source",
+        "unresolved_long": "a placeholder for which the sentence has nothing",
+        "fallback": "fallback",
+        "fallback_long": "fingerspelled for want of a gloss",
+        "empty": "Write a Korean sentence first.",
+        "none": "No glosses: the model found nothing to sign in this text.",
+        "too_long": "The text has {count} characters, and at most {limit} are translated. Please shorten it.",
+        "failed": "The model cannot translate this text: {reason}",
+    },
+    "ko": {
+        "title": "한국어를 한국수어 글로스로",
+        "intro": "한국어 문장을 쓰면 글로스, 곧 수어 단어의 이름을 수어 순서대로 보여 줍니다.",
+        "note": "글로스는 수어가 아닙니다. 표정, 몸짓, 공간은 담지 못합니다. 쓰기 전에 수어 사용자에게 확인하세요.",
+        "language": "언어 · Language",
+        "text": "한국어 문장",
+        "limit": f"최대 {LIMIT}자까지 쓸 수 있습니다. Enter 키를 누르면 번역합니다.",
+        "fingerspell": "숫자, 로마자, 모르는 명사를 지문자와 지숫자로 쓰기",
+        "translate": "번역",
+        "examples": "예문",
+        "sentence": "문장",
+        "glosses": "글로스",
+        "count": "글로스 수: {count}",
+        "hint": "글로스를 가리키거나 Tab 키로 옮겨 가면 어느 낱말에서 왔는지 보여 줍니다.",
+        "alternatives": "가장 그럴듯한 글로스열",
+        "rank": "순위",
+        "log_prob": "로그 확률",
+        "legend": "색과 표시",
+        "from": "원문 {source}",
+        "unresolved": "원문 없음",
+        "unresolved_long": "문장에 채울 말이 없는 자리",
+        "fallback": "대체",
+        "fallback_long": "글로스가 없어 지문자나 지숫자로 쓴 것",
+        "empty": "먼저 한국어 문장을 써 주세요.",
+        "none": "글로스가 없습니다. 모델이 이 글에서 수어로 나타낼 말을 찾지 못했습니다.",
+        "too_long": "글이 {count}자입니다. {limit}자까지만 번역하니 줄여 주세요.",
+        "failed": "모델이 이 글을 번역하지 못합니다: {reason}",
+    },
+}
+
+MARKS = {"unresolved": "?", "fallback": "*"}
+"""As `GlossSequence` prints them."""
+
+_HIGHLIGHT = "background: #fde047; color: #1f2937; text-decoration: underline 3px; text-underline-offset: 5px;"
+
+CSS = """
+footer, footer * { color: var(--body-text-color) !important; opacity: 1 !important; }
+.kg h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
+.kg h2 { font-size: 1.05rem; margin: 1.2rem 0 .4rem; }
+.kg p { margin: .3rem 0; }
+.kg-note { border-left: 4px solid #b45309; padding: .2rem .8rem; }
+.kg-alert { border: 2px solid #b91c1c; border-radius: 8px; padding: .6rem .9rem; overflow-wrap: anywhere; }
+.kg-sentence { font-size: 1.4rem; line-height: 2; white-space: pre-wrap; overflow-wrap: anywhere; }
+.kg-sentence span { border-radius: 4px; padding: 2px 0; }
+.kg ol, .kg ul { list-style: none; padding: 0; margin: .4rem 0; display: flex; flex-wrap: wrap; gap: .6rem; }
+.kg ol > li, .kg ul > li { margin: 0; }
+.kg-chip { background: var(--kg-back); color: var(--kg-front); border: 2px solid var(--kg-front); border-radius: 10px;
+  padding: .35rem .8rem; text-align: center; overflow-wrap: anywhere; min-width: 0; }
+.kg-chip b, .kg-chip small { display: block; color: inherit; }
+.kg-chip b { font-size: 1.15rem; }
+.kg-chip small { font-size: .8rem; }
+.kg-chip:is(:hover, :focus) { outline: 3px solid var(--kg-front); outline-offset: 2px; }
+.kg-unresolved { border-style: dotted; border-width: 3px; }
+.kg-fallback { border-style: dashed; border-width: 3px; }
+.kg-legend .kg-chip { font-size: .85rem; padding: .1rem .6rem; }
+.kg-scroll { overflow-x: auto; }
+.kg table { border-collapse: collapse; width: 100%; margin: 0; }
+.kg table th, .kg table td { border: 0; border-bottom: 1px solid var(--border-color-primary); padding: .4rem .6rem;
+  text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+.kg table th:last-child, .kg table td:last-child { text-align: right; font-variant-numeric: tabular-nums;
+  white-space: nowrap; }
+""" + "".join(
+    f".kg-type-{name} {{ --kg-back: {back}; --kg-front: {front}; }}\n"
+    f".dark .kg-type-{name} {{ --kg-back: {front}; --kg-front: {back}; }}\n"
+    for name, (back, front) in COLOURS.items()
+)
+
+
+class Answer(NamedTuple):
+    """What there is to show for a text, in no language yet."""
+
+    text: str = ""
+    sequences: Sequence[Mapping[str, Any]] = ()
+    problem: str = ""
+    """A key of `WORDS` that says why there are no sequences, or nothing."""
+    reason: str = ""
+
+
+def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -> Answer:
+    """The pipeline's best sequences for a text, or what is wrong with it."""
+    text = (text or "").strip()
+    if not text:
+        return Answer(problem="empty")
+    if len(text) > LIMIT:
+        return Answer(text, problem="too_long")
+    try:
+        found = text_to_gloss(
+            text,
+            num_return_sequences=SEQUENCES,
+            num_beams=SEQUENCES,
+            return_types=True,
+            return_alignment=True,
+            fingerspell=fingerspell,
+        )
+    except (TypeError, ValueError) as error:
+        return Answer(text, problem="failed", reason=str(error))
+    sequences = [dict(sequence) for sequence in found]
+    return Answer(text, sequences, "" if sequences and sequences[0]["glosses"] else "none")
+
+
+def render(answer: Answer | None, language: str) -> str:
+    """An answer as HTML: sentence, chips and table, or a message.
+
+    Example:
+        >>> render(Answer(problem="empty"), "ko")
+        '<div class="kg" lang="ko"><p class="kg-alert" role="alert">먼저 한국어 문장을 써 주세요.</p></div>'
+    """
+    if answer is None:
+        return ""
+    words = WORDS[language]
+    if answer.problem:
+        message = words[answer.problem].format(count=len(answer.text), limit=LIMIT, reason=answer.reason)
+        return f'<div class="kg" lang="{language}"><p class="kg-alert" role="alert">{html.escape(message)}</p></div>'
+    best = answer.sequences[0]
+    spans = _spans(best, len(answer.text))
+    chips = "".join(
+        _chip(best, place, answer.text[slice(*span)] if span else "", language) for place, span in enumerate(spans)
+    )
+    linked = [place for place, span in enumerate(spans) if span]
+    rules = ", ".join(f".kg-answer:has(.kg-chip-{i}:is(:hover, :focus)) .kg-source-{i}" for i in linked)
+    return (
+        f'<div class="kg kg-answer" lang="{language}">'
+        + (f"<style>{rules} {{ {_HIGHLIGHT} }}</style>" if linked else "")
+        + f'<h2>{words["sentence"]}</h2><p class="kg-sentence" lang="ko">{_sentence(answer.text, spans)}</p>'
+        f'<h2>{words["glosses"]}</h2><p role="status">{words["count"].format(count=len(spans))}</p>'
+        f'<p>{words["hint"]}</p><ol role="list" class="kg-chips">{chips}</ol>'
+        f"{_table(answer.sequences, language)}</div>"
+    )
+
+
+def legend(language: str) -> str:
+    """Names of the types on their colours, and the two marks."""
+    names, words = TYPE_NAMES[language], WORDS[language]
+    items = [f'<li class="kg-chip kg-type-{name}">{names[name]}</li>' for name in (*GLOSS_TYPES, UNKNOWN_TYPE)]
+    items += [
+        f'<li class="kg-chip kg-type-{UNKNOWN_TYPE} kg-{mark}">{sign} {words[mark]}: {words[f"{mark}_long"]}</li>'
+        for mark, sign in MARKS.items()
+    ]
+    return (
+        f'<section class="kg kg-legend" lang="{language}"><h2>{words["legend"]}</h2>'
+        f'<ul role="list">{"".join(items)}</ul></section>'
+    )
+
+
+def header(language: str) -> str:
+    """Title, what this is, and what glosses are not."""
+    words = WORDS[language]
+    return (
+        f'<header class="kg" lang="{language}"><h1>{words["title"]}</h1><p>{words["intro"]}</p>'
+        f'<p class="kg-note">{words["note"]}</p></header>'
+    )
+
+
+def _heading(language: str) -> str:
+    return f'<div class="kg" lang="{language}"><h2>{WORDS[language]["examples"]}</h2></div>'
+
+
+def _spans(sequence: Mapping[str, Any], length: int) -> list[tuple[int, int] | None]:
+    spans: list[tuple[int, int] | None] = [
+        (span[0], span[1]) if span and 0 <= span[0] < span[1] <= length else None
+        for span in sequence.get("alignment") or ()
+    ]
+    return (spans + [None] * len(sequence["glosses"]))[: len(sequence["glosses"])]
+
+
+def _sentence(text: str, spans: Sequence[tuple[int, int] | None]) -> str:
+    """The text, cut wherever the source of a gloss begins or ends, as sources may overlap."""
+    found = [(place, *span) for place, span in enumerate(spans) if span]
+    cuts = sorted({0, len(text), *(edge for _, *span in found for edge in span)})
+    parts = []
+    for start, end in pairwise(cuts):
+        classes = " ".join(f"kg-source-{place}" for place, first, last in found if first <= start and end <= last)
+        part = html.escape(text[start:end])
+        parts.append(f'<span class="{classes}">{part}</span>' if classes else part)
+    return "".join(parts)
+
+
+def _marks(sequence: Mapping[str, Any], place: int) -> list[str]:
+    return [mark for mark in MARKS if place in (sequence.get(mark) or ())]
+
+
+def _chip(sequence: Mapping[str, Any], place: int, source: str, language: str) -> str:
+    words, names = WORDS[language], TYPE_NAMES[language]
+    gloss = sequence["glosses"][place]
+    types = sequence.get("types") or ()
+    kind = types[place] if place < len(types) and types[place] in COLOURS else UNKNOWN_TYPE
+    marks = _marks(sequence, place)
+    label = ", ".join(
+        [gloss, names[kind], *(words[mark] for mark in marks)]
+        + ([words["from"].format(source=source)] if source else [])
+    )
+    classes = " ".join([f"kg-chip kg-chip-{place} kg-type-{kind}", *(f"kg-{mark}" for mark in marks)])
+    lines = [names[kind], *(f"{MARKS[mark]} {words[mark]}" for mark in marks)]
+    return (
+        f'<li class="{classes}" tabindex="0" aria-label="{html.escape(label)}"><b lang="ko">{html.escape(gloss)}</b>'
+        + "".join(f"<small>{line}</small>" for line in lines)
+        + "</li>"
+    )
+
+
+def _table(sequences: Sequence[Mapping[str, Any]], language: str) -> str:
+    words = WORDS[language]
+    rows = ""
+    for rank, sequence in enumerate(sequences, start=1):
+        glosses = " | ".join(
+            gloss + "".join(MARKS[mark] for mark in _marks(sequence, place))
+            for place, gloss in enumerate(sequence["glosses"])
+        )
+        score = sequence.get("log_prob")
+        rows += (
+            f'<tr><th scope="row">{rank}</th><td lang="ko">{html.escape(glosses) or "–"}</td>'
+            f"<td>{'–' if score is None else f'{score:.2f}'}</td></tr>"
+        )
+    heads = "".join(f'<th scope="col">{words[key]}</th>' for key in ("rank", "glosses", "log_prob"))
+    title = words["alternatives"]
+    return (
+        f'<h2>{title}</h2><div class="kg-scroll" role="region" aria-label="{title}" tabindex="0">'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def build(text_to_gloss: Callable[..., Any]) -> Any:
+    """The app, as Gradio blocks.
+
+    Args:
+        text_to_gloss: The pipeline, or whatever is called and answers as it does.
+    """
+    import gradio
+
+    def answer(text: str, fingerspell: bool, language: str) -> tuple[str, Answer]:
+        found = translate(text_to_gloss, text, fingerspell)
+        return render(found, language), found
+
+    def example(text: str, fingerspell: bool, language: str) -> tuple[str, str, Answer]:
+        return text, *answer(text, fingerspell, language)
+
+    def switch(language: str, last: Answer | None) -> list[Any]:
+        words = WORDS[language]
+        return [
+            header(language),
+            gradio.update(label=words["language"]),
+            gradio.update(label=words["text"], info=words["limit"]),
+            gradio.update(label=words["fingerspell"]),
+            gradio.update(value=words["translate"]),
+            _heading(language),
+            render(last, language),
+            legend(language),
+        ]
+
+    words = WORDS["en"]
+    with gradio.Blocks(title="KSL glosses", analytics_enabled=False) as app:
+        last = gradio.State(None)
+        top = gradio.HTML(header("en"), js_on_load=None)
+        language = gradio.Radio(
+            [(name, code) for code, name in LANGUAGES.items()], value="en", label=words["language"], elem_id="language"
+        )
+        text = gradio.Textbox(
+            label=words["text"],
+            info=words["limit"],
+            # With one line Enter submits; the box still grows.
+            lines=1,
+            max_lines=8,
+            autofocus=True,
+            elem_id="text",
+            html_attributes=gradio.InputHTMLAttributes(lang="ko", autocorrect="off", spellcheck=False),
+        )
+        fingerspell = gradio.Checkbox(label=words["fingerspell"])
+        button = gradio.Button(words["translate"], variant="primary", elem_id="translate")
+        examples = gradio.HTML(_heading("en"), js_on_load=None)
+        with gradio.Row():
+            choices = [
+                gradio.Button(sentence, size="sm", min_width=240, elem_classes="kg-example") for sentence in EXAMPLES
+            ]
+        shown = gradio.HTML("", js_on_load=None, elem_id="answer")
+        colours = gradio.HTML(legend("en"), js_on_load=None)
+        # The events answer in HTML, which is of use to this page alone.
+        gradio.on(
+            [text.submit, button.click],
+            answer,
+            [text, fingerspell, language],
+            [shown, last],
+            api_visibility="private",
+        )
+        for choice in choices:
+            choice.click(example, [choice, fingerspell, language], [text, shown, last], api_visibility="private")
+        language.input(
+            switch,
+            [language, last],
+            [top, language, text, fingerspell, button, examples, shown, colours],
+            # Screen readers choose a voice by the page's language.
+            js="(...values) => { document.documentElement.lang = values[0]; return values; }",
+            queue=False,
+            api_visibility="private",
+        )
+    # One at a time: torch uses all cores for one sentence already.
+    return app.queue(default_concurrency_limit=1, max_size=32)
+
+
+def launch(app: Any, **options: Any) -> Any:
+    """Serve the app in its own look, without anything from another host."""
+    import gradio
+
+    theme = gradio.themes.Default(
+        primary_hue="blue",
+        font=["system-ui", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", "sans-serif"],
+        font_mono=["ui-monospace", "Consolas", "monospace"],
+    ).set(
+        # The default's greys, and its white on a light blue, have less contrast than WCAG AA asks for.
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        input_border_color="*neutral_500",
+        input_border_color_dark="*neutral_400",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="white",
+    )
+    # A history would keep what was typed in the browser, for whoever uses it next; a variable, as launch() takes it
+    # in newer versions only.
+    os.environ.setdefault("GRADIO_RUN_HISTORY", "False")
+    settings = {"theme": theme, "css": CSS, "ssr_mode": False, "footer_links": ["settings"]}
+    return app.launch(**{**settings, **options})
+
+
+def main() -> None:
+    """Load the model and serve the app."""
+    model = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("KGLOSS_MODEL")
+    if not model:
+        sys.exit("expected a model, its folder or its name on the Hub: app.py MODEL, or KGLOSS_MODEL=MODEL")
+    from transformers import pipeline
+
+    import kgloss_hf  # noqa: F401 - registers the pipeline
+
+    launch(build(pipeline("text-to-gloss", model=model)))
+
+
+if __name__ == "__main__":
+    main()
