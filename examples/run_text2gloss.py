@@ -16,7 +16,7 @@ from transformers import HfArgumentParser, set_seed
 
 import kgloss_hf  # noqa: F401 - registers mcksg and gksl
 from kgloss_hf.baselines import baseline_predictions
-from kgloss_hf.data import encode_pairs, load_pairs, split_pairs
+from kgloss_hf.data import encode_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.modeling import PRESETS, build_model, transfer
 from kgloss_hf.reporting import print_scores, scores_on
 from kgloss_hf.training import (
@@ -86,6 +86,7 @@ def main() -> None:
     with PartialState().main_process_first():
         pairs = load_pairs(data.dataset, **columns)
         extra = load_pairs(data.dataset, extra=data.extra_train, **columns) if data.extra_train else []
+        types = load_gloss_types(data.dataset, data_dir=data.data_dir, gloss_column=data.gloss_column)
     split = split_pairs(pairs, extra, by=data.split, seed=data.split_seed)
     PartialState().print(
         f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test pairs; "
@@ -104,6 +105,7 @@ def main() -> None:
     if chosen.pretext:
         check_glosses(tokenizer, split.train, chosen.pretext)
         transfer(model, tokenizer, chosen.pretext)
+    model.config.gloss_types = types  # travel with the model, for what a signing avatar does with its output
     encoded = encode_pairs(tokenizer, split.train)
     # No use in going on far beyond what was learnt: an untrained model would, at every evaluation.
     longest = 2 * max(map(len, encoded["labels"]))

@@ -68,6 +68,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser_of_data.add_argument("--data_dir", help="folder with your copy of a data set that is not shipped")
         parser_of_data.add_argument("--config", help="configuration of the data set")
         parser_of_data.set_defaults(run=run)
+    translate = commands.add_parser(
+        "translate",
+        help="turn Korean sentences into glosses, a line each",
+        description="A line that is not UTF-8 gives an empty output and a message on standard error; the others go on, "
+        "and the command ends with status 1.",
+    )
+    translate.add_argument("model", help="folder or Hub repository of a trained model")
+    translate.add_argument("sentences", nargs="*", help="what to translate (default: the lines of standard input)")
+    translate.add_argument("--input", help="text file, UTF-8, a sentence a line; - is standard input")
+    translate.add_argument("--format", default="text", choices=("text", "jsonl", "tsv"), help="default: text")
+    translate.add_argument("--n_best", type=int, help="give so many gloss sequences a line, with log-probabilities")
+    translate.add_argument("--types", action="store_true", help="add the type of each gloss (jsonl, tsv)")
+    translate.add_argument("--alignment", action="store_true", help="add each gloss's place in the sentence (jsonl)")
+    translate.add_argument("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss")
+    translate.add_argument("--num_beams", type=int, help="beams (default: the model's)")
+    translate.add_argument("--batch_size", type=int, help="sentences a step (default: 64)")
+    translate.add_argument("--threads", type=int, help="threads to compute with (default: all cores)")
+    translate.set_defaults(run=_translate)
+    export = commands.add_parser(
+        "export",
+        help="write a model with eight-bit weights: smaller, and faster on a CPU",
+        description="The folder is a model like any other where kgloss-hf is installed. Some outputs differ.",
+    )
+    export.add_argument("model", help="folder or Hub repository of a trained model")
+    export.add_argument("--output_dir", required=True, help="folder to make")
+    export.set_defaults(run=_export)
     doctor = commands.add_parser(
         "doctor",
         help="check versions, Java, memory and GPUs, and say how to repair what is wrong",
@@ -160,6 +186,28 @@ def _dataset_stats(**options: Any) -> int:
 
     print_tables(statistics_tables(write_statistics(**options)))
     print(f"statistics.json, statistics.md and lengths.png are in {options['output_dir']}")
+    return 0
+
+
+def _translate(**options: Any) -> int:
+    from .translation import end_of_pipe, translate
+
+    try:
+        unread = translate(**options)
+        sys.stdout.flush()
+        return int(unread > 0)
+    except BrokenPipeError:
+        end_of_pipe()
+        return 0
+    except KeyboardInterrupt:  # finished lines are flushed at exit
+        return 130
+
+
+def _export(*, model: str, output_dir: str) -> int:
+    from .modeling_int8 import export_int8
+
+    before, after = export_int8(model, output_dir)
+    print(f"{output_dir}: weights of {after / 2**20:.0f} MiB, which were {before / 2**20:.0f} MiB")
     return 0
 
 

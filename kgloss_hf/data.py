@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datasets import Dataset, load_dataset, load_dataset_builder
+from datasets import ClassLabel, Dataset, load_dataset, load_dataset_builder
 
 from .analyzers import Analyzer
-from .glosses import mark_placeholders, split_glosses
+from .glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
 from .okt import analyze
+from .placeholders import mark_placeholders
 from .splitting import split_rows, unlinked
 from .tables import TABLE_SUFFIXES, read_lines, read_rows
 from .tokenization_kgloss import KGlossTokenizerFast
@@ -84,6 +86,76 @@ def unsplit_options(dataset: str, configuration: str | None, data_dir: str | Non
     """
     config = load_dataset_builder(dataset, configuration, data_dir=data_dir).config
     return {"split_by": "none"} if hasattr(config, "split_by") else {}
+
+
+def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = None) -> Iterator[Any]:
+    """The rows in the order of `load_pairs`, of which only a part is in memory; types by their names.
+
+    Args:
+        dataset: As for `load_pairs`.
+        data_dir: As for `load_pairs`.
+        config: Configuration of the data set (default: its own).
+
+    Example:
+        >>> next(typed_rows("mcksg", config="sample"))["gloss_types"][:2]
+        ['sign_word', 'sign_word']
+    """
+    names = dataset.split(",")
+    if any(name.endswith(TABLE_SUFFIXES) for name in names):
+        for name in names:
+            yield from (row for _, row in read_rows(existing_file(name)))
+        return
+    for rows in load_dataset(
+        dataset, config, data_dir=data_dir, streaming=True, **unsplit_options(dataset, config, data_dir)
+    ).values():
+        kind = getattr((rows.features or {}).get("gloss_types"), "feature", None)
+        for row in rows:
+            if isinstance(kind, ClassLabel):
+                row["gloss_types"] = kind.int2str(row["gloss_types"])
+            yield row
+
+
+def types_of(row: Any) -> list[str] | None:
+    """The types of a row's glosses, from its column `gloss_types`: a list, or a string as glosses are written.
+
+    Args:
+        row: Of `typed_rows`.
+
+    Example:
+        >>> types_of({"gloss_types": "sign_word iconic"}), types_of({})
+        (['sign_word', 'iconic'], None)
+    """
+    cell = row.get("gloss_types") if isinstance(row, dict) else None
+    return split_glosses(cell) if isinstance(cell, str) else cell or None
+
+
+def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column: str = "glosses") -> dict[str, str]:
+    """The type of each gloss whose type the data set tells; the most frequent where it has several.
+
+    Args:
+        dataset: As for `load_pairs`.
+        data_dir: As for `load_pairs`.
+        gloss_column: Column with the glosses.
+
+    Raises:
+        ValueError: A row has more or fewer types than glosses.
+
+    Example:
+        >>> load_gloss_types("mcksg")["박물관"]
+        'sign_word'
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for number, row in enumerate(typed_rows(dataset, data_dir), 1):
+        if types := types_of(row):
+            cell = row[gloss_column]
+            glosses = split_glosses(cell) if isinstance(cell, str) else cell
+            if len(glosses) != len(types):
+                raise ValueError(
+                    f"row {number}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}"
+                )
+            counts.update(zip(map(placeholder_of, glosses), types, strict=True))
+    ordered = (pair for pair, _ in reversed(counts.most_common()))  # the most frequent comes last, and stays
+    return {gloss: kind for gloss, kind in ordered if kind != UNKNOWN_TYPE}
 
 
 def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]:

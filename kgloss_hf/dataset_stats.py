@@ -8,19 +8,18 @@ import logging
 import shlex
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
-from datasets import ClassLabel, load_dataset
 from tqdm import tqdm
 
-from .data import Pair, existing_file, load_pairs, marked_glosses, split_pairs, unsplit_options
+from .data import Pair, load_pairs, marked_glosses, split_pairs, typed_rows, types_of
 from .files import new_folder, save_folder
-from .glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, split_glosses, type_of_notation
+from .glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
 from .reporting import Table, markdown, plot_histograms
-from .tables import TABLE_SUFFIXES, read_rows
+from .tables import TABLE_SUFFIXES
 from .tokenizer_training import target_in_source, train_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ def write_statistics(
         (357, 462)
     """
     folder = new_folder(output_dir)
-    rows = _rows(dataset, data_dir, config)
+    rows = typed_rows(dataset, data_dir, config)
     first = next(rows, None)
     if first is None:
         raise ValueError(f"{dataset}: expected rows, found none")
@@ -66,7 +65,7 @@ def write_statistics(
         statistics = sentence_statistics(chain([first], rows))
     else:
         pairs = load_pairs(dataset, data_dir=data_dir, extra=config)
-        statistics = pair_statistics(pairs, [_types(row) for row in chain([first], rows)])
+        statistics = pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
     statistics["arguments"] = {"dataset": dataset, "data_dir": data_dir, "config": config}
     statistics["versions"] = {name: importlib.metadata.version(name) for name in ("kgloss-hf", "datasets", "konlpy")}
 
@@ -215,28 +214,6 @@ def statistics_card(statistics: Mapping[str, Any]) -> str:
     words += ["--data_dir", "FOLDER"] if arguments["data_dir"] else []
     parts = ["## Statistics", f"Computed by `{shlex.join([*words, '--output_dir', 'DIR'])}`."]
     return "\n\n".join([*parts, markdown(statistics_tables(statistics))]) + "\n"
-
-
-def _rows(dataset: str, data_dir: str | None, config: str | None) -> Iterator[Any]:
-    """The rows in the order of `load_pairs`, of which only a part is in memory; types by their names."""
-    names = dataset.split(",")
-    if any(name.endswith(TABLE_SUFFIXES) for name in names):
-        for name in names:
-            yield from (row for _, row in read_rows(existing_file(name)))
-        return
-    for rows in load_dataset(
-        dataset, config, data_dir=data_dir, streaming=True, **unsplit_options(dataset, config, data_dir)
-    ).values():
-        kind = getattr((rows.features or {}).get("gloss_types"), "feature", None)
-        for row in rows:
-            if isinstance(kind, ClassLabel):
-                row["gloss_types"] = kind.int2str(row["gloss_types"])
-            yield row
-
-
-def _types(row: Any) -> list[str] | None:
-    cell = row.get("gloss_types") if isinstance(row, dict) else None
-    return split_glosses(cell) if isinstance(cell, str) else cell or None
 
 
 def _by_type(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None]) -> dict[str, dict[str, int]]:

@@ -28,6 +28,9 @@ DATASETS = ("mcksg", "gksl", "ko_backtranslation")
 _SCRIPTS = "kgloss_hf.dataset_scripts"
 _PIPELINE = "kgloss_hf.pipeline_kgloss"
 _RNN = "kgloss_hf.modeling_rnn"
+_INT8 = "kgloss_hf.modeling_int8"
+_MODELS = {_RNN: "RnnEncoderDecoderModel", _INT8: "Int8EncoderDecoderModel"}
+_TWO_BERTS = "transformers.models.encoder_decoder.modeling_encoder_decoder"
 _HASHED = (".py", ".csv", ".jsonl")
 
 
@@ -64,7 +67,7 @@ def register_datasets() -> None:
 
 
 def register_transformers() -> None:
-    """Let `transformers` load our tokenizer and the RNN by its Auto classes, and our checkpoints by `pipeline`.
+    """Let `transformers` load our tokenizer and models by its Auto classes, and our checkpoints by `pipeline`.
 
     The task is `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. Where the
     script era has a pipeline of its own for the former, it goes on serving checkpoints that are not ours.
@@ -78,8 +81,10 @@ def register_transformers() -> None:
     _when_imported("transformers.models.auto.configuration_auto", _register_configuration)
     _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
     # Our modules import theirs, so whichever comes first, registration waits for ours to be complete.
-    _when_imported(_RNN, _register_rnn)
-    _when_imported("transformers.models.auto.modeling_auto", _import_rnn)
+    for module, name in _MODELS.items():
+        _when_imported(module, functools.partial(_register_model, module, name))
+    _when_imported("transformers.models.auto.modeling_auto", _import_models)
+    _when_imported(_TWO_BERTS, _import_int8)
     _when_imported(_PIPELINE, _register_pipelines)
     _when_imported("transformers.pipelines", _import_pipelines)
 
@@ -95,24 +100,32 @@ def _register_configuration() -> None:
 def _register_tokenizer() -> None:
     from transformers.models.auto.tokenization_auto import AutoTokenizer
 
+    from .configuration_int8 import KGlossInt8Config
     from .configuration_kgloss import KGlossConfig
     from .configuration_rnn import KGlossRnnConfig
     from .tokenization_kgloss import KGlossTokenizerFast
 
-    for config in (KGlossConfig, KGlossRnnConfig):
+    for config in (KGlossConfig, KGlossRnnConfig, KGlossInt8Config):
         AutoTokenizer.register(config, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
 
 
-def _import_rnn() -> None:
+def _import_models() -> None:
     importlib.import_module(_RNN)
+    if _TWO_BERTS not in sys.modules:  # else it may be what imports the Auto classes, and not complete yet
+        _import_int8()
 
 
-def _register_rnn() -> None:
+def _import_int8() -> None:
+    importlib.import_module(_INT8)
+
+
+def _register_model(module: str, name: str) -> None:
+    from transformers.models.auto.configuration_auto import AutoConfig
     from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
 
-    from .modeling_rnn import RnnEncoderDecoderModel
-
-    AutoModelForSeq2SeqLM.register(RnnEncoderDecoderModel.config_class, RnnEncoderDecoderModel, exist_ok=True)
+    model = getattr(importlib.import_module(module), name)
+    AutoConfig.register(model.config_class.model_type, model.config_class, exist_ok=True)
+    AutoModelForSeq2SeqLM.register(model.config_class, model, exist_ok=True)
 
 
 def _import_pipelines() -> None:

@@ -116,9 +116,18 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         )
         return [list(map(self._or_name, row)) for row in analysed] if self._option("copy_names") else analysed
 
+    def knows(self, morpheme: Morpheme) -> bool:
+        """Whether the morpheme's word is one entry of the vocabulary.
+
+        Example:
+            >>> tokenizer = getfixture("tokenizer")
+            >>> [tokenizer.knows(morpheme) for morpheme in tokenizer.morphemes(["토기 쿠스코"])[0]]
+            [True, False]
+        """
+        return self._tokenizer.token_to_id(self._word(morpheme)) is not None
+
     def _or_name(self, morpheme: Morpheme) -> Morpheme:
-        unknown = morpheme.tag == "Noun" and self._tokenizer.token_to_id(self._word(morpheme)) is None
-        return morpheme._replace(tag=NAME) if unknown else morpheme
+        return morpheme._replace(tag=NAME) if morpheme.tag == "Noun" and not self.knows(morpheme) else morpheme
 
     def _word(self, morpheme: Morpheme) -> str:
         word = morpheme.lemma if self._option("lemmatize") else morpheme.surface

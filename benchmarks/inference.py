@@ -1,0 +1,164 @@
+"""Glosses a second, and the time for one sentence, beside the stock way.
+
+KGLOSS_DATA=FOLDER python benchmarks/inference.py [MODEL] [--sentences 1000]
+
+MODEL is a trained model; default: one of the paper's size, trained here for a few minutes on GKSL's original rows and
+kept in outputs/inference. The sentences are GKSL's, each once. The stock side is what transformers' own
+text2text-generation pipeline does, which transformers 5 no longer has: the tokenizer and `generate`, a sentence at a
+time, or batches in the order given. Sides take turns; the best of the rounds counts. Each is checked against the stock
+outputs, sentence by sentence. The last line of output is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from corpora import folder
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
+
+import kgloss_hf  # noqa: F401 - registers the pipeline
+from kgloss_hf.data import load_pairs
+from kgloss_hf.modeling_int8 import export_int8
+from kgloss_hf.placeholders import restore_placeholders
+
+STOCK_BATCHES = (16, 32, 64, 128, 256)
+TRAINED = Path("outputs/inference")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", nargs="?", help="folder of a trained model")
+    parser.add_argument("--sentences", type=int, default=1000)
+    parser.add_argument("--latency_sentences", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    checkpoint = chosen.model or trained()
+    int8 = f"{checkpoint}-int8"
+    if not Path(int8).exists():
+        export_int8(checkpoint, int8)
+
+    gksl = {"dataset": "gksl", "data_dir": str(folder() / "gksl")}
+    texts = sorted({pair.text for part in (None, "augmented") for pair in load_pairs(**gksl, extra=part)})
+    texts = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[: chosen.sentences]]
+
+    stock = Stock(checkpoint)
+    stock.tokenizer(texts)  # all sides find the words analysed
+    few = texts[: chosen.latency_sentences]
+    sides: dict[str, Callable[[], list[str]]] = {"stock, one by one": lambda: stock.all(few, 1)}
+    sides |= {f"stock, batches of {size}": (lambda size=size: stock.all(texts, size)) for size in STOCK_BATCHES}
+    pipelines = {"pipeline": pipeline("text-to-gloss", model=checkpoint), "int8": pipeline("text-to-gloss", model=int8)}
+    for name, text_to_gloss in pipelines.items():
+        sides[name] = lambda ours=text_to_gloss: [answer["generated_text"] for answer in ours(texts)]
+    rates: dict[str, float] = {}
+    outputs: dict[str, list[str]] = {}
+    for _ in range(chosen.rounds):
+        for name, side in sides.items():
+            began = time.perf_counter()
+            outputs[name] = side()
+            rates[name] = max(rates.get(name, 0), len(outputs[name]) / (time.perf_counter() - began))
+
+    best = max((name for name in sides if name.startswith("stock, batches")), key=rates.__getitem__)
+    # The stock side leaves placeholders bare, so what is compared is the pipeline's own restoring of its tokens.
+    reference = [restored(pipelines["pipeline"], text, found) for text, found in zip(texts, outputs[best], strict=True)]
+    differing = {name: sum(a != b for a, b in zip(reference, outputs[name], strict=True)) for name in pipelines}
+
+    latencies: dict[str, list[float]] = {}
+    for _ in range(chosen.rounds):
+        for name, one in {"stock": stock.one, **pipelines}.items():
+            found = [seconds(one, text) for text in few]
+            latencies[name] = found if name not in latencies else list(map(min, latencies[name], found))
+    cold = {name: cold_start(code, chosen.threads) for name, code in cold_starts(checkpoint, int8).items()}
+
+    for name in sides:
+        print(f"{name:24} {rates[name]:8.1f} sentences/s, {rates[name] / rates[best]:.2f} times the best of stock")
+    for name, found in latencies.items():
+        p50, p95 = np.percentile(found, [50, 95]) * 1000
+        start = f"cold start {cold[name]['seconds']:.1f} s, {cold[name]['MiB']:.0f} MiB"
+        print(f"{name:24} p50 {p50:6.1f} ms  p95 {p95:6.1f} ms  {start}")
+    half = {name: float(np.median(found) / np.median(latencies["stock"])) for name, found in latencies.items()}
+    result = {
+        "sentences": len(texts),
+        "threads": chosen.threads,
+        "to_one_by_one": {name: rates[name] / rates["stock, one by one"] for name in pipelines},
+        "to_best_batch": {name: rates[name] / rates[best] for name in pipelines},
+        "median_latency_to_stock": half,
+        "differing_outputs": differing,
+        "cold_start": cold,
+    }
+    print(json.dumps(result))
+
+
+class Stock:
+    """What transformers' text2text-generation pipeline does."""
+
+    def __init__(self, checkpoint: str) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        self.model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).eval()
+
+    def all(self, texts: Sequence[str], size: int) -> list[str]:
+        batches = (list(texts[at : at + size]) for at in range(0, len(texts), size))
+        return [text for batch in batches for text in self.batch(batch)]
+
+    def batch(self, texts: list[str]) -> list[str]:
+        encoded = self.tokenizer(texts, truncation=True, padding=True, return_tensors="pt")
+        with torch.no_grad():
+            rows = self.model.generate(**encoded)
+        return [" ".join(self.tokenizer.convert_ids_to_tokens(row, skip_special_tokens=True)) for row in rows]
+
+    def one(self, text: str) -> str:
+        return self.batch([text])[0]
+
+
+def restored(text_to_gloss: Any, text: str, tokens: str) -> str:
+    return " ".join(restore_placeholders(tokens.split(" "), text_to_gloss.tokenizer.morphemes([text])[0]))
+
+
+def seconds(one: Callable[[str], Any], text: str) -> float:
+    began = time.perf_counter()
+    one(text)
+    return time.perf_counter() - began
+
+
+def cold_starts(checkpoint: str, int8: str) -> dict[str, str]:
+    """Programs that answer one sentence."""
+    text = "기차가 곧 도착합니다."
+    stock = (
+        "import kgloss_hf; from transformers import AutoModelForSeq2SeqLM as M, AutoTokenizer as T; "
+        f"t, m = T.from_pretrained({checkpoint!r}), M.from_pretrained({checkpoint!r}); "
+        f"t.convert_ids_to_tokens(m.generate(**t({text!r}, return_tensors='pt'))[0])"
+    )
+    ours = f"import kgloss_hf; from transformers import pipeline; pipeline('text-to-gloss', {{!r}})({text!r})"
+    return {"stock": stock, "pipeline": ours.format(checkpoint), "int8": ours.format(int8)}
+
+
+def cold_start(code: str, threads: int) -> dict[str, float]:
+    """Seconds from the start of a process to its first answer, and its peak memory."""
+    code = f"import torch, resource; torch.set_num_threads({threads}); {code}; print(resource.getrusage(0).ru_maxrss)"
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    return {"seconds": time.perf_counter() - began, "MiB": int(done.stdout.split()[-1]) / 1024}
+
+
+def trained() -> str:
+    """The folder of a model of the paper's size that has learnt enough to end its sequences."""
+    if not (TRAINED / "model").exists():
+        options = ["--preset", "paper", "--num_train_epochs", "6", "--learning_rate", "2e-4", "--warmup_steps", "100"]
+        data = ["--dataset", "gksl", "--data_dir", str(folder() / "gksl"), "--output_dir", str(TRAINED)]
+        script = Path(__file__).parent.parent / "examples" / "run_text2gloss.py"
+        subprocess.run([sys.executable, str(script), *options, *data], check=True)  # noqa: S603
+    return str(TRAINED / "model")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Greedy decoding that does no needless work, and what a model thinks of a sequence: log-probability and attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.functional import linear
+from torch.nn.utils.rnn import pad_sequence
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
+
+MOSTLY_DONE = 0.75
+"""Where this part of a batch's rows, or less, is left unfinished, the others are taken out."""
+
+
+class GlossHead:
+    """A model's output projection cut to the ids that its generation can emit.
+
+    Scores of these ids are the whole projection's own, so the best of them is the same.
+
+    Args:
+        model: An encoder-decoder of two BERTs, or the RNN; `generation_config.suppress_tokens` says which ids are out.
+
+    Example:
+        >>> from transformers import AutoModelForSeq2SeqLM
+        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
+        >>> head = GlossHead(model)
+        >>> len(head.ids) + len(model.generation_config.suppress_tokens) == model.config.vocab_size
+        True
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        out = set(model.generation_config.suppress_tokens or ())
+        self.bert = hasattr(model.decoder, "cls")
+        projection = model.decoder.cls.predictions.decoder if self.bert else model.output
+        self.transform = model.decoder.cls.predictions.transform if self.bert else torch.nn.Identity()
+        ids = [index for index in range(projection.out_features) if index not in out]
+        self.ids = torch.tensor(ids, device=projection.bias.device)
+        self.projection = cut(projection, self.ids)
+
+    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Scores, … × emitted ids, of hidden states, … × width."""
+        return self.projection(self.transform(hidden))
+
+
+def cut(projection: Any, ids: torch.Tensor) -> Any:
+    """A linear layer that gives the outputs of these ids alone.
+
+    Args:
+        projection: `nn.Linear`, or a layer that has a `cut` of its own.
+        ids: Indices of outputs.
+
+    Example:
+        >>> projection = torch.nn.Linear(4, 10)
+        >>> cut(projection, torch.tensor([3, 7]))(torch.ones(4)).shape
+        torch.Size([2])
+    """
+    if hasattr(projection, "cut"):
+        return projection.cut(ids)
+    weight, bias = projection.weight.detach()[ids], projection.bias.detach()[ids]
+    return lambda hidden: linear(hidden, weight, bias)
+
+
+def greedy(
+    model: PreTrainedModel,
+    head: GlossHead,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    max_length: int,
+) -> list[list[int]]:
+    """What `model.generate` gives with one beam, sooner.
+
+    Rows leave the batch when they end, the output projection is computed for ids that can come out alone, and nothing
+    is done in Python but the model's own steps.
+
+    Args:
+        model: An encoder-decoder of two BERTs.
+        head: Made of this model.
+        input_ids: Source ids, batch × source length.
+        attention_mask: 1 where a source id is no padding; same shape.
+        max_length: Target ids at most, with [BOS] and [EOS].
+
+    Returns:
+        For each row its ids, without [BOS] and without [EOS].
+
+    Example:
+        >>> from transformers import AutoModelForSeq2SeqLM
+        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
+        >>> ids = torch.tensor([[2, 9, 8, 3]])
+        >>> found = greedy(model, GlossHead(model), ids, torch.ones_like(ids), 6)[0]
+        >>> model.generate(ids, max_length=6)[0, 1 : len(found) + 1].tolist() == found
+        True
+    """
+    end = model.generation_config.eos_token_id
+    encoded = model.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+    token = input_ids.new_full((len(input_ids), 1), model.generation_config.decoder_start_token_id)
+    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    found: list[list[int]] = [[] for _ in range(len(input_ids))]
+    rows = list(range(len(input_ids)))
+    ended = [False] * len(rows)
+    for _ in range(max_length - 1):
+        hidden = model.decoder.bert(
+            input_ids=token,
+            encoder_hidden_states=encoded,
+            encoder_attention_mask=attention_mask,
+            past_key_values=cache,
+            use_cache=True,
+        )[0]
+        token = head.ids[head(hidden[:, -1]).argmax(dim=-1)].unsqueeze(1)
+        for place, index in enumerate(token.squeeze(1).tolist()):
+            ended[place] = ended[place] or index == end
+            if not ended[place]:
+                found[rows[place]].append(index)
+        left = [place for place, over in enumerate(ended) if not over]
+        if not left:
+            break
+        if len(left) <= MOSTLY_DONE * len(rows):
+            kept = torch.tensor(left, device=token.device)
+            cache.batch_select_indices(kept)
+            token, encoded, attention_mask = token[kept], encoded[kept], attention_mask[kept]
+            rows, ended = [rows[place] for place in left], [False] * len(left)
+    return found
+
+
+class Explained(NamedTuple):
+    """What a model thinks of sequences.
+
+    Args:
+        log_probs: For each sequence the natural logarithm of the probability of its ids and of ending after them, among
+            the ids that can be emitted.
+        attention: Weight of each source position for each target id, mean over layers and heads, sequences × target
+            length × source length; what follows a sequence's last id means nothing.
+    """
+
+    log_probs: list[float]
+    attention: torch.Tensor
+
+
+def explain(
+    model: PreTrainedModel,
+    head: GlossHead,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    sequences: Sequence[Sequence[int]],
+) -> Explained:
+    """Log-probability and cross-attention of given sequences, in one pass by teacher forcing.
+
+    Args:
+        model: An encoder-decoder of two BERTs, or the RNN.
+        head: Made of this model.
+        input_ids: Source ids, one row a sequence.
+        attention_mask: 1 where a source id is no padding; same shape.
+        sequences: Ids without [BOS] and [EOS].
+
+    Raises:
+        ValueError: A sequence holds an id that the model cannot emit.
+
+    Example:
+        >>> from transformers import AutoModelForSeq2SeqLM
+        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
+        >>> head, ids = GlossHead(model), torch.tensor([[2, 9, 8, 3]])
+        >>> found = explain(model, head, ids, torch.ones_like(ids), [head.ids[-2:].tolist()])
+        >>> found.log_probs[0] < 0, found.attention.shape
+        (True, torch.Size([1, 3, 4]))
+    """
+    start, end = model.generation_config.decoder_start_token_id, model.generation_config.eos_token_id
+    rows = [input_ids.new_tensor([start, *sequence, end]) for sequence in sequences]
+    padded = pad_sequence(rows, batch_first=True, padding_value=end)
+    read, wanted = padded[:, :-1], padded[:, 1:].contiguous()
+    places = torch.searchsorted(head.ids, wanted).clamp(max=len(head.ids) - 1)
+    if not torch.equal(head.ids[places], wanted):
+        raise ValueError("sequences: expected ids that the model can emit, found others")
+    encoded = model.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+    with _recorded(model, encoded, attention_mask) as weights:
+        if head.bert:
+            hidden = model.decoder.bert(
+                input_ids=read, encoder_hidden_states=encoded, encoder_attention_mask=attention_mask, use_cache=False
+            )[0]
+        else:
+            hidden = model.decoder(read, encoded, attention_mask)[0]
+    log_probs = head(hidden).float().log_softmax(dim=-1).gather(2, places.unsqueeze(2)).squeeze(2)
+    sums = [row[: len(sequence) + 1].sum().item() for row, sequence in zip(log_probs, sequences, strict=True)]
+    return Explained(sums, torch.stack(weights).mean(dim=0) if head.bert else torch.stack(weights, dim=1))
+
+
+@contextmanager
+def _recorded(model: PreTrainedModel, encoded: torch.Tensor, attention_mask: torch.Tensor) -> Iterator[list[Any]]:
+    """The cross-attention of what is computed within: one tensor a layer of BERT, or one a step of the RNN.
+
+    The weights are computed here once more, because fused attention does not give them.
+    """
+    weights: list[torch.Tensor] = []
+
+    def of_bert(module: Any, arguments: Any, options: Any, _: Any) -> None:
+        hidden = arguments[0] if arguments else options["hidden_states"]
+        size = module.attention_head_size
+        query, key = (
+            layer(states).unflatten(-1, (-1, size)).transpose(1, 2)
+            for layer, states in ((module.query, hidden), (module.key, encoded))
+        )
+        energies = query @ key.transpose(2, 3) / size**0.5
+        energies = energies.masked_fill(attention_mask[:, None, None] == 0, -torch.inf)
+        weights.append(energies.softmax(dim=-1).mean(dim=1))
+
+    if hasattr(model.decoder, "bert"):
+        attentions = [layer.crossattention.self for layer in model.decoder.bert.encoder.layer]
+        handles = [attention.register_forward_hook(of_bert, with_kwargs=True) for attention in attentions]
+    else:
+        handles = [model.decoder.attention.register_forward_hook(lambda *call: weights.append(call[-1]))]
+    try:
+        yield weights
+    finally:
+        for handle in handles:
+            handle.remove()
