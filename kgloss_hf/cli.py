@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     translate.add_argument("--alignment", action="store_true", help="add each gloss's place in the sentence (jsonl)")
     translate.add_argument("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss")
     translate.add_argument("--num_beams", type=int, help="beams (default: the model's)")
-    translate.add_argument("--batch_size", type=int, help="sentences a step (default: 64)")
+    translate.add_argument("--batch_size", type=int, help="sentences a step (default: 128)")
     translate.add_argument("--threads", type=int, help="threads to compute with (default: all cores)")
     translate.set_defaults(run=_translate)
     export = commands.add_parser(

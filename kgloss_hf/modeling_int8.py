@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,14 @@ class Int8Linear(nn.Module):
         made.weight = (weight / made.scale.unsqueeze(1)).round().to(torch.int8)
         if linear.bias is not None:
             made.bias = linear.bias.detach().float().clone()
+        return made
+
+    @staticmethod
+    def joined(layers: Sequence[Int8Linear]) -> Int8Linear:
+        """Layers of one input as one, whose output is theirs one after another."""
+        made = Int8Linear(layers[0].weight.shape[1], sum(len(layer.weight) for layer in layers))
+        for name in ("weight", "scale", "bias"):
+            setattr(made, name, torch.cat([getattr(layer, name) for layer in layers]))
         return made
 
     @functools.cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import transformers
 from transformers import Pipeline
 
-from .decoding import GlossHead, explain, greedy
+from .decoding import GlossHead, GreedyDecoder, explain
 from .fingerspelling import fingerspell
 from .glosses import PLACEHOLDERS, type_of_notation
 from .numerals import Source
@@ -17,10 +18,10 @@ from .okt import Morpheme
 from .placeholders import assign_sources
 from .tokenization_kgloss import has_analyzer
 
-BATCH_SIZE = 64
+BATCH_SIZE = 128
 """Sentences a step where a call does not say."""
 
-WINDOW = 32
+WINDOW = 16
 """Batches that are sorted by length together, and read ahead where the input is no list."""
 
 _OWN_LOOP = {"num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences"}
@@ -74,7 +75,7 @@ class Text2GlossPipeline(Pipeline):
     word in it gives no glosses. Text beyond the model's length is cut, and a warning counts what is lost.
 
     Args, on call or to `pipeline`:
-        batch_size: Sentences a step (default 64). The result does not depend on it.
+        batch_size: Sentences a step (default 128). The result does not depend on it.
         num_return_sequences: Give for each text a list of so many sequences, with `log_prob`, in `generate`'s order,
             which weighs length (default: one sequence, no list). Takes as many beams, if the checkpoint has fewer.
         return_types: Add the type of each gloss: the checkpoint's, or what the notation tells (default False).
@@ -110,6 +111,10 @@ class Text2GlossPipeline(Pipeline):
         self.model.eval()
         self.head = GlossHead(self.model)
         self.special = frozenset(self.tokenizer.all_special_ids)
+
+    @functools.cached_property
+    def decode(self) -> GreedyDecoder:
+        return GreedyDecoder(self.model, self.head)
 
     def __call__(self, inputs: str | Iterable[Any], batch_size: int | None = None, **kwargs: Any) -> Any:
         own, generate, _ = self._sanitize_parameters(**kwargs)
@@ -181,7 +186,7 @@ class Text2GlossPipeline(Pipeline):
     def _forward(self, inputs: dict[str, Any], options: Mapping[str, Any], **generate: Any) -> dict[str, Any]:
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         if limit := self._greedy_limit(generate):
-            sequences = greedy(self.model, self.head, ids, mask, limit)
+            sequences = self.decode(ids, mask, limit)
         else:
             rows = self.model.generate(input_ids=ids, attention_mask=mask, **generate)
             sequences = [[index for index in row if index not in self.special] for row in rows.tolist()]

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from conftest import SENTENCES
-from kgloss_hf.decoding import GlossHead, explain, greedy
+from kgloss_hf.decoding import GlossHead, GreedyDecoder, explain
 from kgloss_hf.modeling import build_model
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 
@@ -38,7 +38,7 @@ def test_greedy_is_generate(model: PreTrainedModel, tokenizer: KGlossTokenizerFa
         [index for index in row if index not in tokenizer.all_special_ids] for row in model.generate(**rows).tolist()
     ]
     assert len(set(map(len, expected))) > 3  # rows do leave at different times
-    assert greedy(model, GlossHead(model), rows["input_ids"], rows["attention_mask"], 12) == expected
+    assert GreedyDecoder(model, GlossHead(model))(rows["input_ids"], rows["attention_mask"], 12) == expected
 
 
 @torch.inference_mode()

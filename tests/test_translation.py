@@ -136,11 +136,11 @@ def test_interrupt_keeps_finished_lines(checkpoint: str, expected: list[str]) ->
         # Python of a background job of a shell would ignore the signal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    process.stdin.write(f"{SENTENCES[0]}\n".encode() * 40)  # 32 are read ahead, the others wait for more
+    process.stdin.write(f"{SENTENCES[0]}\n".encode() * 20)  # 16 are read ahead, the others wait for more
     process.stdin.flush()
-    lines = [process.stdout.readline().decode() for _ in range(32)]
+    lines = [process.stdout.readline().decode() for _ in range(16)]
     process.send_signal(signal.SIGINT)
     process.stdin.close()
     assert process.wait(timeout=60) == 130
-    assert lines == [f"{expected[0]}\n"] * 32
+    assert lines == [f"{expected[0]}\n"] * 16
     assert b"Traceback" not in process.stderr.read()
