@@ -1,8 +1,8 @@
 """Korean text to Korean Sign Language glosses, as a plug-in for the Hugging Face libraries.
 
-Importing this package registers the data sets `mcksg` and `gksl` with `datasets`, and the tokenizer and the pipeline
-`text2text-generation` (also as `text-to-gloss`) with `transformers`. It starts and downloads nothing; the public names
-below import their modules at first use.
+Importing this package registers the data sets `mcksg`, `gksl` and `ko_backtranslation` with `datasets`, and tokenizer,
+models and the pipeline `text2text-generation` (also as `text-to-gloss`) with `transformers`. It starts and downloads
+nothing; the public names below import their modules at first use.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgloss_hf.data import Pair, encode_pairs, load_pairs, split_pairs
+from kgloss_hf.data import Pair, encode_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 
 ROWS = [{"text": "집에 불이 났어요.", "glosses": "집  불"}, {"text": "도와  주세요.", "glosses": "돕다 부탁"}]
@@ -142,3 +142,19 @@ def test_what_is_cut_is_counted(tokenizer: KGlossTokenizerFast, caplog: pytest.L
     for column in ("input_ids", "labels"):
         assert len(encoded[0][column]) == 128
         assert encoded[0][column][-1] == tokenizer.eos_token_id
+
+
+def test_types_of_glosses_by_majority(tmp_path: Path) -> None:
+    rows = [
+        ("집 Number/2", "sign_word fingerspelled_number"),
+        ("집 불", "iconic unknown"),
+        ("집", "iconic"),
+        ("물", None),
+    ]
+    path = tmp_path / "pairs.jsonl"
+    lines = [json.dumps({"text": "집", "glosses": glosses, "gloss_types": types}) for glosses, types in rows]
+    path.write_text("\n".join(lines), "utf-8")
+    assert load_gloss_types(str(path)) == {"집": "iconic", "Number": "fingerspelled_number"}
+    path.write_text(lines[0].replace("sign_word ", ""), "utf-8")
+    with pytest.raises(ValueError, match="row 1: expected a type for each of 2 glosses, found"):
+        load_gloss_types(str(path))

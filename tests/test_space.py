@@ -12,7 +12,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from transformers import pipeline
 
+import kgloss_hf  # noqa: F401 - registers the pipeline
 from kgloss_hf.glosses import GLOSS_TYPES, UNKNOWN_TYPE
 
 SPACE = Path(__file__).parent.parent / "examples" / "space"
@@ -201,6 +203,18 @@ def test_no_glosses_are_no_answer(space: ModuleType) -> None:
 
 def test_longest_text(space: ModuleType) -> None:
     assert space.translate(FakePipeline(), "가" * 500, False).problem == ""
+
+
+@pytest.mark.parametrize("fingerspell", [False, True])
+def test_pipeline_answers_what_is_shown(space: ModuleType, checkpoint: str, fingerspell: bool) -> None:
+    answer = space.translate(pipeline("text-to-gloss", model=checkpoint), SENTENCE, fingerspell)
+    assert answer.problem == ""
+    assert len(answer.sequences) == space.SEQUENCES
+    best = answer.sequences[0]
+    assert set(best) >= {"glosses", "types", "alignment", "log_prob", "unresolved"}
+    shown = space.render(answer, "en")
+    assert shown.count('class="kg-chip ') == len(best["glosses"])
+    assert shown.count("kg-source-") >= sum(span is not None for span in best["alignment"])
 
 
 def test_model_is_needed(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,6 +233,7 @@ def test_result_of_the_example_script(run: tuple[Path, str]) -> None:
     output, printed = run
     assert not (output / ".model.partial").exists()
     metrics = json.loads((output / "model" / "metrics.json").read_text("utf-8"))
+    assert json.loads((output / "model" / "config.json").read_text("utf-8"))["gloss_types"]["박물관"] == "sign_word"
     assert set(metrics["scores"]) == {"copy", "nearest neighbour", "tiny"}
     assert metrics["epochs"] == 2
     rows = (output / "model" / "predictions.jsonl").read_text("utf-8").splitlines()
