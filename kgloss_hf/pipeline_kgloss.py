@@ -24,9 +24,15 @@ BATCH_SIZE = 128
 WINDOW = 16
 """Batches that are sorted by length together, and read ahead where the input is no list."""
 
+# What our own loop takes as arguments, and settings of a checkpoint that it follows or that one beam does not heed.
 _OWN_LOOP = {"num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences"}
-_NOT_GREEDY = ("num_beam_groups", "penalty_alpha", "repetition_penalty", "no_repeat_ngram_size", "forced_bos_token_id")
-
+_OWN_SETTINGS = _OWN_LOOP | {
+    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "suppress_tokens", "use_cache"),
+    *("early_stopping", "length_penalty", "num_beam_groups", "diversity_penalty"),
+    *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
+    *("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"),
+    *("assistant_lookbehind", "target_lookbehind", "transformers_version", "_from_model_config"),
+}
 
 _Row = tuple[list[Morpheme], list[tuple[int, int]]]  # a text's morphemes, and the spans of its tokens
 
@@ -162,13 +168,12 @@ class Text2GlossPipeline(Pipeline):
             morphemes = self.tokenizer.morphemes(window)
             encoded = self.tokenizer(window, truncation=True, return_offsets_mapping=True)
             lengths = [len(ids) for ids in encoded["input_ids"]]
-            blank = self._blank(options)
-            answers: list[Any] = [blank] * len(window)
+            answers: list[Any] = [self._blank(options) for _ in window]
             order = sorted((i for i in range(len(window)) if lengths[i] > 2), key=lengths.__getitem__)
             for at in range(0, len(order), size):
                 batch = order[at : at + size]
-                inputs = self.preprocess([encoded["input_ids"][i] for i in batch])
-                outputs = self.forward(inputs, options=options, **generate)
+                padded = self.preprocess([encoded["input_ids"][i] for i in batch])
+                outputs = self.forward(padded, options=options, **generate)
                 rows = [(morphemes[i], encoded["offset_mapping"][i]) for i in batch]
                 for index, answer in zip(batch, self.postprocess(outputs, rows, **options), strict=True):
                     answers[index] = answer
@@ -208,7 +213,7 @@ class Text2GlossPipeline(Pipeline):
             and generate.keys() <= _OWN_LOOP
             and (generate.get("num_beams") or config.num_beams or 1) == 1
             and not (generate.get("do_sample") or config.do_sample)
-            and not any(getattr(config, name, None) not in (None, 0, 1, 1.0) for name in _NOT_GREEDY)
+            and all(_changes_nothing(name, value) for name, value in config.to_dict().items())
         )
         if not plain:
             return None
@@ -296,6 +301,11 @@ def _letters(content: str, span: tuple[int, int] | None) -> list[_Sign]:
     for sign in signs:
         sign.span = span
     return signs
+
+
+def _changes_nothing(setting: str, value: Any) -> bool:
+    neutral = value in (None, False, 0) or (value == 1 and setting.endswith("_penalty"))
+    return neutral or setting in _OWN_SETTINGS
 
 
 def _most_attended(offsets: Sequence[tuple[int, int]], weights: Sequence[float]) -> tuple[int, int] | None:

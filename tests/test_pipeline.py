@@ -80,6 +80,23 @@ def test_sequences_are_what_generate_gives(text_to_gloss: Text2GlossPipeline) ->
             ]
 
 
+def test_settings_that_our_own_steps_do_not_know_go_to_generate(
+    text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert text_to_gloss._greedy_limit({}) == 16
+    assert text_to_gloss._greedy_limit({"max_new_tokens": 3}) == 4
+    for options in ({"num_beams": 2}, {"min_length": 3}, {"do_sample": True}, {"repetition_penalty": 2.0}):
+        assert text_to_gloss._greedy_limit(options) is None
+    config = text_to_gloss.model.generation_config
+    for name, value in {"temperature": 0.5, "repetition_penalty": 1.0, "min_length": 0}.items():
+        monkeypatch.setattr(config, name, value)  # a training run saves such values
+    assert text_to_gloss._greedy_limit({}) == 16
+    for name, value in {"min_new_tokens": 1, "no_repeat_ngram_size": 1, "bad_words_ids": [[7]]}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(config, name, value)
+            assert text_to_gloss._greedy_limit({}) is None
+
+
 def test_n_best(text_to_gloss: Text2GlossPipeline) -> None:
     answers = text_to_gloss([SENTENCES[0], "", SENTENCES[1]], num_return_sequences=3)
     assert [len(found) for found in answers] == [3, 0, 3]
