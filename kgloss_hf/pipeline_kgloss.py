@@ -120,6 +120,7 @@ class Text2GlossPipeline(Pipeline):
 
     @functools.cached_property
     def decode(self) -> GreedyDecoder:
+        """Greedy decoding, made at its first use: it holds some of the weights once more."""
         return GreedyDecoder(self.model, self.head)
 
     def __call__(self, inputs: str | Iterable[Any], batch_size: int | None = None, **kwargs: Any) -> Any:
