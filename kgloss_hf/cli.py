@@ -199,7 +199,7 @@ def _translate(**options: Any) -> int:
     except BrokenPipeError:
         end_of_pipe()
         return 0
-    except KeyboardInterrupt:  # finished lines are flushed at exit
+    except KeyboardInterrupt:  # finished lines are out already
         return 130
 
 

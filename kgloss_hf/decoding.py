@@ -40,29 +40,11 @@ class GlossHead:
         self.transform = model.decoder.cls.predictions.transform if self.bert else torch.nn.Identity()
         ids = [index for index in range(projection.out_features) if index not in out]
         self.ids = torch.tensor(ids, device=projection.bias.device)
-        self.projection = cut(projection, self.ids)
+        self.weight, self.bias = projection.weight.detach()[self.ids], projection.bias.detach()[self.ids]
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """Scores, … × emitted ids, of hidden states, … × width."""
-        return self.projection(self.transform(hidden))
-
-
-def cut(projection: Any, ids: torch.Tensor) -> Any:
-    """A linear layer that gives the outputs of these ids alone.
-
-    Args:
-        projection: `nn.Linear`, or a layer that has a `cut` of its own.
-        ids: Indices of outputs.
-
-    Example:
-        >>> projection = torch.nn.Linear(4, 10)
-        >>> cut(projection, torch.tensor([3, 7]))(torch.ones(4)).shape
-        torch.Size([2])
-    """
-    if hasattr(projection, "cut"):
-        return projection.cut(ids)
-    weight, bias = projection.weight.detach()[ids], projection.bias.detach()[ids]
-    return lambda hidden: linear(hidden, weight, bias)
+        return linear(self.transform(hidden), self.weight, self.bias)
 
 
 def joined(layers: Sequence[Any]) -> Any:

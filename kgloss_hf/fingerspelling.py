@@ -36,8 +36,8 @@ def fingerspell(text: str) -> list[str]:
         - Latin letters, upper case, one by one.
         - Numbers as they are said, `0` to `9` and the powers of ten that have a name (10, 100, 1000, 10000, 10^8,
           10^12): 2026 is 2 1000 2 10 6. One that begins with 0, telephone numbers with hyphens included, or has more
-          than 16 digits goes digit by digit, and so
-          does what stands behind a decimal point, itself a gloss `.`; more than one point in a number are left out.
+          than 16 digits goes digit by digit, and so does what stands behind a decimal point, itself a gloss `.`; more
+          than one point in a number are left out.
 
         `type_of_notation` cannot tell the type of a single Latin letter or of `.`; who calls this knows it.
 

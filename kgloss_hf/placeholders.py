@@ -159,7 +159,7 @@ def _nearness(
 
 
 def restore_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> list[str]:
-    """Put the sentence's numbers and Latin words back where a model emitted placeholders, first come first served.
+    """Put the sentence's numbers and Latin words back where a model emitted placeholders (`assign_sources`).
 
     A placeholder beyond what the sentence holds stays a bare `Number` or `Alpha`: nothing is invented.
 
