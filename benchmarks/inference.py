@@ -27,7 +27,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 import kgloss_hf  # noqa: F401 - registers the pipeline
 from kgloss_hf.data import load_pairs
-from kgloss_hf.modeling_int8 import export_int8
+from kgloss_hf.model_export import export_int8
 from kgloss_hf.placeholders import restore_placeholders
 
 STOCK_BATCHES = (16, 32, 64, 128, 256)

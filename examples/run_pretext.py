@@ -18,6 +18,7 @@ import kgloss_hf  # noqa: F401 - registers ko_backtranslation, mcksg and gksl
 from kgloss_hf.data import load_pairs
 from kgloss_hf.modeling import PRESETS, build_model
 from kgloss_hf.pretext import PretextTrainingArguments, encode_pretext, load_pretext, sentences, split_pretext
+from kgloss_hf.provenance import pretext_sources, source_of
 from kgloss_hf.training import build_trainer, checkpoint_to_resume, parse_arguments, save_result, tokenizer_for
 
 
@@ -40,6 +41,8 @@ class DataArguments:
     )
     text_column: str = field(default="text", metadata={"help": "Column with the Korean sentence."})
     gloss_column: str = field(default="glosses", metadata={"help": "Column with the glosses: a list or a string."})
+    data_license: str | None = field(default=None, metadata={"help": "Its licence: as in run_text2gloss.py."})
+    data_domain: str | None = field(default=None, metadata={"help": "What it is about: as in run_text2gloss.py."})
 
 
 @dataclass
@@ -95,7 +98,10 @@ def main() -> None:
     )
     trainer.train(resume_from_checkpoint=checkpoint)
 
+    glosses_from = source_of(data.dataset, data_dir=data.data_dir, license=data.data_license, domain=data.data_domain)
     facts = {
+        "preset": chosen.preset,
+        "data": [*pretext_sources(dataset.unique("origin")), glosses_from],
         "pairs": {"train": len(train), "validation": len(validation)},
         "split": {"by": data.split, "seed": data.split_seed, "validation_share": data.validation_share},
     }

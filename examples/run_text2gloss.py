@@ -18,6 +18,7 @@ import kgloss_hf  # noqa: F401 - registers mcksg and gksl
 from kgloss_hf.baselines import baseline_predictions
 from kgloss_hf.data import encode_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.modeling import PRESETS, build_model, transfer
+from kgloss_hf.provenance import source_of, sources_of
 from kgloss_hf.reporting import print_scores, scores_on
 from kgloss_hf.training import (
     TrainingArguments,
@@ -50,6 +51,11 @@ class DataArguments:
         metadata={"help": "group: leak-free 70:10:20. row: the paper's 70:30 by row, without a test part."},
     )
     split_seed: int = field(default=0, metadata={"help": "Seed of the split, apart from the seed of training."})
+    data_license: str | None = field(
+        default=None,
+        metadata={"help": "For the model's card: licence of your corpus, as the Hub names it (cc-by-4.0)."},
+    )
+    data_domain: str | None = field(default=None, metadata={"help": "For the model's card: what your corpus is about."})
 
 
 @dataclass
@@ -125,12 +131,14 @@ def main() -> None:
 
     ours = predict(trainer, tokenizer, split.test)
     scores = scores_on(split.test, {**baseline_predictions(split), chosen.preset: ours})
+    source = source_of(data.dataset, data_dir=data.data_dir, license=data.data_license, domain=data.data_domain)
     facts = {
         "preset": chosen.preset,
         "scores": scores,
         "pairs": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
         "extra_pairs_dropped": split.dropped,
         "split": {"by": data.split, "seed": data.split_seed},
+        "data": [source, *(sources_of(chosen.pretext) if chosen.pretext else [])],
     }
     rows = [
         {"text": pair.text, "reference": list(pair.glosses), "prediction": glosses}

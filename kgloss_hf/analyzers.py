@@ -168,6 +168,19 @@ def _from_komoran(token: Any) -> Morpheme:
     return from_sejong(token.getMorph(), token.getPos(), token.getBeginIndex(), token.getEndIndex())
 
 
+def has_analyzer(tokenizer: Any) -> bool:
+    """Whether a tokenizer is a KGlossTokenizerFast, also one of the remote code's class of that name.
+
+    Args:
+        tokenizer: Anything.
+
+    Example:
+        >>> has_analyzer(None)
+        False
+    """
+    return any(base.__name__ == "KGlossTokenizerFast" for base in type(tokenizer).__mro__)
+
+
 def _kiwi() -> Analyzer:
     return _kiwi_of_process(os.getpid())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -94,6 +95,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export.add_argument("model", help="folder or Hub repository of a trained model")
     export.add_argument("--output_dir", required=True, help="folder to make")
     export.set_defaults(run=_export)
+    check = commands.add_parser(
+        "check",
+        help="look a folder over before it is published, and load it like a stranger",
+        description="Loads a model without this package, compares its score with metrics.json, and looks for secrets, "
+        "paths, pickles, foreign code, gaps in the card and licences that contradict the data. Ends with status 1 if "
+        "it finds a problem.",
+    )
+    check.add_argument("folder", help="of training, train-tokenizer, export-dataset, or of a dry run of publish")
+    check.set_defaults(run=_check)
+    publish = commands.add_parser(
+        "publish",
+        help="put a model, a tokenizer, data sets, the metric and the demo on the Hub, each with its card",
+        description="Each becomes a repository in one commit, after it was checked. New ones are private. The token is "
+        "the one of `hf auth login` or HF_TOKEN.",
+    )
+    for kind, source, purpose in (
+        ("model", "FOLDER", "model and tokenizer of a training run, or of kgloss export"),
+        ("tokenizer", "FOLDER", "folder of kgloss train-tokenizer"),
+        ("dataset", "FOLDER", "folder of kgloss export-dataset"),
+        ("metric", "", "the metric gloss_jaccard, a Space"),
+        ("space", "MODEL", "the demo, a Space, of a model on the Hub"),
+    ):
+        names = ("REPOSITORY", source) if source else ("REPOSITORY",)
+        publish.add_argument(f"--{kind}", action="append", nargs=len(names), metavar=names, default=[], help=purpose)
+    publish.add_argument("--public", action="store_true", help="make the repositories public (default: private)")
+    publish.add_argument("--revision", help="branch to commit to (default: main)")
+    publish.add_argument("--create-pr", action="store_true", help="open a pull request instead")
+    publish.add_argument("--tag", help="tag the commit; the card pins it")
+    publish.add_argument("--dry-run", metavar="DIR", help="write what would be uploaded into a new folder, and list it")
+    publish.set_defaults(run=_publish)
     doctor = commands.add_parser(
         "doctor",
         help="check versions, Java, memory and GPUs, and say how to repair what is wrong",
@@ -204,10 +235,34 @@ def _translate(**options: Any) -> int:
 
 
 def _export(*, model: str, output_dir: str) -> int:
-    from .modeling_int8 import export_int8
+    from .model_export import export_int8
 
     before, after = export_int8(model, output_dir)
     print(f"{output_dir}: weights of {after / 2**20:.0f} MiB, which were {before / 2**20:.0f} MiB")
+    return 0
+
+
+def _check(*, folder: str) -> int:
+    from .checking import check_folder
+
+    report = check_folder(Path(folder))
+    for line in (*report.notes, *report.problems):
+        print(f"{'problem' if line in report.problems else 'ok     '} {line}")
+    return int(bool(report.problems))
+
+
+def _publish(*, dry_run: str | None, tag: str | None, **options: Any) -> int:
+    from . import publishing
+
+    publications = [publishing.Publication(kind, *words) for kind in publishing.KINDS for words in options.pop(kind)]
+    if not publications:
+        raise ValueError(f"expected something to publish: {', '.join(f'--{kind}' for kind in publishing.KINDS)}")
+    if dry_run:
+        for name, files in publishing.dry_run(publications, dry_run, tag=tag, say=print).items():
+            print(f"{name}:", *files, sep="\n  ")
+        return 0
+    for published in publishing.publish(publications, tag=tag, say=print, **options):
+        print(published.url)
     return 0
 
 

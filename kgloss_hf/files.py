@@ -1,12 +1,15 @@
-"""Files and folders that get their names only once they are complete."""
+"""Files and folders that get their names only once they are complete, and paths that can be published."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+_ABSOLUTE = re.compile(r"(?<![^=,])(/|[A-Za-z]:[\\/])[^,]*")
 
 
 def save_file(path: Path, write: Callable[[Path], Any]) -> None:
@@ -78,3 +81,21 @@ def new_folder(output_dir: str) -> Path:
     elif folder.exists():
         raise ValueError(f"{folder} is there already; choose another --output_dir, or delete it")
     return folder
+
+
+def public_path(word: str) -> str:
+    """A path, or a word of a command line with paths in it, without the folders of this machine.
+
+    Args:
+        word: What is not absolute, and what is below the working directory, stays as it is below it.
+
+    Example:
+        >>> public_path("--data_dir=/home/me/corpora/gksl"), public_path("outputs/demo")
+        ('--data_dir=gksl', 'outputs/demo')
+    """
+    return _ABSOLUTE.sub(lambda found: _below_here(Path(found[0])), word)
+
+
+def _below_here(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else path.name

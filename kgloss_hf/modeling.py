@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -141,6 +142,31 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         head = self.decoder.cls.predictions
         loss = self.token_loss(hidden, labels, head.decoder, num_items_in_batch, smoothing, head.transform)
         return Seq2SeqLMOutput(loss=loss)
+
+    def save_pretrained(self, *args: Any, state_dict: Mapping[str, torch.Tensor] | None = None, **kwargs: Any) -> None:
+        """The stock method, for both generations (`with_both_biases`)."""
+        parameters = self.state_dict() if state_dict is None else state_dict
+        super().save_pretrained(*args, state_dict=with_both_biases(parameters), **kwargs)
+
+
+def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A model of two BERTs as both generations of transformers load it: they name its output bias differently.
+
+    Where the output projection is not tied, transformers 4 saves and 5 uses another of the two names; each alone would
+    lose the bias in the other.
+
+    Args:
+        parameters: From `state_dict`.
+
+    Example:
+        >>> model = build_model("tiny", getfixture("tokenizer"))
+        >>> saved = with_both_biases(model.state_dict())
+        >>> saved["decoder.cls.predictions.bias"] is saved["decoder.cls.predictions.decoder.bias"]
+        False
+    """
+    head = "decoder.cls.predictions"
+    used = parameters[f"{head}.decoder.bias"]
+    return {**parameters, f"{head}.bias": used.clone(), f"{head}.decoder.bias": used.clone()}
 
 
 def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from torch import nn
-from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from .configuration_int8 import KGlossInt8Config
-from .files import new_folder, save_folder
-from .tokenization_kgloss import KGlossTokenizerFast
 
 
 class Int8Linear(nn.Module):
@@ -96,62 +93,22 @@ class Int8EncoderDecoderModel(transformers.EncoderDecoderModel):
     config_class = KGlossInt8Config
 
     def __init__(self, config: Any = None, encoder: Any = None, decoder: Any = None) -> None:
+        if config is not None and not isinstance(config, KGlossInt8Config):
+            # transformers 5 gives each file of a local folder's remote code its own copy of what it imports.
+            config = KGlossInt8Config.from_dict(config.to_dict())
         super().__init__(config, encoder, decoder)
-        _replace_linear(self, lambda linear: Int8Linear(linear.in_features, linear.out_features))
+        replace_linear(self, lambda linear: Int8Linear(linear.in_features, linear.out_features))
 
 
-def _replace_linear(model: PreTrainedModel, new: Callable[[nn.Linear], nn.Module]) -> None:
+def replace_linear(model: PreTrainedModel, new: Callable[[nn.Linear], nn.Module]) -> None:
+    """Put `new` of it in the place of each linear layer of a model of two BERTs, but of the output projection.
+
+    Args:
+        model: Changed in place.
+        new: Makes the layer that replaces one.
+    """
     final = model.decoder.get_output_embeddings()
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Linear and child is not final:
                 setattr(module, name, new(child))
-
-
-def export_int8(checkpoint: str, output_dir: str) -> tuple[int, int]:
-    """Write a trained model with eight-bit weights: a folder that a pipeline takes like any other.
-
-    Args:
-        checkpoint: Folder or Hub repository of a model of two BERTs and its tokenizer.
-        output_dir: Folder to make; it gets its name once it is complete.
-
-    Returns:
-        The bytes of the weights before and after.
-
-    Raises:
-        ValueError: The model is of another kind, or the folder is there.
-        OSError: The checkpoint is not there.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     before, after = export_int8(getfixture("checkpoint"), f"{folder}/int8")
-        >>> after < before
-        True
-    """
-    folder = new_folder(output_dir)
-    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
-    if model.config.model_type != "encoder-decoder":
-        raise ValueError(
-            f"{checkpoint}: expected a model of type encoder-decoder, found {model.config.model_type}, which has no "
-            "eight-bit form; use it as it is"
-        )
-    tokenizer = KGlossTokenizerFast.from_pretrained(checkpoint)
-    before = _bytes(model)
-    _replace_linear(model, Int8Linear.of)
-    config = KGlossInt8Config(**{key: value for key, value in model.config.to_dict().items() if key != "model_type"})
-    made = Int8EncoderDecoderModel(config)
-    made.load_state_dict(model.state_dict())
-    made.generation_config = model.generation_config
-
-    def write(partial: Path) -> None:
-        made.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-
-    save_folder(folder, write)
-    return before, _bytes(made)
-
-
-def _bytes(model: PreTrainedModel) -> int:
-    tensors = {value.data_ptr(): value for value in model.state_dict().values()}
-    return sum(value.numel() * value.element_size() for value in tensors.values())

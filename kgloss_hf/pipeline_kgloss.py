@@ -10,13 +10,13 @@ from typing import Any
 import transformers
 from transformers import Pipeline
 
+from .analyzers import has_analyzer
 from .decoding import GlossHead, GreedyDecoder, explain
 from .fingerspelling import fingerspell
 from .glosses import PLACEHOLDERS, type_of_notation
 from .numerals import Source
 from .okt import Morpheme
 from .placeholders import assign_sources
-from .tokenization_kgloss import has_analyzer
 
 BATCH_SIZE = 128
 """Sentences a step where a call does not say."""

@@ -37,7 +37,7 @@ class PretextTrainingArguments(TrainingArguments):
 
 
 def load_pretext(data_dir: str, *, pairs: str = "backtranslation", corpus: str = "all") -> Dataset:
-    """Pairs with the columns `source` and `target`, memory-mapped.
+    """Pairs with the columns `source`, `target` and `origin` (the corpus), memory-mapped.
 
     Args:
         data_dir: Folder of `kgloss back-translate`, or with copies of the public corpora.
@@ -49,7 +49,7 @@ def load_pretext(data_dir: str, *, pairs: str = "backtranslation", corpus: str =
         FileNotFoundError: The folder holds no such pairs.
     """
     dataset = load_dataset("ko_backtranslation", corpus, data_dir=data_dir, pairs=pairs, split="train")
-    return dataset.select_columns(["source", "target"])
+    return dataset.select_columns(["source", "target", "origin"])
 
 
 def sentences(dataset: Dataset) -> Iterator[str]:

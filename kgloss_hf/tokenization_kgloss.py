@@ -360,19 +360,6 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
 KGlossTokenizerFast.register_for_auto_class("AutoTokenizer")
 
 
-def has_analyzer(tokenizer: Any) -> bool:
-    """Whether a tokenizer is a KGlossTokenizerFast, also one of the remote code's class of that name.
-
-    Args:
-        tokenizer: Anything.
-
-    Example:
-        >>> has_analyzer(None)
-        False
-    """
-    return any(base.__name__ == KGlossTokenizerFast.__name__ for base in type(tokenizer).__mro__)
-
-
 def _readable(index: int, text: Any) -> str:
     """Step 1, as far as it comes before the analysis: white space, and what is no character. Offsets stay.
 

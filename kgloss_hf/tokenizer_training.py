@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tqdm import tqdm
 
+from .cards import tokenizer_card
 from .data import Pair, load_pairs, marked_glosses, read_texts
-from .files import new_folder, save_folder
+from .files import new_folder, public_path, save_folder
 from .glosses import NAME, placeholder_of
 from .okt import analyze
+from .provenance import source_of
 from .tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
@@ -78,6 +80,10 @@ class TokenizerTrainingArguments:
         metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
     )
     max_length: int = field(default=128, metadata={"help": "Longest input in tokens."})
+    data_license: str | None = field(
+        default=None, metadata={"help": "For the card: licence of your text, as the Hub names it (cc-by-4.0)."}
+    )
+    data_domain: str | None = field(default=None, metadata={"help": "For the card: what your text is about."})
 
 
 def train_tokenizer(
@@ -254,6 +260,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
     names = rare_names(pairs, arguments.copy_names) if arguments.copy_names else None
     tokenizer = _with_glosses(entries, glosses, arguments.model, arguments.max_length, options, names)
     shared = len(set(tokenizer.glosses).intersection(entries))
+    stated: dict[str, Any] = {"license": arguments.data_license, "domain": arguments.data_domain}
     statistics = {
         "vocabulary": {
             "size": len(tokenizer),
@@ -265,16 +272,27 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
         "corpus": _fit(tokenizer, counted),
         "pairs": _fit(tokenizer, of_pairs),
         "target_in_source": target_in_source(tokenizer, pairs, glosses),
-        "arguments": asdict(arguments),
+        "data": [
+            source_of(arguments.dataset, data_dir=arguments.data_dir, **stated),
+            *(source_of(name, "vocabulary", **stated) for name in arguments.corpus),
+        ],
+        "arguments": {name: _public(value) for name, value in asdict(arguments).items() if name not in stated},
         "versions": {name: importlib.metadata.version(name) for name in ("tokenizers", "konlpy")},
     }
 
     def write(partial: Path) -> None:
         tokenizer.save_pretrained(partial)
         (partial / "statistics.json").write_text(json.dumps(statistics, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (partial / "README.md").write_text(tokenizer_card(partial), "utf-8")
 
     save_folder(folder, write)
     return statistics
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, list):
+        return list(map(_public, value))
+    return public_path(value) if isinstance(value, str) else value
 
 
 def _word_pieces(counts: Counter[str], size: int) -> list[str]:

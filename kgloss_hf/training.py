@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,23 @@ from transformers import (
     Seq2SeqTrainingArguments,
     TrainerCallback,
 )
+from transformers.integrations import CodeCarbonCallback
 from transformers.trainer_utils import get_last_checkpoint
 
+from .analyzers import has_analyzer
 from .batching import PairCollator, StepSampler, pair_lengths
+from .cards import model_card
 from .data import Pair, encode_pairs, marked_glosses
-from .files import save_folder
+from .files import public_path, save_folder
 from .glosses import PLACEHOLDERS, content_of, placeholder_of
 from .metrics import jaccard
 from .modeling import freeze_unused
 from .okt import Morpheme
 from .placeholders import restore_placeholders
+from .publishing import Publication, check_access, publish
+from .remote_code import add_remote_code
 from .reporting import plot_training
-from .tokenization_kgloss import KGlossTokenizerFast, has_analyzer
+from .tokenization_kgloss import KGlossTokenizerFast
 from .tokenizer_training import rare_names, train_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -54,7 +59,8 @@ LOSSES = ("glosses", "vocabulary")
 class TrainingArguments(Seq2SeqTrainingArguments):
     """transformers' Seq2SeqTrainingArguments with this project's defaults; every option of it can be given.
 
-    Each epoch ends with an evaluation by generation and a checkpoint; the one with the best Jaccard score is kept.
+    Each epoch ends with an evaluation by generation and a checkpoint; the one with the best Jaccard score is kept. With
+    `push_to_hub` and `hub_model_id` the finished result goes to the Hub as `kgloss publish` does it.
     """
 
     output_dir: str = field(default="outputs/text2gloss", metadata={"help": "Folder for checkpoints and the result."})
@@ -86,6 +92,11 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     batches_by_length: bool = field(default=True, metadata={"help": "Steps of pairs of similar length: less padding."})
 
     def __post_init__(self) -> None:
+        if self.hub_token is not None:
+            raise ValueError(
+                "--hub_token: expected no token among the options, which metrics.json keeps; log in with "
+                "`hf auth login`, or set HF_TOKEN"
+            )
         if not torch.accelerator.is_available():
             self.use_cpu = True  # transformers takes bfloat16 on a CPU only if that is said
         if self.use_cpu:
@@ -118,6 +129,8 @@ class GlossTrainer(Seq2SeqTrainer):
     """
 
     def __init__(self, **kwargs: Any) -> None:
+        self.publication = _publication(kwargs["args"])
+        kwargs["args"].push_to_hub = False  # the stock trainer would make a repository now, and push checkpoints
         super().__init__(**kwargs)
         self._smoothing = self.args.label_smoothing_factor
         self.label_smoother = None
@@ -361,6 +374,18 @@ def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpo
         )
 
 
+def _publication(args: Seq2SeqTrainingArguments) -> Publication | None:
+    """Where the result goes after training; what would forbid that is found before it."""
+    if not args.push_to_hub:
+        return None
+    if not args.hub_model_id:
+        raise ValueError("--push_to_hub: expected the repository's name, found none; add --hub_model_id NAMESPACE/NAME")
+    publication = Publication("model", args.hub_model_id)
+    if args.process_index == 0:
+        check_access([publication], public=args.hub_private_repo is False)
+    return publication
+
+
 def predict(trainer: Seq2SeqTrainer, tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
     """Glosses for each pair's sentence by the trainer's model, in float32, over all of its processes."""
     trainer.compute_metrics = None  # it scores the validation pairs
@@ -388,12 +413,13 @@ def save_result(
 
     Returns:
         The folder: model, tokenizer and generation config, `metrics.json` (also command, seed, versions, hardware,
-        seconds), `predictions.jsonl` and `training.png`.
+        seconds), `predictions.jsonl`, `training.png`, a card, and the code that loads it without this package.
     """
 
     def write(folder: Path) -> None:
         trainer.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        add_remote_code(folder)
         history = trainer.state.log_history
         metrics = {
             **facts,
@@ -401,9 +427,11 @@ def save_result(
             "epochs": trainer.state.epoch,
             "steps": trainer.state.global_step,
             "train_seconds": next((row["train_runtime"] for row in history if "train_runtime" in row), None),
+            "hyperparameters": _hyperparameters(trainer.args),
+            **_emissions(trainer),
             "history": [row for row in history if "loss" in row or "eval_loss" in row],
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
-            "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+            "command": shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv])),
             "seed": trainer.args.seed,
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets")},
             "hardware": hardware(trainer.args),
@@ -413,12 +441,37 @@ def save_result(
             with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
         plot_training(history, folder / "training.png")
+        (folder / "README.md").write_text(model_card(folder), "utf-8")
 
     folder = Path(output_dir) / "model"
     if trainer.is_world_process_zero():
         save_folder(folder, write)
+        if publication := getattr(trainer, "publication", None):
+            public = trainer.args.hub_private_repo is False
+            publish([replace(publication, source=str(folder))], public=public, say=print)
     trainer.accelerator.wait_for_everyone()
     return folder
+
+
+def _hyperparameters(args: Seq2SeqTrainingArguments) -> dict[str, Any]:
+    names = (
+        *("learning_rate", "optim", "lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm"),
+        *("label_smoothing_factor", "num_train_epochs", "loss_over", "batches_by_length"),
+    )
+    of_a_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    found = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in found.items()}
+
+
+def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:
+    """What codecarbon measured, where `--report_to codecarbon` asked for it."""
+    callbacks = trainer.callback_handler.callbacks
+    tracker = next((callback.tracker for callback in callbacks if isinstance(callback, CodeCarbonCallback)), None)
+    data = getattr(tracker, "final_emissions_data", None)
+    if data is None:
+        return {}
+    source = f"codecarbon {importlib.metadata.version('codecarbon')}"
+    return {"emissions": {"kg_co2_eq": data.emissions, "source": source, "country": data.country_name or None}}
 
 
 def hardware(args: Seq2SeqTrainingArguments) -> str:

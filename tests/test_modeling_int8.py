@@ -13,8 +13,9 @@ from transformers import AutoModelForSeq2SeqLM, pipeline
 
 from conftest import SENTENCES
 from kgloss_hf.cli import main
+from kgloss_hf.model_export import export_int8
 from kgloss_hf.modeling import build_model
-from kgloss_hf.modeling_int8 import Int8Linear, export_int8
+from kgloss_hf.modeling_int8 import Int8Linear
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 
 
@@ -75,7 +76,7 @@ def test_without_the_plug_in_it_is_refused(exported: str) -> None:
     code = f"from transformers import AutoModelForSeq2SeqLM; AutoModelForSeq2SeqLM.from_pretrained({exported!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "kgloss-int8" in done.stderr
+    assert "trust_remote_code=True" in done.stderr
 
 
 def test_other_models_are_refused(tokenizer: KGlossTokenizerFast, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_both_sides_are_what_the_tokenizer_makes_of_a_sentence(tokenizer: KGloss
 def test_pairs_of_the_builder_are_read(tmp_path: Path) -> None:
     _write_shard(tmp_path)
     dataset = load_pretext(str(tmp_path))
-    assert dataset.column_names == ["source", "target"]
+    assert dataset.column_names == ["source", "target", "origin"]
     assert len(dataset) == len(load_pairs("mcksg")) // 2
     with pytest.raises((ValueError, FileNotFoundError), match="data_dir|shards"):
         load_pretext(str(tmp_path / "nowhere"))

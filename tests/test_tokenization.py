@@ -18,10 +18,11 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 
 import kgloss_hf
 from conftest import GLOSSES, SENTENCES
+from kgloss_hf.analyzers import has_analyzer
 from kgloss_hf.data import Pair
 from kgloss_hf.modeling import build_model
 from kgloss_hf.placeholders import mark_placeholders, restore_placeholders
-from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast, has_analyzer
+from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.tokenizer_training import rare_names, train_tokenizer
 
 # The paper's Table 2 (lemmatised, rows 2 and 3) and Table 4 (not lemmatised), as pre-tokens.
@@ -370,10 +371,9 @@ print(json.dumps([t(given[0], text_target=given[1]).data for t in (tokenizer, ag
 """
 
 
-def test_folder_alone_is_enough_with_remote_code(
-    tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path
-) -> None:
-    assert sorted(path.name for path in Path(checkpoint).glob("*.py")) == [
+def test_folder_alone_is_enough_with_remote_code(tokenizer: KGlossTokenizerFast, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path / "alone")
+    assert sorted(path.name for path in (tmp_path / "alone").glob("*.py")) == [
         "analyzers.py",
         "glosses.py",
         "okt.py",
@@ -385,7 +385,14 @@ def test_folder_alone_is_enough_with_remote_code(
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
     result = subprocess.run(
-        [sys.executable, "-c", hide + REMOTE, checkpoint, str(tmp_path / "copy"), json.dumps([SENTENCES, GLOSSES])],
+        [
+            sys.executable,
+            "-c",
+            hide + REMOTE,
+            str(tmp_path / "alone"),
+            str(tmp_path / "copy"),
+            json.dumps([SENTENCES, GLOSSES]),
+        ],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -6,10 +6,12 @@ python examples/space/app.py outputs/demo/model
 from __future__ import annotations
 
 import html
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kgloss_hf.glosses import GLOSS_TYPES, UNKNOWN_TYPE
@@ -420,14 +422,18 @@ def launch(app: Any, **options: Any) -> Any:
 
 def main() -> None:
     """Load the model and serve the app."""
-    model = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("KGLOSS_MODEL")
-    if not model:
+    published = Path(__file__).with_name("model.json")  # in a Space that kgloss publish has made
+    if model := sys.argv[1] if len(sys.argv) > 1 else os.environ.get("KGLOSS_MODEL"):
+        chosen = {"model": model}
+    elif published.is_file():
+        chosen = json.loads(published.read_text("utf-8"))
+    else:
         sys.exit("expected a model, its folder or its name on the Hub: app.py MODEL, or KGLOSS_MODEL=MODEL")
     from transformers import pipeline
 
     import kgloss_hf  # noqa: F401 - registers the pipeline
 
-    launch(build(pipeline("text-to-gloss", model=model)))
+    launch(build(pipeline("text-to-gloss", **chosen)))
 
 
 if __name__ == "__main__":

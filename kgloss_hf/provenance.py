@@ -1,0 +1,122 @@
+"""Where training data come from: what a model's card has to say of them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+from huggingface_hub.repocard import metadata_load
+from huggingface_hub.utils import HfHubHTTPError, HFValidationError
+from transformers.utils import cached_file
+
+from .data import TEXT_SUFFIXES
+from .plugin import DATASETS, artefact
+from .tables import TABLE_SUFFIXES
+
+DOMAINS = {
+    "mcksg": "museum commentary and visitor guidance: a demonstration sample that no KSL signer has reviewed",
+    "gksl": "taxi rides, airports, daily life and emergencies",
+}
+"""What the bundled data sets are about."""
+
+_HUB_LICENSES = {"CC BY-SA 4.0": "cc-by-sa-4.0", "MIT": "mit", "free for any purpose": "other"}
+
+
+def source_of(
+    dataset: str,
+    use: str = "glosses",
+    *,
+    data_dir: str | None = None,
+    license: str | None = None,
+    domain: str | None = None,
+) -> dict[str, Any]:
+    """What is known of a corpus.
+
+    Args:
+        dataset: As for `kgloss_hf.data.load_pairs`, or one source of `read_texts`.
+        use: What was learnt on it: `glosses`, `pretext` or `vocabulary`.
+        data_dir: As there. `mcksg` with it is the user's own copy, of which nothing is known.
+        license: Its licence, as the Hub names it, where no card states one.
+        domain: What it is about, where that is not known.
+
+    Returns:
+        `name`, `use`, `license`, `domain` and `url`; None for what is not known. Paths of files are left out.
+
+    Example:
+        >>> source_of("gksl")["license"]
+        'cc-by-nc-sa-4.0'
+    """
+    found: dict[str, Any] = {"name": dataset, "use": use, "license": None, "domain": None, "url": None}
+    files = dataset.split(",")
+    if any(name.endswith((*TEXT_SUFFIXES, *TABLE_SUFFIXES)) for name in files) or Path(dataset).exists():
+        found["name"] = ", ".join(Path(name).name for name in files)
+    elif dataset == "mcksg" and data_dir:
+        found["name"] = "mcksg (own copy)"
+    elif dataset in DATASETS:
+        card = metadata_load(artefact(f"dataset_scripts/{dataset}") / "README.md") or {}
+        found |= {"license": card["license"], "domain": DOMAINS[dataset]}
+        if dataset == "gksl":
+            found["url"] = "https://github.com/AIRC-KETI/GKSL-dataset"
+    else:
+        repository = dataset.partition(":")[0]  # of a configuration
+        found |= {"license": _license_on_the_hub(repository), "url": f"https://huggingface.co/datasets/{repository}"}
+    given = {"license": license, "domain": domain}
+    return found | {key: value for key, value in given.items() if found[key] is None}
+
+
+def _license_on_the_hub(dataset: str) -> str | None:
+    try:
+        card = HfApi().dataset_info(dataset).card_data
+    except (HfHubHTTPError, HFValidationError, OSError):  # a private mirror, or no network: the author is asked
+        return None
+    found = card.get("license") if card else None
+    return found if isinstance(found, str) else None
+
+
+def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
+    """What is known of a pretext's corpora.
+
+    Args:
+        origins: Values of the column `origin` of `ko_backtranslation`.
+
+    Returns:
+        As `source_of`, one for each.
+
+    Example:
+        >>> [(found["name"], found["license"]) for found in pretext_sources({"parakqc", "naver_ner"})]
+        [('naver_ner', None), ('parakqc', 'cc-by-sa-4.0')]
+    """
+    corpora = importlib.import_module("kgloss_hf.dataset_scripts.ko_backtranslation.ko_backtranslation").CORPORA
+    return [
+        {
+            "name": Path(origin).name,
+            "use": "pretext",
+            "license": _HUB_LICENSES.get(corpora[origin].licence) if origin in corpora else None,
+            "domain": None,
+            "url": corpora[origin].repository if origin in corpora and "://" in corpora[origin].repository else None,
+        }
+        for origin in sorted(origins)
+    ]
+
+
+def sources_of(checkpoint: str) -> list[dict[str, Any]]:
+    """The data that a checkpoint was trained on, by its `metrics.json`.
+
+    Args:
+        checkpoint: Folder or Hub repository.
+
+    Returns:
+        As `source_of`; where nothing says, one whose licence is not known.
+
+    Example:
+        >>> sources_of(getfixture("checkpoint"))[0]["license"] is None
+        True
+    """
+    file = cached_file(checkpoint, "metrics.json", _raise_exceptions_for_missing_entries=False)
+    facts = json.loads(Path(file).read_text("utf-8")) if file else {}
+    unknown = {"name": f"data of {Path(checkpoint).name}", "use": "pretext", "license": None}
+    return facts.get("data") or [{**unknown, "domain": None, "url": None}]
