@@ -118,7 +118,7 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
 
 def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[str]:
     if kind not in ("metric", "space"):
-        return card_problems(card.read_text("utf-8"), metrics.get("data", []))
+        return card_problems(card.read_text("utf-8-sig"), metrics.get("data", []))
     fields = metadata_load(card) or {}
     needed = ("title", "sdk", "sdk_version", "python_version", "app_file", "license")
     return [f"metadata: expected {name}, found none; add it" for name in needed if not fields.get(name)]

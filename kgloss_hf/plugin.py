@@ -30,7 +30,9 @@ _PIPELINE = "kgloss_hf.pipeline_kgloss"
 _RNN = "kgloss_hf.modeling_rnn"
 _INT8 = "kgloss_hf.modeling_int8"
 _MODELS = {_RNN: "RnnEncoderDecoderModel", _INT8: "Int8EncoderDecoderModel"}
+_AUTO = "transformers.models.auto.modeling_auto"
 _TWO_BERTS = "transformers.models.encoder_decoder.modeling_encoder_decoder"
+_TWO_BERTS_CONFIG = "transformers.models.encoder_decoder.configuration_encoder_decoder"
 _HASHED = (".py", ".csv", ".jsonl")
 
 
@@ -83,8 +85,9 @@ def register_transformers() -> None:
     # Our modules import theirs, so whichever comes first, registration waits for ours to be complete.
     for module, name in _MODELS.items():
         _when_imported(module, functools.partial(_register_model, module, name))
-    _when_imported("transformers.models.auto.modeling_auto", _import_models)
+    _when_imported(_AUTO, _import_models)
     _when_imported(_TWO_BERTS, _import_int8)
+    _when_imported(_TWO_BERTS_CONFIG, _import_int8_beside_auto)
     _when_imported(_PIPELINE, _register_pipelines)
     _when_imported("transformers.pipelines", _import_pipelines)
 
@@ -111,7 +114,14 @@ def _register_tokenizer() -> None:
 
 def _import_models() -> None:
     importlib.import_module(_RNN)
-    if _TWO_BERTS not in sys.modules:  # else it may be what imports the Auto classes, and not complete yet
+    # What imports the Auto classes may be one of these two, and not complete yet.
+    config = sys.modules.get(_TWO_BERTS_CONFIG)
+    if _TWO_BERTS not in sys.modules and (config is None or hasattr(config, "EncoderDecoderConfig")):
+        _import_int8()
+
+
+def _import_int8_beside_auto() -> None:
+    if _AUTO in sys.modules and _TWO_BERTS not in sys.modules:
         _import_int8()
 
 

@@ -20,8 +20,14 @@ from .tables import TABLE_SUFFIXES
 DOMAINS = {
     "mcksg": "museum commentary and visitor guidance: a demonstration sample that no KSL signer has reviewed",
     "gksl": "taxi rides, airports, daily life and emergencies",
+    "kornli": "captions of pictures, and text of ten genres, in translation",
+    "korsts": "news, captions and forums, in translation",
+    "question_pair": "questions",
+    "parakqc": "questions and commands",
+    "stylekqc": "questions and commands, formal and informal",
+    "pawsx": "Wikipedia, in translation",
 }
-"""What the bundled data sets are about."""
+"""What the bundled data sets, and the pretext's corpora, are about."""
 
 _HUB_LICENSES = {"CC BY-SA 4.0": "cc-by-sa-4.0", "MIT": "mit", "free for any purpose": "other"}
 
@@ -96,7 +102,7 @@ def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
             "name": Path(origin).name,
             "use": "pretext",
             "license": _HUB_LICENSES.get(corpora[origin].licence) if origin in corpora else None,
-            "domain": None,
+            "domain": DOMAINS.get(origin) if origin in corpora and origin != "mcksg" else None,
             "url": corpora[origin].repository if origin in corpora and "://" in corpora[origin].repository else None,
         }
         for origin in sorted(origins)

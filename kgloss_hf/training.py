@@ -433,7 +433,9 @@ def save_result(
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
             "command": shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv])),
             "seed": trainer.args.seed,
-            "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets")},
+            "versions": {
+                name: importlib.metadata.version(name) for name in ("kgloss-hf", "torch", "transformers", "datasets")
+            },
             "hardware": hardware(trainer.args),
         }
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", "utf-8")

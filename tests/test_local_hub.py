@@ -223,30 +223,6 @@ def test_evaluate(client: Client, tmp_path: Path) -> None:
     assert result == [{"same": 1}] * 3
 
 
-def test_transformers(client: Client) -> None:
-    result = client(
-        """
-        from tokenizers import Tokenizer, models
-        from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertForSequenceClassification
-        from transformers import PreTrainedTokenizerFast, pipeline
-        words = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1}, unk_token="[UNK]"))
-        tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]", pad_token="[PAD]")
-        size = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
-        BertForSequenceClassification(BertConfig(vocab_size=2, **size)).push_to_hub("tester/bert", private=True)
-        tokenizer.push_to_hub("tester/bert")
-        api.create_tag("tester/bert", tag="v1")
-        for revision in (None, "v1", api.model_info("tester/bert").sha):
-            where = {"pretrained_model_name_or_path": "tester/bert", "revision": revision or "main"}
-            assert AutoConfig.from_pretrained(**where).hidden_size == 8
-            assert len(AutoTokenizer.from_pretrained(**where)) == 2
-            assert AutoModel.from_pretrained(**where).num_parameters() > 0
-            classify = pipeline("text-classification", "tester/bert", revision=revision)
-        result = classify("a")[0]["label"]
-        """
-    )
-    assert result in ("LABEL_0", "LABEL_1")
-
-
 @pytest.mark.parametrize("action", [401, 403, 409, 429, 500, "cut"])
 def test_failed_commit(hub: LocalHub, client: Client, folder: dict[str, bytes], action: int | Literal["cut"]) -> None:
     hub.create("model", "tester/model")

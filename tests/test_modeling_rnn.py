@@ -255,10 +255,12 @@ def test_registered_whatever_is_imported_first(first: str) -> None:
         f"import kgloss_hf; from transformers import {first}\n"
         "from transformers import AutoConfig, AutoModelForSeq2SeqLM\n"
         "config = AutoConfig.for_model('kgloss-rnn', vocab_size=9, hidden_size=2)\n"
-        "print(type(AutoModelForSeq2SeqLM.from_config(config)).__name__)"
+        "print(type(AutoModelForSeq2SeqLM.from_config(config)).__name__)\n"
+        "eight_bits = type(AutoConfig.for_model('kgloss-int8'))\n"
+        "print(AutoModelForSeq2SeqLM._model_mapping[eight_bits].__name__)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.stdout.split() == ["RnnEncoderDecoderModel"], result.stderr[-3000:]
+    assert result.stdout.split() == ["RnnEncoderDecoderModel", "Int8EncoderDecoderModel"], result.stderr[-3000:]
 
 
 @pytest.mark.slow
