@@ -18,7 +18,7 @@ import kgloss_hf  # noqa: F401 - registers ko_backtranslation, mcksg and gksl
 from kgloss_hf.data import load_pairs
 from kgloss_hf.modeling import PRESETS, build_model
 from kgloss_hf.pretext import PretextTrainingArguments, encode_pretext, load_pretext, sentences, split_pretext
-from kgloss_hf.provenance import pretext_sources, source_of
+from kgloss_hf.provenance import gloss_sources, pretext_sources
 from kgloss_hf.training import build_trainer, checkpoint_to_resume, parse_arguments, save_result, tokenizer_for
 
 
@@ -98,10 +98,11 @@ def main() -> None:
     )
     trainer.train(resume_from_checkpoint=checkpoint)
 
-    glosses_from = source_of(data.dataset, data_dir=data.data_dir, license=data.data_license, domain=data.data_domain)
+    known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
+    sources = pretext_sources(dataset.unique("origin")) + gloss_sources(data.dataset, data.extra_train, **known)
     facts = {
         "preset": chosen.preset,
-        "data": [*pretext_sources(dataset.unique("origin")), glosses_from],
+        "data": sources,
         "pairs": {"train": len(train), "validation": len(validation)},
         "split": {"by": data.split, "seed": data.split_seed, "validation_share": data.validation_share},
     }

@@ -18,7 +18,7 @@ import kgloss_hf  # noqa: F401 - registers mcksg and gksl
 from kgloss_hf.baselines import baseline_predictions
 from kgloss_hf.data import encode_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.modeling import PRESETS, build_model, transfer
-from kgloss_hf.provenance import source_of, sources_of
+from kgloss_hf.provenance import gloss_sources, run_of
 from kgloss_hf.reporting import print_scores, scores_on
 from kgloss_hf.training import (
     TrainingArguments,
@@ -131,14 +131,17 @@ def main() -> None:
 
     ours = predict(trainer, tokenizer, split.test)
     scores = scores_on(split.test, {**baseline_predictions(split), chosen.preset: ours})
-    source = source_of(data.dataset, data_dir=data.data_dir, license=data.data_license, domain=data.data_domain)
+    known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
+    sources = gloss_sources(data.dataset, data.extra_train, **known)
+    before = run_of(chosen.pretext) if chosen.pretext else {"data": []}
     facts = {
         "preset": chosen.preset,
         "scores": scores,
         "pairs": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
         "extra_pairs_dropped": split.dropped,
         "split": {"by": data.split, "seed": data.split_seed},
-        "data": [source, *(sources_of(chosen.pretext) if chosen.pretext else [])],
+        **({"pretext": {"command": before["command"]}} if chosen.pretext else {}),
+        "data": sources + [found for found in before["data"] if found["name"] not in {own["name"] for own in sources}],
     }
     rows = [
         {"text": pair.text, "reference": list(pair.glosses), "prediction": glosses}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from .licences import UNKNOWN, license_of, license_problems
 from .plugin import DATASETS, artefact
 from .tables import TABLE_SUFFIXES
 
@@ -54,12 +55,6 @@ _ESTABLISHED = {
 }
 """Titles of the scores, and the Hub's name of the metric where the model-index has them too."""
 
-_UNKNOWN = "unknown"
-_ID = re.compile(r"(?!none$)[a-z0-9.+-]+")
-_PERMISSIVE = re.compile(
-    r"apache-2\.0|mit|bsd(-.+)?|isc|unlicense|cc0-1\.0|cc-by-\d\.\d|pddl|odc-by|cdla-permissive-.+"
-)
-_PERMITTED = re.compile(r"\b(by|with)( the)? permission of\b", re.IGNORECASE)
 _MARKUP = re.compile(r"[|`*\[\]{}\\~$]|_(?![^\W_])")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 # An indented line is code, such as a command; BibTeX writes `title = {{...}}`.
@@ -187,32 +182,6 @@ def tokenizer_card(folder: Path) -> str:
     return _render("tokenizer", ModelCardData(language=language), statistics.get("data") or [], values)
 
 
-def license_of(data: Sequence[Mapping[str, Any]]) -> str:
-    """The licence that training data require of what was trained on them, by the Hub's id.
-
-    Args:
-        data: Corpora, each with `name` and `license`, as in metrics.json.
-
-    Returns:
-        `apache-2.0` where no corpus requires more than to be named; else the strictest of their licences; `unknown`
-        where one is not stated, forbids derivatives, or excludes another, and where nothing is known of the data.
-
-    Example:
-        >>> license_of([{"license": "mit"}, {"license": "cc-by-nc-4.0"}, {"license": "cc-by-nc-sa-4.0"}])
-        'cc-by-nc-sa-4.0'
-        >>> license_of([{"license": "cc-by-sa-4.0"}, {"license": "cc-by-nc-sa-4.0"}])
-        'unknown'
-    """
-    strict = {licence for licence in map(_id, data) if not _PERMISSIVE.fullmatch(licence)}
-    if data and not strict:
-        return "apache-2.0"
-    for candidate in sorted(strict, reverse=True):
-        judged = all(licence == candidate or "-nc" in licence for licence in strict)  # of others we know no terms
-        if judged and not any(_contradictions([candidate], data, permitted=False)):
-            return candidate
-    return _UNKNOWN
-
-
 def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a card lacks or contradicts, a sentence each: what was expected, what was found, what to do.
 
@@ -246,13 +215,7 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
         )
     licences = fields.get("license") or []
     licences = [str(licence) for licence in (licences if isinstance(licences, list) else [licences])]
-    problems += [
-        f"license: expected the Hub's id of a licence that the training data allow, found {licence!r}; choose one"
-        for licence in licences
-        if licence == _UNKNOWN or not _ID.fullmatch(licence)
-    ]
-    body = text[block.end() :] if block else text
-    problems += _contradictions(licences, data, permitted=bool(_PERMITTED.search(body)))
+    problems += license_problems(licences, data, text[block.end() :] if block else text)
     headings = re.findall(r"^## .+$", _template(kind), re.MULTILINE) if kind in _TAGS else []
     lines = [line.strip() for line in text.splitlines()]
     problems += [f"expected the section {name!r}, found none; add it" for name in headings if name not in lines]
@@ -266,27 +229,6 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
         for expression in _JINJA.findall(_NOT_JINJA.sub("", text))
     ]
     return problems
-
-
-def _contradictions(licences: Sequence[str], data: Iterable[Mapping[str, Any]], *, permitted: bool) -> Iterator[str]:
-    """Where a card's licences do not fit the data's; `permitted` where the card says that right holders agreed."""
-    found = ", ".join(licences)
-    remedy = "train without them, or ask the right holder for permission and write 'with permission of …' in the card"
-    for entry in data:
-        name, licence = f"the data {entry.get('name')!r}", _id(entry)
-        if licence == _UNKNOWN and not {"other", _UNKNOWN}.issuperset(licences):
-            yield f"license: expected the licence of {name} too, found {found} without it; state it in metrics.json"
-        if "-nc" in licence and not all("-nc" in own for own in licences):
-            yield f"license: expected one with -nc, as {name} have {licence}, found {found}; choose one"
-        if "-sa" in licence and any(own != licence for own in licences) and not permitted:
-            yield f"license: expected {licence}, as {name} require it, found {found}; take it, {remedy}"
-        if "-nd" in licence and not permitted:
-            yield f"license: expected data of which derivatives may be passed on, found {licence} of {name}; {remedy}"
-
-
-def _id(entry: Mapping[str, Any]) -> str:
-    licence = str(entry.get("license")).lower()
-    return licence if _ID.fullmatch(licence) else _UNKNOWN
 
 
 def _template(kind: str) -> str:
@@ -309,7 +251,7 @@ def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any
                 for entry in data
             ),
         ),
-        "licence": NOT_STATED if licence == _UNKNOWN else licence,
+        "licence": NOT_STATED if licence == UNKNOWN else licence,
         "citations": [paper[1].strip() for paper in papers if paper],
     }
     # Not by template_path: the script era's huggingface_hub reads files in the encoding of the locale.

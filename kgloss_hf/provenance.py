@@ -74,6 +74,22 @@ def source_of(
     return found | {key: value for key, value in given.items() if found[key] is None}
 
 
+def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[dict[str, Any]]:
+    """What is known of the corpora that a run learns glosses on.
+
+    Args:
+        dataset: As for `source_of`.
+        extra: More training pairs: a configuration of the same data set, or files, which are a corpus of their own.
+        **known: `data_dir`, `license` and `domain`, as for `source_of`.
+
+    Example:
+        >>> [found["name"] for found in gloss_sources("gksl", "augmented")], len(gloss_sources("gksl", "more.csv"))
+        (['gksl'], 2)
+    """
+    own = [source_of(dataset, **known)]
+    return own + ([source_of(extra, **known)] if extra and extra.endswith(TABLE_SUFFIXES) else [])
+
+
 def _license_on_the_hub(dataset: str) -> str | None:
     try:
         card = HfApi().dataset_info(dataset).card_data
@@ -109,20 +125,20 @@ def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
     ]
 
 
-def sources_of(checkpoint: str) -> list[dict[str, Any]]:
-    """The data that a checkpoint was trained on, by its `metrics.json`.
+def run_of(checkpoint: str) -> dict[str, Any]:
+    """What a checkpoint was trained on and how, by its `metrics.json`.
 
     Args:
         checkpoint: Folder or Hub repository.
 
     Returns:
-        As `source_of`; where nothing says, one whose licence is not known.
+        `data`, as `source_of`, one whose licence is not known where nothing says; and `command`, or None.
 
     Example:
-        >>> sources_of(getfixture("checkpoint"))[0]["license"] is None
+        >>> run_of(getfixture("checkpoint"))["command"] is None
         True
     """
     file = cached_file(checkpoint, "metrics.json", _raise_exceptions_for_missing_entries=False)
     facts = json.loads(Path(file).read_text("utf-8")) if file else {}
     unknown = {"name": f"data of {Path(checkpoint).name}", "use": "pretext", "license": None}
-    return facts.get("data") or [{**unknown, "domain": None, "url": None}]
+    return {"data": facts.get("data") or [{**unknown, "domain": None, "url": None}], "command": facts.get("command")}

@@ -75,7 +75,7 @@ class Publication:
 
 
 class Published(NamedTuple):
-    """A repository as it is on the Hub now: its address, commit, files, and how many files of the folder are not."""
+    """A repository as it is on the Hub now: its address, commit and files, and which files of the folder are not."""
 
     url: str
     commit: str
@@ -117,7 +117,7 @@ def stage(publication: Publication, folder: Path, *, tag: str | None = None) -> 
         name = path.relative_to(source).as_posix()
         if any(fnmatch(name, pattern) for pattern in patterns):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / name)
+            shutil.copyfile(path, folder / name, follow_symlinks=False)  # a link is refused
         elif path.suffix != ".py":  # code is written anew, below
             left_out.append(name)
     if kind in ("model", "tokenizer"):
@@ -233,10 +233,11 @@ def check_access(publications: Sequence[Publication], *, public: bool = False, t
         ImportError: The extra `publish` is not installed.
     """
     find_secrets(())
+    api = HfApi()
+    with _explained(publications[0].repo_id):
+        api.whoami()
     for publication in publications:
         with _explained(publication.repo_id):
-            api = HfApi()
-            api.whoami()
             _check_repository(api, publication, public, tag)
 
 

@@ -33,6 +33,7 @@ from transformers import (
 from transformers.integrations import CodeCarbonCallback
 from transformers.trainer_utils import get_last_checkpoint
 
+from . import __version__
 from .analyzers import has_analyzer
 from .batching import PairCollator, StepSampler, pair_lengths
 from .cards import model_card
@@ -433,9 +434,8 @@ def save_result(
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
             "command": shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv])),
             "seed": trainer.args.seed,
-            "versions": {
-                name: importlib.metadata.version(name) for name in ("kgloss-hf", "torch", "transformers", "datasets")
-            },
+            "versions": {"kgloss-hf": __version__}
+            | {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets")},
             "hardware": hardware(trainer.args),
         }
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", "utf-8")

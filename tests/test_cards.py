@@ -19,7 +19,8 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from kgloss_hf.cards import NOT_STATED, REQUIRED, card_problems, license_of, model_card, tokenizer_card
+from kgloss_hf.cards import NOT_STATED, REQUIRED, card_problems, model_card, tokenizer_card
+from kgloss_hf.licences import license_of
 from kgloss_hf.plugin import DATASETS, artefact
 from kgloss_hf.tokenizer_training import TokenizerTrainingArguments, train_and_save
 

@@ -23,7 +23,7 @@ from kgloss_hf.data import Pair
 from kgloss_hf.dataset_export import export_dataset
 from kgloss_hf.modeling import Preset, build_model
 from kgloss_hf.plugin import artefact
-from kgloss_hf.provenance import pretext_sources, source_of, sources_of
+from kgloss_hf.provenance import pretext_sources, run_of, source_of
 from kgloss_hf.remote_code import add_remote_code
 from kgloss_hf.reporting import scores_on
 from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
@@ -273,6 +273,6 @@ def test_sources(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (elsewhere["license"], elsewhere["url"]) == (None, "https://huggingface.co/datasets/someone/corpus")
     names = [found["name"] for found in pretext_sources({"kornli", "/data/own.txt"})]
     assert names == ["own.txt", "kornli"]
-    assert sources_of(checkpoint)[0]["license"] is None
+    assert run_of(checkpoint)["data"][0]["license"] is None
     (tmp_path / "metrics.json").write_text(json.dumps({"data": [own]}), "utf-8")
-    assert sources_of(str(tmp_path)) == [own]
+    assert run_of(str(tmp_path)) == {"data": [own], "command": None}
