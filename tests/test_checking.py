@@ -139,6 +139,10 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda folder: (folder / "placeholders.py").unlink(),
         "placeholders.py: expected the code that loads the model, found none",
     ),
+    "no facts": (
+        lambda folder: (folder / "metrics.json").unlink(),
+        "metrics.json: expected what training or train-tokenizer wrote, found no such file",
+    ),
     "no card": (lambda folder: (folder / "README.md").unlink(), "README.md: expected a card, found none"),
     "missing card field": (
         _replace("README.md", "pipeline_tag: translation\n", ""),
@@ -243,6 +247,19 @@ def test_data_sets_are_read(tmp_path: Path) -> None:
     card = tmp_path / "mcksg" / "README.md"
     card.write_text(card.read_text("utf-8").replace("license: apache-2.0\n", ""), "utf-8")
     assert "expected license" in check_folder(tmp_path / "mcksg").problems[0]
+    # A data set that carries its own terms keeps them, whatever its card is made to say.
+    text = (artefact("dataset_scripts/gksl") / "README.md").read_text("utf-8")
+    for license, problems in (("cc-by-nc-sa-4.0", 0), ("mit", 2)):
+        changed = text.replace("license: cc-by-nc-sa-4.0", f"license: {license}")
+        card.write_text(f"{changed}\nWritten by `kgloss export-dataset gksl` of kgloss-hf.\n", "utf-8")
+        found = checking._card_problems(card, "dataset", {})
+        assert len([problem for problem in found if problem.startswith("license: expected")]) == problems
+
+
+def test_facts_that_are_no_json(folder: Path) -> None:
+    (folder / "metrics.json").write_text("{", "utf-8")
+    with pytest.raises(ValueError, match=r"metrics\.json: expected JSON, found an error"):
+        check_folder(folder)
 
 
 def test_kinds(checkpoint: str, tmp_path: Path) -> None:
