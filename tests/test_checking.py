@@ -284,8 +284,11 @@ def test_sources(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert own == {"name": "mcksg (own copy)", "use": "glosses", "license": "other", "domain": "museums", "url": None}
     assert source_of("gksl", license="mit")["license"] == "cc-by-nc-sa-4.0"  # the card's, whatever is said
     assert source_of("/home/me/a.csv,/home/me/b.txt")["name"] == "a.csv, b.txt"
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    def unreachable(*_: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", unreachable)
     elsewhere = source_of("someone/corpus:part", "vocabulary")
     assert (elsewhere["license"], elsewhere["url"]) == (None, "https://huggingface.co/datasets/someone/corpus")
     names = [found["name"] for found in pretext_sources({"kornli", "/data/own.txt"})]

@@ -27,6 +27,7 @@ from conftest import SENTENCES
 from kgloss_hf import publishing
 from kgloss_hf.cli import main
 from kgloss_hf.dataset_export import export_dataset
+from kgloss_hf.provenance import source_of
 from kgloss_hf.publishing import KINDS, CheckFailed, Publication, check_access, dry_run, publish, stage
 
 ROOT = Path(kgloss_hf.__file__).parent.parent
@@ -166,7 +167,9 @@ def test_cards_name_the_repository_and_pin_the_tag(everything: Everything) -> No
         pinned = [line for line in runs_code if repo_id in line]
         assert all('revision="v1"' in line for line in pinned)
         assert pinned or kind in ("dataset", "space")
-        ModelCard(text).validate(repo_type=repo_type)  # asks the Hub
+        assert ModelCard(text).data.license
+    assert everything.hub.requests.count(("POST", "/api/validate-yaml")) == len(REPOSITORIES)
+    assert source_of("tester/mcksg")["license"] == "apache-2.0"  # for whoever trains on it: the card says so
     demo = everything.hub.files("space", "tester/demo")
     assert json.loads(demo["model.json"]) == {"model": "tester/glosses", "revision": "v1"}
     assert demo["requirements.txt"].decode().split() == [f"kgloss-hf=={kgloss_hf.__version__}"]
