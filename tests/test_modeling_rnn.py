@@ -256,8 +256,8 @@ def test_registered_whatever_is_imported_first(first: str) -> None:
         "from transformers import AutoConfig, AutoModelForSeq2SeqLM\n"
         "config = AutoConfig.for_model('kgloss-rnn', vocab_size=9, hidden_size=2)\n"
         "print(type(AutoModelForSeq2SeqLM.from_config(config)).__name__)\n"
-        "eight_bits = type(AutoConfig.for_model('kgloss-int8'))\n"
-        "print(AutoModelForSeq2SeqLM._model_mapping[eight_bits].__name__)"
+        "from transformers.models.auto.configuration_auto import CONFIG_MAPPING\n"
+        "print(AutoModelForSeq2SeqLM._model_mapping[CONFIG_MAPPING['kgloss-int8']].__name__)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.stdout.split() == ["RnnEncoderDecoderModel", "Int8EncoderDecoderModel"], result.stderr[-3000:]
