@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 import kgloss_hf
@@ -23,3 +26,16 @@ def test_baseline_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_baseline_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["baseline", "--dataset", "nowhere.csv"]) == 1
     assert capsys.readouterr().err.startswith("kgloss baseline: nowhere.csv: no such file")
+
+
+def test_documented_lines_that_run_code_of_the_hub_pin_what_they_run() -> None:
+    root = Path(__file__).parent.parent
+    pages = [path for path in root.rglob("*.md") if not {".venv", "outputs"} & {*path.relative_to(root).parts}]
+    calls = [
+        call
+        for page in pages
+        for call in re.findall(r"[\w.]+\([^()]*trust_remote_code=True[^()]*\)", page.read_text("utf-8"))
+        if "dataset_scripts/" not in call  # a folder of the checkout
+    ]
+    assert len(calls) >= 4
+    assert [call for call in calls if "revision=" not in call] == []

@@ -385,6 +385,17 @@ def test_training_pushes_by_the_same_code(hub: LocalHub, tmp_path: Path) -> None
         assert not (tmp_path / "not" / "checkpoints").exists()  # before any training
 
 
+def test_what_a_link_leads_to_is_not_published(checkpoint: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoint, folder)
+    (tmp_path / "private.md").write_text("private", "utf-8")
+    (folder / "LICENSE").symlink_to(tmp_path / "private.md")
+    (folder / "README.md").write_text("a card", "utf-8")
+    with pytest.raises(CheckFailed, match="LICENSE: expected a file, found a link"):
+        dry_run([Publication("model", "me/glosses", str(folder))], str(tmp_path / "dry"))
+    assert (tmp_path / "dry" / "models" / "me" / "glosses" / "LICENSE").is_symlink()
+
+
 def test_what_cannot_be_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="expected NAMESPACE/NAME on the Hub, found 'glosses'"):
         Publication("model", "glosses", "nowhere")
