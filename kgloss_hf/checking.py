@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from .cards import card_problems
 from .glosses import content_of
 from .metrics import jaccard
+from .modeling import OUTPUT_BIASES
 from .plugin import artefact
 from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
@@ -30,7 +31,7 @@ TOLERANCE = 0.5
 """Points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise."""
 
 _SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "QR 코드는 2층에 있습니다.", ""]
-_TEXT = (".json", ".jsonl", ".md", ".txt", ".py", ".csv", ".yaml", ".yml")
+_BINARY = (".png", ".parquet")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<~-])(/(?:[\w.~+-]+/)+[\w.~+-]+|[A-Za-z]:\\{1,2}\w[^\"'\s]*)")
 _EXPORT = re.compile(r"`kgloss export-dataset (\w+)`")
 _HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z]{30,}\b")
@@ -151,26 +152,19 @@ def _file_problems(folder: Path, path: Path) -> Iterator[str]:
         yield f"{name}: expected no archive; delete it, or unpack it"
     elif path.suffix == ".safetensors":
         yield from _weight_problems(folder, path)
-    elif path.suffix in _TEXT or path.name.startswith("."):
+    elif path.suffix not in _BINARY:
         yield from _text_problems(name, path)
 
 
 def _weight_problems(folder: Path, path: Path) -> Iterator[str]:
     try:
         with safe_open(path, "pt") as weights:
-            known = set(weights.keys())
-            names = {name for name in known if name.endswith("predictions.bias")}
-            other = {name: name.replace("predictions.bias", "predictions.decoder.bias") for name in names}
-            unequal = [
-                name
-                for name in names
-                if other[name] in known and not weights.get_tensor(name).equal(weights.get_tensor(other[name]))
-            ]
+            biases = [weights.get_tensor(name) for name in OUTPUT_BIASES if name in set(weights.keys())]
     except SafetensorError as error:
         yield f"{path.name}: expected weights, found a file that safetensors cannot read ({error}); copy it again"
         return
     tied = _json(folder / "config.json").get("decoder", {}).get("tie_word_embeddings", True)
-    if not tied and (unequal or not names or not set(other.values()) <= known):
+    if not tied and path.name == "model.safetensors" and not (len(biases) == 2 and biases[0].equal(biases[1])):
         yield (
             f"{path.name}: expected the output bias under both of its names, or transformers 4 or 5 would lose it; "
             "load the model with kgloss_hf.modeling.EncoderDecoderModel, in the transformers it was saved with, and "

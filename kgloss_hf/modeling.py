@@ -86,6 +86,10 @@ PRESETS: dict[str, Preset | RnnPreset] = {
 paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1); `rnn` is what it compares with."""
 
 
+OUTPUT_BIASES = ("decoder.cls.predictions.decoder.bias", "decoder.cls.predictions.bias")
+"""Names of one parameter: of transformers 5, which computes with it in both generations, and of transformers 4."""
+
+
 class EncoderDecoderModel(transformers.EncoderDecoderModel):
     """transformers' EncoderDecoderModel with a training step that is right and does no wasted work.
 
@@ -164,9 +168,8 @@ def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.
         >>> saved["decoder.cls.predictions.bias"] is saved["decoder.cls.predictions.decoder.bias"]
         False
     """
-    head = "decoder.cls.predictions"
-    used = parameters[f"{head}.decoder.bias"]
-    return {**parameters, f"{head}.bias": used.clone(), f"{head}.decoder.bias": used.clone()}
+    used = parameters[OUTPUT_BIASES[0]]
+    return {**parameters, **{name: used.clone() for name in OUTPUT_BIASES}}
 
 
 def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:

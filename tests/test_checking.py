@@ -129,6 +129,10 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
         _replace("metrics.json", "run_text2gloss.py", r"run_text2gloss.py --data_dir C:\\corpora\\gksl"),
         "metrics.json, line 1: expected no path of one machine, found 'C:",
     ),
+    "token in a file of no kind": (
+        _write("LICENSE", b"hf_" + b"aB" * 17),
+        "LICENSE, line 1: expected no secret, found what looks like a token of the Hub",
+    ),
     "not UTF-8": (_write("notes.txt", b"\xb0\xa1"), "notes.txt: expected UTF-8, found byte 0 that is not"),
     "foreign code": (_write("extra.py", b"import os\n"), "extra.py: expected no code but kgloss-hf's own"),
     "changed code": (
