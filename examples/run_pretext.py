@@ -73,6 +73,8 @@ def main() -> None:
         glosses += load_pairs(data.dataset, extra=data.extra_train, **columns) if data.extra_train else []
     train, validation = split_pretext(dataset, data.validation_share, by=data.split, seed=data.split_seed)
     PartialState().print(f"{len(train):,} training and {len(validation):,} validation pairs")
+    known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
+    sources = pretext_sources(dataset.unique("origin")) + gloss_sources(data.dataset, data.extra_train, **known)
 
     tokenizer = tokenizer_for(
         glosses,
@@ -98,8 +100,6 @@ def main() -> None:
     )
     trainer.train(resume_from_checkpoint=checkpoint)
 
-    known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
-    sources = pretext_sources(dataset.unique("origin")) + gloss_sources(data.dataset, data.extra_train, **known)
     facts = {
         "preset": chosen.preset,
         "data": sources,

@@ -98,6 +98,9 @@ def main() -> None:
         f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test pairs; "
         f"{split.dropped} extra pairs dropped for a sentence or gloss string shared with a held-out pair"
     )
+    known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
+    sources = gloss_sources(data.dataset, data.extra_train, **known)
+    before = run_of(chosen.pretext) if chosen.pretext else {"data": []}
 
     tokenizer = tokenizer_for(
         split.train,
@@ -131,9 +134,6 @@ def main() -> None:
 
     ours = predict(trainer, tokenizer, split.test)
     scores = scores_on(split.test, {**baseline_predictions(split), chosen.preset: ours})
-    known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
-    sources = gloss_sources(data.dataset, data.extra_train, **known)
-    before = run_of(chosen.pretext) if chosen.pretext else {"data": []}
     facts = {
         "preset": chosen.preset,
         "scores": scores,

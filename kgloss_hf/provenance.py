@@ -29,6 +29,10 @@ DOMAINS = {
 }
 """What the bundled data sets, and the pretext's corpora, are about."""
 
+_http: Any = importlib.import_module(HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
+NO_ANSWER: type[Exception] = getattr(_http, "TransportError", None) or _http.RequestException
+"""What the HTTP library that huggingface_hub uses (it was another before version 1) raises where nobody answers."""
+
 _HUB_LICENSES = {"CC BY-SA 4.0": "cc-by-sa-4.0", "MIT": "mit", "free for any purpose": "other"}
 
 
@@ -58,18 +62,20 @@ def source_of(
     """
     found: dict[str, Any] = {"name": dataset, "use": use, "license": None, "domain": None, "url": None}
     files = dataset.split(",")
+    name, _, configuration = dataset.partition(":")
     if any(name.endswith((*TEXT_SUFFIXES, *TABLE_SUFFIXES)) for name in files) or Path(dataset).exists():
         found["name"] = ", ".join(Path(name).name for name in files)
-    elif dataset == "mcksg" and data_dir:
+    elif name == "mcksg" and data_dir:
         found["name"] = "mcksg (own copy)"
-    elif dataset in DATASETS:
-        card = metadata_load(artefact(f"dataset_scripts/{dataset}") / "README.md") or {}
-        found |= {"license": card["license"], "domain": DOMAINS[dataset]}
-        if dataset == "gksl":
+    elif name == "ko_backtranslation":
+        found = pretext_sources([configuration])[0] | {"use": use}
+    elif name in DATASETS:
+        card = metadata_load(artefact(f"dataset_scripts/{name}") / "README.md") or {}
+        found |= {"license": card["license"], "domain": DOMAINS[name]}
+        if name == "gksl":
             found["url"] = "https://github.com/AIRC-KETI/GKSL-dataset"
     else:
-        repository = dataset.partition(":")[0]  # of a configuration
-        found |= {"license": _license_on_the_hub(repository), "url": f"https://huggingface.co/datasets/{repository}"}
+        found |= {"license": _license_on_the_hub(name), "url": f"https://huggingface.co/datasets/{name}"}
     given = {"license": license, "domain": domain}
     return found | {key: value for key, value in given.items() if found[key] is None}
 
@@ -93,7 +99,12 @@ def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[
 def _license_on_the_hub(dataset: str) -> str | None:
     try:
         card = HfApi().dataset_info(dataset).card_data
-    except (HfHubHTTPError, HFValidationError, OSError):  # a private mirror, or no network: the author is asked
+    except (
+        HfHubHTTPError,
+        HFValidationError,
+        NO_ANSWER,
+        OSError,
+    ):  # then the author is asked
         return None
     found = card.get("license") if card else None
     return found if isinstance(found, str) else None

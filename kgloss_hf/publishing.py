@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import shutil
@@ -12,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import LocalTokenNotFoundError
@@ -24,6 +23,7 @@ from .cards import model_card, tokenizer_card
 from .checking import check_folder, find_secrets
 from .files import new_folder, save_folder
 from .plugin import artefact
+from .provenance import NO_ANSWER
 from .remote_code import add_remote_code
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,10 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
     kind, repo_id = publication.kind, publication.repo_id
     path = folder / "README.md"
     if not path.is_file():
-        path.write_text({"model": model_card, "tokenizer": tokenizer_card}[kind](folder), "utf-8")
+        facts, write = {"model": ("metrics.json", model_card), "tokenizer": ("statistics.json", tokenizer_card)}[kind]
+        if not (folder / facts).is_file():
+            raise ValueError(f"{publication.source}: expected {facts}, to make a card of, or README.md; found none")
+        path.write_text(write(folder), "utf-8")
     names = {
         "NAMESPACE/NAME": repo_id,
         '"FOLDER"': f'"{repo_id}"',
@@ -378,16 +381,14 @@ def _upload(
 @contextmanager
 def _explained(repo_id: str, published: Sequence[str] = ()) -> Iterator[None]:
     """Errors of the Hub, and of the way there, as what to do."""
-    # huggingface_hub raises its HTTP library's own error where there is no answer, and an upload's threads wrap it.
-    library: Any = importlib.import_module(HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
-    no_answer: type[Exception] = getattr(library, "TransportError", None) or library.RequestException
     try:
         yield
     except LocalTokenNotFoundError as error:
         raise PermissionError(f"{repo_id}: {_LOG_IN}") from error
-    except (HfHubHTTPError, RuntimeError, no_answer) as error:
+    except (HfHubHTTPError, RuntimeError, NO_ANSWER) as error:
+        # An upload's threads wrap what they met.
         cause = error.__cause__ if isinstance(error, RuntimeError) else error
-        if not isinstance(cause, (HfHubHTTPError, no_answer)):
+        if not isinstance(cause, (HfHubHTTPError, NO_ANSWER)):
             raise
         status = getattr(getattr(cause, "response", None), "status_code", None)
         before = f" Published before it: {', '.join(published)}." if published else ""

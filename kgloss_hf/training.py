@@ -449,8 +449,7 @@ def save_result(
     if trainer.is_world_process_zero():
         save_folder(folder, write)
         if publication := getattr(trainer, "publication", None):
-            public = trainer.args.hub_private_repo is False
-            publish([replace(publication, source=str(folder))], public=public, say=print)
+            _push(replace(publication, source=str(folder)), public=trainer.args.hub_private_repo is False)
     trainer.accelerator.wait_for_everyone()
     return folder
 
@@ -474,6 +473,14 @@ def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:
         return {}
     source = f"codecarbon {importlib.metadata.version('codecarbon')}"
     return {"emissions": {"kg_co2_eq": data.emissions, "source": source, "country": data.country_name or None}}
+
+
+def _push(publication: Publication, *, public: bool) -> None:
+    try:
+        publish([publication], public=public, say=print)
+    except (OSError, ValueError) as error:
+        command = shlex.join(["kgloss", "publish", "--model", publication.repo_id, publication.source])
+        raise RuntimeError(f"{error}\nThe result is whole in {publication.source}. Go on with: {command}") from error
 
 
 def hardware(args: Seq2SeqTrainingArguments) -> str:

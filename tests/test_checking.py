@@ -288,13 +288,12 @@ def test_sources(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert own == {"name": "mcksg (own copy)", "use": "glosses", "license": "other", "domain": "museums", "url": None}
     assert source_of("gksl", license="mit")["license"] == "cc-by-nc-sa-4.0"  # the card's, whatever is said
     assert source_of("/home/me/a.csv,/home/me/b.txt")["name"] == "a.csv, b.txt"
-
-    def unreachable(*_: object) -> None:
-        raise ConnectionError("no network")
-
-    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", unreachable)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nobody answers
     elsewhere = source_of("someone/corpus:part", "vocabulary")
     assert (elsewhere["license"], elsewhere["url"]) == (None, "https://huggingface.co/datasets/someone/corpus")
+    assert source_of("ko_backtranslation:parakqc", "vocabulary")["license"] == "cc-by-sa-4.0"
+    assert source_of("ko_backtranslation")["license"] is None
+    assert source_of("mcksg:sample", "vocabulary")["license"] == "apache-2.0"
     names = [found["name"] for found in pretext_sources({"kornli", "/data/own.txt"})]
     assert names == ["own.txt", "kornli"]
     assert run_of(checkpoint)["data"][0]["license"] is None

@@ -24,7 +24,7 @@ from transformers import pipeline
 
 import kgloss_hf
 from conftest import SENTENCES
-from kgloss_hf import publishing
+from kgloss_hf import publishing, training
 from kgloss_hf.cli import main
 from kgloss_hf.dataset_export import export_dataset
 from kgloss_hf.provenance import source_of
@@ -394,6 +394,14 @@ def test_what_a_link_leads_to_is_not_published(checkpoint: str, tmp_path: Path) 
     with pytest.raises(CheckFailed, match="LICENSE: expected a file, found a link"):
         dry_run([Publication("model", "me/glosses", str(folder))], str(tmp_path / "dry"))
     assert (tmp_path / "dry" / "models" / "me" / "glosses" / "LICENSE").is_symlink()
+
+
+def test_push_that_fails_says_how_to_go_on(checkpoint: str) -> None:
+    with pytest.raises(
+        RuntimeError,
+        match=r"expected metrics\.json, to make a card of(.|\n)*Go on with: kgloss publish --model me/glosses /",
+    ):
+        training._push(Publication("model", "me/glosses", checkpoint), public=False)
 
 
 def test_what_cannot_be_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
