@@ -9,6 +9,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +20,10 @@ from accelerate.commands.config.config_args import load_config_from_file
 from divided_run import divided_run
 from safetensors.torch import load_file
 from transformers import HfArgumentParser, PreTrainedTokenizerFast, pipeline
+from transformers.integrations import CodeCarbonCallback
 
 from conftest import GLOSSES, SENTENCES
+from kgloss_hf import training
 from kgloss_hf.data import Pair, encode_pairs
 from kgloss_hf.modeling import EncoderDecoderModel, build_model
 from kgloss_hf.table5 import Table5Arguments
@@ -298,3 +301,16 @@ def test_killed_run_goes_on(tmp_path: Path) -> None:
     assert results[0] == results[1]
     predictions = [(model / "predictions.jsonl").read_bytes() for model in models]
     assert predictions[0] == predictions[1]
+
+
+def test_emissions_are_stated_where_codecarbon_measured_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    callback = CodeCarbonCallback.__new__(CodeCarbonCallback)  # which its constructor makes only beside codecarbon
+    trainer: Any = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[callback]))
+    callback.tracker = SimpleNamespace(final_emissions_data=None)
+    assert training._emissions(trainer) == {}
+    callback.tracker.final_emissions_data = SimpleNamespace(emissions=0.25, country_name="South Korea")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"of {name}")
+    measured = {"kg_co2_eq": 0.25, "source": "codecarbon of codecarbon", "country": "South Korea"}
+    assert training._emissions(trainer) == {"emissions": measured}
+    trainer.callback_handler.callbacks = []
+    assert training._emissions(trainer) == {}
