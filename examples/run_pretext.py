@@ -109,7 +109,7 @@ def main() -> None:
     folder = save_result(trainer, tokenizer, output_dir, facts=facts)
     if trainer.is_world_process_zero():
         print(f"Lowest validation loss: {trainer.state.best_metric:.4f}")
-        print(f"Model, tokenizer, metrics.json and training.png are in {folder}")
+        print(f"Model, tokenizer, card, metrics.json and training.png are in {folder}")
 
 
 if __name__ == "__main__":

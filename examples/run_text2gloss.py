@@ -150,7 +150,7 @@ def main() -> None:
     folder = save_result(trainer, tokenizer, output_dir, facts=facts, predictions=rows)
     if trainer.is_world_process_zero():
         print_scores(f"Jaccard score on {len(split.test)} test pairs", scores)
-        print(f"Model, tokenizer, metrics.json, predictions.jsonl and training.png are in {folder}")
+        print(f"Model, tokenizer, card, metrics.json, predictions.jsonl and training.png are in {folder}")
 
 
 if __name__ == "__main__":
