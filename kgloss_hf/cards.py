@@ -142,6 +142,29 @@ def model_card(folder: Path) -> str:
     return _render(kind, card_data, data, values)
 
 
+def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]] | None = None) -> None:
+    """What a run leaves beside its weights: metrics.json, predictions.jsonl, and of both the card, README.md.
+
+    Args:
+        folder: Holds the model, and training.png where the card is to show it.
+        facts: Content of metrics.json.
+        predictions: Rows of predictions.jsonl (default: no such file).
+
+    Example:
+        >>> import shutil, tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = shutil.copy(Path(getfixture("checkpoint"), "config.json"), folder)
+        >>> write_facts(folder, {"pairs": {"train": 249}})
+        >>> sorted(path.name for path in folder.iterdir())
+        ['README.md', 'config.json', 'metrics.json']
+    """
+    (folder / "metrics.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if predictions is not None:
+        with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
+    (folder / "README.md").write_text(model_card(folder), "utf-8")
+
+
 def tokenizer_card(folder: Path) -> str:
     """The card of a tokenizer that `kgloss train-tokenizer` made, in the form of `model_card`.
 

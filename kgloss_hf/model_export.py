@@ -9,7 +9,7 @@ from pathlib import Path
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel, pipeline
 from transformers.utils import cached_file
 
-from .cards import model_card
+from .cards import write_facts
 from .configuration_int8 import KGlossInt8Config
 from .data import Pair
 from .files import new_folder, save_folder
@@ -84,11 +84,7 @@ def _write_scores(checkpoint: str, folder: Path) -> None:
     scores, preset = facts["scores"], facts["preset"]
     scores[f"{preset}, float32"] = scores.pop(preset)
     scores |= scores_on([Pair(row["text"], tuple(row["reference"])) for row in rows], {preset: glosses})
-    (folder / "metrics.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
-        for row, found in zip(rows, glosses, strict=True):
-            file.write(json.dumps({**row, "prediction": found}, ensure_ascii=False) + "\n")
-    (folder / "README.md").write_text(model_card(folder), "utf-8")
+    write_facts(folder, facts, [{**row, "prediction": found} for row, found in zip(rows, glosses, strict=True)])
 
 
 def _bytes(model: PreTrainedModel) -> int:

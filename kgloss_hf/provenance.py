@@ -68,7 +68,7 @@ def source_of(
     elif name == "mcksg" and data_dir:
         found["name"] = "mcksg (own copy)"
     elif name == "ko_backtranslation":
-        found = pretext_sources([configuration])[0] | {"use": use}
+        found = pretext_sources([configuration or name])[0] | {"use": use}
     elif name in DATASETS:
         card = metadata_load(artefact(f"dataset_scripts/{name}") / "README.md") or {}
         found |= {"license": card["license"], "domain": DOMAINS[name]}
@@ -99,13 +99,8 @@ def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[
 def _license_on_the_hub(dataset: str) -> str | None:
     try:
         card = HfApi().dataset_info(dataset).card_data
-    except (
-        HfHubHTTPError,
-        HFValidationError,
-        NO_ANSWER,
-        OSError,
-    ):  # then the author is asked
-        return None
+    except (HfHubHTTPError, HFValidationError, NO_ANSWER, OSError):
+        return None  # the author is asked
     found = card.get("license") if card else None
     return found if isinstance(found, str) else None
 

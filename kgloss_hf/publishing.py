@@ -83,6 +83,10 @@ class Published(NamedTuple):
     left_out: list[str]
 
 
+class CheckFailed(ValueError):
+    """A folder has problems that forbid publishing it."""
+
+
 def stage(publication: Publication, folder: Path, *, tag: str | None = None) -> list[str]:
     """Write a repository as it is to be uploaded.
 
@@ -284,10 +288,6 @@ def dry_run(
     if problems:
         raise CheckFailed("\n".join(problems))
     return found
-
-
-class CheckFailed(ValueError):
-    """A folder has problems that forbid publishing it."""
 
 
 def stage_checked(

@@ -36,7 +36,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from . import __version__
 from .analyzers import has_analyzer
 from .batching import PairCollator, StepSampler, pair_lengths
-from .cards import model_card
+from .cards import write_facts
 from .data import Pair, encode_pairs, marked_glosses
 from .files import public_path, save_folder
 from .glosses import PLACEHOLDERS, content_of, placeholder_of
@@ -438,12 +438,8 @@ def save_result(
             | {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets")},
             "hardware": hardware(trainer.args),
         }
-        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        if predictions is not None:
-            with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
         plot_training(history, folder / "training.png")
-        (folder / "README.md").write_text(model_card(folder), "utf-8")
+        write_facts(folder, metrics, predictions)
 
     folder = Path(output_dir) / "model"
     if trainer.is_world_process_zero():

@@ -292,7 +292,8 @@ def test_sources(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     elsewhere = source_of("someone/corpus:part", "vocabulary")
     assert (elsewhere["license"], elsewhere["url"]) == (None, "https://huggingface.co/datasets/someone/corpus")
     assert source_of("ko_backtranslation:parakqc", "vocabulary")["license"] == "cc-by-sa-4.0"
-    assert source_of("ko_backtranslation")["license"] is None
+    whole = source_of("ko_backtranslation", "vocabulary")
+    assert (whole["name"], whole["use"], whole["license"]) == ("ko_backtranslation", "vocabulary", None)
     assert source_of("mcksg:sample", "vocabulary")["license"] == "apache-2.0"
     names = [found["name"] for found in pretext_sources({"kornli", "/data/own.txt"})]
     assert names == ["own.txt", "kornli"]
