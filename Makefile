@@ -4,7 +4,7 @@ BIN := .venv/bin
 export XDG_CACHE_HOME := $(CURDIR)/.venv/cache
 export HF_HOME := $(XDG_CACHE_HOME)/huggingface
 
-.PHONY: demo test quality bench clean
+.PHONY: demo test test-legacy test-slow quality bench clean
 
 demo: outputs/demo/model .venv/ready  ## Train on the bundled sample, show the score, translate sentences
 	$(BIN)/python examples/translate.py outputs/demo/model
@@ -15,6 +15,12 @@ outputs/demo/model: | .venv/ready
 test: .venv/ready quality  ## Lint, types, tests and doctests
 	$(BIN)/pytest
 
+test-legacy: .venv-legacy/ready  ## The same tests on the script era, with the lowest versions that setup.cfg states
+	.venv-legacy/bin/pytest
+
+test-slow: .venv/ready  ## What is marked slow, and not in the two above
+	$(BIN)/pytest -m slow
+
 quality: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -23,11 +29,14 @@ quality: .venv/ready
 bench: .venv/ready
 	for script in benchmarks/*.py; do $(BIN)/python $$script; done
 
-.venv/ready: setup.cfg constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+.venv/ready: constraints.txt
+.venv-legacy/ready: constraints-legacy.txt
+
+.venv/ready .venv-legacy/ready: setup.cfg
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --constraint $(filter constraints%,$^) torch
+	$(@D)/bin/pip install --quiet --constraint $(filter constraints%,$^) --editable ".[test]"
 	touch $@
 
 clean:
-	rm -rf .venv outputs
+	rm -rf .venv .venv-legacy outputs

@@ -19,7 +19,7 @@ from kgloss_hf.data import load_pairs
 from kgloss_hf.modeling import PRESETS, build_model
 from kgloss_hf.pretext import PretextTrainingArguments, encode_pretext, load_pretext, sentences, split_pretext
 from kgloss_hf.provenance import gloss_sources, pretext_sources
-from kgloss_hf.training import build_trainer, checkpoint_to_resume, parse_arguments, save_result, tokenizer_for
+from kgloss_hf.training import begin_run, build_trainer, parse_arguments, save_result, tokenizer_for
 
 
 @dataclass
@@ -63,7 +63,7 @@ class ModelArguments:
 def main() -> None:
     parser = HfArgumentParser((DataArguments, ModelArguments, PretextTrainingArguments))
     data, chosen, args = parse_arguments(parser, sys.argv[1:])
-    checkpoint = checkpoint_to_resume(args.output_dir, resume=chosen.resume)
+    checkpoint = begin_run(args.output_dir, resume=chosen.resume)
     set_seed(args.seed)
 
     columns = {"data_dir": data.data_dir, "text_column": data.text_column, "gloss_column": data.gloss_column}

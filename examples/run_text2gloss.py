@@ -22,9 +22,9 @@ from kgloss_hf.provenance import gloss_sources, run_of
 from kgloss_hf.reporting import print_scores, scores_on
 from kgloss_hf.training import (
     TrainingArguments,
+    begin_run,
     build_trainer,
     check_glosses,
-    checkpoint_to_resume,
     jaccard_of_generation,
     parse_arguments,
     predict,
@@ -85,7 +85,7 @@ class ModelArguments:
 def main() -> None:
     parser = HfArgumentParser((DataArguments, ModelArguments, TrainingArguments))
     data, chosen, args = parse_arguments(parser, sys.argv[1:])
-    checkpoint = checkpoint_to_resume(args.output_dir, resume=chosen.resume)
+    checkpoint = begin_run(args.output_dir, resume=chosen.resume)
     set_seed(args.seed)
 
     columns = {"data_dir": data.data_dir, "text_column": data.text_column, "gloss_column": data.gloss_column}

@@ -34,6 +34,7 @@ _SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "QR 코드는 2
 _BINARY = (".png", ".parquet")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<~-])(/(?:[\w.~+-]+/)+[\w.~+-]+|[A-Za-z]:\\{1,2}\w[^\"'\s]*)")
 _EXPORT = re.compile(r"`kgloss export-dataset (\w+)`")
+_KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 _HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z]{30,}\b")
 _PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".h5", ".msgpack")
 # Detectors of detect-secrets that know the form of a token; those that guess by entropy or names take glosses for one.
@@ -122,12 +123,18 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
 
 
 def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[str]:
-    if kind not in ("metric", "space"):
+    try:
         text = card.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        return []  # which is said of the file
+    if kind not in ("metric", "space"):
         made_of = _EXPORT.search(text) if kind == "dataset" else None
         data = [source_of(made_of[1])] if made_of and made_of[1] in DOMAINS else metrics.get("data", [])
         return card_problems(text, data)
-    fields = metadata_load(card) or {}
+    try:
+        fields = metadata_load(card) or {}
+    except Exception as error:  # PyYAML and huggingface_hub have their own, and trip over what they do not expect
+        return [f"metadata: expected YAML, found an error: {error}; correct it"]
     needed = ("title", "sdk", "sdk_version", "python_version", "app_file", "license")
     return [f"metadata: expected {name}, found none; add it" for name in needed if not fields.get(name)]
 
@@ -135,7 +142,7 @@ def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[st
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON, found an error: {error}; copy the file again") from error
 
 
@@ -213,11 +220,15 @@ def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
 
 
 def _code_problems(folder: Path, kind: str) -> Iterator[str]:
-    """Code that is not this package's own, and that which is missing."""
+    """Code that is not this package's own, or that a configuration names elsewhere, and that which is missing."""
     if kind in ("model", "tokenizer"):
         ours = {path.name: path for path in travelling_modules(_json(folder / "config.json").get("model_type"))}
         if missing := [name for name in ours if not (folder / name).is_file()]:
             yield f"{', '.join(missing)}: expected the code that loads the model, found none; publish adds it"
+        for file in sorted(folder.glob("*config.json")):
+            for found in _named_code(_json(file)):
+                if not isinstance(found, str) or f"{found.partition('.')[0]}.py" not in ours:
+                    yield f"{file.name}: expected no code but that of the folder, found {found!r:.80}; delete it"
     else:
         source = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}.get(kind)
         ours = {path.name: path for path in artefact(source).glob("*.py")} if source else {}
@@ -227,6 +238,23 @@ def _code_problems(folder: Path, kind: str) -> Iterator[str]:
             yield f"{name}: expected no code but kgloss-hf's own; delete it"
         elif path.read_bytes() != ours[name].read_bytes():
             yield f"{name}: expected the code of this version of kgloss-hf, found other; publish writes it anew"
+
+
+def _named_code(settings: Any) -> Iterator[Any]:
+    """What transformers would take code from: classes by module, and kernels for attention by their repository."""
+    if isinstance(settings, list):
+        settings = dict(enumerate(settings))
+    if not isinstance(settings, dict):
+        return
+    for name, value in settings.items():
+        if name == "auto_map":
+            classes = value.values() if isinstance(value, dict) else [value]
+            flat = (each for found in classes for each in (found if isinstance(found, list) else [found]))
+            yield from (each for each in flat if each is not None)
+        elif name == "impl" or (name in _KERNELS and "/" in str(value)):
+            yield value
+        else:
+            yield from _named_code(value)
 
 
 def _splits(folder: Path) -> Iterator[str]:
@@ -240,7 +268,8 @@ def _splits(folder: Path) -> Iterator[str]:
 def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: Report) -> None:
     rows = []
     if predictions.is_file():
-        rows = [json.loads(line) for line in predictions.read_text("utf-8").splitlines()]
+        # Not splitlines(): JSON strings can hold the other line separators.
+        rows = [json.loads(line) for line in predictions.read_text("utf-8").split("\n") if line]
     sentences = [row["text"] for row in rows] or _SENTENCES
     try:
         found = load_like_a_stranger(folder, sentences)

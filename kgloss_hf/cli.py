@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .files import visible
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `kgloss`; `kgloss --help` lists the commands.
@@ -142,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(**options)
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
-        print(f"kgloss {command}: {error}", file=sys.stderr)
+        print(visible(f"kgloss {command}: {error}"), file=sys.stderr)
         return 1
 
 
@@ -247,7 +249,7 @@ def _check(*, folder: str) -> int:
 
     report = check_folder(Path(folder))
     for line in (*report.notes, *report.problems):
-        print(f"{'problem' if line in report.problems else 'ok     '} {line}")
+        print(visible(f"{'problem' if line in report.problems else 'ok     '} {line}"))
     return int(bool(report.problems))
 
 
@@ -258,12 +260,16 @@ def _publish(*, dry_run: str | None, tag: str | None, **options: Any) -> int:
     if not publications:
         raise ValueError(f"expected something to publish: {', '.join(f'--{kind}' for kind in publishing.KINDS)}")
     if dry_run:
-        for name, files in publishing.dry_run(publications, dry_run, tag=tag, say=print).items():
-            print(f"{name}:", *files, sep="\n  ")
+        for name, files in publishing.dry_run(publications, dry_run, tag=tag, say=_say).items():
+            _say("\n  ".join([f"{name}:", *files]))
         return 0
-    for published in publishing.publish(publications, tag=tag, say=print, **options):
+    for published in publishing.publish(publications, tag=tag, say=_say, **options):
         print(published.url)
     return 0
+
+
+def _say(line: str) -> None:
+    print(visible(line))
 
 
 def _doctor(*, timeout: float) -> int:

@@ -14,7 +14,7 @@ from .glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
 from .okt import analyze
 from .placeholders import mark_placeholders
 from .splitting import split_rows, unlinked
-from .tables import TABLE_SUFFIXES, read_lines, read_rows
+from .tables import TABLE_SUFFIXES, is_text, read_lines, read_rows
 from .tokenization_kgloss import KGlossTokenizerFast
 
 TEXT_SUFFIXES = (".txt", ".txt.gz")
@@ -138,7 +138,7 @@ def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column:
         gloss_column: Column with the glosses.
 
     Raises:
-        ValueError: A row has more or fewer types than glosses.
+        ValueError: A row has more or fewer types than glosses, or types that are no strings; names file and row.
 
     Example:
         >>> load_gloss_types("mcksg")["박물관"]
@@ -149,9 +149,10 @@ def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column:
         if types := types_of(row):
             cell = row[gloss_column]
             glosses = split_glosses(cell) if isinstance(cell, str) else cell
-            if len(glosses) != len(types):
+            named = isinstance(types, list) and all(isinstance(kind, str) for kind in types)
+            if not named or len(glosses) != len(types):
                 raise ValueError(
-                    f"row {number}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}"
+                    f"{dataset}, row {number}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}"
                 )
             counts.update(zip(map(placeholder_of, glosses), types, strict=True))
     ordered = (pair for pair, _ in reversed(counts.most_common()))  # the most frequent comes last, and stays
@@ -253,7 +254,7 @@ def _check_columns(row: Any, where: str, columns: Mapping[str, str]) -> None:
     for option, column in columns.items():
         if column not in row:
             found = ", ".join(map(repr, row))
-            raise ValueError(f"{where}: no column {column!r}; found {found}; name the column with {option}")
+            raise ValueError(f"{where}: no column {column!r}; found {found:.300}; name the column with {option}")
 
 
 def _checked(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gloss_column: str) -> Iterator[Pair]:
@@ -261,14 +262,16 @@ def _checked(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, glo
         where = f"{origin}, row {number}"
         _check_columns(row, where, {"--text_column": text_column, "--gloss_column": gloss_column})
         text, glosses = row[text_column], row[gloss_column]
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or not text.strip() or not is_text(text):
             raise ValueError(f"{where}, column {text_column!r}: expected a Korean sentence, found {text!r:.60}")
         if isinstance(glosses, str):
             try:
                 glosses = split_glosses(glosses)
             except ValueError as error:
                 raise ValueError(f"{where}, column {gloss_column!r}: {error}") from error
-        if not isinstance(glosses, list) or not all(isinstance(gloss, str) and gloss.strip() for gloss in glosses):
+        if not isinstance(glosses, list) or not all(
+            isinstance(gloss, str) and gloss.strip() and is_text(gloss) for gloss in glosses
+        ):
             raise ValueError(f"{where}, column {gloss_column!r}: expected glosses (strings), found {glosses!r:.60}")
         if not glosses:
             raise ValueError(f"{where}, column {gloss_column!r}: the row has no glosses; add them or remove the row")

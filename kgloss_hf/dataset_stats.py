@@ -18,7 +18,7 @@ from tqdm import tqdm
 from .data import Pair, load_pairs, marked_glosses, split_pairs, typed_rows, types_of
 from .files import new_folder, save_folder
 from .glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
-from .reporting import Table, markdown, plot_histograms
+from .reporting import Table, code, markdown, plot_histograms
 from .tables import TABLE_SUFFIXES
 from .tokenizer_training import target_in_source, train_tokenizer
 
@@ -212,7 +212,7 @@ def statistics_card(statistics: Mapping[str, Any]) -> str:
     words = ["kgloss", "dataset-stats", ",".join(named)]
     words += ["--config", arguments["config"]] if arguments["config"] else []
     words += ["--data_dir", "FOLDER"] if arguments["data_dir"] else []
-    parts = ["## Statistics", f"Computed by `{shlex.join([*words, '--output_dir', 'DIR'])}`."]
+    parts = ["## Statistics", f"Computed by {code(shlex.join([*words, '--output_dir', 'DIR']))}."]
     return "\n\n".join([*parts, markdown(statistics_tables(statistics))]) + "\n"
 
 
@@ -306,7 +306,7 @@ def _pair_tables(statistics: Mapping[str, Any]) -> list[Table]:
         ("the same, mean of rows", f"{shared['mean_of_pairs']:.1%}"),
     ]
     types = [
-        (f"`{name}`", f"{found['different']:,}", f"{found['tokens']:,}")
+        (code(name), f"{found['different']:,}", f"{found['tokens']:,}")
         for name, found in statistics["types"].items()
         if found["tokens"]
     ]
@@ -356,7 +356,7 @@ def _sentence_tables(statistics: Mapping[str, Any]) -> list[Table]:
         ("pairs without a common eojeol", _share(overlap["histogram"].get("0", 0), rows)),
     ]
     values = [
-        (kind, f"`{name}`", f"{count:,}")
+        (kind, code(name), f"{count:,}")
         for kind in ("origin", "engine")
         for name, count in statistics[f"{kind}s"].items()
     ]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import __version__
-from .files import save_file
+from .files import save_file, sole_writer
 from .glosses import content_of, placeholder_of
 from .metrics import (
     bootstrap_interval,
@@ -26,6 +26,7 @@ from .metrics import (
     jaccard_scores,
     paired_p_value,
 )
+from .tables import is_text
 
 try:
     import jiwer
@@ -122,11 +123,11 @@ def evaluate_files(
     }
     if output_dir:
         folder = Path(output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
         scores = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-        save_file(folder / "scores.json", lambda path: path.write_text(scores, "utf-8", newline=""))
         sentences = _as_csv(evaluation.sentences)
-        save_file(folder / "sentences.csv", lambda path: path.write_text(sentences, "utf-8", newline=""))
+        with sole_writer(folder):  # both files are of one evaluation
+            save_file(folder / "scores.json", lambda path: path.write_text(scores, "utf-8", newline=""))
+            save_file(folder / "sentences.csv", lambda path: path.write_text(sentences, "utf-8", newline=""))
     return result
 
 
@@ -329,7 +330,7 @@ def _read(path: str) -> dict[str, list[list[str]]]:
     for number in numbers:
         try:
             row = json.loads(lines[number - 1])
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"{path}, line {number}: expected JSON, found an error: {error}; write a row a line"
             ) from None
@@ -337,7 +338,10 @@ def _read(path: str) -> dict[str, list[list[str]]]:
             kind = type(row).__name__
             raise ValueError(f"{path}, line {number}: expected a JSON object, found {kind}; write a row a line")
         for name in columns.keys() & row.keys():
-            columns[name].append(gloss_list(row[name], f"{path}, line {number}, {name}"))
+            glosses = gloss_list(row[name], f"{path}, line {number}, {name}")
+            if not is_text("".join(glosses)):
+                raise ValueError(f"{path}, line {number}, {name}: expected text, found half a character; correct it")
+            columns[name].append(glosses)
     for name, found in columns.items():
         if len(found) not in (0, len(numbers)):
             raise ValueError(
@@ -357,15 +361,19 @@ def _column(files: Mapping[str, Mapping[str, list[list[str]]]], path: str, name:
 
 
 def _read_types(path: str) -> dict[str, str]:
-    rows = csv.DictReader(io.StringIO(_decoded(path), newline=""))
-    if not {"gloss", "type"} <= set(rows.fieldnames or ()):
-        raise ValueError(f"{path}: expected CSV columns gloss and type, found {rows.fieldnames}; add the header")
+    table = csv.DictReader(io.StringIO(_decoded(path), newline=""))
+    try:
+        rows = [(table.line_num, row) for row in table]
+    except csv.Error as error:
+        raise ValueError(f"{path}, after line {table.line_num}: expected CSV, found: {error}; correct it") from None
+    if not {"gloss", "type"} <= set(table.fieldnames or ()):
+        raise ValueError(f"{path}: expected CSV columns gloss and type, found {table.fieldnames}; add the header")
     types: dict[str, str] = {}
-    for row in rows:
+    for number, row in rows:
         if not row["gloss"] or not row["type"]:
-            raise ValueError(f"{path}, line {rows.line_num}: expected a gloss and its type, found {row}; complete it")
+            raise ValueError(f"{path}, line {number}: expected a gloss and its type, found {row}; complete it")
         if types.setdefault(row["gloss"], row["type"]) != row["type"]:
-            raise ValueError(f"{path}, line {rows.line_num}: {row['gloss']!r} has a second type; keep one")
+            raise ValueError(f"{path}, line {number}: {row['gloss']!r} has a second type; keep one")
     return types
 
 

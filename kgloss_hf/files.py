@@ -1,15 +1,49 @@
-"""Files and folders that get their names only once they are complete, and paths that can be published."""
+"""Files and folders with one writer, which get their names only once complete; and paths that can be published."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 _ABSOLUTE = re.compile(r"(?<![^=,])(/|[A-Za-z]:[\\/])[^,]*")
+# Control characters but tab and line feed, the other ends of lines, marks of direction, and halves of characters.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@contextmanager
+def sole_writer(path: Path) -> Iterator[None]:
+    """Keep a file or folder to this process; the operating system lets go of it when the process ends, however it does.
+
+    Args:
+        path: What is to be written. It need not be there; `.NAME.lock` is made beside it.
+
+    Raises:
+        RuntimeError: Another process is writing it.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, sole_writer(Path(folder, "glosses")):
+        ...     [path.name for path in Path(folder).iterdir()]
+        ['.glosses.lock']
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RuntimeError(f"{path}: another process is writing it; wait until that is done, or end it") from None
+    with lock:
+        try:
+            yield
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def save_file(path: Path, write: Callable[[Path], Any]) -> None:
@@ -19,6 +53,9 @@ def save_file(path: Path, write: Callable[[Path], Any]) -> None:
         path: File to make, in a folder that is there.
         write: Called with a path beside it. If it fails, nothing is left there.
 
+    Raises:
+        RuntimeError: Another process is writing it.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -27,14 +64,15 @@ def save_file(path: Path, write: Callable[[Path], Any]) -> None:
         [('gloss.txt', '집')]
     """
     partial = path.with_name(f".{path.name}.partial")
-    try:
-        write(partial)
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    os.replace(partial, path)
+    with sole_writer(path):
+        try:
+            write(partial)
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        os.replace(partial, path)
 
 
 def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
@@ -44,6 +82,10 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
         folder: Folder to make, with its parents; must not be there.
         write: Called with an empty folder beside it. If it fails, nothing is left there.
 
+    Raises:
+        RuntimeError: Another process is writing it.
+        ValueError: It is there.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -52,14 +94,17 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
         ['gloss.txt']
     """
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        write(partial)
-    except BaseException:
+    with sole_writer(folder):
+        if folder.exists():
+            raise ValueError(f"{folder} is there already: another process has made it meanwhile")
         shutil.rmtree(partial, ignore_errors=True)
-        raise
-    partial.rename(folder)
+        partial.mkdir()
+        try:
+            write(partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        partial.rename(folder)
 
 
 def new_folder(output_dir: str) -> Path:
@@ -99,3 +144,16 @@ def public_path(word: str) -> str:
 def _below_here(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else path.name
+
+
+def visible(text: str) -> str:
+    """Text for a terminal: what would steer it, turn its direction or end a line unseen is written as JSON escapes it.
+
+    Args:
+        text: Tabs and line feeds stay.
+
+    Example:
+        >>> print(visible("집\x1b[31m 불"))
+        집\\u001b[31m 불
+    """
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -99,7 +99,7 @@ def split_glosses(cell: str) -> list[str]:
     if cell.startswith("["):
         try:
             return list(json.loads(cell))
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
             raise ValueError(f'expected a JSON list of glosses such as ["집", "불"], found {cell!r:.60}') from error
     if control := re.search(r"[\t\r\n\v\f]", cell):
         raise ValueError(f"expected glosses with spaces between them, found {control[0]!r} in {cell!r:.60}")

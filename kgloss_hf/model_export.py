@@ -17,6 +17,7 @@ from .modeling import with_both_biases
 from .modeling_int8 import Int8EncoderDecoderModel, Int8Linear, replace_linear
 from .remote_code import add_remote_code
 from .reporting import scores_on
+from .tables import read_rows
 from .tokenization_kgloss import KGlossTokenizerFast
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def export_int8(checkpoint: str, output_dir: str) -> tuple[int, int]:
         True
     """
     folder = new_folder(output_dir)
-    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
+    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint, use_safetensors=True)
     if model.config.model_type != "encoder-decoder":
         raise ValueError(
             f"{checkpoint}: expected a model of type encoder-decoder, found {model.config.model_type}, which has no "
@@ -78,8 +79,8 @@ def _write_scores(checkpoint: str, folder: Path) -> None:
     if not all(files):
         logger.warning("%s: no %s, so the export has no score and no card", checkpoint, " or ".join(_OF_THE_RUN))
         return
-    metrics, lines = (Path(file).read_text("utf-8") for file in files)
-    facts, rows = json.loads(metrics), [json.loads(line) for line in lines.splitlines()]
+    metrics, predictions = map(Path, files)
+    facts, rows = json.loads(metrics.read_text("utf-8")), [row for _, row in read_rows(predictions)]
     glosses = [answer.glosses for answer in pipeline("text-to-gloss", model=str(folder))([row["text"] for row in rows])]
     scores, preset = facts["scores"], facts["preset"]
     scores[f"{preset}, float32"] = scores.pop(preset)

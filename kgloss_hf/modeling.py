@@ -286,7 +286,7 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
             "leave the pretext out, or take another preset"
         )
     _check_same_vocabulary(tokenizer, KGlossTokenizerFast.from_pretrained(checkpoint), checkpoint)
-    source = EncoderDecoderModel.from_pretrained(checkpoint)
+    source = EncoderDecoderModel.from_pretrained(checkpoint, use_safetensors=True)
     parameters = source.state_dict()
     shapes, expected = ({name: tuple(p.shape) for name, p in m.state_dict().items()} for m in (source, model))
     if wrong := [name for name in {**expected, **shapes} if shapes.get(name) != expected.get(name)]:

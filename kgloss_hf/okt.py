@@ -100,7 +100,8 @@ def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
         texts: Sentences of any length; blank ones give an empty list. A lone surrogate is read as U+FFFD.
 
     Returns:
-        One list of morphemes a text, in order, without spaces.
+        One list of morphemes a text, in order, without spaces. Tabs and line breaks are spaces too, where KoNLPy has a
+        morpheme of the tag Foreign for one between words.
 
     Raises:
         TypeError: A text is not a string.

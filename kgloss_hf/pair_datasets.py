@@ -12,7 +12,7 @@ from typing import Any
 import datasets
 
 from .splitting import split_rows
-from .tables import TABLE_SUFFIXES
+from .tables import TABLE_SUFFIXES, is_text
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +146,8 @@ class PairBuilder(datasets.GeneratorBasedBuilder):
                         "put a cell that holds a comma in quotation marks"
                     )
                 good = check(number, row)
+                if broken := [name for name, cell in good.items() if not is_text("".join(cell or ""))]:
+                    raise ValueError(f"expected text in {broken[0]}, found half a character; correct it")
             except ValueError as error:
                 message = f"{path}, row {number}: {error}"
                 if self.config.on_bad_rows == "raise":

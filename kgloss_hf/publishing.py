@@ -64,7 +64,10 @@ class Publication:
     source: str = ""
 
     def __post_init__(self) -> None:
-        validate_repo_id(self.repo_id)
+        for name in (self.repo_id, self.source) if self.kind == "space" else (self.repo_id,):
+            validate_repo_id(name)
+            if name.endswith("\n"):  # huggingface_hub before version 1 lets it pass
+                raise ValueError(f"Repo id must be one line, found {name!r}")
         if "/" not in self.repo_id:
             raise ValueError(f"expected NAMESPACE/NAME on the Hub, found {self.repo_id!r}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .data import Pair
+from .files import visible
 from .glosses import content_of
 from .metrics import jaccard_result
 
@@ -24,7 +25,7 @@ class Table(NamedTuple):
 
 
 def markdown(tables: Iterable[Table]) -> str:
-    """Tables in Markdown, each under its title. In a cell, only backticks keep their meaning.
+    """Tables in Markdown, each under its title. No cell brings in markup; one that is a code span (`code`) stays one.
 
     Args:
         tables: At least one.
@@ -45,8 +46,21 @@ def markdown(tables: Iterable[Table]) -> str:
     return "\n\n".join(parts)
 
 
+def code(text: str) -> str:
+    """Text as a code span of Markdown, in one line; a backtick, which would end it, becomes an apostrophe.
+
+    Example:
+        >>> print(code("kgloss `x`"))
+        `kgloss 'x'`
+    """
+    return f"`{visible(' '.join(text.split())).replace('`', chr(39))}`"
+
+
 def _cell(text: str) -> str:
-    return re.sub(r"([\\*\[\]|])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    line = visible(" ".join(text.split()))
+    if re.fullmatch("`[^`]+`", line):
+        return line.replace("|", "\\|")
+    return re.sub(r"[\\*\[\]|`~$]|_(?![^\W_])", r"\\\g<0>", html.escape(line, quote=False))
 
 
 def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, dict[str, Any]]:
@@ -138,10 +152,10 @@ def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]
         from rich.table import Table as RichTable
     except ImportError as error:
         raise ImportError(f"tables need rich; run: {_INSTALL}") from error
-    table = RichTable(*header, title=title)
+    table = RichTable(*map(visible, header), title=visible(title))
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(visible, row))
+    Console(markup=False, emoji=False).print(table)
 
 
 def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:

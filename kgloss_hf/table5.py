@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from .files import save_file, save_folder
+from .files import save_file, save_folder, sole_writer
 from .reporting import Table, markdown, plot_loss_curves
 
 SYSTEMS = {
@@ -109,10 +109,16 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
 
     Raises:
         ValueError: The folder holds runs of other options.
-        RuntimeError: Runs failed; names them and where they logged. The others are kept.
+        RuntimeError: Runs failed; names them and where they logged. The others are kept. Or another process is at work
+            in the folder.
     """
+    with sole_writer(Path(arguments.output_dir)):
+        return _reproduce(arguments, script, options)
+
+
+def _reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str]) -> dict[str, Any]:
     folder = Path(arguments.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     common = _common(arguments, options)
     of_checkpoint = [f"--pretext={arguments.pretext}", f"--preset={arguments.preset}"]
     _check_same_options(folder / "options.json", of_checkpoint + common)

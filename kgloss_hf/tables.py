@@ -7,7 +7,6 @@ import gzip
 import json
 import logging
 import re
-import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -85,30 +84,54 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
         ...     list(read_lines(file))
         ['집에 불이 났어요.\\n', '도와 주세요.']
     """
-    unpacked = gzip.open if path.suffix == ".gz" else open
     utf8 = encoding.lower() in ("utf-8", "utf8", "utf-8-sig")
-    name = "utf-8-sig" if utf8 else encoding
+    for number, line in enumerate(_decoded_lines(path, "utf-8-sig" if utf8 else encoding), 1):
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            found = "b" + ascii(line[error.start :][:10]).replace(
+                "\\udc", "\\x"
+            )  # not every codec encodes what it smuggled
+            raise _wrong_encoding(f"{path}, line {number}", "UTF-8" if utf8 else encoding, found) from error
+        if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
+            raise _wrong_encoding(f"{path}, line {number}", encoding, "UTF-8")
+        yield line
+
+
+def is_text(value: str) -> bool:
+    """Whether a file can hold a string: not if it has half a character, which JSON can write (`\\ud83d` of 😀).
+
+    Args:
+        value: As it was read.
+
+    Example:
+        >>> is_text("집"), is_text("\\ud83d")
+        (True, False)
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _decoded_lines(path: Path, encoding: str) -> Iterator[str]:
+    unpacked = gzip.open if path.suffix == ".gz" else open
     try:
         # What cannot be decoded is smuggled past the decoder, which would not know the line.
-        with unpacked(path, "rt", encoding=name, errors="surrogateescape", newline="") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    line.encode()
-                except UnicodeEncodeError as error:
-                    found = line[error.start :][:10].encode(name.removesuffix("-sig"), errors="surrogateescape")
-                    raise _wrong_encoding(path, number, "UTF-8" if utf8 else encoding, repr(found)) from error
-                if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
-                    raise _wrong_encoding(path, number, encoding, "UTF-8")
-                yield line
+        with unpacked(path, "rt", encoding=encoding, errors="surrogateescape", newline="") as file:
+            yield from file
+    except UnicodeError as error:  # UTF-16 and its like smuggle nothing
+        raise _wrong_encoding(str(path), encoding, f"other ({error})") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}: damaged or not a gzip file ({error}); fetch it again") from error
     except LookupError as error:
         raise ValueError(f"{error}; name one that Python knows, such as 'utf-8' or 'cp949'") from error
 
 
-def _wrong_encoding(path: Path, number: int, expected: str, found: str) -> UnicodeError:
+def _wrong_encoding(where: str, expected: str, found: str) -> UnicodeError:
     repair = "convert the file to UTF-8, for example: iconv -f CP949 -t UTF-8"
-    return UnicodeError(f"{path}, line {number}: expected {expected}, found {found}; {repair}")
+    return UnicodeError(f"{where}: expected {expected}, found {found}; {repair}")
 
 
 def _is_korean_utf8(line: str, encoding: str) -> bool:
@@ -121,10 +144,20 @@ def _is_korean_utf8(line: str, encoding: str) -> bool:
 
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
     try:
-        with ParquetFile(path) as file:
+        file = ParquetFile(path)
+        names = file.schema_arrow.names
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _no_parquet(path, error) from error
+    with file:
+        _check_names(path, names)
+        try:
             yield from enumerate((row for batch in file.iter_batches() for row in batch.to_pylist()), 1)
-    except (ArrowException, OSError) as error:
-        raise ValueError(f"{path}: damaged or not a Parquet file ({error}); fetch it again") from error
+        except (ArrowException, OSError, ValueError, OverflowError) as error:  # also text and dates that are none
+            raise _no_parquet(path, error) from error
+
+
+def _no_parquet(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path}: damaged or not a Parquet file ({error}); fetch it again")
 
 
 def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
@@ -132,7 +165,7 @@ def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield number, json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
                 raise ValueError(f"{path}, row {number}: expected one JSON object a line ({error})") from error
 
 
@@ -150,20 +183,20 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
         raise ImportError(f'{path}: XLSX is read by openpyxl; pip install "kgloss-hf[excel]"') from error
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
+        try:
+            first, *others = workbook.worksheets
+            if others:
+                logger.warning("%s: only the first sheet, %r, is read, of %d", path, first.title, 1 + len(others))
+            first.reset_dimensions()  # some programs write wrong ones, and rows would be cut
+            for cells in first.iter_rows(values_only=True):
+                filled = [_as_in_csv(cell) for cell in cells]
+                while filled and filled[-1] is None:
+                    filled.pop()
+                yield filled
+        finally:
+            workbook.close()
+    except Exception as error:  # of zipfile, zlib, XML or openpyxl, each of which has its own
         raise ValueError(f"{path}: damaged or not an XLSX workbook ({error}); save it again as XLSX") from error
-    try:
-        first, *others = workbook.worksheets
-        if others:
-            logger.warning("%s: only the first sheet, %r, is read, of %d", path, first.title, 1 + len(others))
-        first.reset_dimensions()  # some programs write wrong ones, and rows would be cut
-        for cells in first.iter_rows(values_only=True):
-            filled = [_as_in_csv(cell) for cell in cells]
-            while filled and filled[-1] is None:
-                filled.pop()
-            yield filled
-    finally:
-        workbook.close()
 
 
 def _as_in_csv(cell: Any) -> Any:
@@ -174,10 +207,13 @@ def _as_in_csv(cell: Any) -> Any:
 
 def _records(path: Path, table: Iterator[Sequence[Any]]) -> Iterator[tuple[int, dict[Any, Any]]]:
     header = ["" if name is None else str(name) for name in next(table, [])]
-    doubled = sorted({name for name in header if name and header.count(name) > 1})
-    if doubled:
-        raise ValueError(f"{path}: expected one column of each name, found several {', '.join(doubled)}; rename them")
+    _check_names(path, header)
     for number, cells in enumerate(table, 2):
         if cells:
             row = dict.fromkeys(header) | dict(zip(header, cells, strict=False))
             yield number, row | ({None: list(cells[len(header) :])} if len(cells) > len(header) else {})
+
+
+def _check_names(path: Path, header: Sequence[str]) -> None:
+    if doubled := sorted({name for name in header if name and header.count(name) > 1}):
+        raise ValueError(f"{path}: expected one column of each name, found several {', '.join(doubled)}; rename them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
 import json
 import logging
@@ -11,16 +12,19 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 import yaml
 from accelerate import PartialState
 from datasets import Dataset
+from safetensors import SafetensorError, safe_open
 from torch.utils.data import SequentialSampler
 from transformers import (
     EarlyStoppingCallback,
@@ -38,7 +42,7 @@ from .analyzers import has_analyzer
 from .batching import PairCollator, StepSampler, pair_lengths
 from .cards import write_facts
 from .data import Pair, encode_pairs, marked_glosses
-from .files import public_path, save_folder
+from .files import public_path, save_folder, sole_writer
 from .glosses import PLACEHOLDERS, content_of, placeholder_of
 from .metrics import jaccard
 from .modeling import freeze_unused
@@ -93,7 +97,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     batches_by_length: bool = field(default=True, metadata={"help": "Steps of pairs of similar length: less padding."})
 
     def __post_init__(self) -> None:
-        if self.hub_token is not None:
+        if self.hub_token is not None or getattr(self, "push_to_hub_token", None) is not None:
             raise ValueError(
                 "--hub_token: expected no token among the options, which metrics.json keeps; log in with "
                 "`hf auth login`, or set HF_TOKEN"
@@ -287,29 +291,67 @@ def parse_arguments(parser: HfArgumentParser, arguments: Sequence[str]) -> tuple
     return parser.parse_args_into_dataclasses(arguments)
 
 
-def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
-    """The last checkpoint of an unfinished run, or None for a new one.
+def begin_run(output_dir: str, *, resume: bool) -> str | None:
+    """Keep a run's folder to this run until the process ends, and find what to go on from.
 
     Args:
         output_dir: The run's folder: checkpoints lie in `checkpoints`, a finished run's result in `model`.
         resume: Go on from the last checkpoint.
 
+    Returns:
+        The last whole checkpoint of an unfinished run, or None for a new one. Checkpoints that were cut short, or that
+        rest on one, are deleted, with a warning.
+
     Raises:
         ValueError: The folder holds a finished run; or an unfinished one, and `resume` is not set.
+        RuntimeError: Another process is at work in the folder.
     """
+    with PartialState().main_process_first():
+        if PartialState().is_main_process:
+            _kept.enter_context(sole_writer(Path(output_dir)))
+        return checkpoint_to_resume(output_dir, resume=resume)
+
+
+_kept = ExitStack()
+atexit.register(_kept.close)
+
+
+def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
+    """What `begin_run` returns, without keeping the folder."""
     if (Path(output_dir) / "model").exists():
         raise ValueError(f"{output_dir} holds a finished run; choose another --output_dir, or delete it to train again")
     checkpoints = Path(output_dir) / "checkpoints"
     while last := get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None:
         if not resume:
             raise ValueError(f"{output_dir} holds an unfinished run ({Path(last).name}); add --resume, or delete it")
-        try:
-            json.loads((Path(last) / "trainer_state.json").read_text("utf-8"))  # the last file of a checkpoint
-        except (FileNotFoundError, ValueError):
-            logger.warning("%s is incomplete: the run was ended while writing it. Going on from the one before", last)
-            shutil.rmtree(last)
-        else:
+        reason = _broken(Path(last))
+        if reason is None:
             return last
+        logger.warning("%s cannot be used: %s. Going on from the one before", last, reason)
+        shutil.rmtree(last)
+    return None
+
+
+def _broken(checkpoint: Path) -> str | None:
+    """Why a checkpoint cannot be gone on from: a file is cut short, of it or of the best, with which the run ends."""
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))  # written last
+    except (FileNotFoundError, ValueError):
+        return "the run was ended while writing it"
+    for folder in {checkpoint, checkpoint.parent / Path(state.get("best_model_checkpoint") or checkpoint).name}:
+        if not folder.is_dir():
+            return f"the best checkpoint, {folder.name}, is missing"
+        for file in sorted(folder.iterdir()):
+            try:
+                if file.suffix == ".safetensors":
+                    with safe_open(file, "pt"):
+                        pass
+                elif file.suffix in (".pt", ".pth", ".bin"):
+                    with ZipFile(file) as archive:
+                        if damaged := archive.testzip():
+                            return f"{file}: {damaged} is damaged"
+            except (SafetensorError, BadZipFile) as error:
+                return f"{file}: {error}"
     return None
 
 

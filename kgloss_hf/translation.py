@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from typing import Any, BinaryIO, TextIO
 
 import torch
 from tqdm import tqdm
+
+from .files import visible
 
 FORMATS = ("text", "jsonl", "tsv")
 
@@ -81,7 +84,10 @@ def translate(
             file = stack.enter_context(Path(str(input)).open("rb")) if from_file else sys.stdin.buffer
         from transformers import pipeline
 
-        text_to_gloss = pipeline("text-to-gloss", model=model)
+        # Weights that can hold code are not read; and transformers must not ask whether to run a model's code, for it
+        # would take a line of standard input for the answer.
+        safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
+        text_to_gloss = pipeline("text-to-gloss", model=model, **safe)
         options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
         chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
         options |= {name: value for name, value in chosen.items() if value is not None}
@@ -134,16 +140,16 @@ def _header(n_best: int | None, types: bool) -> list[str]:
 
 def _rows(text: str, answer: Any, format: str, n_best: int | None, types: bool) -> Iterator[str]:
     if format == "jsonl":
-        yield json.dumps({"text": text, **(answer if n_best is None else {"candidates": answer})}, ensure_ascii=False)
+        row = {"text": text, **(answer if n_best is None else {"candidates": answer})}
+        yield visible(json.dumps(row, ensure_ascii=False))
         return
     candidates = [answer] if n_best is None else answer
     for rank, found in enumerate(candidates, 1):
         scored = [] if n_best is None else [f"{found['log_prob']:.4f}"]
-        if format == "text":
-            yield "\t".join([*scored, found["generated_text"]])
-        else:
-            cells = [text.replace("\t", " "), *([str(rank), *scored] if scored else []), found["generated_text"]]
-            yield "\t".join([*cells, *([" ".join(found["types"])] if types else [])])
+        cells = [*scored, found["generated_text"]]
+        if format == "tsv":
+            cells = [text, *([str(rank)] if scored else []), *cells, *([" ".join(found["types"])] if types else [])]
+        yield "\t".join(visible(re.sub(r"[\t\n]", " ", cell)) for cell in cells)
     if format == "text" and n_best is not None:
         yield ""
 

@@ -9,29 +9,13 @@ from pathlib import Path
 
 import pytest
 
-CONSTRAINTS = Path(__file__).parent.parent / "constraints.txt"
+ROOT = Path(__file__).parent.parent
 
-GENERATIONS = ("current", "script era")
-SCRIPT_ERA = {"transformers": "4.57.6", "datasets": "3.6.0", "huggingface-hub": "0.36.2", "tokenizers": "0.22.2"}
-
-# What is pinned for the current generation and too new for the script era.
-TOO_NEW = {"dill", "fsspec", "gradio", "gradio-client", "hf-gradio", "multiprocess", "sentence-transformers"}
+# Each with the exact versions it is tested with.
+GENERATIONS = {"current": "constraints.txt", "script era": "constraints-legacy.txt"}
 
 # pip's warning before its last attempt; the names are urllib3's for an address where nothing answers.
 _NOT_REACHED = re.compile(r"Retry\(total=0,.*broken by '(NewConnection|NameResolution|ConnectTimeout|Proxy)Error")
-
-
-def constraints(generation: str) -> str:
-    """`constraints.txt` for "current" or "script era"."""
-    if generation not in GENERATIONS:
-        raise ValueError(f"generation must be one of {GENERATIONS}, got {generation!r}")
-    text = CONSTRAINTS.read_text("utf-8")
-    if generation == "current":
-        return text
-    lines = text.splitlines()
-    pins = {_normalised(line.partition("==")[0]): line for line in lines if "==" in line and line[0] != "#"}
-    kept = [line for name, line in pins.items() if name not in {*TOO_NEW, *SCRIPT_ERA}]
-    return "\n".join([*kept, *(f"{name}=={version}" for name, version in SCRIPT_ERA.items())]) + "\n"
 
 
 def environment(folder: Path, generation: str, *requirements: str) -> Path:
@@ -45,13 +29,11 @@ def environment(folder: Path, generation: str, *requirements: str) -> Path:
     Returns:
         The environment's Python. Where the registry of packages cannot be reached, the test is skipped.
     """
-    pinned = constraints(generation)
+    file = ROOT / GENERATIONS[generation]
     if folder.exists():
         raise ValueError(f"{folder} is there already")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder.absolute() / "bin" / "python"
-    file = folder / "constraints.txt"
-    file.write_text(pinned, "utf-8")
     if requirements:
         with_registry([str(python), "-I", "-m", "pip", "install", "--quiet", "-c", str(file), *requirements])
     return python
@@ -75,7 +57,3 @@ def _registry_reachable() -> bool:
     probe = [sys.executable, "-I", "-m", "pip", "index", "versions", "pip", "--retries", "2", "--timeout", "15"]
     done = subprocess.run(probe, capture_output=True, text=True, check=False)
     return not _NOT_REACHED.search(done.stderr)
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -246,7 +246,18 @@ def test_transferred_model_names_its_pretext(folder: Write) -> None:
 def test_only_hub_ids_are_datasets(folder: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own" / "pairs").mkdir(parents=True)
-    names = ("me/pairs", "gksl", "own/pairs", "own/pairs.csv", "/own/pairs", "a/b/c", "a.csv, b.csv", None, "../pairs")
+    names = (
+        "me/pairs",
+        "gksl",
+        "own/pairs",
+        "own/pairs.csv",
+        "/own/pairs",
+        "a/b/c",
+        "a.csv, b.csv",
+        None,
+        "../pairs",
+        "집" * 99,
+    )
     card = model_card(folder(NEW | {"data": [{**GKSL, "name": name} for name in names]}))
     assert metadata(card)["datasets"] == ["me/pairs"]
 
@@ -439,6 +450,8 @@ def changes() -> list[Any]:
         (sub("license: .+", "license: CC BY-NC-SA 4.0"), "license: expected the Hub's id"),
         (sub("license: .+", "license:"), "metadata: expected license, found none"),
         (sub("license: .+", "license: ["), "metadata: expected YAML that huggingface_hub reads"),
+        (sub("license: .+", f"license: {'[' * 2000}"), "metadata: expected YAML that huggingface_hub reads"),
+        (sub("license: .+", "license: !!int ''"), "metadata: expected YAML that huggingface_hub reads"),
         (sub("license: ", "- license: "), "metadata: expected YAML that huggingface_hub reads"),
         (index(lambda result: result.pop("task")), "metadata: expected YAML that huggingface_hub reads"),
         (index(lambda result: result["metrics"][0].pop("value")), "metadata: expected YAML that huggingface_hub reads"),

@@ -35,10 +35,11 @@ def whole(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "model"
     shutil.copytree(checkpoint, folder)
     answers = pipeline("text2text-generation", model=checkpoint)(SENTENCES)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"text": text, "reference": reference, "prediction": answer.glosses}
         for text, reference, answer in zip(SENTENCES, GLOSSES, answers, strict=True)
     ]
+    rows[0]["text"] = rows[0]["text"].replace(" ", "\u2028")  # white space, and a line end for some
     pairs = [Pair(row["text"], tuple(row["reference"])) for row in rows]
     metrics = {
         "preset": "tiny",
@@ -59,7 +60,9 @@ def whole(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "hardware": "1 × cpu",
     }
     (folder / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    (folder / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (folder / "predictions.jsonl").write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8"
+    )
     (folder / "README.md").write_text(model_card(folder), "utf-8")
     return folder
 
@@ -70,7 +73,6 @@ def folder(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "model"))
 
 
-@pytest.mark.slow
 def test_a_good_folder(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = check_folder(whole)
     assert report.problems == []
@@ -139,6 +141,22 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
         _replace("okt.py", "import gc", "import gc, os"),
         "okt.py: expected the code of this version of kgloss-hf, found other",
     ),
+    "code of another repository": (
+        _replace("config.json", '"configuration_kgloss.KGlossConfig"', '"me/code--configuration_kgloss.KGlossConfig"'),
+        "config.json: expected no code but that of the folder, found 'me/code--configuration_kgloss.KGlossConfig'",
+    ),
+    "code of another folder for the tokenizer": (
+        _replace("tokenizer_config.json", '"tokenization_kgloss.KG', '"/tmp/code--tokenization_kgloss.KG'),
+        "tokenizer_config.json: expected no code but that of the folder, found '/tmp/code--tokenization_kgloss.KG",
+    ),
+    "pipeline of another repository": (
+        _replace("config.json", "{", '{"custom_pipelines": {"text-to-gloss": {"impl": "me/code--pipe.Pipe"}},'),
+        "config.json: expected no code but that of the folder, found 'me/code--pipe.Pipe'",
+    ),
+    "kernels of another repository": (  # transformers before 5.3 runs them unasked where `kernels` is installed
+        _replace("config.json", '"is_decoder": true', '"is_decoder": true, "_attn_implementation_internal": "me/code"'),
+        "config.json: expected no code but that of the folder, found 'me/code'",
+    ),
     "missing code": (
         lambda folder: (folder / "placeholders.py").unlink(),
         "placeholders.py: expected the code that loads the model, found none",
@@ -193,7 +211,6 @@ def _shuffle_vocabulary(folder: Path) -> None:
     file.write_text(json.dumps(content), "utf-8")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("what", SPOILT)
 def test_a_problem_is_found(folder: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
     spoil, expected = SPOILT[what]
@@ -258,6 +275,20 @@ def test_data_sets_are_read(tmp_path: Path) -> None:
         card.write_text(f"{changed}\nWritten by `kgloss export-dataset gksl` of kgloss-hf.\n", "utf-8")
         found = checking._card_problems(card, "dataset", {})
         assert len([problem for problem in found if problem.startswith("license: expected")]) == problems
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"---\ntitle: [\n---\n", "README.md: metadata: expected YAML, found an error"),
+        (b"---\n- title\n---\n", "README.md: metadata: expected YAML, found an error"),
+        (b"---\ntitle: \xb0\xa1\n---\n", "README.md: expected UTF-8"),
+    ],
+)
+def test_card_of_a_space_that_cannot_be_read(tmp_path: Path, content: bytes, message: str) -> None:
+    shutil.copytree(artefact("examples/space"), tmp_path / "space", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "space" / "README.md").write_bytes(content)
+    assert [problem for problem in check_folder(tmp_path / "space").problems if problem.startswith(message)]
 
 
 def test_facts_that_are_no_json(folder: Path) -> None:

@@ -65,6 +65,10 @@ BAD = {
     "tab between glosses": ("a.csv", "text,glosses\n집,집\t불\n", "row 2, column 'glosses': expected .*spaces.* found"),
     "number for text": ("a.jsonl", '{"text": 3, "glosses": "불"}', "row 1, column 'text'.*found 3"),
     "number for a gloss": ("a.jsonl", '{"text": "집", "glosses": ["불", 3]}', "row 1, column 'glosses'.*3"),
+    "half a character": ("a.jsonl", '{"text": "집", "glosses": ["\\ud800"]}', "row 1, column 'glosses'.*ud800"),
+    "half a character for text": ("a.jsonl", '{"text": "\\udc00", "glosses": "불"}', "row 1, column 'text'.*udc00"),
+    "nested too deeply": ("a.jsonl", "[" * 99_999, "row 1: expected one JSON object a line"),
+    "too long a number": ("a.jsonl", '{"text": ' + "9" * 5_000, "row 1: expected one JSON object a line"),
     "not an object": ("a.jsonl", "[1, 2]", "row 1: expected an object"),
     "not JSON": ("a.jsonl", '{"text": "집", "glosses": "불"}\n{', "row 2: expected one JSON object a line"),
 }
@@ -155,6 +159,10 @@ def test_types_of_glosses_by_majority(tmp_path: Path) -> None:
     lines = [json.dumps({"text": "집", "glosses": glosses, "gloss_types": types}) for glosses, types in rows]
     path.write_text("\n".join(lines), "utf-8")
     assert load_gloss_types(str(path)) == {"집": "iconic", "Number": "fingerspelled_number"}
-    path.write_text(lines[0].replace("sign_word ", ""), "utf-8")
-    with pytest.raises(ValueError, match="row 1: expected a type for each of 2 glosses, found"):
-        load_gloss_types(str(path))
+    for line in (
+        lines[0].replace("sign_word ", ""),
+        *(json.dumps({"glosses": "집", "gloss_types": t}) for t in (5, [5])),
+    ):
+        path.write_text(line, "utf-8")
+        with pytest.raises(ValueError, match=r"pairs.jsonl, row 1: expected a type for each of \d glosses, found"):
+            load_gloss_types(str(path))

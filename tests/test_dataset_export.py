@@ -208,7 +208,7 @@ def test_killed_export_leaves_no_half_folder(shards: str, tmp_path: Path) -> Non
         assert process.stdout.readline() == "half\n"
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [".pairs.partial"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".pairs.lock", ".pairs.partial"}
     export_dataset("ko_backtranslation", str(folder), data_dir=shards, config="all")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["pairs"]
     check_equal("ko_backtranslation", folder, shards)

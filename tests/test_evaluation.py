@@ -221,6 +221,14 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
         ("a.jsonl", '{"prediction": "집"}\n', [], "a.jsonl: expected rows with 'reference', found prediction"),
         ("a.jsonl", '{"prediction": "집"}\n[1]\n', [], "a.jsonl, line 2: expected a JSON object, found list"),
         ("a.jsonl", "{\n", [], "a.jsonl, line 1: expected JSON"),
+        ("a.jsonl", "[" * 99_999, [], "a.jsonl, line 1: expected JSON"),
+        ("a.jsonl", "9" * 5_000, [], "a.jsonl, line 1: expected JSON"),
+        (
+            "a.jsonl",
+            '{"prediction": "\\ud800", "reference": "집"}',
+            [],
+            "a.jsonl, line 1, prediction: expected text, found half a character",
+        ),
         ("a.jsonl", "", [], "a.jsonl: expected rows with 'reference', found no rows"),
         (
             "a.jsonl",
@@ -257,6 +265,13 @@ def test_command_says_what_is_wrong(
     error = capsys.readouterr().err
     assert error.startswith("kgloss evaluate: ")
     assert re.search(message, error)
+
+
+def test_a_lexicon_that_is_no_csv(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"prediction": "집", "reference": "집"}', "utf-8")
+    (tmp_path / "types.csv").write_text(f"gloss,type\n{'집' * 200_000},iconic\n", "utf-8")
+    with pytest.raises(ValueError, match=r"types\.csv, after line 1: expected CSV, found: field larger"):
+        evaluate_files(str(tmp_path / "a.jsonl"), types=str(tmp_path / "types.csv"))
 
 
 def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_glosses_of_a_cell(cell: str, glosses: list[str]) -> None:
     assert split_glosses(cell) == glosses
 
 
-@pytest.mark.parametrize("cell", ["집\t불", "집\n불", "['집' '불']", "['집', '불']"])
+@pytest.mark.parametrize("cell", ["집\t불", "집\n불", "['집' '불']", "['집', '불']", "[" * 9_999, f"[{'9' * 5_000}]"])
 def test_cell_that_is_no_gloss_list(cell: str) -> None:
     with pytest.raises(ValueError, match="expected .*glosses.*, found"):
         split_glosses(cell)

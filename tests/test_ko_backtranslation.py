@@ -184,11 +184,13 @@ def test_row_numbers_of_parquet_count_across_batches(write: Write) -> None:
     [
         ('{"source": "말", "tar\n', r"expected a JSON object, found none \("),
         ("\n", r"expected a JSON object, found none \("),
+        ("[" * 99_999 + "\n", r"expected a JSON object, found none \("),
+        ("9" * 2_000 + "\n", "expected text in .*, found no object but 9{60}\\."),
         ("[1]\n", r"expected text in .*, found no object but \[1\]"),
         ('{"source": "말"}\n', "expected text in .*, found None in target"),
         (json.dumps({**row(1), "engine": "\ud800"}) + "\n", "found half a character in engine"),
     ],
-    ids=["cut off", "blank line", "no object", "no key", "half a character"],
+    ids=["cut off", "blank line", "nested too deeply", "long number", "no object", "no key", "half a character"],
 )
 def test_bad_line_of_json_lines(line: str, message: str, write: Write) -> None:
     folder = write("shards/a.jsonl", jsonl([row(1)]) + line)
@@ -201,6 +203,13 @@ def test_bad_line_of_json_lines(line: str, message: str, write: Write) -> None:
 def test_truncated_parquet(name: str | None, write: Write) -> None:
     with pytest.raises(ValueError, match=r"a.parquet, after row 0: expected a whole Parquet file.*builder write it"):
         load(write("shards/a.parquet", parquet([row(1)])[:-20]), name)
+
+
+def test_parquet_with_text_that_is_none(write: Write) -> None:
+    content = parquet([row(1)], compression="none", use_dictionary=False)
+    for name in (None, "kornli"):
+        with pytest.raises(ValueError, match=r"a.parquet, after row 0: expected a whole Parquet file"):
+            load(write("shards/a.parquet", content.replace(b"kornli", b"\xff" * 6)), name)
 
 
 def test_parquet_damaged_inside_says_after_which_row(write: Write) -> None:

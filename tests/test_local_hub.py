@@ -17,6 +17,9 @@ from local_hub import LocalHub
 
 Client = Callable[..., Any]
 
+# Each test asks from environments of both generations.
+pytestmark = pytest.mark.slow
+
 PREAMBLE = """
 import json, os, sys
 from pathlib import Path

@@ -246,7 +246,7 @@ def test_ids_types_and_sources_of_the_table(folder: Path, caplog: pytest.LogCapt
     assert rows["id"] == ["7", "8"]
     assert rows["source"] == ["안내", "안내"]
     assert rows["gloss_types"] == [[2, 5], [0, 6]]
-    assert "pairs.jsonl: columns not used: 비수지" in caplog.text
+    assert "pairs.jsonl: columns not used: '비수지'" in caplog.text
 
 
 def test_several_tables_are_read_in_the_order_of_their_names(folder: Path) -> None:
@@ -333,6 +333,8 @@ BAD_CELLS = {
     "no id": ({"id": " "}, "expected an id, found none"),
     "id twice": ({"id": "1"}, "expected an id of its own, found '1', as in pairs.jsonl:1; change one"),
     "number": ({"text": 3}, "expected a sentence, found 3"),
+    "half a character": ({"text": "집\ud800"}, "expected text in text, found half a character; correct it"),
+    "half a character for a gloss": ({"gloss": ["집", "\udc00"]}, "expected text in glosses, found half a character"),
     "number for a gloss": ({"gloss": ["집", 3]}, "expected glosses, without tabs and line breaks, found 3"),
 }
 
@@ -361,6 +363,17 @@ def test_bad_cell_is_named_or_skipped(folder: Path, cells: dict[str, object], me
 def test_bad_lexicon(folder: Path, lexicon: str, message: str) -> None:
     (folder / "lexicon.csv").write_text(lexicon, "utf-8")
     with pytest.raises(ValueError, match=message):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [("{}", "expected glosses"), ('{"gloss": "불"}', "expected a type"), ("[]", "expected a JSON object, found")],
+)
+def test_lexicon_of_json_lines_with_a_bad_row(folder: Path, row: str, message: str) -> None:
+    (folder / "lexicon.csv").unlink(missing_ok=True)
+    (folder / "lexicon.jsonl").write_text(f'{{"gloss": "집", "type": "iconic"}}\n{row}\n', "utf-8")
+    with pytest.raises(ValueError, match=f"lexicon.jsonl, row 2: {message}"):
         load(folder)
 
 

@@ -375,6 +375,8 @@ def test_app_computes_without_gradio(app):
     assert app.score("집 집", "집", multiset=True)[0] == 50
     with pytest.raises(ValueError, match="1 predictions and 2 references"):
         app.score("집", "집\n불")
+    with pytest.raises(ValueError, match="expected at most 500,000 characters, found 500,001"):
+        app.score("집", "집" * 500_001)
 
 
 def test_app_answers_requests(app, monkeypatch):

@@ -263,7 +263,6 @@ def test_registered_whatever_is_imported_first(first: str) -> None:
     assert result.stdout.split() == ["RnnEncoderDecoderModel", "Int8EncoderDecoderModel"], result.stderr[-3000:]
 
 
-@pytest.mark.slow
 def test_example_script(tmp_path: Path) -> None:
     script = [str(ROOT / "examples" / "run_text2gloss.py"), "--dataset=mcksg", "--preset=rnn", "--num_train_epochs=1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

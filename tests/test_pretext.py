@@ -89,7 +89,6 @@ def test_pretext_without_the_glosses_is_refused(tokenizer: KGlossTokenizerFast) 
         check_glosses(tokenizer, [Pair("몸의 형태", ("몸", "처음보는글로스"))], "outputs/pretext")
 
 
-@pytest.mark.slow
 def test_pretext_then_glosses(tmp_path: Path) -> None:
     _write_shard(tmp_path)
     pretext = ["--pretext_dir", str(tmp_path), "--preset=tiny", "--output_dir", str(tmp_path / "pretext")]

@@ -140,7 +140,6 @@ def everything(publications: list[Publication], tmp_path_factory: pytest.TempPat
         yield Everything(served, folder / "dry", asked[0], *printed)
 
 
-@pytest.mark.slow
 def test_what_is_uploaded_is_what_the_dry_run_wrote(everything: Everything) -> None:
     assert everything.asked_of_the_hub_by_the_dry_run == 0
     hub = everything.hub
@@ -156,7 +155,6 @@ def test_what_is_uploaded_is_what_the_dry_run_wrote(everything: Everything) -> N
     assert "0 predictions differ" in everything.printed
 
 
-@pytest.mark.slow
 def test_cards_name_the_repository_and_pin_the_tag(everything: Everything) -> None:
     for kind, (repo_type, repo_id) in REPOSITORIES.items():
         text = everything.hub.files(repo_type, repo_id)["README.md"].decode()
@@ -227,7 +225,6 @@ print(json.dumps([{split: len(part) for split, part in rows.items()}, rows["trai
     assert score == 50.0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_to", "action", "error", "says"),
     [
@@ -273,7 +270,6 @@ def test_failed_upload_leaves_the_last_commit_and_can_be_repeated(
         assert _uploaded(hub, *where)["sample/train-00000-of-00001.parquet"] == rows.read_bytes()
 
 
-@pytest.mark.slow
 def test_nothing_is_published_without_a_right_to(
     hub: LocalHub, publications: list[Publication], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,7 +285,6 @@ def test_nothing_is_published_without_a_right_to(
     assert not hub.repos
 
 
-@pytest.mark.slow
 def test_public_only_where_it_is_said(hub: LocalHub, publications: list[Publication]) -> None:
     metric = _of(publications, "metric")
     publish(metric)
@@ -304,7 +299,6 @@ def test_public_only_where_it_is_said(hub: LocalHub, publications: list[Publicat
         check_access([Publication("dataset", "tester/open", "nowhere")])
 
 
-@pytest.mark.slow
 def test_branch_pull_request_and_tag(hub: LocalHub, publications: list[Publication]) -> None:
     metric = _of(publications, "metric")
     where = ("space", "tester/gloss_jaccard")
@@ -322,7 +316,6 @@ def test_branch_pull_request_and_tag(hub: LocalHub, publications: list[Publicati
         publish(metric, create_pr=True, tag="v2")
 
 
-@pytest.mark.slow
 def test_stale_files_of_an_earlier_version_go(hub: LocalHub, publications: list[Publication], tmp_path: Path) -> None:
     data = _of(publications, "dataset")
     HfApi().create_repo("tester/mcksg", private=True, repo_type="dataset")
@@ -333,7 +326,6 @@ def test_stale_files_of_an_earlier_version_go(hub: LocalHub, publications: list[
     assert len(hub.commits("dataset", "tester/mcksg")) == 3
 
 
-@pytest.mark.slow
 def test_a_folder_with_a_problem_stops_all(
     hub: LocalHub, publications: list[Publication], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -348,7 +340,6 @@ def test_a_folder_with_a_problem_stops_all(
     assert hub.requests == []
 
 
-@pytest.mark.slow
 def test_sentences_of_a_closed_corpus_stay_at_home(publications: list[Publication], tmp_path: Path) -> None:
     model = _with_lines(_of(publications, "model")[0], tmp_path / "closed")
     metrics = Path(model.source, "metrics.json")
@@ -366,7 +357,6 @@ def test_sentences_of_a_closed_corpus_stay_at_home(publications: list[Publicatio
     assert stage(model, tmp_path / "again") == ["optimizer.pt", "predictions.jsonl"]
 
 
-@pytest.mark.slow
 def test_training_pushes_by_the_same_code(hub: LocalHub, tmp_path: Path) -> None:
     options = ["--num_train_epochs=1", "--preset=tiny", "--disable_tqdm=True", "--save_strategy=epoch"]
     command = [sys.executable, str(ROOT / "examples" / "run_text2gloss.py"), *options]

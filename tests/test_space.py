@@ -194,6 +194,7 @@ def test_messages(space: ModuleType, text: str, problem: str, said: str) -> None
     assert said in space.render(answer, "en")
     assert space.render(answer, "ko") != space.render(answer, "en")
     assert len(fake.calls) == (problem in ("failed", "none"))
+    assert len(answer.text) <= space.LIMIT  # what is kept for each visitor
 
 
 def test_no_glosses_are_no_answer(space: ModuleType) -> None:
@@ -215,6 +216,15 @@ def test_pipeline_answers_what_is_shown(space: ModuleType, checkpoint: str, fing
     shown = space.render(answer, "en")
     assert shown.count('class="kg-chip ') == len(best["glosses"])
     assert shown.count("kg-source-") >= sum(span is not None for span in best["alignment"])
+
+
+def test_model_is_loaded(space: ModuleType, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr(sys, "argv", ["app.py", checkpoint])
+    monkeypatch.setattr(space, "build", lambda text_to_gloss: text_to_gloss)
+    monkeypatch.setattr(space, "launch", served.append)
+    space.main()
+    assert served[0](SENTENCE) == pipeline("text-to-gloss", model=checkpoint)(SENTENCE)
 
 
 def test_model_is_needed(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,6 +260,26 @@ def url(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
     finally:
         app.close(verbose=False)
+
+
+def test_limits_hold_at_the_server(url: str) -> None:
+    """Whoever calls it without the page, or asks for more than the page does."""
+    import httpx
+
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+        event = next(found["id"] for found in client.get("config").json()["dependencies"] if len(found["inputs"]) == 3)
+
+        def ask(*data: Any) -> str:
+            asked = {"data": data, "fn_index": event, "session_hash": "test"}
+            client.post("gradio_api/queue/join", json=asked).raise_for_status()
+            return client.get("gradio_api/queue/data", params={"session_hash": "test"}).text
+
+        assert "Number of glosses: 5" in ask(SENTENCE, False, "en")
+        assert "The text has 501 characters, and at most 500 are translated." in ask("가" * 501, False, "en")
+        assert "is not in the list of choices" in ask(SENTENCE, False, '"><script>')
+        assert client.post("gradio_api/upload", files={"files": ("a.txt", b"x")}).status_code == 413
+        for path in ("app.py", "/etc/passwd", "..%2F..%2Fetc%2Fpasswd", str(SPACE / "app.py")):
+            assert client.get(f"gradio_api/file={path}").status_code == 403
 
 
 @pytest.fixture

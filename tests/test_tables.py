@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,9 +91,12 @@ def test_other_encodings(tmp_path: Path, encoding: str) -> None:
         ("a\n집\n".encode() + "불\n".encode("cp949"), "utf-8", "line 3: expected UTF-8"),
         ("a\n집\n".encode("cp949") + "불이\n".encode(), "cp949", "line 3: expected cp949, found"),
         ("a\n집,\n".encode(), "cp949", "line 2: expected cp949, found"),
+        (b"\0\0", "utf-16", "a.csv: expected utf-16, found other .*BOM"),
+        ("집".encode("utf-16")[:3], "utf-16", "a.csv, line 1: expected utf-16, found b'.xd1'"),
+        (b"\xff\xfe\0\xdc", "utf-16", "a.csv: expected utf-16, found other .*illegal encoding"),
         (b"a\n", "korean-of-old", "unknown encoding: korean-of-old; name one that Python knows"),
     ],
-    ids=["cp949", "mixed", "mixed the other way", "utf-8 as cp949", "unknown"],
+    ids=["cp949", "mixed", "mixed the other way", "utf-8 as cp949", "no mark", "half", "surrogate", "unknown"],
 )
 def test_wrong_encoding(tmp_path: Path, content: bytes, encoding: str, message: str) -> None:
     (tmp_path / "a.csv").write_bytes(content)
@@ -125,6 +129,32 @@ def test_damaged_file(tmp_path: Path, name: str, content: bytes, message: str) -
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         list(read_rows(tmp_path / name))
+
+
+def test_parquet_with_two_columns_of_one_name(tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.table([["집"], ["불"]], names=["글로스", "글로스"]), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="a.parquet: expected one column of each name, found several 글로스; rename"):
+        list(read_rows(tmp_path / "a.parquet"))
+
+
+def test_parquet_with_text_that_is_none(tmp_path: Path) -> None:
+    cells = pyarrow.array([b"\xb0\xa1"]).view(pyarrow.string())
+    parquet.write_table(pyarrow.table([cells], names=["글로스"]), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="a.parquet: damaged or not a Parquet file .*0xb0.*; fetch it again"):
+        list(read_rows(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("member", ["xl/theme/theme1.xml", "xl/worksheets/sheet1.xml", "xl/workbook.xml"])
+def test_workbook_of_which_a_part_is_damaged(tmp_path: Path, member: str) -> None:
+    path = tmp_path / "a.xlsx"
+    write_xlsx(path, [*TABLE])
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo(member).header_offset + 30 + len(member)
+    content[start : start + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="a.xlsx: damaged or not an XLSX workbook .*; save it again as XLSX"):
+        list(read_rows(path))
 
 
 def test_truncated_parquet(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ class Gksl(PairBuilder):
         columns = list(numbered[0][1])
         for column in (source, GLOSSES, TEXT):
             if column not in columns:
-                raise ValueError(f"{path}: expected a column {column!r}, found the columns {columns}{REPAIR}.")
+                raise ValueError(f"{path}: expected a column {column!r}, found the columns {columns!s:.300}{REPAIR}.")
 
         def check(number: int, row: Any) -> dict[str, Any]:
             for column, what in ((GLOSSES, "glosses"), (TEXT, "a sentence")):

@@ -323,7 +323,7 @@ def _header(path: str, table: Table, encoding: str) -> list[str]:
     if missing := [name for name in table.columns if name not in names]:
         raise CorpusError(
             f"{path}: expected a header with the tab-separated names {', '.join(table.columns)}; looked for "
-            f"{', '.join(missing)}, found {', '.join(map(repr, names))}. Take the file again, unchanged."
+            f"{', '.join(missing)}, found {', '.join(map(repr, names)):.300}. Take the file again, unchanged."
         )
     return names
 
@@ -361,7 +361,7 @@ def _read_table(path: str, table: Table, encoding: str, report: _Report) -> Iter
             column, is_paraphrase = table.label
             paraphrase = is_paraphrase(row[column].strip())
             if paraphrase is None:
-                report.bad_row(f"{path}, row {number}, column {column}", "a label as published", repr(row[column]))
+                report.bad_row(f"{path}, row {number}, column {column}", "a label as published", f"{row[column]!r:.60}")
                 continue
         yield [" ".join(row[column].split()) for column in table.sentences], bool(paraphrase)
 
@@ -528,14 +528,15 @@ def _table(rows: list[tuple[str, ...]]) -> pa.Table:
 def _open_parquet(path: str) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+        names = file.schema_arrow.names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken(path, 0, error) from error
     for column in COLUMNS:
         index = file.schema_arrow.get_field_index(column)
         kind = file.schema_arrow.field(index).type if index >= 0 else None
         kind = kind.value_type if kind is not None and pa.types.is_dictionary(kind) else kind
         if str(kind) not in ("string", "large_string", "string_view"):
-            found = f"{column} of type {kind}" if kind is not None else f"the columns {file.schema_arrow.names}"
+            found = f"{column} of type {kind}" if kind is not None else f"the columns {names!s:.300}"
             raise CorpusError(f"{path}: expected the string columns {', '.join(COLUMNS)}, found {found}. {_AGAIN}")
     return file
 
@@ -578,11 +579,11 @@ _ROW = f"text in {', '.join(COLUMNS)}"
 def _wrong(row: Any) -> str:
     """What a row holds instead of text in every column; empty if it is well."""
     if not isinstance(row, dict):
-        return f"no object but {row!r}"
+        return f"no object but {row!r:.60}"
     for column in COLUMNS:
         value = row.get(column)
         if not isinstance(value, str):
-            return f"{value!r} in {column}"
+            return f"{value!r:.60} in {column}"
         if not value.strip():
             return f"nothing in {column}"
         try:
@@ -597,7 +598,7 @@ def _json_rows(path: str, report: _Report) -> Iterator[tuple[str, ...]]:
         where = f"{path}, row {number}"
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             report.bad_row(where, "a JSON object", f"none ({error})")
             continue
         if wrong := _wrong(row):
@@ -631,10 +632,10 @@ def _check_shard(path: str) -> None:
         raise CorpusError(f"{path}: expected rows, found an empty file. {_AGAIN}")
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return  # a bad row, which is counted or refused with the others
     if isinstance(row, dict) and not set(COLUMNS) <= set(row):
-        raise CorpusError(f"{path}: expected the keys {', '.join(COLUMNS)}, found {list(row)}. {_AGAIN}")
+        raise CorpusError(f"{path}: expected the keys {', '.join(COLUMNS)}, found {list(row)!s:.300}. {_AGAIN}")
 
 
 def _origins(path: str) -> Iterator[set[str]]:
@@ -644,7 +645,7 @@ def _origins(path: str) -> Iterator[set[str]]:
             with _open_parquet(path) as file:
                 for batch in file.iter_batches(_BATCH, columns=["origin"]):
                     yield set(pc.unique(batch.column(0)).to_pylist())
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _broken(path, 0, error) from error
     else:
         yield from ({row[2]} for row in _json_rows(path, _Report("", "skip")))

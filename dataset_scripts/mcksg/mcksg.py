@@ -169,7 +169,7 @@ def find_columns(
             columns[field] = found[0]
         elif field in needed:
             raise ValueError(
-                f"{path}: expected a column of {field}, named {', '.join(synonyms)}; found the columns {names}; "
+                f"{path}: expected a column of {field}, named {', '.join(synonyms)}; found the columns {names!s:.300}; "
                 "rename the right one"
             )
     return columns
@@ -316,8 +316,9 @@ class Mcksg(PairBuilder):
         types: dict[str, str] = {}
 
         def check(number: int, row: Any) -> dict[str, Any]:
-            [gloss] = parse_glosses([row[columns["gloss"]]])
-            found = parse_type(row[columns["type"]])
+            cells = _object(row)
+            [gloss] = parse_glosses([cells.get(columns["gloss"])])
+            found = parse_type(cells.get(columns["type"]))
             if types.setdefault(gloss, found) != found:
                 raise ValueError(f"expected one type of {gloss!r}, found {types[gloss]} and {found}; remove one")
             return {}
@@ -329,12 +330,10 @@ class Mcksg(PairBuilder):
         rows, columns = self._read(path, COLUMNS, ("text", "glosses"))
         unused = [name for name in rows[0][1] if name and name not in columns.values()]
         if unused:
-            logger.warning("%s: columns not used: %s", path, ", ".join(unused))
+            logger.warning("%s: columns not used: %s", path, ", ".join(map(repr, unused)))
 
         def check(number: int, row: Any) -> dict[str, Any]:
-            if not isinstance(row, dict):
-                raise ValueError(f"expected a JSON object, found {row!r:.60}; correct it")
-            cells = {field: row.get(column) for field, column in columns.items()}
+            cells = {field: _object(row).get(column) for field, column in columns.items()}
             text = cells["text"]
             if not isinstance(text, str) or not text.strip():
                 raise ValueError(f"expected a sentence, found {text!r:.60}; add it or remove the row")
@@ -351,6 +350,12 @@ class Mcksg(PairBuilder):
             return {"id": found, "text": text.strip(), "glosses": glosses, "gloss_types": gloss_types, "source": source}
 
         return self.checked(path, rows, check)
+
+
+def _object(row: Any) -> dict[Any, Any]:
+    if not isinstance(row, dict):
+        raise ValueError(f"expected a JSON object, found {row!r:.60}; correct it")
+    return row
 
 
 def _types(cell: Any, glosses: list[str], lexicon: Mapping[str, str]) -> list[str]:

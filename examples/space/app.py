@@ -166,6 +166,7 @@ class Answer(NamedTuple):
     problem: str = ""
     """A key of `WORDS` that says why there are no sequences, or nothing."""
     reason: str = ""
+    """What the message names: an error, or the number of characters."""
 
 
 def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -> Answer:
@@ -174,7 +175,7 @@ def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -
     if not text:
         return Answer(problem="empty")
     if len(text) > LIMIT:
-        return Answer(text, problem="too_long")
+        return Answer(problem="too_long", reason=str(len(text)))  # the text would stay in memory, however long
     try:
         found = text_to_gloss(
             text,
@@ -201,7 +202,7 @@ def render(answer: Answer | None, language: str) -> str:
         return ""
     words = WORDS[language]
     if answer.problem:
-        message = words[answer.problem].format(count=len(answer.text), limit=LIMIT, reason=answer.reason)
+        message = words[answer.problem].format(count=answer.reason, limit=LIMIT, reason=answer.reason)
         return f'<div class="kg" lang="{language}"><p class="kg-alert" role="alert">{html.escape(message)}</p></div>'
     best = answer.sequences[0]
     spans = _spans(best, len(answer.text))
@@ -416,7 +417,8 @@ def launch(app: Any, **options: Any) -> Any:
     # A history would keep what was typed in the browser, for whoever uses it next; a variable, as launch() takes it
     # in newer versions only.
     os.environ.setdefault("GRADIO_RUN_HISTORY", "False")
-    settings = {"theme": theme, "css": CSS, "ssr_mode": False, "footer_links": ["settings"]}
+    # Gradio takes uploads whatever the page has; this one needs none.
+    settings = {"theme": theme, "css": CSS, "ssr_mode": False, "footer_links": ["settings"], "max_file_size": 0}
     return app.launch(**{**settings, **options})
 
 
@@ -433,7 +435,9 @@ def main() -> None:
 
     import kgloss_hf  # noqa: F401 - registers the pipeline
 
-    launch(build(pipeline("text-to-gloss", **chosen)))
+    # No code of the model is run, nor are weights read that can hold code.
+    safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
+    launch(build(pipeline("text-to-gloss", **chosen, **safe)))
 
 
 if __name__ == "__main__":

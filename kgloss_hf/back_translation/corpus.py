@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 from pyarrow import parquet
 from tqdm import tqdm
 
 from .. import __version__
 from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
-from ..files import save_file, save_folder
-from .engine import Engine, EngineError, open_engine
+from ..files import save_file, save_folder, sole_writer
+from .engine import Engine, open_engine
 from .selection import REASONS, NearDuplicates, SemanticScorer, Thresholds, reason
 from .sentences import read_sources, write_sentences
 from .translation import translate_chunk
@@ -129,7 +128,8 @@ def build_corpus(
         ValueError: The folder holds a corpus that was begun with other options, or an option, a source or a language
             is not as expected.
         FileNotFoundError: A source is not there.
-        EngineError: An engine gave no usable answer, its budget is used up, or another run is at work in the folder.
+        EngineError: An engine gave no usable answer, or its budget is used up.
+        RuntimeError: Another run is at work in the folder.
         ImportError: A library that an engine or an option needs is not installed.
 
     Example:
@@ -155,13 +155,8 @@ def build_corpus(
         _check_same(folder, manifest, wanted, reselect=arguments.reselect)
         _translate(arguments, manifest, opened, state.process_index, state.num_processes)
         return {**manifest, "result": None}
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise EngineError(f"{folder}: another run is at work there; wait until it is done, or end it") from error
-    with lock:
+    with sole_writer(folder):
+        folder.mkdir(exist_ok=True)
         manifest = _read(folder) or _begin(folder, arguments, opened, wanted)
         _check_same(folder, manifest, wanted, reselect=arguments.reselect)
         if manifest["selection"] != wanted["selection"]:

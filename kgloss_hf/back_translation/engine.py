@@ -134,17 +134,17 @@ def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, flo
     kind, _, model = head.partition(":")
     if kind not in ENGINES:
         raise ValueError(f"{spec}: expected an engine of the kind {', '.join(ENGINES)}, found {kind!r}")
+    engine_class = getattr(importlib.import_module(f".{kind}_engine", __package__), ENGINES[kind])
+    known = inspect.signature(engine_class).parameters
     options: dict[str, Any] = {"model": model} if model else {}
     for pair in pairs:
         option, equals, value = pair.partition("=")
         if not equals or option in options:
             raise ValueError(f"{spec}: expected OPTION=VALUE once for each option after the comma, found {pair!r}")
-        options[option] = _value(spec, option, value)
+        options[option] = _value(spec, option, value, known[option].annotation if option in known else "")
     weight = options.pop("weight", 1)
     if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 < weight < float("inf"):
         raise ValueError(f"{spec}: expected weight to be a number above 0, found {weight!r}")
-    engine_class = getattr(importlib.import_module(f".{kind}_engine", __package__), ENGINES[kind])
-    known = inspect.signature(engine_class).parameters
     if "spending" in known:
         options["spending"] = spending
     try:
@@ -155,9 +155,14 @@ def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, flo
     return engine_class(**options), float(weight)
 
 
-def _value(spec: str, option: str, value: str) -> Any:
+def _value(spec: str, option: str, value: str, annotation: str) -> Any:
+    """The value of an option as the kind's class annotates it."""
     try:
         found = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except Exception as error:  # PyYAML has its own, and trips over tags such as !!bool
         raise ValueError(f"{spec}: expected a number, true, false or a word for {option}, found {value!r}") from error
-    return found if isinstance(found, int | float | bool) else value
+    if annotation.startswith("bool") and not isinstance(found, bool):
+        raise ValueError(f"{spec}: expected {option} to be true or false, found {value!r}")
+    if annotation.startswith("float") and (isinstance(found, bool) or not isinstance(found, int | float)):
+        raise ValueError(f"{spec}: expected {option} to be a number, found {value!r}")
+    return value if annotation.startswith("str") or not isinstance(found, int | float | bool) else found

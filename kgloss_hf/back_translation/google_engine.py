@@ -160,7 +160,7 @@ class GoogleEngine(RemoteEngine):
         except requests.RequestException as error:
             raise RequestError(f"no answer ({type(error).__name__})", sent=_was_sent(error)) from error
         # Google's client trips over answers and errors whose JSON has another form than it knows.
-        except (ParseError, UnicodeDecodeError, AttributeError, TypeError) as error:
+        except (ParseError, UnicodeDecodeError, AttributeError, TypeError, RecursionError) as error:
             raise RequestError(f"expected JSON with translations, found other ({type(error).__name__})") from error
         return [translation.translated_text for translation in response.translations]
 

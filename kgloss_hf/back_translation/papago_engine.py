@@ -186,7 +186,7 @@ class PapagoEngine(RemoteEngine):
             )
         try:
             translation = response.json()["message"]["result"]["translatedText"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RequestError(_unreadable(response)) from error
         if not isinstance(translation, str):
             raise RequestError(_unreadable(response))
@@ -255,7 +255,7 @@ def _message(response: httpx.Response) -> str:
     """The service's own message, in the form of its gateway or that of the translator behind it."""
     try:
         answer = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     fault = answer.get("error", answer) if isinstance(answer, dict) else {}
     if not isinstance(fault, dict):

@@ -159,7 +159,7 @@ class Budget:
             counts = json.loads(self.path.read_text("utf-8"))
         except FileNotFoundError:
             return {}
-        except ValueError:
+        except (ValueError, RecursionError):
             counts = None
         if not isinstance(counts, dict) or not all(type(count) is int and count >= 0 for count in counts.values()):
             raise BudgetError(
@@ -389,11 +389,12 @@ def retry_after(value: str | None) -> float:
     """
     if value is None:
         return 0.0
-    if re.fullmatch(r"[0-9]+", value.strip()):
+    value = value.strip()
+    if re.fullmatch(r"[0-9]+", value):
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
@@ -411,7 +412,10 @@ def check_endpoint(name: str, endpoint: str) -> None:
         Traceback (most recent call last):
         ValueError: papago: expected endpoint to be https://…, or http://localhost…, found http://example.com
     """
-    found = urlsplit(endpoint) if isinstance(endpoint, str) else urlsplit("")
+    try:
+        found = urlsplit(endpoint if isinstance(endpoint, str) else "")
+    except ValueError:
+        found = urlsplit("")
     local = found.scheme == "http" and found.hostname in ("localhost", "127.0.0.1", "::1")
     if not found.hostname or found.username is not None or not (found.scheme == "https" or local):
         raise ValueError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..reporting import Table, markdown
+from ..reporting import Table, code, markdown
 from .corpus import MANIFEST, Estimate
 
 
@@ -104,7 +104,7 @@ def corpus_card(data_dir: str) -> str:
         Table("Versions", ("of", "version"), [(name, _shown(value)) for name, value in manifest["versions"].items()]),
     ]
     how = (
-        f"Korean sentences were translated to the language `{manifest['pivot']}` and back by machine, with "
+        f"Korean sentences were translated to the language {code(str(manifest['pivot']))} and back by machine, with "
         "`kgloss back-translate`; pairs were then selected by the thresholds below. Nobody has read them."
     )
     return f"## How the pairs were made\n\n{how}\n\n{markdown(tables)}"

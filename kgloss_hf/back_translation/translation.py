@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 from pyarrow import parquet
 
-from ..files import save_file
+from ..files import save_file, sole_writer
 from .engine import Engine, EngineError, RefusedError, batches
 from .sentences import fold
 
@@ -69,21 +68,16 @@ def translate_chunk(
         progress: Called with the number of texts that a batch held, done now or before.
 
     Raises:
-        EngineError: An engine gave no usable answer, or another process is at work on the file.
+        EngineError: An engine gave no usable answer.
+        RuntimeError: Another process is at work on the file.
         ValueError: An engine does not know a language.
         OSError: The disk is full, for example.
     """
-    lock = FileLock(translations.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise EngineError(
-            f"{translations}: another process is at work on it; wait until that is done, or end it"
-        ) from error
-    with lock:
+    journal_file = translations.with_suffix(".jsonl")
+    with sole_writer(journal_file):
         if not translations.exists():
             rows = parquet.read_table(sentences)
-            with _Journal(translations.with_suffix(".jsonl")) as journal:
+            with _Journal(journal_file) as journal:
                 work = _Work(journal, sentences.name, seed, on_bad_rows, progress)
                 pivots, targets = _there_and_back(rows, engines, pivot, work)
             similarities = _similarities(rows["source"].to_pylist(), targets, score)
@@ -91,8 +85,7 @@ def translate_chunk(
                 [rows["source"], pivots, targets, rows["origin"], rows["engine"], similarities], schema=SCHEMA
             )
             save_file(translations, lambda path: parquet.write_table(table, path))
-        translations.with_suffix(".jsonl").unlink(missing_ok=True)
-    translations.with_suffix(".lock").unlink(missing_ok=True)
+        journal_file.unlink(missing_ok=True)
 
 
 class _Work(NamedTuple):
@@ -214,6 +207,7 @@ def _entry(line: bytes) -> tuple[list[Any], list[str | None]] | None:
         return None
     try:
         key, answer = json.loads(line)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return None
-    return (key, answer) if isinstance(answer, list) else None
+    whole = isinstance(answer, list) and all(text is None or isinstance(text, str) for text in answer)
+    return (key, answer) if whole else None

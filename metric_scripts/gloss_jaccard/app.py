@@ -9,6 +9,9 @@ from kgloss_hf.metrics import jaccard_result, jaccard_scores
 
 EXAMPLE = ("집 불\n나라 박물관 높이", "불 집 나다 빨리\n나라 박물관 높이")
 
+LIMIT = 500_000
+"""Characters that each side may have: some ten thousand sequences."""
+
 
 def score(predictions: str, references: str, multiset: bool = False) -> tuple[float, str, str, list[list[str | float]]]:
     """Score glosses as they are pasted.
@@ -22,12 +25,14 @@ def score(predictions: str, references: str, multiset: bool = False) -> tuple[fl
         The mean score, from 0 to 100; its 95% interval; its signature; prediction, reference and score of each line.
 
     Raises:
-        ValueError: There are no lines, or not as many references as predictions.
+        ValueError: There are no lines, more characters than `LIMIT`, or not as many references as predictions.
 
     Example:
         >>> score("집 불", "불")[0]
         50.0
     """
+    if (longest := max(len(predictions), len(references))) > LIMIT:
+        raise ValueError(f"expected at most {LIMIT:,} characters, found {longest:,}; use kgloss evaluate for more")
     sides = predictions.splitlines(), references.splitlines()
     found = jaccard_result(*sides, multiset=multiset, resamples=1000)
     scores = (100 * jaccard_scores(*sides, multiset=multiset)).round(2).tolist()
@@ -63,8 +68,8 @@ def build() -> Any:
         lines = gradio.Dataframe(headers=["prediction", "reference", "score"], datatype=["str", "str", "number"])
         outputs = [mean, interval, signature, lines]
         button.click(answer, [predictions, references, multiset], outputs, api_name="score")
-    return app
+    return app.queue(default_concurrency_limit=1, max_size=32)
 
 
 if __name__ == "__main__":
-    build().launch()
+    build().launch(max_file_size=0)  # Gradio takes uploads whatever the page has; this one needs none

@@ -55,7 +55,7 @@ def arguments(tmp_path: Path, data_dir: str) -> BackTranslationArguments:
 
 def files(folder: str | Path) -> dict[str, bytes]:
     """All that a corpus is made of, byte for byte."""
-    paths = [path for path in Path(folder).rglob("*") if path.is_file() and path.name != ".lock"]
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
@@ -370,11 +370,11 @@ def test_translations_without_a_manifest_are_kept(arguments: BackTranslationArgu
 def test_a_second_run_is_refused(arguments: BackTranslationArguments) -> None:
     class Nested(WordSwapper):
         def translate(self, texts: Any, source: str, target: str) -> list[str]:
-            with pytest.raises(EngineError, match="another run is at work there"):
+            with pytest.raises(RuntimeError, match="another process is writing it"):
                 build_corpus(arguments, engines=[(WordSwapper(), 1)])
             chunk = Path(arguments.output_dir, "translations", "00000.parquet")
             if not chunk.exists():
-                with pytest.raises(EngineError, match="another process is at work on it"):
+                with pytest.raises(RuntimeError, match="another process is writing it"):
                     translation.translate_chunk(chunk, chunk, [WordSwapper()], pivot="en", seed=7)
             return super().translate(texts, source, target)
 
@@ -446,3 +446,14 @@ def test_export_says_how_it_was_made(arguments: BackTranslationArguments, tmp_pa
     assert str(tmp_path) not in card
     rows = load_dataset(str(tmp_path / "export"), "all", split="train", cache_dir=str(tmp_path / "cache"))
     assert rows.num_rows == manifest["result"]["pairs"]
+
+
+@pytest.mark.parametrize("line", [b"5\n", b"[" * 99_999 + b"\n", b'[["a", 0], [5]]\n'])
+def test_a_line_of_the_journal_that_is_none_ends_it(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    with translation._Journal(path) as journal:
+        journal.add(["a"], ["물"])
+    path.write_bytes(path.read_bytes() + line)
+    with translation._Journal(path) as journal:
+        assert journal.found(["a"], 1) == ["물"]
+        assert journal.found(["a", 0], 1) is None

@@ -47,6 +47,11 @@ def test_weight_is_one() -> None:
     assert open_engine("transformers:some/opus-mt-ko-en")[1] == 1
 
 
+def test_words_that_look_like_numbers() -> None:
+    engine, _ = open_engine("transformers:a/b,back_model=1,name=2")
+    assert engine.name == "2"
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -59,6 +64,11 @@ def test_weight_is_one() -> None:
         ("transformers:a/b,num_beams=many", "num_beams: expected a whole number from 1, found 'many'"),
         ("transformers:a/b,weight=0", "expected weight to be a number above 0, found 0"),
         ("transformers:a/b,weight=.inf", "expected weight to be a number above 0, found inf"),
+        ("transformers:a/b,do_sample=maybe", "expected do_sample to be true or false, found 'maybe'"),
+        ("transformers:a/b,do_sample=true,temperature=hot", "expected temperature to be a number, found 'hot'"),
+        ("transformers:a/b,top_p=!!bool", "expected a number, true, false or a word for top_p"),
+        ("transformers:a/b,top_p=2001-99-99", "expected a number, true, false or a word for top_p"),
+        ("transformers:a/b,top_p=" + "[" * 2000, "expected a number, true, false or a word for top_p"),
         ("transformers:a/b,name=[", "expected a number, true, false or a word for name"),
     ],
 )

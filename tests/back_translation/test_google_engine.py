@@ -124,6 +124,8 @@ def test_other_than_as_many_translations(service: Service, answer: Any, found: i
         (Answer(502, b"<html>Bad Gateway</html>", {"Content-Type": "text/html"}), False),
         (Answer(500, {"error": "text"}), True),
         (Answer(500, b'"text"'), True),
+        (Answer(500, b"[" * 99_999), True),
+        (Answer(200, b"[" * 99_999), True),
         (fault(504, "Deadline exceeded.", "DEADLINE_EXCEEDED"), True),
         (Answer(200, result(*"abc"), cut=True), True),
         (Answer(200, b'{"translations": ['), True),

@@ -129,7 +129,9 @@ def test_processes_together_do_not_go_over_the_budget(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"papago": 50}
 
 
-@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"\xff", b'{"papago": -1}', b'{"papago": "5"}', b'{"a": true}'])
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{", b"[]", b"\xff", b'{"papago": -1}', b'{"papago": "5"}', b'{"a": true}', b"[" * 99_999]
+)
 def test_damaged_spending_is_never_taken_for_nothing(tmp_path: Path, damaged: bytes) -> None:
     path = tmp_path / "spending.json"
     path.write_bytes(damaged)
@@ -153,6 +155,7 @@ def test_a_held_lock_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         ("3", 3),
         (" 10 ", 10),
+        ("3\x1f", 3),
         ("1" * 5000, float("inf")),
         ("-3", 0),
         ("1.5", 0),
@@ -161,6 +164,7 @@ def test_a_held_lock_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (None, 0),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
         ("Wed, 99 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", 0),
         ("Wed, 21 Oct 2015 07:28:00 -0000", 0),
     ],
 )
@@ -175,7 +179,16 @@ def test_retry_after_takes_a_date_to_come() -> None:
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["http://papago.example", "ftp://localhost", "localhost:80", "", "https://", "https://me:key@a.example", 5],
+    [
+        "http://papago.example",
+        "ftp://localhost",
+        "localhost:80",
+        "",
+        "https://",
+        "https://me:key@a.example",
+        "https://[key",
+        5,
+    ],
 )
 def test_endpoints_that_would_give_keys_away_are_refused(endpoint: Any) -> None:
     with pytest.raises(ValueError, match="papago: expected endpoint") as error:

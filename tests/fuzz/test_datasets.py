@@ -1,0 +1,279 @@
+"""The loading scripts on tables of users, whole and damaged: rows as written, or an error that names the file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kgloss_hf.dataset_scripts.gksl.gksl import FILES, GLOSSES, TEXT, Gksl
+from kgloss_hf.dataset_scripts.ko_backtranslation.ko_backtranslation import (
+    COLUMNS,
+    CORPORA,
+    KoBacktranslation,
+    read_sentences,
+)
+from kgloss_hf.dataset_scripts.mcksg.mcksg import TYPE_NAMES, Mcksg, parse_glosses, parse_type
+
+from .strategies import CELL, GLOSS, HALVES, damaged, json_text, json_values, share
+from .test_tables import QUICK, WRITERS, as_csv, as_json_lines, as_parquet, as_tsv
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("corpora")
+
+
+def emptied(folder: Path) -> Path:
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    (folder / "data").mkdir()
+    return folder / "data"
+
+
+def built(builder: type[Any], name: str, data: Path, cache: Path, **options: Any) -> Any:
+    return builder(config_name=name, data_dir=str(data), cache_dir=str(cache), **options)
+
+
+def rows_of(builder: Any) -> list[dict[str, Any]]:
+    """The rows as `load_dataset` would write them, by the features of the builder."""
+    rows = [
+        row for split in builder._split_generators(None) for _, row in builder._generate_examples(**split.gen_kwargs)
+    ]
+    encoded = [builder.info.features.encode_example(row) for row in rows]
+    pa.Table.from_pylist(encoded, schema=builder.info.features.arrow_schema)
+    return rows
+
+
+def outcome(call: Callable[[], Any], data: Path) -> Any:
+    """What a call returns, or None where it raises a ValueError that names a file."""
+    try:
+        return call()
+    except ValueError as error:
+        assert str(data) in str(error)
+        assert len(str(error)) < 3000
+        return None
+
+
+ROW = st.fixed_dictionaries(
+    {
+        "text": st.one_of(CELL, json_values(), HALVES),
+        "glosses": st.one_of(st.lists(GLOSS, max_size=3), st.lists(json_values(), max_size=2), CELL, json_values()),
+    },
+    optional={
+        "id": st.one_of(st.integers(0, 3), CELL, json_values()),
+        "유형": st.one_of(st.lists(st.sampled_from(list(TYPE_NAMES)), max_size=3), json_values(), CELL),
+        "source": st.one_of(CELL, json_values()),
+        "영상": json_values(),
+    },
+)
+LEXICON = st.fixed_dictionaries(
+    {},
+    optional={
+        "gloss": st.one_of(GLOSS, json_values()),
+        "type": st.one_of(st.sampled_from(list(TYPE_NAMES)), json_values()),
+    },
+)
+
+
+@share(0.05)
+@given(st.lists(ROW, min_size=1, max_size=4), st.none() | st.lists(LEXICON | json_values(), min_size=1, max_size=3))
+def test_mcksg_takes_rows_of_any_json_or_names_the_bad_one(
+    folder: Path, rows: list[Any], lexicon: list[Any] | None
+) -> None:
+    data = emptied(folder)
+    (data / "pairs.jsonl").write_bytes(as_json_lines(rows))
+    if lexicon is not None:
+        (data / "lexicon.jsonl").write_bytes(as_json_lines(lexicon))
+    whole = outcome(lambda: rows_of(built(Mcksg, "full", data, folder, split_by="none")), data)
+    some = outcome(lambda: rows_of(built(Mcksg, "full", data, folder, split_by="none", on_bad_rows="skip")), data)
+    if whole is not None:
+        assert len(whole) == len(rows)
+        assert some == whole
+    if some is not None:
+        assert len(some) <= len(rows)
+        for row in some:
+            assert row["text"].strip()
+            assert row["glosses"]
+            assert len(row["gloss_types"]) == len(row["glosses"])
+
+
+@share(0.05)
+@given(
+    QUICK,
+    st.lists(st.tuples(CELL.filter(str.strip), st.lists(GLOSS, min_size=1, max_size=3)), min_size=1, max_size=4),
+)
+def test_mcksg_reads_what_was_written(folder: Path, suffix: str, pairs: list[tuple[str, list[str]]]) -> None:
+    data = emptied(folder)
+    rows = [{"문장": text, "글로스": " ".join(glosses)} for text, glosses in pairs]
+    (data / f"pairs{suffix}").write_bytes(WRITERS[suffix](rows))
+    found = rows_of(built(Mcksg, "full", data, folder, split_by="none"))
+    assert [(row["text"], row["glosses"]) for row in found] == [(text.strip(), glosses) for text, glosses in pairs]
+
+
+TABLE = st.lists(
+    st.fixed_dictionaries({"text": CELL, "glosses": st.lists(GLOSS, max_size=3).map(" ".join), "type": CELL}),
+    min_size=1,
+    max_size=4,
+)
+
+
+@share(0.05)
+@given(
+    st.sampled_from(((as_csv, ".csv"), (as_tsv, ".tsv"), (as_json_lines, ".json"), (as_parquet, ".parquet"))).flatmap(
+        lambda form: st.tuples(damaged(TABLE.map(form[0])), st.just(form[1]))
+    ),
+    st.sampled_from(("utf-8", "cp949", "utf-16")),
+    st.sampled_from(("raise", "skip")),
+)
+def test_mcksg_names_a_damaged_file(folder: Path, file: tuple[bytes, str], encoding: str, bad: str) -> None:
+    data = emptied(folder)
+    (data / f"pairs{file[1]}").write_bytes(file[0])
+    outcome(
+        lambda: rows_of(built(Mcksg, "full", data, folder, split_by="none", encoding=encoding, on_bad_rows=bad)), data
+    )
+
+
+@share(1.5)
+@given(st.one_of(json_values(), CELL, st.lists(GLOSS), json_text()))
+def test_cells_are_parsed_or_refused(cell: Any) -> None:
+    try:
+        glosses = parse_glosses(cell)
+    except ValueError:
+        pass
+    else:
+        assert glosses
+        assert all(gloss == gloss.strip() != "" for gloss in glosses)
+    try:
+        assert parse_type(cell) in TYPE_NAMES.values()
+    except ValueError:
+        assert not isinstance(cell, str) or cell not in TYPE_NAMES
+
+
+def as_gksl(rows: list[tuple[str, str, str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([(FILES["original"].source, GLOSSES, TEXT), *rows])
+    return text.getvalue().encode()
+
+
+GKSL_ROWS = st.lists(
+    st.tuples(CELL, st.lists(GLOSS.map(lambda gloss: gloss.replace(" ", "")), max_size=3).map(" ".join), CELL),
+    max_size=4,
+)
+
+
+@share(0.05)
+@given(GKSL_ROWS, st.none() | damaged(GKSL_ROWS.map(as_gksl)), st.sampled_from(("raise", "skip")))
+def test_gksl_reads_what_was_written_or_names_the_file(
+    folder: Path, rows: list[tuple[str, str, str]], broken: bytes | None, bad: str
+) -> None:
+    data = emptied(folder)
+    (data / FILES["original"].name).write_bytes(as_gksl(rows) if broken is None else broken)
+    found = outcome(lambda: rows_of(built(Gksl, "original", data, folder, split_by="none", on_bad_rows=bad)), data)
+    good = [(source, glosses.split(), text) for source, glosses, text in rows if glosses and text.strip()]
+    if broken is None and (bad == "skip" or len(good) == len(rows)) and rows:
+        assert [(row["source"], row["glosses"], row["text"]) for row in found] == good
+    elif broken is None:
+        assert found is None
+
+
+def tables_of(builder: Any) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = []
+    for split in builder._split_generators(None):
+        for _, table in builder._generate_tables(**split.gen_kwargs):
+            table.validate(full=True)
+            rows += table.to_pylist()
+    return rows
+
+
+SHARD_ROW = st.fixed_dictionaries(dict.fromkeys(COLUMNS, CELL))
+
+
+@share(0.1)
+@given(
+    st.lists(
+        st.one_of(
+            SHARD_ROW,
+            SHARD_ROW,
+            st.fixed_dictionaries({column: CELL | json_values() for column in COLUMNS}),
+            json_values(),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.none() | json_text(),
+    st.sampled_from(("raise", "skip")),
+)
+def test_shards_of_json_lines(folder: Path, rows: list[Any], hostile: str | None, bad: str) -> None:
+    data = emptied(folder)
+    (data / "shards").mkdir()
+    content = as_json_lines(rows) + (b"" if hostile is None else hostile.encode(errors="replace") + b"\n")
+    (data / "shards" / "0.jsonl").write_bytes(content)
+    good = [row for row in rows if isinstance(row, dict) and all(is_good(row.get(column)) for column in COLUMNS)]
+    found = outcome(lambda: tables_of(built(KoBacktranslation, "all", data, folder, on_bad_rows=bad)), data)
+    if found is not None:
+        assert found == [{column: row[column] for column in COLUMNS} for row in good]
+    else:
+        assert hostile is not None or len(good) < len(rows)
+
+
+def is_good(cell: Any) -> bool:
+    return isinstance(cell, str) and bool(cell.strip()) and not any("\ud800" <= one <= "\udfff" for one in cell)
+
+
+@share(0.06)
+@given(
+    st.lists(SHARD_ROW, min_size=1, max_size=4).flatmap(
+        lambda rows: st.one_of(
+            st.just(("parquet", as_parquet(rows))),
+            damaged(st.just(as_parquet(rows))).map(lambda content: ("parquet", content)),
+            damaged(st.just(as_json_lines(rows))).map(lambda content: ("jsonl", content)),
+        )
+    ),
+    st.sampled_from(("raise", "skip")),
+)
+def test_damaged_shards(folder: Path, shard: tuple[str, bytes], bad: str) -> None:
+    data = emptied(folder)
+    (data / "shards").mkdir()
+    (data / "shards" / f"0.{shard[0]}").write_bytes(shard[1])
+    outcome(lambda: tables_of(built(KoBacktranslation, "all", data, folder, on_bad_rows=bad)), data)
+
+
+@st.composite
+def corpus_files(draw: st.DrawFn) -> tuple[str, str, bytes]:
+    """A file of a corpus with the right header and any cells, whole or damaged."""
+    name = draw(st.sampled_from(sorted(CORPORA)))
+    file, table = draw(st.sampled_from(list(CORPORA[name].files.items())))
+    columns = ("index", "word", "tag") if table is None else table.columns
+    labels = st.sampled_from(("0", "1", "entailment", "neutral", "4.5", "NS", "5", "nan", ""))
+    lines = draw(st.lists(st.lists(CELL | labels, min_size=len(columns), max_size=len(columns)), max_size=12))
+    if table is not None and table.header:
+        lines = [list(columns), *lines]
+    content = "".join("\t".join(cells).replace("\n", "") + "\n" for cells in lines).encode()
+    return name, file, draw(st.just(content) | damaged(st.just(content)))
+
+
+@share(0.06)
+@given(corpus_files(), st.sampled_from(("utf-8", "cp949")), st.sampled_from(("raise", "skip")))
+def test_corpora(folder: Path, corpus: tuple[str, str, bytes], encoding: str, bad: str) -> None:
+    name, file, content = corpus
+    data = emptied(folder)
+    path = data / CORPORA[name].clone / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    sentences = outcome(lambda: list(read_sentences(name, str(data), encoding=encoding, on_bad_rows=bad)), data)
+    if sentences is not None:
+        assert len(set(sentences)) == len(sentences)
+        assert all(sentence == " ".join(sentence.split()) != "" for sentence in sentences)
+    if CORPORA[name].paraphrases:
+        options = {"pairs": "paraphrase", "encoding": encoding, "on_bad_rows": bad}
+        pairs = outcome(lambda: tables_of(built(KoBacktranslation, name, data, folder, **options)), data)
+        assert pairs is None or {sentence for pair in pairs for sentence in (pair["source"], pair["target"])} <= set(
+            sentences
+        )

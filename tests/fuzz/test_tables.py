@@ -1,0 +1,323 @@
+"""Files of users: what was written is read, and what is no such file is a ValueError that names it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from kgloss_hf.data import load_gloss_types, load_pairs, read_texts
+from kgloss_hf.tables import TABLE_SUFFIXES, is_text, read_lines, read_rows
+
+from .strategies import CELL, GLOSS, HALVES, TEXT, damaged, json_text, json_values, share, tables
+
+Rows = list[dict[str, Any]]
+
+
+def as_csv(rows: Rows) -> bytes:
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, list(rows[0]))
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue().encode()
+
+
+def as_tsv(rows: Rows) -> bytes:
+    return "".join(
+        "\t".join(cells) + "\n" for cells in [list(rows[0]), *([row[name] for name in rows[0]] for row in rows)]
+    ).encode()
+
+
+def as_json_lines(rows: Rows) -> bytes:
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    return "".join((line if is_text(line) else ascii_json(line)) + "\n" for line in lines).encode()
+
+
+def ascii_json(line: str) -> str:
+    return json.dumps(json.loads(line))
+
+
+def as_parquet(rows: Rows) -> bytes:
+    content = io.BytesIO()
+    packed = len(rows) % 2 == 0  # damage to what is not packed may be damage to text alone
+    parquet.write_table(
+        pa.Table.from_pylist(rows), content, compression="snappy" if packed else "none", use_dictionary=packed
+    )
+    return content.getvalue()
+
+
+def as_workbook(rows: Rows) -> bytes:
+    workbook = pytest.importorskip("openpyxl").Workbook()
+    sheet = workbook.active
+    for number, cells in enumerate([list(rows[0]), *([row[name] for name in rows[0]] for row in rows)], 1):
+        for column, cell in enumerate(cells, 1):
+            sheet.cell(number, column, cell).data_type = "s"  # else =1+1 were a formula
+    content = io.BytesIO()
+    workbook.save(content)
+    return content.getvalue()
+
+
+WRITERS: dict[str, Callable[[Rows], bytes]] = {
+    ".csv": as_csv,
+    ".tsv": as_tsv,
+    ".jsonl": as_json_lines,
+    ".parquet": as_parquet,
+    ".xlsx": as_workbook,
+}
+QUICK = st.sampled_from((".csv", ".tsv", ".jsonl"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tables")
+
+
+def written(folder: Path, suffix: str, content: bytes) -> Path:
+    path = folder / f"table{suffix}"
+    path.write_bytes(content)
+    return path
+
+
+def read(path: Path, **options: Any) -> list[tuple[int, Any]] | None:
+    """The rows, or None where the file is refused as promised."""
+    try:
+        return list(read_rows(path, **options))
+    except ValueError as error:
+        assert str(path) in str(error)
+        assert len(str(error)) < 1000
+        return None
+
+
+def assert_rows_are_read(folder: Path, suffix: str, rows: Rows, mark: bytes = b"") -> None:
+    found = list(read_rows(written(folder, suffix, mark + WRITERS[suffix](rows))))
+    if suffix == ".xlsx":  # an empty cell is none there
+        rows = [{name: cell or None for name, cell in row.items()} for row in rows]
+    assert [row for _, row in found] == rows
+    first = 1 if suffix in (".jsonl", ".parquet") else 2
+    assert [number for number, _ in found] == list(range(first, first + len(rows)))
+
+
+@share(0.2)
+@given(QUICK, tables(), st.sampled_from((b"", b"\xef\xbb\xbf")))
+def test_text_tables_are_read_as_written(folder: Path, suffix: str, rows: Rows, mark: bytes) -> None:
+    assert_rows_are_read(folder, suffix, rows, mark)
+
+
+@share(0.1)
+@given(tables())
+def test_parquet_is_read_as_written(folder: Path, rows: Rows) -> None:
+    assert_rows_are_read(folder, ".parquet", rows)
+
+
+@share(0.02)
+@given(tables())
+def test_workbooks_are_read_as_written(folder: Path, rows: Rows) -> None:
+    assert_rows_are_read(folder, ".xlsx", rows)
+
+
+@share(0.1)
+@given(
+    st.lists(st.dictionaries(st.text(max_size=5), json_values(), max_size=3), max_size=4),
+    st.sampled_from(("\n", "\r\n", "\n\n")),
+)
+def test_any_json_objects_are_read_as_written(folder: Path, rows: Rows, end: str) -> None:
+    path = written(folder, ".jsonl", "".join(json.dumps(row) + end for row in rows).encode())
+    if (found := read(path)) is None:
+        assert any("\\u" in json.dumps(row) for row in rows)
+    else:
+        assert repr([row for _, row in found]) == repr([json.loads(json.dumps(row)) for row in rows])
+
+
+@share(0.06)
+@given(tables(), st.sampled_from(("cp949", "euc-kr", "utf-16", "utf-16-le", "utf-32", "shift_jis", "utf-8-sig")))
+def test_other_encodings_are_read_as_written(folder: Path, rows: Rows, encoding: str) -> None:
+    try:
+        content = as_csv(rows).decode().encode(encoding)
+    except UnicodeEncodeError:
+        return
+    found = read(written(folder, ".csv", content), encoding=encoding)
+    assert found is None or [row for _, row in found] == rows
+
+
+@share(0.2)
+@given(
+    QUICK,
+    damaged(st.builds(lambda rows, write: write(rows), tables(), st.sampled_from((as_csv, as_tsv, as_json_lines)))),
+)
+def test_damaged_text_tables(folder: Path, suffix: str, content: bytes) -> None:
+    read(written(folder, suffix, content))
+
+
+@share(0.1)
+@given(damaged(tables().map(as_parquet)))
+def test_damaged_parquet(folder: Path, content: bytes) -> None:
+    read(written(folder, ".parquet", content))
+
+
+@share(0.02)
+@given(damaged(tables().map(as_workbook)))
+def test_damaged_workbooks(folder: Path, content: bytes) -> None:
+    read(written(folder, ".xlsx", content))
+
+
+@share(0.5)
+@given(st.sampled_from((*TABLE_SUFFIXES, ".TSV", ".txt", "")), st.binary(max_size=60))
+def test_arbitrary_bytes(folder: Path, suffix: str, content: bytes) -> None:
+    read(written(folder, suffix, content))
+
+
+@share(0.4)
+@given(
+    st.binary(max_size=40) | st.text(max_size=20).map(str.encode),
+    st.sampled_from(
+        (
+            "utf-8",
+            "UTF8",
+            "cp949",
+            "euc_kr",
+            "johab",
+            "utf-16",
+            "utf-32",
+            "utf-7",
+            "iso2022_kr",
+            "latin-1",
+            "hex",
+            "idna",
+            "punycode",
+            "",
+            "rot13",
+            "no such",
+        )
+    ),
+)
+def test_arbitrary_bytes_in_any_encoding(folder: Path, content: bytes, encoding: str) -> None:
+    path = written(folder, ".tsv", content)
+    try:
+        list(read_rows(path, encoding=encoding))
+    except ValueError as error:
+        assert str(path) in str(error) or "name one that Python knows" in str(error)
+
+
+COLUMNS: dict[str, list[st.SearchStrategy[Any]]] = {
+    "text": [CELL, st.just("문장"), st.none(), st.integers(-9, 9), st.binary(max_size=4), st.lists(CELL, max_size=2)],
+    "glosses": [
+        st.lists(GLOSS, max_size=3),
+        st.lists(st.none() | GLOSS, max_size=2),
+        CELL,
+        st.just("집 불"),
+        st.floats(),
+    ],
+    "gloss_types": [
+        st.lists(st.sampled_from(("sign_word", "iconic", "")), max_size=3),
+        st.just("sign_word iconic"),
+        st.none(),
+        st.integers(-9, 9),
+        st.dates(),
+    ],
+}
+
+
+@st.composite
+def typed_tables(draw: st.DrawFn) -> pa.Table:
+    """Columns of any type, some not right, some of one name."""
+    names = draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=4))
+    height = draw(st.integers(0, 3))
+    columns = []
+    for name in names:
+        kind = draw(st.sampled_from(COLUMNS[name]))
+        columns.append(pa.array(draw(st.lists(kind, min_size=height, max_size=height))))
+    return pa.table(columns, names=names)
+
+
+@share(0.1)
+@given(typed_tables())
+def test_parquet_columns_of_any_type(folder: Path, table: pa.Table) -> None:
+    path = folder / "typed.parquet"
+    parquet.write_table(table, path)
+    found = read(path)
+    assert (found is None) == (len(set(table.column_names)) < len(table.column_names))
+    assert found is None or len(found) == len(table)
+    pairs = outcome(lambda: load_pairs(str(path)), path)
+    if pairs is not None:
+        assert len(pairs) == len(table)
+        outcome(lambda: load_gloss_types(str(path)), path)
+
+
+def outcome(call: Callable[[], Any], *names: object) -> Any:
+    """What a call returns, or None where it raises what its docstring promises, a ValueError that names the place."""
+    try:
+        return call()
+    except ValueError as error:
+        assert any(str(name) in str(error) for name in names)
+        assert len(str(error)) < 1000
+        return None
+
+
+@share(0.25)
+@given(QUICK, st.lists(st.tuples(TEXT, st.lists(st.one_of(GLOSS, TEXT, HALVES), max_size=3)), min_size=1, max_size=4))
+def test_pairs_are_read_as_written(folder: Path, suffix: str, rows: list[tuple[str, list[str]]]) -> None:
+    good = [
+        (" ".join(text.split()), tuple(glosses))
+        for text, glosses in rows
+        if text.strip() and glosses and all(gloss.strip() for gloss in glosses)
+    ]
+    cells = [{"text": text, "glosses": json.dumps(glosses)} for text, glosses in rows]
+    if suffix == ".tsv":
+        cells = [{name: "".join(cell.splitlines()).replace("\t", "") for name, cell in row.items()} for row in cells]
+    path = written(folder, suffix, WRITERS[suffix](cells))
+    found = outcome(lambda: load_pairs(str(path)), path)
+    if found is None:
+        whole = all(gloss.isprintable() for _, glosses in rows for gloss in glosses)
+        assert len(good) < len(rows) or not whole
+    elif suffix != ".tsv":
+        assert [tuple(pair) for pair in found] == good
+    if found is not None:
+        assert len(found) == len(rows)
+        for text, glosses in found:
+            "".join((text, *glosses)).encode()
+
+
+@share(0.2)
+@given(
+    st.lists(
+        json_text(st.sampled_from(("text", "glosses")))
+        | json_values().map(lambda value: json.dumps({"text": "집", "glosses": value}))
+        | json_values().map(lambda value: json.dumps({"text": value, "glosses": ["집"]})),
+        max_size=3,
+    )
+)
+def test_json_lines_of_any_kind(folder: Path, lines: list[str]) -> None:
+    path = written(folder, ".jsonl", "\n".join(lines).encode(errors="replace"))
+    outcome(lambda: load_pairs(str(path)), path)
+    outcome(lambda: list(read_texts([str(path)])), path)
+
+
+@share(0.25)
+@given(st.lists(TEXT, max_size=4), st.booleans(), st.sampled_from(("\n", "\r\n")))
+def test_lines_of_text_are_read_as_written(folder: Path, lines: list[str], packed: bool, end: str) -> None:
+    lines = [line.replace("\n", "").replace("\r", "") for line in lines]
+    content = "".join(line + end for line in lines).encode()
+    path = written(folder, ".txt.gz" if packed else ".txt", gzip.compress(content, 1) if packed else content)
+    if lines:
+        lines[0] = lines[0].removeprefix("\ufeff")
+    assert list(read_texts([str(path)])) == lines
+
+
+@share(0.2)
+@given(
+    st.sampled_from((".txt", ".gz")),
+    damaged(TEXT.map(lambda text: gzip.compress(text.encode(), 1))) | damaged(TEXT.map(str.encode)),
+)
+def test_damaged_lines(folder: Path, suffix: str, content: bytes) -> None:
+    path = written(folder, suffix, content)
+    outcome(lambda: list(read_lines(path)), path)

@@ -1,0 +1,342 @@
+"""What comes from strangers (models, data, names) stays data: it runs nothing, and steers neither page nor terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from markdown_it import MarkdownIt
+from transformers import Trainer, TrainingArguments, pipeline
+
+from conftest import GLOSSES, SENTENCES
+from kgloss_hf.analyzers import get_analyzer
+from kgloss_hf.cards import card_problems
+from kgloss_hf.cli import main
+from kgloss_hf.dataset_stats import sentence_statistics, statistics_card
+from kgloss_hf.files import visible
+from kgloss_hf.pipeline_kgloss import GlossSequence
+from kgloss_hf.publishing import Publication
+from kgloss_hf.reporting import Table, code, markdown, print_tables
+from kgloss_hf.tables import read_rows
+from kgloss_hf.tokenizer_training import train_tokenizer
+from kgloss_hf.translation import FORMATS, translate
+
+ROOT = Path(__file__).parent.parent
+
+HOSTILE = {
+    "HTML": "<script>alert(1)</script><img src=x onerror=alert(1)>&lt;",
+    "Markdown": "![x](http://a.b/c) [x](y) **b** _i_ ~~s~~ <http://a.b> $x$ \\| | `c` | d `",
+    "code span": "a` ![x](y) `b``",
+    "front matter": "\n---\nlicense: mit\n---\n# x\n\n- y",
+    "template": "{{ 7*7 }}{% raw %}",
+    "markup of rich": "[/x] [red]x[/red] [link=http://a.b]y[/link] :smile:",
+    "terminal": "\x1b[31m\x1b]0;title\x07\x1b[2J\x9b31m\x08\x7f",
+    "ends of lines": "a\r\nb\rc\nd\x0be\x0cf\x1cg\x85h\u2028i\u2029j",
+    "cells": "a\tb\tc",
+    "direction": "\u202egnp.exe\u2066x\u200f",
+    "half a character": "a\ud800b\x00",
+    "shell": "$(touch x); `touch x` && -rf '\"",
+    "path": "../../etc/passwd",
+}
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines without what a terminal or a reader of lines would take for more than text."""
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", text), ascii(text)
+    text.encode("utf-8")
+    return text.splitlines()
+
+
+# Terminal
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("n_best", [None, 2])
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_sentence_gives_its_lines_whatever_is_in_it(
+    form: str, n_best: int | None, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model's glosses and types, and the sentence, end no line and no cell."""
+    answer = GlossSequence(generated_text=f"{text} 집", glosses=[text, "집"], unresolved=[], types=[text, "iconic"])
+    found = answer if n_best is None else [GlossSequence(answer, log_prob=-1.0)] * n_best
+    monkeypatch.setattr("transformers.pipeline", lambda *_, **__: lambda texts, **___: (found for _ in texts))
+    output = io.StringIO()
+    translate("model", [text, "집"], format=form, n_best=n_best, types=form != "text", output=output)
+    lines = lines_of(output.getvalue())
+    if form == "jsonl":
+        rows = [json.loads(line) for line in lines]
+        assert len(rows) == 2
+        # A sentence is a line; what a line holds is the same after reading.
+        assert rows[0]["text"] == text.rstrip("\r\n").replace("\n", " ")
+        assert all(row["types"][0] == text for row in rows[0].get("candidates", rows))
+    elif form == "tsv":
+        assert len(lines) == 1 + 2 * (n_best or 1)
+        assert {line.count("\t") for line in lines} == {2 if n_best is None else 4}
+    else:
+        assert len(lines) == (2 if n_best is None else 2 * (n_best + 1))
+        assert all(line.count("\t") == (n_best is not None) for line in lines if line)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_table_in_the_terminal_shows_what_is_in_it(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = text.replace("\n", " ").replace("\t", " ")  # these make a cell taller or wider, and no more
+    print_tables([Table("x", ("origin", "pairs"), [(text[:30], "1")])])
+    printed = capsys.readouterr().out
+    assert len(lines_of(printed)) == 6
+    assert visible(text[:30]).strip()[:20] in printed
+    print_tables([Table(text, (text, "pairs"), [("x", "1")])])
+    lines_of(capsys.readouterr().out)
+
+
+def test_messages_show_names_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "app.py").touch()
+    (tmp_path / "README.md").touch()
+    (tmp_path / "\x1b[31m.bin").touch()
+    assert main(["check", str(tmp_path)]) == 1
+    assert "problem \\u001b[31m.bin: expected no file that can hold a pickle" in capsys.readouterr().out
+    assert main(["check", "\x1b[2J\udcff"]) == 1
+    assert "kgloss check: \\u001b[2J\\udcff: no such folder" in capsys.readouterr().err
+
+
+# Pages
+
+
+def markup(text: str) -> list[Any]:
+    """Every element of Markdown but its text, in order."""
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    return [
+        (token.type, token.tag, token.attrs, [child.type for child in token.children or [] if child.type != "text"])
+        for token in parser.parse(text)
+    ]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_value_brings_markup_into_tables_and_statistics(text: str) -> None:
+    def card(word: str) -> str:
+        found = sentence_statistics([{"source": "집", "target": "집", "origin": word, "engine": word}])
+        arguments = {"dataset": f"{word},x.csv", "data_dir": word, "config": word}
+        shown = statistics_card({**found, "arguments": arguments})
+        return shown + markdown([Table("Origins", ("origin", word), [(word, code(word))])])
+
+    lines_of(card(text))
+    assert markup(card(text)) == markup(card("plain"))
+    assert str(markup(card("plain"))).count("code_inline") == 4  # the command, origin, engine, and the last cell
+
+
+def test_metadata_that_would_unfold_beyond_memory() -> None:
+    """Nine references to nine references to …: 3 GB of text for 300 characters."""
+    names = "abcdefghij"
+    bomb = f"a: &a [{', '.join('x' * 9)}]\n"
+    bomb += "".join(f"{name}: &{name} [{', '.join([f'*{last}'] * 9)}]\n" for last, name in pairwise(names))
+    (problem,) = card_problems(f"---\n{bomb}license: *j\n---\n", [])
+    assert problem.startswith("metadata: expected values, found a reference (*) to one")
+
+
+# Files and names
+
+
+@pytest.mark.parametrize("name", [*HOSTILE.values(), "me/x\n", "-me/x", "me/../x", "/etc/x", "me/x/y", "me", ""])
+@pytest.mark.parametrize("kind", ["model", "dataset", "space"])
+def test_names_of_repositories_are_names(kind: str, name: str) -> None:
+    """They become folders of a dry run, and a demo's model a line of its card and code."""
+    with pytest.raises(ValueError, match=r"Repo id|expected NAMESPACE/NAME"):
+        Publication(kind, name, "me/model")
+    if kind == "space" and name != "me":
+        with pytest.raises(ValueError, match="Repo id"):
+            Publication(kind, "me/demo", name)
+
+
+@pytest.mark.parametrize("entity", ["SYSTEM", "nested"])
+def test_a_workbook_with_entities_is_refused(entity: str, tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    (tmp_path / "private.txt").write_text("private", "utf-8")
+    nested = "".join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(9))
+    external = f'<!ENTITY e9 SYSTEM "{(tmp_path / "private.txt").as_uri()}">'
+    declared = f'<!DOCTYPE x [<!ENTITY e0 "private">{nested}]>' if entity == "nested" else f"<!DOCTYPE x [{external}]>"
+    plain, file = tmp_path / "plain.xlsx", tmp_path / "hostile.xlsx"
+    workbook = openpyxl.Workbook()
+    for row in (["text", "glosses"], ["집", "MARK"]):
+        workbook.active.append(row)
+    workbook.save(plain)
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            content = old.read(name).decode("utf-8")
+            if "MARK" in content:
+                content = declared + content.replace("MARK", "&e9;")
+            new.writestr(name, content)
+    assert list(read_rows(plain)) == [(2, {"text": "집", "glosses": "MARK"})]
+    with pytest.raises(ValueError, match="damaged or not an XLSX workbook"):
+        list(read_rows(file))
+
+
+# Models
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (str(self.path), "w")
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Path:
+    """A file that hostile code makes."""
+    return tmp_path / "ran"
+
+
+@pytest.fixture
+def model(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a model to spoil; code that it brings is copied to no place that outlives the test."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return Path(shutil.copytree(checkpoint, tmp_path / "model"))
+
+
+def change(file: Path, **settings: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | settings), "utf-8")
+
+
+def code_of(folder: Path, ran: Path, prefix: str = "", **config: Any) -> None:
+    """Let every configuration of a model name a module that makes a file."""
+    code = f"open({str(ran)!r}, 'w').close()\nfrom transformers import BertConfig as C, BertModel as M\n"
+    (folder / "evil.py").write_text(code, "utf-8")
+    change(folder / "config.json", auto_map={"AutoConfig": f"{prefix}evil.C", "AutoModel": f"{prefix}evil.M"}, **config)
+    change(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": [None, f"{prefix}evil.C"]})
+
+
+def pipeline_code(folder: Path, ran: Path) -> None:
+    impl = {"impl": "evil.C", "pt": ["AutoModelForSeq2SeqLM"], "type": "text"}
+    code_of(folder, ran, custom_pipelines={"text-to-gloss": impl, "text2text-generation": impl})
+
+
+def code_elsewhere(folder: Path, ran: Path) -> None:
+    code_of(folder, ran)
+    shutil.copytree(folder, folder.with_name("elsewhere"))
+    code_of(folder, ran, prefix=f"{folder.with_name('elsewhere')}--")
+
+
+def pickled(folder: Path, ran: Path, *, by_torch: bool = False) -> None:
+    (folder / "model.safetensors").unlink()
+    if by_torch:
+        torch.save({"x": Touch(ran)}, folder / "pytorch_model.bin")
+    else:
+        (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Touch(ran)))
+
+
+MODELS: dict[str, tuple[Callable[[Path, Path], Any], bool]] = {
+    "code beside a known model": (code_of, True),
+    "code elsewhere": (code_elsewhere, True),
+    "code of an unknown model": (lambda folder, ran: code_of(folder, ran, model_type="evil"), False),
+    "code of a pipeline": (pipeline_code, False),
+    "pickled weights": (pickled, False),
+    "weights pickled by torch": (lambda folder, ran: pickled(folder, ran, by_torch=True), False),
+    "pickle beside weights": (lambda folder, ran: torch.save(Touch(ran), folder / "pytorch_model.bin"), True),
+    "analyser that is a function": (
+        lambda folder, _: change(folder / "tokenizer_config.json", analyzer="os.system"),
+        False,
+    ),
+}
+"""How a model is spoilt, and whether it answers all the same."""
+
+
+@pytest.mark.parametrize("what", MODELS)
+def test_a_model_runs_no_code(
+    what: str, model: Path, ran: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil, answers = MODELS[what]
+    spoil(model, ran)
+    # Were transformers to ask whether to run the code, the sentences would answer.
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"y\n" * 3)))
+    assert main(["translate", str(model)]) == (0 if answers else 1)
+    assert len(capsys.readouterr().out.splitlines()) == (3 if answers else 0)
+    assert not ran.exists()
+
+
+def test_the_code_runs_where_it_is_trusted(model: Path, ran: Path) -> None:
+    """Without which the test above would prove nothing."""
+    code_of(model, ran, model_type="evil")
+    with pytest.raises(ValueError, match=r"evil|Unrecognized|C"):
+        pipeline("text-to-gloss", model=str(model), trust_remote_code=True)
+    assert ran.exists()
+
+
+@pytest.mark.parametrize("name", ["os.system", "__import__('os').system('x')", "../okt", "kgloss_hf.okt", ""])
+def test_analysers_are_those_of_a_list(name: str) -> None:
+    with pytest.raises(ValueError, match="unknown analyser"):
+        get_analyzer(name)
+
+
+@pytest.fixture(scope="module")
+def run_to_resume(tmp_path_factory: pytest.TempPathFactory) -> tuple[Callable[[], Trainer], Path]:
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 1)
+
+        def forward(self, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"loss": ((self.layer(x).squeeze(-1) - labels) ** 2).mean()}
+
+    folder = tmp_path_factory.mktemp("run")
+    rows = [{"x": torch.ones(2), "labels": torch.tensor(1.0)}] * 4
+
+    def trainer() -> Trainer:
+        options = {"max_steps": 2, "save_steps": 1, "report_to": "none", "use_cpu": True, "disable_tqdm": True}
+        return Trainer(Model(), TrainingArguments(str(folder), **options), train_dataset=rows)
+
+    trainer().train()
+    return trainer, folder / "checkpoint-1"
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"])
+def test_a_checkpoint_runs_no_code(
+    name: str, run_to_resume: tuple[Callable[[], Trainer], Path], tmp_path: Path, ran: Path
+) -> None:
+    """What a run goes on from is pickled by torch; the stock trainer, whose loading ours has, reads tensors alone."""
+    trainer, checkpoint = run_to_resume
+    copy = shutil.copytree(checkpoint, tmp_path / checkpoint.name)
+    assert (copy / name).is_file()
+    torch.save(Touch(ran), copy / name)
+    if name == "training_args.bin":
+        trainer().train(resume_from_checkpoint=str(copy))  # it is not read
+    else:
+        with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+            trainer().train(resume_from_checkpoint=str(copy))
+    assert not ran.exists()
+
+
+def test_nothing_is_read_by_torch() -> None:
+    """Ruff has rules for the other ways to run what is read, but none for this."""
+    folders = ("kgloss_hf", "examples", "dataset_scripts", "metric_scripts", "benchmarks")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 60
+    assert [
+        file.name for file in files if re.search(r"\btorch\.load\b|use_safetensors=False", file.read_text("utf-8"))
+    ] == []
+
+
+@pytest.mark.parametrize("gloss", ["[PAD]", "[UNK]", "[BOS]", "[EOS]"])
+def test_no_gloss_is_a_special_token(gloss: str) -> None:
+    """Else a row could end, or pad, what a model puts out."""
+    tokenizer = train_tokenizer(SENTENCES, [*GLOSSES, [gloss]], vocab_size=300)
+    assert gloss not in tokenizer.glosses
+    ids = tokenizer(text_target=["집", gloss, "흙"])["input_ids"]
+    assert ids[1] == tokenizer.unk_token_id
+    assert [index for index in ids if index in tokenizer.all_special_ids] == [
+        *[tokenizer.unk_token_id] * 2,
+        tokenizer.eos_token_id,
+    ]
