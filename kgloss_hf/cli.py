@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from .files import visible
 
 
@@ -143,6 +145,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return run(**options)
+    except SafetensorError as error:
+        print(
+            f"kgloss {command}: the weights are cut short or damaged ({error}); fetch or make them again",
+            file=sys.stderr,
+        )
+        return 1
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         print(visible(f"kgloss {command}: {error}"), file=sys.stderr)
         return 1

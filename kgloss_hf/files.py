@@ -95,12 +95,12 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
     """
     partial = folder.with_name(f".{folder.name}.partial")
     with sole_writer(folder):
-        if folder.exists():
-            raise ValueError(f"{folder} is there already: another process has made it meanwhile")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
             write(partial)
+            if folder.exists():
+                raise ValueError(f"{folder} is there already: another process has made it meanwhile")
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise

@@ -202,6 +202,7 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
     }
     build = _build_rnn if isinstance(chosen, RnnPreset) else _build_berts
     model = build(asdict(chosen), len(tokenizer), special)
+    model.config.vocabulary_digest = tokenizer.vocabulary_digest
     model.generation_config = GenerationConfig(
         **special,
         decoder_start_token_id=tokenizer.bos_token_id,

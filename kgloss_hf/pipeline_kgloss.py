@@ -92,6 +92,7 @@ class Text2GlossPipeline(Pipeline):
 
     Raises:
         TypeError: A text is not a string, or the tokenizer is not a KGlossTokenizerFast.
+        ValueError: The tokenizer is not the one that the model was trained with.
 
     Example:
         >>> import kgloss_hf
@@ -113,6 +114,12 @@ class Text2GlossPipeline(Pipeline):
             raise TypeError(
                 f"expected a checkpoint with a KGlossTokenizerFast, found {type(self.tokenizer).__name__}, which would "
                 "give ids without Okt; import kgloss_hf before loading the tokenizer"
+            )
+        digest = getattr(self.model.config, "vocabulary_digest", None)  # older checkpoints have none
+        if digest not in (None, self.tokenizer.vocabulary_digest):
+            raise ValueError(
+                f"expected the tokenizer that the model was trained with, found another of {len(self.tokenizer)} "
+                "entries, with which it would say other glosses; take model and tokenizer from one run's folder"
             )
         self.model.eval()
         self.head = GlossHead(self.model)

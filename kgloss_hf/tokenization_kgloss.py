@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,6 +85,12 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     def glosses(self) -> list[str]:
         """Every gloss of the target side, in id order of addition."""
         return list(self.init_kwargs.get("glosses", []))
+
+    @property
+    def vocabulary_digest(self) -> str:
+        """Of every entry and its id: a checkpoint knows its own tokenizer by it."""
+        entries = sorted((index, token) for token, index in self.get_vocab().items())
+        return hashlib.blake2b(json.dumps(entries).encode(), digest_size=16).hexdigest()
 
     @property
     def deprecation_warnings(self) -> dict[str, bool]:

@@ -1,0 +1,132 @@
+"""Checkpoints and models that are damaged, mixed up, or in use."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import pipeline
+
+from conftest import GLOSSES, SENTENCES
+from kgloss_hf.cli import main
+from kgloss_hf.tokenizer_training import train_tokenizer
+from kgloss_hf.training import checkpoint_to_resume
+
+Damage = Callable[[Path], object]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run's folder with two whole checkpoints, of which the first is the best."""
+    for step in (5, 9):
+        folder = tmp_path / "checkpoints" / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        save_file({"weight": torch.ones(100)}, folder / "model.safetensors")
+        torch.save({"state": torch.ones(100)}, folder / "optimizer.pt")
+        state = {"global_step": step, "best_model_checkpoint": "moved/since/checkpoints/checkpoint-5"}
+        (folder / "trainer_state.json").write_text(json.dumps(state), "utf-8")
+    return tmp_path
+
+
+def _flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[data.index(torch.ones(3).numpy().tobytes())] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        pytest.param(lambda last: os.truncate(last / "model.safetensors", 200), "model.safetensors", id="weights"),
+        pytest.param(lambda last: os.truncate(last / "optimizer.pt", 300), "optimizer.pt", id="optimiser"),
+        pytest.param(lambda last: _flip(last / "optimizer.pt"), "damaged", id="flipped bit"),
+        pytest.param(lambda last: (last / "trainer_state.json").unlink(), "ended while writing", id="no state"),
+        pytest.param(lambda last: os.truncate(last / "trainer_state.json", 9), "ended while writing", id="half state"),
+    ],
+)
+def test_a_damaged_checkpoint_is_passed_over(
+    run: Path, damage: Damage, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert str(checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-9")
+    damage(run / "checkpoints" / "checkpoint-9")
+    with caplog.at_level(logging.WARNING):
+        assert str(checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-5")
+    assert "checkpoint-9 cannot be used" in caplog.text
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_without_its_best_checkpoint_a_run_begins_again(
+    run: Path, missing: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    best = run / "checkpoints" / "checkpoint-5"
+    if missing:
+        shutil.rmtree(best)
+    else:
+        os.truncate(best / "model.safetensors", 200)
+    with caplog.at_level(logging.WARNING):
+        assert checkpoint_to_resume(str(run), resume=True) is None
+    assert "checkpoint-5" in caplog.text
+
+
+def test_the_clock_went_back(run: Path) -> None:
+    os.utime(run / "checkpoints" / "checkpoint-5", (2e9, 2e9))
+    assert str(checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-9")
+
+
+def test_a_second_run_in_one_folder_is_refused(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom kgloss_hf.training import begin_run\n"
+        "begin_run(sys.argv[1], resume=False)\nprint('begun', flush=True)\nsys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "begun\n"
+        second = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert "another process is writing it" in second.stderr
+        first.kill()
+    third = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+    assert third.stdout == "begun\n"
+    assert not (tmp_path / ".run.lock").exists()
+
+
+@pytest.fixture
+def model(checkpoint: str, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(checkpoint, tmp_path / "model"))
+
+
+def test_truncated_weights_are_said(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.truncate(model / "model.safetensors", 100_000)
+    assert main(["translate", str(model), SENTENCES[0]]) == 1
+    assert "the weights are cut short or damaged" in capsys.readouterr().err
+
+
+def _other_entries(model: Path) -> None:
+    train_tokenizer(SENTENCES[:2], GLOSSES[:2], vocab_size=300).save_pretrained(model)
+
+
+def _same_entries_in_another_order(model: Path) -> None:
+    file = model / "tokenizer.json"
+    settings = json.loads(file.read_text("utf-8"))
+    entries = settings["model"]["vocab"]
+    names = list(entries)[20:]
+    entries.update(zip(names, [entries[name] for name in names][::-1], strict=True))
+    file.write_text(json.dumps(settings), "utf-8")
+
+
+@pytest.mark.parametrize("damage", [_other_entries, _same_entries_in_another_order])
+def test_tokenizer_of_another_model_is_refused(model: Path, damage: Damage) -> None:
+    damage(model)
+    with pytest.raises(ValueError, match="expected the tokenizer that the model was trained with"):
+        pipeline("text2text-generation", model=str(model))
