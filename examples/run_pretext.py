@@ -29,7 +29,11 @@ class DataArguments:
     corpus: str = field(default="all", metadata={"help": "One of the pretext's corpora, such as parakqc, or all."})
     validation_share: float = field(default=0.3, metadata={"help": "Share of the pairs that choose the checkpoint."})
     split: str = field(
-        default="group", metadata={"help": "group: a sentence stays on one side. row: the paper's, at random by pair."}
+        default="group",
+        metadata={
+            "help": "group: a sentence stays on one side. row: the paper's, at random by pair.",
+            "choices": ("group", "row"),
+        },
     )
     split_seed: int = field(default=0, metadata={"help": "Seed of the split, apart from the seed of training."})
     dataset: str = field(
@@ -47,7 +51,7 @@ class DataArguments:
 
 @dataclass
 class ModelArguments:
-    preset: str = field(default="small", metadata={"help": f"Shape of the model: {', '.join(PRESETS)}."})
+    preset: str = field(default="small", metadata={"help": "Shape of the model.", "choices": tuple(PRESETS)})
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
     copy_names: int = field(
         default=0,

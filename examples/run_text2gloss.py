@@ -48,7 +48,10 @@ class DataArguments:
     gloss_column: str = field(default="glosses", metadata={"help": "Column with the glosses: a list or a string."})
     split: str = field(
         default="group",
-        metadata={"help": "group: leak-free 70:10:20. row: the paper's 70:30 by row, without a test part."},
+        metadata={
+            "help": "group: leak-free 70:10:20. row: the paper's 70:30 by row, without a test part.",
+            "choices": ("group", "row"),
+        },
     )
     split_seed: int = field(default=0, metadata={"help": "Seed of the split, apart from the seed of training."})
     data_license: str | None = field(
@@ -60,7 +63,7 @@ class DataArguments:
 
 @dataclass
 class ModelArguments:
-    preset: str = field(default="tiny", metadata={"help": f"Shape of the model: {', '.join(PRESETS)}."})
+    preset: str = field(default="tiny", metadata={"help": "Shape of the model.", "choices": tuple(PRESETS)})
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
     vocabulary: str = field(
         default="pieces",

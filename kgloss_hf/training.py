@@ -272,14 +272,17 @@ def parse_arguments(parser: HfArgumentParser, arguments: Sequence[str]) -> tuple
 
     Raises:
         FileNotFoundError: The YAML file is not there.
-        ValueError: It is not a mapping, or holds a key that is no option.
+        ValueError: It is not YAML, not a mapping, or holds a key that is no option.
     """
     arguments = list(arguments)
     if arguments and arguments[0].endswith((".yaml", ".yml")):
         path = Path(arguments.pop(0))
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; the first argument is a YAML file of options")
-        options = yaml.safe_load(path.read_text("utf-8"))
+        try:
+            options = yaml.safe_load(path.read_text("utf-8"))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: expected YAML, found an error: {error}; correct it") from error
         if not isinstance(options, dict):
             raise ValueError(f"{path}: expected one option a line (name: value), found {type(options).__name__}")
         known = {action.dest for action in parser._actions}

@@ -177,6 +177,9 @@ def test_options_from_yaml_and_command_line(tmp_path: Path) -> None:
     path.write_text("learning_rat: 0.25\n", "utf-8")
     with pytest.raises(ValueError, match="no such option: learning_rat"):
         parse_arguments(HfArgumentParser(TrainingArguments), [str(path)])
+    path.write_text("learning_rate: [0.25\n", "utf-8")
+    with pytest.raises(ValueError, match=f"{path.name}: expected YAML, found an error"):
+        parse_arguments(HfArgumentParser(TrainingArguments), [str(path)])
     with pytest.raises(FileNotFoundError, match="nowhere.yaml"):
         parse_arguments(HfArgumentParser(TrainingArguments), ["nowhere.yaml"])
 
