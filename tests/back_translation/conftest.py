@@ -139,7 +139,7 @@ def m2m100(spm: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
         decoder_attention_heads=2,
         encoder_ffn_dim=32,
         decoder_ffn_dim=32,
-        init_std=0.5,
+        init_std=1.0,
     )
     M2M100ForConditionalGeneration(config).save_pretrained(folder)
     return str(folder)
