@@ -16,7 +16,7 @@ from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from .licences import UNKNOWN, license_of, license_problems
 from .plugin import DATASETS, artefact
-from .tables import TABLE_SUFFIXES
+from .tables import is_table
 
 NOT_STATED = "not stated"
 """Stands in a card for each fact that the run did not record; `card_problems` finds it."""
@@ -355,7 +355,7 @@ def _architecture(config: Mapping[str, Any]) -> str:
 
 
 def _is_on_the_hub(name: Any) -> bool:
-    if not isinstance(name, str) or name.endswith(TABLE_SUFFIXES) or os.path.exists(name):  # Path raises if it is long
+    if not isinstance(name, str) or is_table(name) or os.path.exists(name):  # Path raises if it is long
         return False
     return bool(re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name, re.ASCII))
 

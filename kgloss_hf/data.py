@@ -14,10 +14,8 @@ from .glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
 from .okt import analyze
 from .placeholders import mark_placeholders
 from .splitting import split_rows, unlinked
-from .tables import TABLE_SUFFIXES, is_text, read_lines, read_rows
+from .tables import TABLE_SUFFIXES, TEXT_SUFFIXES, is_table, is_text, is_text_file, read_lines, read_rows
 from .tokenization_kgloss import KGlossTokenizerFast
-
-TEXT_SUFFIXES = (".txt", ".txt.gz")
 
 
 class Pair(NamedTuple):
@@ -62,7 +60,7 @@ def load_pairs(
         ValueError: A column is missing, or a row has no text or no glosses; names file, row and column.
     """
     names = (extra or dataset).split(",")
-    if any(name.endswith(TABLE_SUFFIXES) for name in names):
+    if any(map(is_table, names)):
         return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
     splits = load_dataset(dataset, extra, data_dir=data_dir, **unsplit_options(dataset, extra, data_dir))
     return [
@@ -101,7 +99,7 @@ def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = N
         ['sign_word', 'sign_word']
     """
     names = dataset.split(",")
-    if any(name.endswith(TABLE_SUFFIXES) for name in names):
+    if any(map(is_table, names)):
         for name in names:
             yield from (row for _, row in read_rows(existing_file(name)))
         return
@@ -187,7 +185,7 @@ def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]
     if isinstance(sources, str):
         raise TypeError(f"read_texts expects a list of sources, found one string; write read_texts([{sources!r}])")
     for source in sources:
-        if source.endswith((*TEXT_SUFFIXES, *TABLE_SUFFIXES)):
+        if is_text_file(source) or is_table(source):
             existing_file(source)
         elif Path(source).is_file():
             raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
@@ -195,10 +193,10 @@ def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]
 
 
 def _texts(source: str, column: str) -> Iterator[str]:
-    if source.endswith(TEXT_SUFFIXES):
+    if is_text_file(source):
         yield from (line.rstrip("\r\n") for line in read_lines(Path(source)))
         return
-    for number, row in read_rows(Path(source)) if source.endswith(TABLE_SUFFIXES) else _streamed_rows(source):
+    for number, row in read_rows(Path(source)) if is_table(source) else _streamed_rows(source):
         where = f"{source}, row {number}"
         _check_columns(row, where, {"--corpus_column": column})
         text = row[column]
@@ -234,7 +232,7 @@ def existing_file(name: str) -> Path:
     """
     path = Path(name)
     if not path.is_file():
-        kinds = TEXT_SUFFIXES if name.endswith(TEXT_SUFFIXES) else TABLE_SUFFIXES
+        kinds = TEXT_SUFFIXES if is_text_file(name) else TABLE_SUFFIXES
         raise FileNotFoundError(f"{path}: no such file; give the path of a {', '.join(kinds)} file")
     return path
 

@@ -19,7 +19,7 @@ from .data import Pair, load_pairs, marked_glosses, split_pairs, typed_rows, typ
 from .files import new_folder, save_folder
 from .glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
 from .reporting import Table, code, markdown, plot_histograms
-from .tables import TABLE_SUFFIXES
+from .tables import is_table
 from .tokenizer_training import target_in_source, train_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -208,7 +208,7 @@ def statistics_card(statistics: Mapping[str, Any]) -> str:
     """
     arguments = statistics["arguments"]
     names = arguments["dataset"].split(",")
-    named = [Path(name).name if name.endswith(TABLE_SUFFIXES) else name for name in names]
+    named = [Path(name).name if is_table(name) else name for name in names]
     words = ["kgloss", "dataset-stats", ",".join(named)]
     words += ["--config", arguments["config"]] if arguments["config"] else []
     words += ["--data_dir", "FOLDER"] if arguments["data_dir"] else []

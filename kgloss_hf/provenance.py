@@ -13,9 +13,8 @@ from huggingface_hub.repocard import metadata_load
 from huggingface_hub.utils import HfHubHTTPError, HFValidationError
 from transformers.utils import cached_file
 
-from .data import TEXT_SUFFIXES
 from .plugin import DATASETS, artefact
-from .tables import TABLE_SUFFIXES
+from .tables import is_table, is_text_file
 
 DOMAINS = {
     "mcksg": "museum commentary and visitor guidance: a demonstration sample that no KSL signer has reviewed",
@@ -63,7 +62,7 @@ def source_of(
     found: dict[str, Any] = {"name": dataset, "use": use, "license": None, "domain": None, "url": None}
     files = dataset.split(",")
     name, _, configuration = dataset.partition(":")
-    if any(name.endswith((*TEXT_SUFFIXES, *TABLE_SUFFIXES)) for name in files) or Path(dataset).exists():
+    if any(is_text_file(name) or is_table(name) for name in files) or Path(dataset).exists():
         found["name"] = ", ".join(Path(name).name for name in files)
     elif name == "mcksg" and data_dir:
         found["name"] = "mcksg (own copy)"
@@ -93,7 +92,7 @@ def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[
         (['gksl'], 2)
     """
     own = [source_of(dataset, **known)]
-    return own + ([source_of(extra, **known)] if extra and extra.endswith(TABLE_SUFFIXES) else [])
+    return own + ([source_of(extra, **known)] if extra and is_table(extra) else [])
 
 
 def _license_on_the_hub(dataset: str) -> str | None:

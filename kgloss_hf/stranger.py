@@ -19,7 +19,9 @@ def main(folder: str, texts: str, answers: str) -> None:
     """
     sys.modules["kgloss_hf"] = None  # type: ignore[assignment]  # an import of it fails from here on
     from transformers import AutoTokenizer, pipeline
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # the end of standard error is shown where something fails
     sentences = json.loads(Path(texts).read_text("utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
     found = {"ids": tokenizer(sentences)["input_ids"]}

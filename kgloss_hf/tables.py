@@ -18,7 +18,30 @@ from pyarrow.parquet import ParquetFile
 logger = logging.getLogger(__name__)
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
-"""Of the files that `read_rows` reads; `.json` is JSON Lines too."""
+"""Of the files that `read_rows` reads, in any case; `.json` is JSON Lines too."""
+
+TEXT_SUFFIXES = (".txt", ".txt.gz")
+"""Of the files that `read_lines` reads, in any case."""
+
+
+def is_table(name: str) -> bool:
+    """Whether a name is that of a table file, by its ending.
+
+    Example:
+        >>> is_table("PAIRS.CSV"), is_table("someone/pairs")
+        (True, False)
+    """
+    return name.lower().endswith(TABLE_SUFFIXES)
+
+
+def is_text_file(name: str) -> bool:
+    """Whether a name is that of a file with a sentence a line, by its ending.
+
+    Example:
+        >>> is_text_file("Reviews.TXT.gz")
+        True
+    """
+    return name.lower().endswith(TEXT_SUFFIXES)
 
 
 def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None) -> Iterator[tuple[int, Any]]:
@@ -116,7 +139,7 @@ def is_text(value: str) -> bool:
 
 
 def _decoded_lines(path: Path, encoding: str) -> Iterator[str]:
-    unpacked = gzip.open if path.suffix == ".gz" else open
+    unpacked = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         # What cannot be decoded is smuggled past the decoder, which would not know the line.
         with unpacked(path, "rt", encoding=encoding, errors="surrogateescape", newline="") as file:

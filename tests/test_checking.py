@@ -184,7 +184,7 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "tokenizer of another model": (
         lambda folder: _shuffle_vocabulary(folder),
-        "metrics.json: expected the score of this model",
+        "expected the tokenizer that the model was trained with",
     ),
     "configuration of another model": (
         _replace("config.json", '"num_hidden_layers": 2', '"num_hidden_layers": "two"'),
@@ -218,7 +218,8 @@ def test_a_problem_is_found(folder: Path, what: str, capsys: pytest.CaptureFixtu
     problems = check_folder(folder).problems
     assert [problem for problem in problems if expected in problem], problems
     assert main(["check", str(folder)]) == 1
-    assert f"problem {problems[0]}" in capsys.readouterr().out
+    first, *_ = problems[0].splitlines()  # further lines can be of a traceback, with folders of one run
+    assert f"problem {first}" in capsys.readouterr().out
 
 
 def test_paths_that_are_none_pass(tmp_path: Path) -> None:

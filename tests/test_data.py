@@ -35,7 +35,7 @@ def _parquet(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "write"), [("a.csv", _csv), ("a.tsv", _tsv), ("a.jsonl", _jsonl), ("a.parquet", _parquet)]
+    ("name", "write"), [("a.csv", _csv), ("A.CSV", _csv), ("a.tsv", _tsv), ("a.jsonl", _jsonl), ("a.parquet", _parquet)]
 )
 def test_files(tmp_path: Path, name: str, write: Callable[[Path], None]) -> None:
     write(tmp_path / name)
