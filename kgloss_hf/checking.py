@@ -25,6 +25,7 @@ from .modeling import OUTPUT_BIASES
 from .plugin import artefact
 from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
+from .tables import read_rows
 from .tokenization_kgloss import KGlossTokenizerFast
 
 TOLERANCE = 0.5
@@ -268,8 +269,7 @@ def _splits(folder: Path) -> Iterator[str]:
 def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: Report) -> None:
     rows = []
     if predictions.is_file():
-        # Not splitlines(): JSON strings can hold the other line separators.
-        rows = [json.loads(line) for line in predictions.read_text("utf-8").split("\n") if line]
+        rows = [row for _, row in read_rows(predictions)]
     sentences = [row["text"] for row in rows] or _SENTENCES
     try:
         found = load_like_a_stranger(folder, sentences)
@@ -321,7 +321,7 @@ def load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
         command = [sys.executable, "-P", str(script), str(folder.resolve()), str(texts), str(answers)]
         result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603
         if result.returncode:
-            last = "\n".join(result.stderr.strip().splitlines()[-5:])
+            last = "\n".join(result.stderr.replace(f"{made}{os.sep}", "").strip().splitlines()[-5:])
             raise RuntimeError(f"{folder}: expected a checkpoint that loads with transformers alone, found:\n{last}")
         loaded: dict[str, Any] = json.loads(answers.read_text("utf-8"))
     return loaded

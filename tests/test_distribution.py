@@ -228,7 +228,7 @@ def test_legacy_constraints_pin_the_lowest_versions() -> None:
     assert len(lowest) > 40
     pinned = pins("script era")
     newer = {name for name, version in lowest.items() if (pinned[name] + ".0").removeprefix(version)[:1] != "."}
-    # Its oldest releases for a CPU are not on the package index; RESULTS.md says how the lowest was tested.
+    # Its oldest releases for a CPU are not on the package index, so the lowest that is stated is not tested here.
     assert newer == {"torch"}
 
 

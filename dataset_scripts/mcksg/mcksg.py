@@ -333,7 +333,8 @@ class Mcksg(PairBuilder):
             logger.warning("%s: columns not used: %s", path, ", ".join(map(repr, unused)))
 
         def check(number: int, row: Any) -> dict[str, Any]:
-            cells = {field: _object(row).get(column) for field, column in columns.items()}
+            held = _object(row)
+            cells = {field: held.get(column) for field, column in columns.items()}
             text = cells["text"]
             if not isinstance(text, str) or not text.strip():
                 raise ValueError(f"expected a sentence, found {text!r:.60}; add it or remove the row")
