@@ -179,17 +179,17 @@ _Handler = Callable[..., Awaitable[Response]]
 class LocalHub:
     """A Hub with nothing in it, served on 127.0.0.1 while the context is open; all state is in memory.
 
-    `token` may write in the namespace `tester`, `read_token` may only read there, and `other_token` may write in the
+    `token` may write in the namespace `user`, `read_token` may only read there, and `other_token` may write in the
     namespace `stranger`. Every request is kept in `requests` as its method and its path as sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, user: str = "tester") -> None:
         self.token, self.read_token, self.other_token = _token(), _token(), _token()
         self.repos: dict[tuple[str, str], Repository] = {}
         self.requests: list[tuple[str, str]] = []
         self._accounts = {
-            self.token: _Account("tester", "write"),
-            self.read_token: _Account("tester", "read"),
+            self.token: _Account(user, "write"),
+            self.read_token: _Account(user, "read"),
             self.other_token: _Account("stranger", "write"),
         }
         self._faults: list[Fault] = []

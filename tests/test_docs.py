@@ -1,13 +1,34 @@
-"""What the documentation names is there."""
+"""The documentation: its commands and snippets run, and what it names is there.
+
+A page is carried out from top to bottom in a folder of its own. Blocks of `sh` are given to bash, with stand-ins for
+the programs that `command_server.py` lists; those of `python` are scripts, those of `pycon` doctests; a block whose
+fence names a file is written to it, for the commands below. Anything else but `text` is an error.
+"""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import os
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from back_translation.conftest import save_m2m100, sentencepiece_model
+from back_translation.engines import WordSwapper
+from back_translation.servers import serve
+from command_server import STAND_INS
+from local_hub import LocalHub
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from test_gksl import AUGMENTED, MANY, NAMES
 from transformers import HfArgumentParser
 
 from kgloss_hf.modeling import PRESETS, Preset
@@ -17,6 +38,272 @@ from kgloss_hf.training import TrainingArguments
 
 ROOT = Path(__file__).parent.parent
 RECIPE = (ROOT / "docs" / "recipe.md").read_text("utf-8")
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", "RELEASE.md"),
+    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/*.md"))),
+    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("*_scripts/*/README.md"))),
+]
+
+# What FOLDER is on pages that have but one.
+FOLDERS = {
+    "dataset_scripts/gksl/README.md": "GKSL",
+    "dataset_scripts/ko_backtranslation/README.md": "CORPORA",
+    "dataset_scripts/mcksg/README.md": "MY_CORPUS",
+}
+
+# Blocks that are not run, by how they begin, and where what they say is tested.
+NOT_RUN = {
+    ("RELEASE.md", "python3 -m venv stranger"): "makes environments: tests/test_publishing.py, pytest -m slow",
+}
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    page: str
+    line: int
+    language: str
+    file: str
+    content: str
+
+
+def _tokens(page: str) -> list[Token]:
+    text = (ROOT / page).read_text("utf-8")
+    if text.startswith("---\n"):  # the head of a card
+        end = text.index("\n---\n", 4) + 5
+        text = "\n" * text.count("\n", 0, end) + text[end:]
+    return MarkdownIt().enable("table").parse(text)
+
+
+def _blocks(page: str) -> list[Block]:
+    found = []
+    for token in _tokens(page):
+        if token.type == "fence":
+            assert token.map is not None
+            language, _, file = token.info.partition(" ")
+            found.append(Block(page, token.map[0] + 1, language, file, token.content))
+        assert token.type != "code_block", f"{page}: expected a fence that says the language: {token.content}"
+    return found
+
+
+def _children(page: str, kind: str) -> Iterator[Token]:
+    for token in _tokens(page):
+        yield from (child for child in token.children or () if child.type == kind)
+
+
+class Shell(NamedTuple):
+    """Runs programs with the stand-ins, in an environment with a Hub of its own."""
+
+    environment: dict[str, str]
+    hub: LocalHub
+    demo: Path
+    translator: dict[str, bytes]
+
+    def run(self, *command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    folder = tmp_path_factory.mktemp("shell")
+    save_m2m100(folder / "m2m100", sentencepiece_model())
+    translator = {path.name: path.read_bytes() for path in (folder / "m2m100").iterdir()}
+    engine = WordSwapper()
+
+    def translate(body: Any) -> dict[str, Any]:
+        found = engine.translate(body["contents"], body["sourceLanguageCode"], body["targetLanguageCode"])
+        return {"translations": [{"translatedText": text} for text in found]}
+
+    # A socket's path is short.
+    with LocalHub("ME") as hub, serve(translate) as google, tempfile.TemporaryDirectory() as short:
+        environment = {
+            **hub.environment(folder / "home", hub.token),
+            "HOME": str(folder / "home"),
+            "PATH": f"{folder / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "KGLOSS_OKT_CACHE": str(folder / "words.sqlite"),
+            "KGLOSS_TEST_GOOGLE": google.url,
+        }
+        (folder / "home").mkdir()
+        command = [sys.executable, str(ROOT / "tests" / "command_server.py"), f"{short}/socket", str(folder / "bin")]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                assert server.stdout.readline() == "ready\n"
+                found = Shell(environment, hub, folder / "outputs" / "demo", translator)
+                (folder / "examples").symlink_to(ROOT / "examples")
+                done = found.run("python", "examples/run_text2gloss.py", "examples/demo.yaml", folder=folder)
+                assert done.returncode == 0, done.stdout[-3000:]
+                yield found
+            finally:
+                server.kill()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, shell: Shell) -> Path:
+    """What a reader has: the repository's folders, the demo's model, corpora of his own, and an account on the Hub."""
+    for name in ("examples", "dataset_scripts", "metric_scripts"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(shell.demo, tmp_path / "outputs" / "demo")
+    (tmp_path / "OUTPUT_DIR").symlink_to(tmp_path / "outputs" / "demo")
+    files = {
+        "GKSL/" + NAMES["original"]: "\ufeff" + MANY,
+        "GKSL/" + NAMES["augmented"]: "\ufeff" + AUGMENTED,
+        "MY_CORPUS/pairs.csv": "문장,글로스\n" + "".join(f"{n}층에 있습니다.,Number/{n} 층 있다\n" for n in range(20)),
+        "CORPORA/parakqc/paraKQC_v1.txt": "\r\n".join(
+            f"0\t1\t{place}에 가려면 {way} 버스를 타야 합니까"
+            for place in "집산강들섬숲"
+            for way in "가나다라마바사아자차"
+        ),
+        "CORPORA/shards/0.jsonl": "".join(
+            f'{{"source": "{n}층입니다.", "target": "{n}층이에요.", "origin": "kornli", "engine": "test"}}\n'
+            for n in range(20)
+        ),
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content.encode())
+    shell.hub.repos.clear()
+    shell.hub.create("model", "facebook/m2m100_418M")
+    shell.hub.commit("model", "facebook/m2m100_418M", shell.translator)
+    return tmp_path
+
+
+def _run(block: Block, shell: Shell, folder: Path) -> None:
+    snippet = folder / f"line_{block.line}.txt"
+    if block.file:
+        assert Path(block.file).suffix[1:] in (block.language, "txt"), block
+        (folder / block.file).write_text(block.content, "utf-8")
+        return
+    if block.language == "text":
+        first_words = {line.split()[0].strip("$>") for line in block.content.splitlines() if line.strip()}
+        assert first_words.isdisjoint({*STAND_INS, "git", "import", "from"}), f"{block}: expected to be run"
+        return
+    snippet.write_text(block.content, "utf-8")
+    commands = {
+        "sh": ("bash", "-euo", "pipefail", str(snippet)),
+        "python": ("python", str(snippet)),
+        "pycon": ("python", "-m", "doctest", str(snippet)),
+    }
+    assert block.language in commands, f"{block}: expected sh, python, pycon, text, or a file's name"
+    done = shell.run(*commands[block.language], folder=folder)
+    assert done.returncode == 0, f"{block.page}:{block.line}\n{block.content}\n{done.stdout[-4000:]}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_and_snippets(page: str, shell: Shell, folder: Path) -> None:
+    if page in FOLDERS:
+        (folder / "FOLDER").symlink_to(folder / FOLDERS[page])
+    for block in _blocks(page):
+        if not any(block.content.startswith(begin) for name, begin in NOT_RUN if name == page):
+            _run(block, shell, folder)
+
+
+def test_what_is_not_run_is_there() -> None:
+    for page, begin in NOT_RUN:
+        assert any(block.content.startswith(begin) for block in _blocks(page))
+
+
+@pytest.fixture(scope="module")
+def options_of(shell: Shell) -> dict[str, set[str]]:
+    """The options of each command, as its help names them."""
+    commands = [f"python examples/{path.name}" for path in (ROOT / "examples").glob("*.py") if path.stem != "translate"]
+    listed = shell.run("kgloss", "--help", folder=ROOT).stdout
+    names = re.search(r"{([\w,-]+)}", listed)
+    assert names is not None
+    commands += [f"kgloss {name}" for name in names[1].split(",")]
+    found = {}
+    for command in [*commands, "accelerate launch", "torchrun"]:
+        done = shell.run(*command.split(), "--help", folder=ROOT)
+        assert done.returncode == 0, done.stdout
+        found[command] = set(re.findall(r"--[a-zA-Z][\w-]*", done.stdout))
+    return found
+
+
+# Programs whose options are not looked at.
+OTHERS = {"pip", "pip-audit", "git", ".venv/bin/pytest", "python3"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_the_prose_names(page: str, options_of: dict[str, set[str]]) -> None:
+    known = set().union(*options_of.values())
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "kgloss_hf").rglob("*.py"))
+    sources += (ROOT / "conftest.py").read_text("utf-8") + (ROOT / "tests/faults/test_commands.py").read_text("utf-8")
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for span in _children(page, "code_inline"):
+        words = span.content.split()
+        command = next((name for name in options_of if span.content.startswith(name)), None)
+        named = {word.partition("=")[0] for word in words if re.match("--[a-z]", word)}
+        if words[0] not in OTHERS and not words[0].startswith("KGLOSS_"):
+            assert named <= (options_of[command] if command else known), f"{page}: {span.content}"
+        if words[0] == "kgloss":
+            assert command or len(words) == 1 or words[1] == "…", f"{page}: {span.content}"
+        if words[0] == "make":
+            assert set(words[1:]) <= targets, f"{page}: {span.content}"
+        for variable in re.findall(r"\bKGLOSS_[A-Z_]+", span.content):
+            assert variable in sources, f"{page}: {variable}"
+        if re.fullmatch(r"kgloss_hf(\.\w+)+(\(.*\))?", span.content):
+            assert _found(span.content.partition("(")[0]), f"{page}: {span.content}"
+
+
+# Messages of other libraries in the troubleshooting's tables.
+FOREIGN = (
+    "Dataset 'mcksg' doesn't exist on the Hub",
+    "Unknown task text-to-gloss",
+    "OutOfMemoryError",
+    "restricted method",
+)
+
+
+def test_messages_of_the_troubleshooting_are_ours() -> None:
+    lines = (path.read_text("utf-8") for path in (ROOT / "kgloss_hf").rglob("*.py"))
+    # What stands in several literals, one after another, is one message.
+    sources = re.sub(r'"\s*\n\s*f?"', "", "".join(lines))
+    rows = re.findall(r"^\| (.+?) \|", (ROOT / "docs/troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    spans = [span for row in rows for span in re.findall("`([^`]{9,})`", row)]
+    assert len(spans) > 12
+    for span in spans:
+        for part in span.split("…"):
+            part = part.strip(" ()")
+            assert not part or part in sources or span in FOREIGN or span.isupper(), span
+
+
+def _found(name: str) -> bool:
+    """Whether a dotted name can be imported."""
+    module, _, attribute = name.rpartition(".")
+    if importlib.util.find_spec(module) and hasattr(importlib.import_module(module), attribute):
+        return True
+    return importlib.util.find_spec(name) is not None
+
+
+def _anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    tokens = MarkdownIt().parse(page.read_text("utf-8"))
+    headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links(page: str) -> None:
+    for link in _children(page, "link_open"):
+        target = str(link.attrs["href"])
+        if target.startswith(("https://", "mailto:")):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (ROOT / page).parent / path if path else ROOT / page
+        assert found.exists(), f"{page}: {target}"
+        assert not anchor or anchor in _anchors(found), f"{page}: {target}, expected one of {_anchors(found)}"
 
 
 def _example(name: str) -> list[type]:

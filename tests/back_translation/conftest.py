@@ -31,8 +31,7 @@ ENGLISH = [
 ]
 
 
-@pytest.fixture(scope="session")
-def spm() -> bytes:
+def sentencepiece_model() -> bytes:
     """A SentencePiece model of Korean and English."""
     sentencepiece = pytest.importorskip("sentencepiece")
     model = io.BytesIO()
@@ -45,6 +44,11 @@ def spm() -> bytes:
         minloglevel=2,
     )
     return model.getvalue()
+
+
+@pytest.fixture(scope="session")
+def spm() -> bytes:
+    return sentencepiece_model()
 
 
 def pieces(spm: bytes) -> list[str]:
@@ -115,10 +119,13 @@ def en_mul(spm: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def m2m100(spm: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save_m2m100(tmp_path_factory.mktemp("m2m100") / "m2m100_tiny", spm)
+
+
+def save_m2m100(folder: Path, spm: bytes) -> str:
     """An untrained M2M100, which knows a hundred languages."""
     from transformers import M2M100Tokenizer
 
-    folder = tmp_path_factory.mktemp("m2m100") / "m2m100_tiny"
     folder.mkdir()
     vocabulary = ["<s>", "<pad>", "</s>", "<unk>", *pieces(spm)]
     (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(vocabulary)}), "utf-8")
