@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tqdm import tqdm
 
+from .analyzers import ANALYZERS
 from .cards import tokenizer_card
 from .data import Pair, load_pairs, marked_glosses, read_texts
 from .files import new_folder, public_path, save_folder
@@ -69,9 +70,7 @@ class TokenizerTrainingArguments:
         default="wordpiece", metadata={"help": "Word pieces, or each different word whole.", "choices": MODELS}
     )
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
-    analyzer: str = field(
-        default=ANALYZER, metadata={"help": "Morphological analyser, one of those in kgloss_hf.analyzers."}
-    )
+    analyzer: str = field(default=ANALYZER, metadata={"help": "Morphological analyser.", "choices": tuple(ANALYZERS)})
     normalize: bool = field(default=True, metadata={"help": "Lower-case words and drop punctuation."})
     lemmatize: bool = field(default=True, metadata={"help": "Dictionary forms of verbs and adjectives."})
     stop_words: list[str] = field(default_factory=list, metadata={"help": "Morphemes to drop."})

@@ -73,7 +73,10 @@ class BackTranslationArguments:
     encoding: str = field(default="utf-8", metadata={"help": "Encoding of the corpora's files, such as cp949."})
     on_bad_rows: str = field(
         default="raise",
-        metadata={"help": "raise, or skip: leave out and count bad rows of corpora and texts that an engine refuses."},
+        metadata={
+            "help": "raise, or skip: leave out and count bad rows of corpora and texts that an engine refuses.",
+            "choices": ("raise", "skip"),
+        },
     )
     chunk_size: int = field(default=1000, metadata={"help": "Sentences that a process takes at a time."})
     seed: int = field(default=0, metadata={"help": "Of the draw of engines, and of engines that draw translations."})
