@@ -14,6 +14,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from .files import write_json
 from .licences import UNKNOWN, license_of, license_problems
 from .plugin import DATASETS, artefact
 from .tables import is_table
@@ -159,7 +160,7 @@ def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Ma
         >>> sorted(path.name for path in folder.iterdir())
         ['README.md', 'config.json', 'metrics.json']
     """
-    (folder / "metrics.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(folder / "metrics.json", facts)
     if predictions is not None:
         with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)

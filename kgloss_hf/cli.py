@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluate.add_argument("predictions", help="the system's file")
     evaluate.add_argument("--references", help="file with the references (default: those in PREDICTIONS)")
     evaluate.add_argument("--baseline", help="file of a second system, for a paired test between the two")
-    evaluate.add_argument("--types", help="CSV file with columns gloss and type, for scores by type")
+    evaluate.add_argument("--types", help="table (CSV, …) with columns gloss and type, for scores by type")
     evaluate.add_argument("--trials", type=int, default=10_000, help="trials of the test (default: 10000)")
     evaluate.add_argument("--output_dir", help="folder for scores.json and sentences.csv")
     evaluate.set_defaults(run=_evaluate)

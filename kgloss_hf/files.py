@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -105,6 +106,27 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         partial.rename(folder)
+
+
+def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
+    """Write a value as JSON that people can read: UTF-8, indented by two spaces, with a line feed at its end.
+
+    Args:
+        path: File to write.
+        value: What JSON can hold.
+        sort_keys: Keys in their order, instead of that of the mappings.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(Path(folder, "gloss.json"), {"gloss": "집"})
+        ...     print(Path(folder, "gloss.json").read_text("utf-8"), end="")
+        {
+          "gloss": "집"
+        }
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=sort_keys) + "\n"
+    path.write_text(text, "utf-8", newline="")
 
 
 def new_folder(output_dir: str) -> Path:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from .files import save_file, save_folder, sole_writer
+from .files import save_file, save_folder, sole_writer, write_json
 from .modeling import PRESETS, Preset
 from .reporting import Table, markdown, plot_loss_curves
 
@@ -360,8 +360,7 @@ def _cells(found: Mapping[str, Any]) -> tuple[str, str, str]:
 def _write(folder: Path, finished: Mapping[Run, Mapping[str, Any]], result: Mapping[str, Any]) -> None:
     if not finished:
         return
-    text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    save_file(folder / "table5.json", lambda path: path.write_text(text, "utf-8"))
+    save_file(folder / "table5.json", lambda path: write_json(path, result))
     save_file(folder / "table5.md", lambda path: path.write_text(markdown(tables(result)) + "\n", "utf-8"))
     curves = {
         f"{SYSTEMS[system]}, {epochs} epochs": [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from .analyzers import ANALYZERS
 from .cards import tokenizer_card
 from .data import Pair, load_pairs, marked_glosses, read_texts
-from .files import new_folder, public_path, save_folder
+from .files import new_folder, public_path, save_folder, write_json
 from .glosses import NAME, placeholder_of
 from .okt import analyze
 from .provenance import source_of
@@ -281,7 +280,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
 
     def write(partial: Path) -> None:
         tokenizer.save_pretrained(partial)
-        (partial / "statistics.json").write_text(json.dumps(statistics, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_json(partial / "statistics.json", statistics)
         (partial / "README.md").write_text(tokenizer_card(partial), "utf-8")
 
     save_folder(folder, write)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
-from ..files import save_file, save_folder, sole_writer
+from ..files import save_file, save_folder, sole_writer, write_json
 from .engine import Engine, open_engine
 from .selection import REASONS, NearDuplicates, SemanticScorer, Thresholds, reason
 from .sentences import read_sources, write_sentences
@@ -262,8 +262,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 
 def _write(folder: Path, manifest: dict[str, Any]) -> None:
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    save_file(folder / MANIFEST, lambda path: path.write_text(text, "utf-8", newline=""))
+    save_file(folder / MANIFEST, lambda path: write_json(path, manifest))
 
 
 def _begun(folder: Path) -> dict[str, Any]:
