@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from .files import visible
+from .markdown import visible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from .data import Pair, load_pairs, marked_glosses, split_pairs, typed_rows, types_of
 from .files import new_folder, save_folder, write_json
 from .glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
-from .reporting import Table, code, markdown, plot_histograms
+from .markdown import code
+from .reporting import Table, markdown, plot_histograms
 from .tables import is_table
 from .tokenizer_training import target_in_source, train_tokenizer
 

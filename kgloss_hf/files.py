@@ -14,8 +14,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 _ABSOLUTE = re.compile(r"(?<![^=,])(/|[A-Za-z]:[\\/])[^,]*")
-# Control characters but tab and line feed, the other ends of lines, marks of direction, and halves of characters.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextmanager
@@ -166,16 +164,3 @@ def public_path(word: str) -> str:
 def _below_here(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else path.name
-
-
-def visible(text: str) -> str:
-    """Text for a terminal: what would steer it, turn its direction or end a line unseen is written as JSON escapes it.
-
-    Args:
-        text: Tabs and line feeds stay.
-
-    Example:
-        >>> print(visible("집\x1b[31m 불"))
-        집\\u001b[31m 불
-    """
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .data import Pair
-from .files import visible
 from .glosses import content_of
+from .markdown import escaped, one_line, pipe_table, visible
 from .metrics import jaccard_result
 
 _INSTALL = 'pip install "kgloss-hf[train]"'
@@ -25,7 +24,7 @@ class Table(NamedTuple):
 
 
 def markdown(tables: Iterable[Table]) -> str:
-    """Tables in Markdown, each under its title. No cell brings in markup; one that is a code span (`code`) stays one.
+    """Tables in Markdown, each under its title. No cell brings in markup; one that is a code span stays one.
 
     Args:
         tables: At least one.
@@ -40,27 +39,14 @@ def markdown(tables: Iterable[Table]) -> str:
     """
     parts = []
     for table in tables:
-        lines = [f"| {' | '.join(map(_cell, line))} |".replace("|  |", "| |") for line in (table.header, *table.rows)]
-        lines.insert(1, "|" + "---|" * len(table.header))
-        parts += [f"**{table.title}**", "\n".join(lines)]
+        rows = (map(_cell, row) for row in table.rows)
+        parts += [f"**{table.title}**", pipe_table([*map(_cell, table.header)], rows)]
     return "\n\n".join(parts)
 
 
-def code(text: str) -> str:
-    """Text as a code span of Markdown, in one line; a backtick, which would end it, becomes an apostrophe.
-
-    Example:
-        >>> print(code("kgloss `x`"))
-        `kgloss 'x'`
-    """
-    return f"`{visible(' '.join(text.split())).replace('`', chr(39))}`"
-
-
 def _cell(text: str) -> str:
-    line = visible(" ".join(text.split()))
-    if re.fullmatch("`[^`]+`", line):
-        return line.replace("|", "\\|")
-    return re.sub(r"[\\*\[\]|`~$]|_(?![^\W_])", r"\\\g<0>", html.escape(line, quote=False))
+    line = one_line(text)
+    return line.replace("|", "\\|") if re.fullmatch("`[^`]+`", line) else escaped(line)
 
 
 def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, dict[str, Any]]:
