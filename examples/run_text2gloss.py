@@ -19,7 +19,7 @@ from kgloss_hf.baselines import baseline_predictions
 from kgloss_hf.data import encode_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.modeling import PRESETS, build_model, transfer
 from kgloss_hf.provenance import gloss_sources, run_of
-from kgloss_hf.reporting import print_scores, scores_on
+from kgloss_hf.reporting import print_tables, score_table, scores_on
 from kgloss_hf.training import (
     TrainingArguments,
     begin_run,
@@ -36,7 +36,7 @@ from kgloss_hf.training import (
 @dataclass
 class DataArguments:
     dataset: str = field(
-        default="mcksg", metadata={"help": "mcksg, gksl, a Hub id, or CSV/TSV/JSON Lines/Parquet files."}
+        default="mcksg", metadata={"help": "mcksg, gksl, a Hub id, or CSV/TSV/JSON Lines/Parquet/XLSX files."}
     )
     data_dir: str | None = field(
         default=None, metadata={"help": "Folder with your copy of a data set that is not shipped."}
@@ -156,7 +156,7 @@ def main() -> None:
     ]
     folder = save_result(trainer, tokenizer, output_dir, facts=facts, predictions=rows)
     if trainer.is_world_process_zero():
-        print_scores(f"Jaccard score on {len(split.test)} test pairs", scores)
+        print_tables([score_table(f"Jaccard score on {len(split.test)} test pairs", scores)])
         print(f"Model, tokenizer, card, metrics.json, predictions.jsonl and training.png are in {folder}")
 
 

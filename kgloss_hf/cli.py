@@ -159,25 +159,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> int:
     from .baselines import baseline_predictions
     from .data import load_pairs, split_pairs
-    from .reporting import print_scores, scores_on
+    from .reporting import print_tables, score_table, scores_on
 
     extra = load_pairs(extra=extra_train, **source) if extra_train else []
     parts = split_pairs(load_pairs(**source), extra, by=split, seed=split_seed)
-    print_scores(f"Jaccard score on {len(parts.test)} test pairs", scores_on(parts.test, baseline_predictions(parts)))
+    scores = scores_on(parts.test, baseline_predictions(parts))
+    print_tables([score_table(f"Jaccard score on {len(parts.test)} test pairs", scores)])
     return 0
 
 
 def _train_tokenizer(*, arguments: Sequence[str]) -> int:
     from transformers import HfArgumentParser
 
-    from .reporting import print_statistics
+    from .reporting import print_tables, vocabulary_tables
     from .tokenizer_training import TokenizerTrainingArguments, train_and_save
 
     parser = HfArgumentParser(TokenizerTrainingArguments, prog="kgloss train-tokenizer")
     chosen, unknown = parser.parse_args_into_dataclasses(list(arguments), return_remaining_strings=True)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    print_statistics(train_and_save(chosen))
+    print_tables(vocabulary_tables(train_and_save(chosen)))
     print(f"The tokenizer and statistics.json are in {chosen.output_dir}")
     return 0
 
@@ -205,9 +206,9 @@ def _back_translate(*, arguments: Sequence[str]) -> int:
 
 def _evaluate(**options: Any) -> int:
     from .evaluation import evaluate_files
-    from .reporting import print_evaluation
+    from .reporting import evaluation_table, print_tables
 
-    print_evaluation(evaluate_files(**options)["scores"])
+    print_tables([evaluation_table(evaluate_files(**options)["scores"])])
     return 0
 
 

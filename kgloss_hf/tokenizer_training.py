@@ -52,8 +52,8 @@ class TokenizerTrainingArguments:
     corpus: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Text to learn on: .txt, .txt.gz, CSV, TSV, JSON Lines or Parquet files, or data sets as NAME or "
-            "NAME:CONFIGURATION. Default: the sentences of --dataset."
+            "help": "Text to learn on: .txt, .txt.gz, CSV, TSV, JSON Lines, Parquet or XLSX files, or data sets as "
+            "NAME or NAME:CONFIGURATION. Default: the sentences of --dataset."
         },
     )
     corpus_column: str = field(default="text", metadata={"help": "Column of --corpus with the text."})

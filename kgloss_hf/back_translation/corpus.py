@@ -53,7 +53,7 @@ class BackTranslationArguments:
         default_factory=list,
         metadata={
             "help": "Sentences to translate: corpora of ko_backtranslation (kornli, korsts, …, or all, with copies in "
-            "--data_dir), .txt, .txt.gz, CSV, TSV, JSON Lines or Parquet files, or data sets as NAME or "
+            "--data_dir), .txt, .txt.gz, CSV, TSV, JSON Lines, Parquet or XLSX files, or data sets as NAME or "
             "NAME:CONFIGURATION."
         },
     )
