@@ -25,7 +25,13 @@ from kgloss_hf.training import begin_run, build_trainer, parse_arguments, save_r
 @dataclass
 class DataArguments:
     pretext_dir: str = field(metadata={"help": "Folder of kgloss back-translate, or of the public corpora."})
-    pairs: str = field(default="backtranslation", metadata={"help": "backtranslation, or paraphrase: human ones."})
+    pairs: str = field(
+        default="backtranslation",
+        metadata={
+            "help": "backtranslation, or paraphrase: human ones.",
+            "choices": ("backtranslation", "paraphrase"),
+        },
+    )
     corpus: str = field(default="all", metadata={"help": "One of the pretext's corpora, such as parakqc, or all."})
     validation_share: float = field(default=0.3, metadata={"help": "Share of the pairs that choose the checkpoint."})
     split: str = field(

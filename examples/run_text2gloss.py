@@ -19,7 +19,7 @@ from kgloss_hf.baselines import baseline_predictions
 from kgloss_hf.data import encode_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.modeling import PRESETS, build_model, transfer
 from kgloss_hf.provenance import gloss_sources, run_of
-from kgloss_hf.reporting import print_scores, scores_on
+from kgloss_hf.reporting import print_tables, score_table, scores_on
 from kgloss_hf.training import (
     TrainingArguments,
     begin_run,
@@ -36,7 +36,7 @@ from kgloss_hf.training import (
 @dataclass
 class DataArguments:
     dataset: str = field(
-        default="mcksg", metadata={"help": "mcksg, gksl, a Hub id, or CSV/TSV/JSON Lines/Parquet files."}
+        default="mcksg", metadata={"help": "mcksg, gksl, a Hub id, or CSV/TSV/JSON Lines/Parquet/XLSX files."}
     )
     data_dir: str | None = field(
         default=None, metadata={"help": "Folder with your copy of a data set that is not shipped."}
@@ -63,7 +63,10 @@ class DataArguments:
 
 @dataclass
 class ModelArguments:
-    preset: str = field(default="tiny", metadata={"help": "Shape of the model.", "choices": tuple(PRESETS)})
+    preset: str | None = field(
+        default=None,
+        metadata={"help": "Shape of the model (default: that of --pretext, else tiny).", "choices": tuple(PRESETS)},
+    )
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
     vocabulary: str = field(
         default="pieces",
@@ -103,7 +106,8 @@ def main() -> None:
     )
     known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
     sources = gloss_sources(data.dataset, data.extra_train, **known)
-    before = run_of(chosen.pretext) if chosen.pretext else {"data": []}
+    before = run_of(chosen.pretext) if chosen.pretext else {"data": [], "preset": None}
+    preset = chosen.preset or before["preset"] or "tiny"
 
     tokenizer = tokenizer_for(
         split.train,
@@ -113,7 +117,7 @@ def main() -> None:
         trained=chosen.tokenizer or chosen.pretext,
         copy_names=chosen.copy_names,
     )
-    model = build_model(chosen.preset, tokenizer, num_beams=chosen.num_beams)
+    model = build_model(preset, tokenizer, num_beams=chosen.num_beams)
     if chosen.pretext:
         check_glosses(tokenizer, split.train, chosen.pretext)
         transfer(model, tokenizer, chosen.pretext)
@@ -130,15 +134,15 @@ def main() -> None:
         encoded,
         encode_pairs(tokenizer, split.validation),
         jaccard_of_generation(tokenizer, split.validation),
-        share_embeddings=PRESETS[chosen.preset].share_embeddings,
+        share_embeddings=PRESETS[preset].share_embeddings,
         patience=chosen.patience,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
 
     ours = predict(trainer, tokenizer, split.test)
-    scores = scores_on(split.test, {**baseline_predictions(split), chosen.preset: ours})
+    scores = scores_on(split.test, {**baseline_predictions(split), preset: ours})
     facts = {
-        "preset": chosen.preset,
+        "preset": preset,
         "scores": scores,
         "pairs": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
         "extra_pairs_dropped": split.dropped,
@@ -152,7 +156,7 @@ def main() -> None:
     ]
     folder = save_result(trainer, tokenizer, output_dir, facts=facts, predictions=rows)
     if trainer.is_world_process_zero():
-        print_scores(f"Jaccard score on {len(split.test)} test pairs", scores)
+        print_tables([score_table(f"Jaccard score on {len(split.test)} test pairs", scores)])
         print(f"Model, tokenizer, card, metrics.json, predictions.jsonl and training.png are in {folder}")
 
 

@@ -9,13 +9,13 @@ same with the same options.
 
 from transformers import HfArgumentParser
 
-from kgloss_hf.reporting import print_statistics
+from kgloss_hf.reporting import print_tables, vocabulary_tables
 from kgloss_hf.tokenizer_training import TokenizerTrainingArguments, train_and_save
 
 
 def main() -> None:
     (arguments,) = HfArgumentParser(TokenizerTrainingArguments).parse_args_into_dataclasses()
-    print_statistics(train_and_save(arguments))
+    print_tables(vocabulary_tables(train_and_save(arguments)))
     print(f"The tokenizer and statistics.json are in {arguments.output_dir}")
 
 

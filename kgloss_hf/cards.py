@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
 import re
@@ -14,7 +13,9 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from .files import write_json
 from .licences import UNKNOWN, license_of, license_problems
+from .markdown import escaped, one_line, pipe_table
 from .plugin import DATASETS, artefact
 from .tables import is_table
 
@@ -56,7 +57,6 @@ _ESTABLISHED = {
 }
 """Titles of the scores, and the Hub's name of the metric where the model-index has them too."""
 
-_MARKUP = re.compile(r"[|`*\[\]{}\\~$]|_(?![^\W_])")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 # An indented line is code, such as a command; BibTeX writes `title = {{...}}`.
 _NOT_JINJA = re.compile(r"^(?: {4}.*|\s*\w+ *= *\{\{.*\}\},?)$", re.MULTILINE)
@@ -122,8 +122,8 @@ def model_card(folder: Path) -> str:
         "versions": _text(", ".join(f"{name} {version}" for name, version in versions)),
         "emissions": emissions,
         "hyperparameters": _settings(metrics.get("hyperparameters") or {}),
-        "command": _line(metrics.get("command") or NOT_STATED),
-        "pretext_command": _line((metrics.get("pretext") or {}).get("command") or ""),
+        "command": one_line(metrics.get("command") or NOT_STATED),
+        "pretext_command": one_line((metrics.get("pretext") or {}).get("command") or ""),
         "curve": (folder / "training.png").is_file(),
         "system": _text(system),
         "scores": _table(
@@ -159,7 +159,7 @@ def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Ma
         >>> sorted(path.name for path in folder.iterdir())
         ['README.md', 'config.json', 'metrics.json']
     """
-    (folder / "metrics.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(folder / "metrics.json", facts)
     if predictions is not None:
         with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
@@ -289,9 +289,9 @@ def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any
 def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: Mapping[str, Any]) -> list[EvalResult]:
     """The model-index: the Jaccard score, and the established scores that the Hub has a metric for."""
     names = [entry.get("name") for entry in metrics.get("data") or [] if entry.get("use") == "glosses"]
-    dataset = " + ".join(_line(name) for name in names if name) or NOT_STATED
+    dataset = " + ".join(one_line(name) for name in names if name) or NOT_STATED
     split = {
-        f"split_{name}": value if isinstance(value, int) else _line(value)
+        f"split_{name}": value if isinstance(value, int) else one_line(value)
         for name, value in (metrics.get("split") or {}).items()
         if name in ("by", "seed")
     }
@@ -309,7 +309,7 @@ def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: Ma
             metric_type=metric,
             metric_name=title,
             metric_value=round(value, 2),
-            metric_args={"signature": _line(signature)} if signature else None,
+            metric_args={"signature": one_line(signature)} if signature else None,
         )
         for metric, title, value, signature in rows
         if isinstance(value, int | float)
@@ -344,7 +344,7 @@ def _emissions(metrics: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
     }
     place = f", {_text(measured['country'])}" if measured.get("country") else ""
     words = f"{_number(grams)} g of CO₂ equivalent, by {_text(measured.get('source'))}{place}"
-    return {"emissions": grams} | {name: _line(value) for name, value in facts.items() if value}, words
+    return {"emissions": grams} | {name: one_line(value) for name, value in facts.items() if value}, words
 
 
 def _architecture(config: Mapping[str, Any]) -> str:
@@ -379,16 +379,8 @@ def _settings(values: Mapping[str, Any]) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    cells = [[_text(cell) for cell in row] for row in rows] or [[NOT_STATED] * len(header)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *cells))
+    return pipe_table(header, [map(_text, row) for row in rows] or [[NOT_STATED] * len(header)])
 
 
 def _text(value: Any) -> str:
-    """A value as one line in which nothing means anything to Markdown, HTML or Jinja."""
-    line = html.escape(_line("" if value is None else value), quote=False)
-    return _MARKUP.sub(r"\\\g<0>", line) or NOT_STATED
-
-
-def _line(value: Any) -> str:
-    """A value as one line, also where lone surrogates, control characters or marks of direction are in it."""
-    return " ".join("".join(character if character.isprintable() else " " for character in str(value)).split())
+    return escaped("" if value is None else value) or NOT_STATED

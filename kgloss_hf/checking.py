@@ -31,6 +31,9 @@ from .tokenization_kgloss import KGlossTokenizerFast
 TOLERANCE = 0.5
 """Points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise."""
 
+OWN_FOLDERS = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}
+"""What is published as it is in this package, by kind."""
+
 _SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "QR 코드는 2층에 있습니다.", ""]
 _BINARY = (".png", ".parquet")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<~-])(/(?:[\w.~+-]+/)+[\w.~+-]+|[A-Za-z]:\\{1,2}\w[^\"'\s]*)")
@@ -231,7 +234,7 @@ def _code_problems(folder: Path, kind: str) -> Iterator[str]:
                 if not isinstance(found, str) or f"{found.partition('.')[0]}.py" not in ours:
                     yield f"{file.name}: expected no code but that of the folder, found {found!r:.80}; delete it"
     else:
-        source = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}.get(kind)
+        source = OWN_FOLDERS.get(kind)
         ours = {path.name: path for path in artefact(source).glob("*.py")} if source else {}
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(folder).as_posix()

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from .files import visible
+from .markdown import visible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluate.add_argument("predictions", help="the system's file")
     evaluate.add_argument("--references", help="file with the references (default: those in PREDICTIONS)")
     evaluate.add_argument("--baseline", help="file of a second system, for a paired test between the two")
-    evaluate.add_argument("--types", help="CSV file with columns gloss and type, for scores by type")
+    evaluate.add_argument("--types", help="table (CSV, …) with columns gloss and type, for scores by type")
     evaluate.add_argument("--trials", type=int, default=10_000, help="trials of the test (default: 10000)")
     evaluate.add_argument("--output_dir", help="folder for scores.json and sentences.csv")
     evaluate.set_defaults(run=_evaluate)
@@ -159,25 +159,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> int:
     from .baselines import baseline_predictions
     from .data import load_pairs, split_pairs
-    from .reporting import print_scores, scores_on
+    from .reporting import print_tables, score_table, scores_on
 
     extra = load_pairs(extra=extra_train, **source) if extra_train else []
     parts = split_pairs(load_pairs(**source), extra, by=split, seed=split_seed)
-    print_scores(f"Jaccard score on {len(parts.test)} test pairs", scores_on(parts.test, baseline_predictions(parts)))
+    scores = scores_on(parts.test, baseline_predictions(parts))
+    print_tables([score_table(f"Jaccard score on {len(parts.test)} test pairs", scores)])
     return 0
 
 
 def _train_tokenizer(*, arguments: Sequence[str]) -> int:
     from transformers import HfArgumentParser
 
-    from .reporting import print_statistics
+    from .reporting import print_tables, vocabulary_tables
     from .tokenizer_training import TokenizerTrainingArguments, train_and_save
 
     parser = HfArgumentParser(TokenizerTrainingArguments, prog="kgloss train-tokenizer")
     chosen, unknown = parser.parse_args_into_dataclasses(list(arguments), return_remaining_strings=True)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    print_statistics(train_and_save(chosen))
+    print_tables(vocabulary_tables(train_and_save(chosen)))
     print(f"The tokenizer and statistics.json are in {chosen.output_dir}")
     return 0
 
@@ -205,9 +206,9 @@ def _back_translate(*, arguments: Sequence[str]) -> int:
 
 def _evaluate(**options: Any) -> int:
     from .evaluation import evaluate_files
-    from .reporting import print_evaluation
+    from .reporting import evaluation_table, print_tables
 
-    print_evaluation(evaluate_files(**options)["scores"])
+    print_tables([evaluation_table(evaluate_files(**options)["scores"])])
     return 0
 
 

@@ -13,7 +13,7 @@ from .analyzers import Analyzer
 from .glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
 from .okt import analyze
 from .placeholders import mark_placeholders
-from .splitting import split_rows, unlinked
+from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, split_rows, unlinked
 from .tables import TABLE_SUFFIXES, TEXT_SUFFIXES, is_table, is_text, is_text_file, read_lines, read_rows
 from .tokenization_kgloss import KGlossTokenizerFast
 
@@ -301,13 +301,12 @@ def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = 
         (20, 4, 6)
     """
     if by == "row":
-        training, scored = split_rows(pairs, (0.7, 0.3), by=by, seed=seed)
+        training, scored = split_rows(pairs, tuple(ROW_FRACTIONS.values()), by=by, seed=seed)
         held_out = [pairs[i] for i in scored]
         parts = Split([pairs[i] for i in training] + list(extra), held_out, held_out)
     else:
-        train, validation, test = (
-            [pairs[i] for i in part] for part in split_rows(pairs, (0.7, 0.1, 0.2), by=by, seed=seed)
-        )
+        rows = split_rows(pairs, tuple(GROUP_FRACTIONS.values()), by=by, seed=seed)
+        train, validation, test = ([pairs[i] for i in part] for part in rows)
         clean = [extra[i] for i in unlinked(extra, [*validation, *test])]
         parts = Split(train + clean, validation, test, len(extra) - len(clean))
     if not all((parts.train, parts.validation, parts.test)):

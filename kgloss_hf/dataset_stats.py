@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import logging
 import shlex
 from bisect import bisect_left
@@ -16,9 +15,10 @@ from typing import Any
 from tqdm import tqdm
 
 from .data import Pair, load_pairs, marked_glosses, split_pairs, typed_rows, types_of
-from .files import new_folder, save_folder
+from .files import new_folder, save_folder, write_json
 from .glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
-from .reporting import Table, code, markdown, plot_histograms
+from .markdown import code
+from .reporting import Table, markdown, plot_histograms
 from .tables import is_table
 from .tokenizer_training import target_in_source, train_tokenizer
 
@@ -70,8 +70,7 @@ def write_statistics(
     statistics["versions"] = {name: importlib.metadata.version(name) for name in ("kgloss-hf", "datasets", "konlpy")}
 
     def write(partial: Path) -> None:
-        text = json.dumps(statistics, indent=2, ensure_ascii=False) + "\n"
-        (partial / "statistics.json").write_text(text, "utf-8")
+        write_json(partial / "statistics.json", statistics)
         (partial / "statistics.md").write_text(statistics_card(statistics), "utf-8")
         plot_histograms(_panels(statistics), partial / "lengths.png")
 

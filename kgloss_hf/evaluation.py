@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import io
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import __version__
-from .files import save_file, sole_writer
+from .files import save_file, sole_writer, write_json
 from .glosses import content_of, placeholder_of
 from .metrics import (
     bootstrap_interval,
@@ -26,7 +25,7 @@ from .metrics import (
     jaccard_scores,
     paired_p_value,
 )
-from .tables import is_text
+from .tables import is_text, read_lines, read_rows
 
 try:
     import jiwer
@@ -72,7 +71,8 @@ def evaluate_files(
         predictions: The system's file.
         references: File with the references (default: those in `predictions`).
         baseline: File of a second system's predictions for the same sentences.
-        types: CSV file with columns `gloss` and `type`, for Jaccard scores by type and without `non_manual` glosses.
+        types: Table with columns `gloss` and `type` (a CSV file, or another that `kgloss_hf.tables.read_rows` takes),
+            for Jaccard scores by type and without `non_manual` glosses.
         trials: As for `evaluate_systems`.
         output_dir: Folder for `scores.json` and `sentences.csv`; each replaces an older one only once it is complete.
 
@@ -123,10 +123,9 @@ def evaluate_files(
     }
     if output_dir:
         folder = Path(output_dir)
-        scores = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
         sentences = _as_csv(evaluation.sentences)
         with sole_writer(folder):  # both files are of one evaluation
-            save_file(folder / "scores.json", lambda path: path.write_text(scores, "utf-8", newline=""))
+            save_file(folder / "scores.json", lambda path: write_json(path, result))
             save_file(folder / "sentences.csv", lambda path: path.write_text(sentences, "utf-8", newline=""))
     return result
 
@@ -320,33 +319,24 @@ def _as_signed(sequences: Iterable[Iterable[str]]) -> list[list[str]]:
 
 def _read(path: str) -> dict[str, list[list[str]]]:
     """The gloss sequences in a file, by column; those of a text file are under `_LINES`."""
-    # Not splitlines(): JSON strings can hold the other line separators.
-    *lines, last = _decoded(path).split("\n")
-    lines += [last] if last else []
-    if not path.endswith((".jsonl", ".json")):
-        return {_LINES: [line.split() for line in lines]}
+    file = _existing(path)
+    if file.suffix.lower() not in (".jsonl", ".json"):
+        return {_LINES: [line.split() for line in read_lines(file)]}
     columns: dict[str, list[list[str]]] = {"prediction": [], "reference": []}
-    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
-    for number in numbers:
-        try:
-            row = json.loads(lines[number - 1])
-        except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"{path}, line {number}: expected JSON, found an error: {error}; write a row a line"
-            ) from None
+    count = 0
+    for number, row in read_rows(file):
+        count += 1
+        where = f"{path}, row {number}"
         if not isinstance(row, dict):
-            kind = type(row).__name__
-            raise ValueError(f"{path}, line {number}: expected a JSON object, found {kind}; write a row a line")
+            raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}; write a row a line")
         for name in columns.keys() & row.keys():
-            glosses = gloss_list(row[name], f"{path}, line {number}, {name}")
+            glosses = gloss_list(row[name], f"{where}, {name}")
             if not is_text("".join(glosses)):
-                raise ValueError(f"{path}, line {number}, {name}: expected text, found half a character; correct it")
+                raise ValueError(f"{where}, {name}: expected text, found half a character; correct it")
             columns[name].append(glosses)
     for name, found in columns.items():
-        if len(found) not in (0, len(numbers)):
-            raise ValueError(
-                f"{path}: expected {name!r} in all {len(numbers)} rows, found it in {len(found)}; complete it"
-            )
+        if len(found) not in (0, count):
+            raise ValueError(f"{path}: expected {name!r} in all {count} rows, found it in {len(found)}; complete it")
     return {name: found for name, found in columns.items() if found}
 
 
@@ -361,31 +351,25 @@ def _column(files: Mapping[str, Mapping[str, list[list[str]]]], path: str, name:
 
 
 def _read_types(path: str) -> dict[str, str]:
-    table = csv.DictReader(io.StringIO(_decoded(path), newline=""))
-    try:
-        rows = [(table.line_num, row) for row in table]
-    except csv.Error as error:
-        raise ValueError(f"{path}, after line {table.line_num}: expected CSV, found: {error}; correct it") from None
-    if not {"gloss", "type"} <= set(table.fieldnames or ()):
-        raise ValueError(f"{path}: expected CSV columns gloss and type, found {table.fieldnames}; add the header")
     types: dict[str, str] = {}
-    for number, row in rows:
-        if not row["gloss"] or not row["type"]:
-            raise ValueError(f"{path}, line {number}: expected a gloss and its type, found {row}; complete it")
-        if types.setdefault(row["gloss"], row["type"]) != row["type"]:
-            raise ValueError(f"{path}, line {number}: {row['gloss']!r} has a second type; keep one")
+    for number, row in read_rows(_existing(path)):
+        where = f"{path}, row {number}"
+        if not isinstance(row, dict) or not {"gloss", "type"} <= row.keys():
+            raise ValueError(f"{where}: expected columns gloss and type, found {row!r:.90}; add the header")
+        gloss, kind = row["gloss"], row["type"]
+        if not (isinstance(gloss, str) and gloss and isinstance(kind, str) and kind):
+            raise ValueError(f"{where}: expected a gloss and its type, found {row!r:.90}; complete it")
+        if types.setdefault(gloss, kind) != kind:
+            raise ValueError(f"{where}: {gloss!r} has a second type; keep one")
+    if not types:
+        raise ValueError(f"{path}: expected rows with columns gloss and type, found none; add them")
     return types
 
 
-def _decoded(path: str) -> str:
+def _existing(path: str) -> Path:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path")
-    try:
-        return Path(path).read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}: expected UTF-8, found {error.reason} at byte {error.start}; save it as UTF-8"
-        ) from None
+    return Path(path)
 
 
 def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

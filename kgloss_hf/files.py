@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,8 +14,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 _ABSOLUTE = re.compile(r"(?<![^=,])(/|[A-Za-z]:[\\/])[^,]*")
-# Control characters but tab and line feed, the other ends of lines, marks of direction, and halves of characters.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextmanager
@@ -107,6 +106,27 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
         partial.rename(folder)
 
 
+def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
+    """Write a value as JSON that people can read: UTF-8, indented by two spaces, with a line feed at its end.
+
+    Args:
+        path: File to write.
+        value: What JSON can hold.
+        sort_keys: Keys in their order, instead of that of the mappings.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(Path(folder, "gloss.json"), {"gloss": "집"})
+        ...     print(Path(folder, "gloss.json").read_text("utf-8"), end="")
+        {
+          "gloss": "집"
+        }
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=sort_keys) + "\n"
+    path.write_text(text, "utf-8", newline="")
+
+
 def new_folder(output_dir: str) -> Path:
     """The path of a folder that `save_folder` can make.
 
@@ -144,16 +164,3 @@ def public_path(word: str) -> str:
 def _below_here(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else path.name
-
-
-def visible(text: str) -> str:
-    """Text for a terminal: what would steer it, turn its direction or end a line unseen is written as JSON escapes it.
-
-    Args:
-        text: Tabs and line feeds stay.
-
-    Example:
-        >>> print(visible("집\x1b[31m 불"))
-        집\\u001b[31m 불
-    """
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

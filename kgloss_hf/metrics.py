@@ -12,9 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import __version__
-
-UNKNOWN_TYPE = "unknown"
-"""Type of a gloss that a mapping of types does not list."""
+from .glosses import UNKNOWN_TYPE
 
 _NON_MANUAL = "non_manual"
 _RESAMPLED_AT_ONCE = 2_000_000

@@ -25,11 +25,13 @@ logger = logging.getLogger(__name__)
 DATASETS = ("mcksg", "gksl", "ko_backtranslation")
 """Names that `datasets.load_dataset` knows once the plug-in is registered."""
 
+MODELS = {"kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel", "kgloss-int8": "modeling_int8.Int8EncoderDecoderModel"}
+"""Models of our own, by `model_type`: what their code is called in a checkpoint."""
+
 _SCRIPTS = "kgloss_hf.dataset_scripts"
 _PIPELINE = "kgloss_hf.pipeline_kgloss"
 _RNN = "kgloss_hf.modeling_rnn"
 _INT8 = "kgloss_hf.modeling_int8"
-_MODELS = {_RNN: "RnnEncoderDecoderModel", _INT8: "Int8EncoderDecoderModel"}
 _AUTO = "transformers.models.auto.modeling_auto"
 _TWO_BERTS = "transformers.models.encoder_decoder.modeling_encoder_decoder"
 _TWO_BERTS_CONFIG = "transformers.models.encoder_decoder.configuration_encoder_decoder"
@@ -83,7 +85,8 @@ def register_transformers() -> None:
     _when_imported("transformers.models.auto.configuration_auto", _register_configuration)
     _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
     # Our modules import theirs, so whichever comes first, registration waits for ours to be complete.
-    for module, name in _MODELS.items():
+    for model in MODELS.values():
+        module, name = f"kgloss_hf.{model}".rsplit(".", 1)
         _when_imported(module, functools.partial(_register_model, module, name))
     _when_imported(_AUTO, _import_models)
     _when_imported(_TWO_BERTS, _import_int8)

@@ -137,7 +137,7 @@ def run_of(checkpoint: str) -> dict[str, Any]:
         checkpoint: Folder or Hub repository.
 
     Returns:
-        `data`, as `source_of`, one whose licence is not known where nothing says; and `command`, or None.
+        `data`, as `source_of`, one whose licence is not known where nothing says; and `command` and `preset`, or None.
 
     Example:
         >>> run_of(getfixture("checkpoint"))["command"] is None
@@ -146,4 +146,5 @@ def run_of(checkpoint: str) -> dict[str, Any]:
     file = cached_file(checkpoint, "metrics.json", _raise_exceptions_for_missing_entries=False)
     facts = json.loads(Path(file).read_text("utf-8")) if file else {}
     unknown = {"name": f"data of {Path(checkpoint).name}", "use": "pretext", "license": None}
-    return {"data": facts.get("data") or [{**unknown, "domain": None, "url": None}], "command": facts.get("command")}
+    data = facts.get("data") or [{**unknown, "domain": None, "url": None}]
+    return {"data": data, "command": facts.get("command"), "preset": facts.get("preset")}

@@ -20,8 +20,8 @@ from huggingface_hub.utils import HfHubHTTPError, RepositoryNotFoundError, valid
 
 from . import __version__
 from .cards import model_card, tokenizer_card
-from .checking import check_folder, find_secrets
-from .files import new_folder, save_folder
+from .checking import OWN_FOLDERS, check_folder, find_secrets
+from .files import new_folder, save_folder, write_json
 from .plugin import artefact
 from .provenance import NO_ANSWER
 from .remote_code import add_remote_code
@@ -113,8 +113,7 @@ def stage(publication: Publication, folder: Path, *, tag: str | None = None) -> 
         ['README.md', 'app.py', 'gloss_jaccard.py', 'requirements.txt']
     """
     kind = publication.kind
-    own = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}
-    source = artefact(own[kind]) if kind in own else Path(publication.source)
+    source = artefact(OWN_FOLDERS[kind]) if kind in OWN_FOLDERS else Path(publication.source)
     _check_source(source, kind)
     patterns = _FILES[kind]
     if kind == "model" and not _may_pass_on_sentences(source):
@@ -176,7 +175,7 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
     if kind == "space":
         metadata_save(path, {**(metadata_load(path) or {}), "models": [publication.source]})
         shown = {"model": publication.source, "revision": tag or "main"}
-        (folder / "model.json").write_text(json.dumps(shown, indent=2) + "\n", "utf-8")
+        write_json(folder / "model.json", shown)
 
 
 def publish(

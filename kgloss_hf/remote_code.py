@@ -8,7 +8,9 @@ from pathlib import Path
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
-_MODELS = {"kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel", "kgloss-int8": "modeling_int8.Int8EncoderDecoderModel"}
+from .files import write_json
+from .plugin import MODELS
+
 _TOKENIZER = "tokenization_kgloss"
 
 
@@ -25,8 +27,8 @@ def travelling_modules(model_type: str | None) -> list[Path]:
     names = [_TOKENIZER]
     if model_type is not None:
         names += ["configuration_kgloss", "pipeline_kgloss"]
-    if model_type in _MODELS:
-        names.append(_MODELS[model_type].partition(".")[0])
+    if model_type in MODELS:
+        names.append(MODELS[model_type].partition(".")[0])
     entries = [Path(__file__).with_name(f"{name}.py") for name in names]
     imported = (Path(path) for entry in entries for path in get_relative_import_files(entry))
     return sorted({*entries, *imported})
@@ -58,6 +60,6 @@ def add_remote_code(folder: Path) -> None:
     if config is None:
         return
     config["auto_map"] = {"AutoConfig": "configuration_kgloss.KGlossConfig"}
-    if model_type in _MODELS:
-        config["auto_map"]["AutoModelForSeq2SeqLM"] = _MODELS[model_type]
-    file.write_text(json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+    if model_type in MODELS:
+        config["auto_map"]["AutoModelForSeq2SeqLM"] = MODELS[model_type]
+    write_json(file, config, sort_keys=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .data import Pair
-from .files import visible
 from .glosses import content_of
+from .markdown import escaped, one_line, pipe_table, visible
 from .metrics import jaccard_result
 
 _INSTALL = 'pip install "kgloss-hf[train]"'
@@ -25,7 +24,7 @@ class Table(NamedTuple):
 
 
 def markdown(tables: Iterable[Table]) -> str:
-    """Tables in Markdown, each under its title. No cell brings in markup; one that is a code span (`code`) stays one.
+    """Tables in Markdown, each under its title. No cell brings in markup; one that is a code span stays one.
 
     Args:
         tables: At least one.
@@ -40,27 +39,14 @@ def markdown(tables: Iterable[Table]) -> str:
     """
     parts = []
     for table in tables:
-        lines = [f"| {' | '.join(map(_cell, line))} |".replace("|  |", "| |") for line in (table.header, *table.rows)]
-        lines.insert(1, "|" + "---|" * len(table.header))
-        parts += [f"**{table.title}**", "\n".join(lines)]
+        rows = (map(_cell, row) for row in table.rows)
+        parts += [f"**{table.title}**", pipe_table([*map(_cell, table.header)], rows)]
     return "\n\n".join(parts)
 
 
-def code(text: str) -> str:
-    """Text as a code span of Markdown, in one line; a backtick, which would end it, becomes an apostrophe.
-
-    Example:
-        >>> print(code("kgloss `x`"))
-        `kgloss 'x'`
-    """
-    return f"`{visible(' '.join(text.split())).replace('`', chr(39))}`"
-
-
 def _cell(text: str) -> str:
-    line = visible(" ".join(text.split()))
-    if re.fullmatch("`[^`]+`", line):
-        return line.replace("|", "\\|")
-    return re.sub(r"[\\*\[\]|`~$]|_(?![^\W_])", r"\\\g<0>", html.escape(line, quote=False))
+    line = one_line(text)
+    return line.replace("|", "\\|") if re.fullmatch("`[^`]+`", line) else escaped(line)
 
 
 def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, dict[str, Any]]:
@@ -79,46 +65,44 @@ def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str
     return {name: jaccard_result(found, references, resamples=10_000) for name, found in systems.items()}
 
 
-def print_scores(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print one line a system: Jaccard score and 95% interval.
-
-    Raises:
-        ImportError: rich is not installed.
-    """
-    rows = [(name, f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}") for name, row in scores.items()]
-    _print_table(title, ("system", "JC", "95% interval"), rows)
-
-
-def print_statistics(statistics: Mapping[str, Any]) -> None:
-    """Print what `kgloss_hf.tokenizer_training.train_and_save` found of a vocabulary, as two tables.
+def score_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a system: Jaccard score and 95% interval.
 
     Args:
-        statistics: Its result.
+        title: Of the table.
+        scores: As `scores_on` returns them.
 
-    Raises:
-        ImportError: rich is not installed.
+    Example:
+        >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0}}).rows
+        [('copy', '9.50', '8.00 – 11.00')]
+    """
+    rows = [(name, f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}") for name, row in scores.items()]
+    return Table(title, ("system", "JC", "95% interval"), rows)
+
+
+def vocabulary_tables(statistics: Mapping[str, Any]) -> list[Table]:
+    """What is in a vocabulary, and how well it fits.
+
+    Args:
+        statistics: As `kgloss_hf.tokenizer_training.train_and_save` returns them.
     """
     vocabulary = [(name.replace("_", " "), f"{count:,}") for name, count in statistics["vocabulary"].items()]
-    _print_table("Vocabulary", ("entries", "number"), vocabulary)
     parts = (statistics["corpus"], statistics["pairs"])
     fit = [(name.replace("_", " "), *(_readable(name, part[name]) for part in parts)) for name in parts[0]]
     shared = statistics["target_in_source"]
     fit.append(("gloss tokens in the source", "", f"{shared['of_tokens']:.2%}"))
     fit.append(("the same, mean of pairs", "", f"{shared['mean_of_pairs']:.2%}"))
-    _print_table("Fit", ("", "corpus", "pairs"), fit)
+    return [Table("Vocabulary", ("entries", "number"), vocabulary), Table("Fit", ("", "corpus", "pairs"), fit)]
 
 
-def print_evaluation(scores: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print the scores of `kgloss_hf.evaluation`, a line each.
+def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a score, with an interval and a p value where there are any.
 
     Args:
         scores: The `scores` that `kgloss_hf.evaluation.evaluate_systems` returns.
-
-    Raises:
-        ImportError: rich is not installed.
     """
     systems = [name for name, score in scores["jaccard"].items() if isinstance(score, Mapping)]
-    header = ["× 100", *(title for name in systems for title in (name, "95% interval"))]
+    header = ("× 100", *(title for name in systems for title in (name, "95% interval")))
     rows = []
     for name, score in scores.items():
         cells = [name.replace("_", " ") + " (lower is better)" * (name == "gloss_error_rate")]
@@ -126,36 +110,37 @@ def print_evaluation(scores: Mapping[str, Mapping[str, Any]]) -> None:
             found = score.get(system, {})
             cells.append(f"{found['score']:.2f}" if found else "")
             cells.append(f"{found['low']:.2f} – {found['high']:.2f}" if "low" in found else "")
-        rows.append([*cells, *([f"{score['p_value']:.4f}" if "p_value" in score else ""] if len(systems) > 1 else [])])
-    _print_table("Scores", header + ["p"] * (len(systems) > 1), rows)
+        if len(systems) > 1:
+            cells.append(f"{score['p_value']:.4f}" if "p_value" in score else "")
+        rows.append(tuple(cells))
+    return Table("Scores", header + ("p",) * (len(systems) > 1), rows)
 
 
 def print_tables(tables: Iterable[Table]) -> None:
-    """Print tables, each of a title, a header and rows.
+    """Print tables on the terminal.
+
+    Args:
+        tables: Nothing in them can steer it.
 
     Raises:
         ImportError: rich is not installed.
     """
+    try:
+        from rich.console import Console
+        from rich.table import Table as RichTable
+    except ImportError as error:
+        raise ImportError(f"tables need rich; run: {_INSTALL}") from error
     for table in tables:
-        _print_table(*table)
+        shown = RichTable(*map(visible, table.header), title=visible(table.title))
+        for row in table.rows:
+            shown.add_row(*map(visible, row))
+        Console(markup=False, emoji=False).print(shown)
 
 
 def _readable(name: str, value: float) -> str:
     if name in ("coverage", "unknown_rate"):
         return f"{value:.2%}"
     return f"{value:.2f}" if isinstance(value, float) else f"{value:,}"
-
-
-def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    try:
-        from rich.console import Console
-        from rich.table import Table as RichTable
-    except ImportError as error:
-        raise ImportError(f"tables need rich; run: {_INSTALL}") from error
-    table = RichTable(*map(visible, header), title=visible(title))
-    for row in rows:
-        table.add_row(*map(visible, row))
-    Console(markup=False, emoji=False).print(table)
 
 
 def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -9,6 +9,12 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
+GROUP_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+"""Shares of a split by group."""
+
+ROW_FRACTIONS = {"train": 0.7, "test": 0.3}
+"""The paper's, which has no part between."""
+
 Row = Iterable[Hashable]
 """The keys of a row. A `kgloss_hf.data.Pair` is one: sentence and glosses."""
 

@@ -16,9 +16,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+import torch
 from tqdm import tqdm
 
-from .files import save_file, save_folder, sole_writer
+from .files import save_file, save_folder, sole_writer, write_json
+from .modeling import PRESETS, Preset
 from .reporting import Table, markdown, plot_loss_curves
 
 SYSTEMS = {
@@ -54,6 +56,7 @@ OPTIMISERS: dict[str, dict[str, Any]] = {
 }
 """Options of the training script: the paper's, as far as it states them (section IV.1), and this project's defaults."""
 
+_BERTS = tuple(name for name, preset in PRESETS.items() if isinstance(preset, Preset))
 _KEPT = ("metrics.json", "predictions.jsonl", "training.png")
 
 
@@ -66,8 +69,13 @@ class Table5Arguments:
     dataset: str = field(default="mcksg", metadata={"help": "As in run_text2gloss.py."})
     data_dir: str | None = field(default=None, metadata={"help": "As in run_text2gloss.py."})
     extra_train: str | None = field(default=None, metadata={"help": "As in run_text2gloss.py (paper: none)."})
-    split: str = field(default="group", metadata={"help": "As in run_text2gloss.py; row is the paper's."})
-    preset: str = field(default="small", metadata={"help": "Shape of the three BERTs; that of --pretext."})
+    split: str = field(
+        default="group",
+        metadata={"help": "As in run_text2gloss.py; row is the paper's.", "choices": ("group", "row")},
+    )
+    preset: str = field(
+        default="small", metadata={"help": "Shape of the three BERTs; that of --pretext.", "choices": _BERTS}
+    )
     optimisers: str = field(
         default="kgloss", metadata={"help": "The paper's, to the letter, or ours.", "choices": tuple(OPTIMISERS)}
     )
@@ -172,8 +180,6 @@ def _train_all(
     runs: Sequence[Run], folder: Path, script: Path, commands: Mapping[Run, list[str]], arguments: Table5Arguments
 ) -> list[Run]:
     """Train each run in a process of its own; returns those that failed."""
-    import torch  # its import can wait until there is something to train
-
     gpus = torch.cuda.device_count()
     free: SimpleQueue[int] = SimpleQueue()
     for worker in range(arguments.workers):
@@ -354,8 +360,7 @@ def _cells(found: Mapping[str, Any]) -> tuple[str, str, str]:
 def _write(folder: Path, finished: Mapping[Run, Mapping[str, Any]], result: Mapping[str, Any]) -> None:
     if not finished:
         return
-    text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    save_file(folder / "table5.json", lambda path: path.write_text(text, "utf-8"))
+    save_file(folder / "table5.json", lambda path: write_json(path, result))
     save_file(folder / "table5.md", lambda path: path.write_text(markdown(tables(result)) + "\n", "utf-8"))
     curves = {
         f"{SYSTEMS[system]}, {epochs} epochs": [

@@ -125,21 +125,22 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         return [list(map(self._or_name, row)) for row in analysed] if self._option("copy_names") else analysed
 
     def knows(self, morpheme: Morpheme) -> bool:
-        """Whether the morpheme's word is one entry of the vocabulary.
+        """Whether the morpheme's word is one entry of the vocabulary; of a placeholder, whether that is.
+
+        Args:
+            morpheme: Of `morphemes`.
 
         Example:
             >>> tokenizer = getfixture("tokenizer")
             >>> [tokenizer.knows(morpheme) for morpheme in tokenizer.morphemes(["토기 쿠스코"])[0]]
             [True, False]
         """
-        return self._tokenizer.token_to_id(self._word(morpheme)) is not None
+        surface, lemma, tag, *_ = morpheme
+        word = _word(surface, lemma, tag, self._option("lemmatize"), self._option("normalize"))
+        return self._tokenizer.token_to_id(word) is not None
 
     def _or_name(self, morpheme: Morpheme) -> Morpheme:
         return morpheme._replace(tag=NAME) if morpheme.tag == "Noun" and not self.knows(morpheme) else morpheme
-
-    def _word(self, morpheme: Morpheme) -> str:
-        word = morpheme.lemma if self._option("lemmatize") else morpheme.surface
-        return word.lower() if self._option("normalize") else word
 
     def words(self, texts: Sequence[str]) -> list[list[str]]:
         """The pre-tokens of each text: what WordPiece gets to split.
@@ -300,14 +301,9 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             for surface, lemma, tag, start, end in morphemes:
                 if tag in dropped:
                     continue
-                if tag in PLACEHOLDERS:
-                    word = tag
-                else:
-                    word = lemma if lemmatize else surface
-                    if normalize and tag != ADDED_TAG:
-                        word = word.lower()
-                    if word in stop_words:
-                        continue
+                word = _word(surface, lemma, tag, lemmatize, normalize)
+                if word in stop_words and tag not in PLACEHOLDERS:
+                    continue
                 kept.append(word)
                 if with_spans:
                     places.append((start, end))
@@ -366,6 +362,14 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
 
 # Saved with a copy of this file and its neighbours, so that trust_remote_code=True loads it without this package.
 KGlossTokenizerFast.register_for_auto_class("AutoTokenizer")
+
+
+def _word(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool) -> str:
+    """What a morpheme is in the vocabulary; takes no Morpheme, which would cost time in the loop over all of them."""
+    if tag in PLACEHOLDERS:
+        return tag
+    word = lemma if lemmatize else surface
+    return word.lower() if normalize and tag != ADDED_TAG else word
 
 
 def _readable(index: int, text: Any) -> str:

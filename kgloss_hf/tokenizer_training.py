@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,9 +13,10 @@ from typing import Any, NamedTuple
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tqdm import tqdm
 
+from .analyzers import ANALYZERS
 from .cards import tokenizer_card
 from .data import Pair, load_pairs, marked_glosses, read_texts
-from .files import new_folder, public_path, save_folder
+from .files import new_folder, public_path, save_folder, write_json
 from .glosses import NAME, placeholder_of
 from .okt import analyze
 from .provenance import source_of
@@ -52,8 +52,8 @@ class TokenizerTrainingArguments:
     corpus: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Text to learn on: .txt, .txt.gz, CSV, TSV, JSON Lines or Parquet files, or data sets as NAME or "
-            "NAME:CONFIGURATION. Default: the sentences of --dataset."
+            "help": "Text to learn on: .txt, .txt.gz, CSV, TSV, JSON Lines, Parquet or XLSX files, or data sets as "
+            "NAME or NAME:CONFIGURATION. Default: the sentences of --dataset."
         },
     )
     corpus_column: str = field(default="text", metadata={"help": "Column of --corpus with the text."})
@@ -69,9 +69,7 @@ class TokenizerTrainingArguments:
         default="wordpiece", metadata={"help": "Word pieces, or each different word whole.", "choices": MODELS}
     )
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
-    analyzer: str = field(
-        default=ANALYZER, metadata={"help": "Morphological analyser, one of those in kgloss_hf.analyzers."}
-    )
+    analyzer: str = field(default=ANALYZER, metadata={"help": "Morphological analyser.", "choices": tuple(ANALYZERS)})
     normalize: bool = field(default=True, metadata={"help": "Lower-case words and drop punctuation."})
     lemmatize: bool = field(default=True, metadata={"help": "Dictionary forms of verbs and adjectives."})
     stop_words: list[str] = field(default_factory=list, metadata={"help": "Morphemes to drop."})
@@ -282,7 +280,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
 
     def write(partial: Path) -> None:
         tokenizer.save_pretrained(partial)
-        (partial / "statistics.json").write_text(json.dumps(statistics, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_json(partial / "statistics.json", statistics)
         (partial / "README.md").write_text(tokenizer_card(partial), "utf-8")
 
     save_folder(folder, write)

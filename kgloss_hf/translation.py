@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TextIO
 import torch
 from tqdm import tqdm
 
-from .files import visible
+from .markdown import visible
 
 FORMATS = ("text", "jsonl", "tsv")
 

@@ -329,5 +329,5 @@ def test_sources(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     names = [found["name"] for found in pretext_sources({"kornli", "/data/own.txt"})]
     assert names == ["own.txt", "kornli"]
     assert run_of(checkpoint)["data"][0]["license"] is None
-    (tmp_path / "metrics.json").write_text(json.dumps({"data": [own]}), "utf-8")
-    assert run_of(str(tmp_path)) == {"data": [own], "command": None}
+    (tmp_path / "metrics.json").write_text(json.dumps({"data": [own], "preset": "small"}), "utf-8")
+    assert run_of(str(tmp_path)) == {"data": [own], "command": None, "preset": "small"}

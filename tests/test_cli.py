@@ -33,6 +33,15 @@ def test_unknown_option_ends_with_the_usage(command: str, capsys: pytest.Capture
     assert "unrecognized arguments: --colour red" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words", ["train-tokenizer --analyzer stanza", "back-translate --on_bad_rows mend", "baseline --split half"]
+)
+def test_values_are_refused_before_work_begins(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words.split())
+    assert "invalid choice: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["baseline", "doctor", "train-tokenizer"])
 def test_help_of_each_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):

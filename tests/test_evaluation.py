@@ -170,10 +170,18 @@ def test_files_of_both_kinds_give_the_same(tmp_path: Path) -> None:
     assert set(found["versions"]) == {"kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy"}
 
 
-def test_numbers_count_as_they_are_signed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "lexicon"),
+    [
+        ("types.csv", "gloss,type\nNumber,fingerspelled_number\n"),
+        ("types.TSV", "\ufeffgloss\ttype\nNumber\tfingerspelled_number\n"),
+        ("types.jsonl", '{"gloss": "Number", "type": "fingerspelled_number"}'),
+    ],
+)
+def test_numbers_count_as_they_are_signed(name: str, lexicon: str, tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.jsonl", [["4C", "\u2028집"]], [["Number/4C", "\u2028집"]])
-    (tmp_path / "types.csv").write_text("gloss,type\nNumber,fingerspelled_number\n", "utf-8")
-    scores = evaluate_files(file, types=str(tmp_path / "types.csv"))["scores"]
+    (tmp_path / name).write_text(lexicon, "utf-8")
+    scores = evaluate_files(file, types=str(tmp_path / name))["scores"]
     assert scores["exact_match"]["system"]["score"] == 100
     assert scores["jaccard_of_fingerspelled_number"]["system"] == {"score": 100, "pairs": 1}
 
@@ -219,15 +227,15 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
     [
         ("a.txt", "집\n", [], "a.txt: expected references too, found a text file; .* --references"),
         ("a.jsonl", '{"prediction": "집"}\n', [], "a.jsonl: expected rows with 'reference', found prediction"),
-        ("a.jsonl", '{"prediction": "집"}\n[1]\n', [], "a.jsonl, line 2: expected a JSON object, found list"),
-        ("a.jsonl", "{\n", [], "a.jsonl, line 1: expected JSON"),
-        ("a.jsonl", "[" * 99_999, [], "a.jsonl, line 1: expected JSON"),
-        ("a.jsonl", "9" * 5_000, [], "a.jsonl, line 1: expected JSON"),
+        ("a.jsonl", '{"prediction": "집"}\n[1]\n', [], "a.jsonl, row 2: expected a JSON object, found list"),
+        ("a.jsonl", "{\n", [], "a.jsonl, row 1: expected one JSON object a line"),
+        ("a.jsonl", "[" * 99_999, [], "a.jsonl, row 1: expected one JSON object a line"),
+        ("a.jsonl", "9" * 5_000, [], "a.jsonl, row 1: expected one JSON object a line"),
         (
             "a.jsonl",
             '{"prediction": "\\ud800", "reference": "집"}',
             [],
-            "a.jsonl, line 1, prediction: expected text, found half a character",
+            "a.jsonl, row 1, prediction: expected text, found half a character",
         ),
         ("a.jsonl", "", [], "a.jsonl: expected rows with 'reference', found no rows"),
         (
@@ -236,7 +244,7 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
             [],
             "expected 'prediction' in all 2 rows, found it in 1",
         ),
-        ("a.jsonl", '{"prediction": null, "reference": "집"}', [], "a.jsonl, line 1, prediction: .* found NoneType"),
+        ("a.jsonl", '{"prediction": null, "reference": "집"}', [], "a.jsonl, row 1, prediction: .* found NoneType"),
         ("a.jsonl", '{"prediction": "집", "reference": "집"}', ["--references", "no.txt"], "no.txt: no such file"),
         ("a.jsonl", '{"prediction": "집", "reference": "집"}', ["--types", "a.jsonl"], "columns gloss and type, found"),
         ("a.jsonl", '{"prediction": "집", "reference": "집"}', ["--baseline", "b.jsonl"], "b.jsonl: .* found others"),
@@ -244,7 +252,13 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
             "a.jsonl",
             '{"prediction": "집", "reference": "집"}',
             ["--types", "t.csv"],
-            "t.csv, line 3: '집' has a second",
+            "t.csv, row 3: '집' has a second",
+        ),
+        (
+            "a.jsonl",
+            '{"prediction": "집", "reference": "집"}',
+            ["--types", "empty.csv"],
+            "empty.csv: expected rows with columns gloss and type, found none",
         ),
     ],
 )
@@ -260,6 +274,7 @@ def test_command_says_what_is_wrong(
     monkeypatch.chdir(tmp_path)
     Path(name).write_text(content, "utf-8")
     Path("b.jsonl").write_text('{"prediction": "집", "reference": "불"}', "utf-8")
+    Path("empty.csv").write_text("gloss,type\n", "utf-8")
     Path("t.csv").write_text("gloss,type\n집,sign_word\n집,iconic\n", "utf-8")
     assert main(["evaluate", name, *options]) == 1
     error = capsys.readouterr().err
@@ -270,13 +285,13 @@ def test_command_says_what_is_wrong(
 def test_a_lexicon_that_is_no_csv(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"prediction": "집", "reference": "집"}', "utf-8")
     (tmp_path / "types.csv").write_text(f"gloss,type\n{'집' * 200_000},iconic\n", "utf-8")
-    with pytest.raises(ValueError, match=r"types\.csv, after line 1: expected CSV, found: field larger"):
+    with pytest.raises(ValueError, match=r"types\.csv: field larger"):
         evaluate_files(str(tmp_path / "a.jsonl"), types=str(tmp_path / "types.csv"))
 
 
 def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes("집".encode("cp949"))
-    with pytest.raises(ValueError, match=r"a\.jsonl: expected UTF-8, found .* at byte 0; save it as UTF-8"):
+    with pytest.raises(ValueError, match=r"a\.jsonl, line 1: expected UTF-8, found .*; convert the file to UTF-8"):
         evaluate_files(str(tmp_path / "a.jsonl"))
 
 

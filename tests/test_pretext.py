@@ -104,7 +104,7 @@ def test_pretext_then_glosses(tmp_path: Path) -> None:
 
     glosses = ["--dataset=mcksg", "--num_train_epochs=0", "--eval_strategy=no", "--save_strategy=no"]
     glosses += ["--load_best_model_at_end=False", f"--pretext={model}", f"--output_dir={tmp_path / 'glosses'}"]
-    result = _run("run_text2gloss.py", *glosses, "--preset=tiny")
+    result = _run("run_text2gloss.py", *glosses)
     assert result.returncode == 0, result.stderr[-3000:]
     before, after = (load_file(folder / "model.safetensors") for folder in (model, tmp_path / "glosses" / "model"))
     assert before.keys() == after.keys()

@@ -24,10 +24,10 @@ from kgloss_hf.analyzers import get_analyzer
 from kgloss_hf.cards import card_problems
 from kgloss_hf.cli import main
 from kgloss_hf.dataset_stats import sentence_statistics, statistics_card
-from kgloss_hf.files import visible
+from kgloss_hf.markdown import code, visible
 from kgloss_hf.pipeline_kgloss import GlossSequence
 from kgloss_hf.publishing import Publication
-from kgloss_hf.reporting import Table, code, markdown, print_tables
+from kgloss_hf.reporting import Table, markdown, print_tables
 from kgloss_hf.tables import read_rows
 from kgloss_hf.tokenizer_training import train_tokenizer
 from kgloss_hf.translation import FORMATS, translate

@@ -300,6 +300,8 @@ def test_added_tokens_are_found_in_the_text(tokenizer: KGlossTokenizerFast, tmp_
     assert [tokens[1], tokens[-2]] == ["<jeju>", "괘불 미디어아트"]
     assert [text[slice(*encoded["offset_mapping"][i])] for i in (1, 2, -2)] == ["<jeju>", "높이", "괘불 미디어아트"]
     assert "<jeju>" not in other.tokenize(text, split_special_tokens=True)
+    other.add_tokens(["MMCA"])
+    assert [other.knows(morpheme) for morpheme in other.morphemes(["MMCA 쿠스코 3"])[0]] == [True, False, True]
     other.save_pretrained(tmp_path)
     assert KGlossTokenizerFast.from_pretrained(tmp_path)(text)["input_ids"] == encoded["input_ids"]
 

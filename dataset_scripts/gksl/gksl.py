@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import datasets
 
 from kgloss_hf.pair_datasets import PairBuilder, PairConfig, pair_keys, split_pairs_by
-from kgloss_hf.splitting import unlinked
+from kgloss_hf.splitting import GROUP_FRACTIONS, ROW_FRACTIONS, unlinked
 from kgloss_hf.tables import read_rows
 
 logger = logging.getLogger(__name__)
@@ -44,10 +44,6 @@ FILES = {
 
 GLOSSES = "Gloss level Korean Sign Language (GKSL) sentence"
 TEXT = "Word level Korean Language (WKL) sentence"
-
-GROUP_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
-ROW_FRACTIONS = {"train": 0.7, "test": 0.3}
-"""The paper's, which has no part between."""
 
 WHERE = (
     f"Get {' and '.join(file.name for file in FILES.values())} from the folder dataset of {REPOSITORY} "

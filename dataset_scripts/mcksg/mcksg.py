@@ -25,6 +25,7 @@ from kgloss_hf.glosses import (
     type_of_notation,
 )
 from kgloss_hf.pair_datasets import PairBuilder, PairConfig, split_pairs_by
+from kgloss_hf.splitting import ROW_FRACTIONS
 from kgloss_hf.tables import TABLE_SUFFIXES, read_rows
 
 logger = logging.getLogger(__name__)
@@ -55,9 +56,6 @@ TYPE_NAMES = {
     "비수지신호": "non_manual",
 }
 """Types as a lexicon or a type column may write them; case and white space do not count."""
-
-FRACTIONS = {"train": 0.7, "test": 0.3}
-"""The paper's."""
 
 LAYOUT = (
     "MCKSG was never published: ask the authors of Dang et al., 'Korean Text to Gloss: Self-Supervised Learning "
@@ -297,7 +295,7 @@ class Mcksg(PairBuilder):
                 unknown,
                 len(found),
             )
-        return self.generators(split_pairs_by(rows, FRACTIONS, by=config.split_by, seed=config.split_seed))
+        return self.generators(split_pairs_by(rows, ROW_FRACTIONS, by=config.split_by, seed=config.split_seed))
 
     def _read(
         self, path: Path, wanted: Mapping[str, tuple[str, ...]], needed: tuple[str, ...]

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
-from ..files import save_file, save_folder, sole_writer
+from ..files import save_file, save_folder, sole_writer, write_json
 from .engine import Engine, open_engine
 from .selection import REASONS, NearDuplicates, SemanticScorer, Thresholds, reason
 from .sentences import read_sources, write_sentences
@@ -53,7 +53,7 @@ class BackTranslationArguments:
         default_factory=list,
         metadata={
             "help": "Sentences to translate: corpora of ko_backtranslation (kornli, korsts, …, or all, with copies in "
-            "--data_dir), .txt, .txt.gz, CSV, TSV, JSON Lines or Parquet files, or data sets as NAME or "
+            "--data_dir), .txt, .txt.gz, CSV, TSV, JSON Lines, Parquet or XLSX files, or data sets as NAME or "
             "NAME:CONFIGURATION."
         },
     )
@@ -73,7 +73,10 @@ class BackTranslationArguments:
     encoding: str = field(default="utf-8", metadata={"help": "Encoding of the corpora's files, such as cp949."})
     on_bad_rows: str = field(
         default="raise",
-        metadata={"help": "raise, or skip: leave out and count bad rows of corpora and texts that an engine refuses."},
+        metadata={
+            "help": "raise, or skip: leave out and count bad rows of corpora and texts that an engine refuses.",
+            "choices": ("raise", "skip"),
+        },
     )
     chunk_size: int = field(default=1000, metadata={"help": "Sentences that a process takes at a time."})
     seed: int = field(default=0, metadata={"help": "Of the draw of engines, and of engines that draw translations."})
@@ -259,8 +262,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 
 def _write(folder: Path, manifest: dict[str, Any]) -> None:
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    save_file(folder / MANIFEST, lambda path: path.write_text(text, "utf-8", newline=""))
+    save_file(folder / MANIFEST, lambda path: write_json(path, manifest))
 
 
 def _begun(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..reporting import Table, code, markdown
+from ..markdown import code
+from ..reporting import Table, markdown
 from .corpus import MANIFEST, Estimate
 
 

@@ -18,6 +18,7 @@ from pyarrow import parquet
 from tqdm import tqdm
 
 from ..dataset_scripts.ko_backtranslation.ko_backtranslation import CORPORA, corpora_in, read_sentences
+from ..tables import is_text
 
 SCHEMA = pa.schema([("source", pa.string()), ("origin", pa.string()), ("engine", pa.int16())])
 """Columns of a file of sentences: the sentence, where it is from, and the number of the engine that translates it."""
@@ -148,9 +149,7 @@ def _checked(text: str) -> tuple[str, str]:
     text = fold(text)
     if not text:
         return text, "blank"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if not is_text(text):
         return text, "not_text"
     return text, "" if _HANGUL.search(text) else "without_hangul"
 
