@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
@@ -41,7 +41,7 @@ def sole_writer(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
         # The writer before may have removed the file after it was opened here: what is locked then has no name, and the
         # next writer locks another. filelock looks from version 4 on.
-        while os.fstat(lock._context.lock_file_fd).st_nlink == 0:
+        while os.fstat(cast(int, lock._context.lock_file_fd)).st_nlink == 0:
             lock.release()
             lock.acquire(timeout=0)
     except Timeout:

@@ -101,6 +101,15 @@ def test_second_process_is_refused(
     assert litter(folder) == []
 
 
+def test_second_table5_is_refused(place: Place, forks: Forks) -> None:
+    folder = place("shared")
+    script = Path(__file__).parents[2] / "examples" / "reproduce_table5.py"
+    with sole_writer(folder / OUTPUT):
+        status, said = forks.run([str(script), "--pretext=checkpoint", f"--output_dir={OUTPUT}"], folder)
+    assert (status, said) == (1, f"{OUTPUT}: another process is writing it; wait until that is done, or end it\n")
+    assert not (folder / OUTPUT).exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"), [("size=16k", "No space left on device"), ("ro", "Read-only file system")]
 )
