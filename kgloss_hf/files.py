@@ -9,11 +9,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
 _ABSOLUTE = re.compile(r"(?<![^=,])(/|[A-Za-z]:[\\/])[^,]*")
+# The last is torch's way of saying it.
+_CANNOT_WRITE = re.compile(r"\(os error \d+\)|No space left|Read-only file system|inline_container")
 
 
 @contextmanager
@@ -36,6 +38,11 @@ def sole_writer(path: Path) -> Iterator[None]:
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
+        # The writer before may have removed the file after it was opened here: what is locked then has no name, and the
+        # next writer locks another. filelock looks from version 4 on.
+        while os.fstat(cast(int, lock._context.lock_file_fd)).st_nlink == 0:
+            lock.release()
+            lock.acquire(timeout=0)
     except Timeout:
         raise RuntimeError(f"{path}: another process is writing it; wait until that is done, or end it") from None
     with lock:
@@ -43,6 +50,30 @@ def sole_writer(path: Path) -> Iterator[None]:
             yield
         finally:
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make an OSError with the path of errors of writing that have none, whatever torch and safetensors raise.
+
+    Args:
+        path: File or folder that is being written.
+
+    Raises:
+        OSError: There is no room, or no permission.
+
+    Example:
+        >>> with writing(Path("glosses")):
+        ...     raise RuntimeError("No space left on device (os error 28)")
+        Traceback (most recent call last):
+        OSError: glosses cannot be written (No space left on device (os error 28)); make room or permit it, then go on
+    """
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "filename", None) or not _CANNOT_WRITE.search(str(error)):
+            raise
+        raise OSError(f"{path} cannot be written ({error}); make room or permit it, then go on") from error
 
 
 def save_file(path: Path, write: Callable[[Path], Any]) -> None:
@@ -65,7 +96,8 @@ def save_file(path: Path, write: Callable[[Path], Any]) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with sole_writer(path):
         try:
-            write(partial)
+            with writing(path):
+                write(partial)
             with open(partial, "rb+") as file:
                 os.fsync(file.fileno())
         except BaseException:
@@ -97,7 +129,8 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
-            write(partial)
+            with writing(folder):
+                write(partial)
             if folder.exists():
                 raise ValueError(f"{folder} is there already: another process has made it meanwhile")
         except BaseException:

@@ -265,7 +265,7 @@ def _cache_file() -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(path, timeout=60)) as connection, connection:
             connection.execute("CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY, morphemes TEXT NOT NULL)")
             yield connection
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, TypeError, ValueError) as error:  # the last two: rows that are none of ours
         raise RuntimeError(
             f"the cache file {path} cannot be used ({error}); expected a file that this package wrote, on a disk of "
             "this machine: delete it, name another in KGLOSS_OKT_CACHE, or unset that"
@@ -312,11 +312,19 @@ def _helper_process() -> Callable[[list[str]], Iterable[_Word]]:
     answers: Any = process.stdout
 
     def ask(words: list[str]) -> Iterable[_Word]:
-        questions.write(json.dumps(words) + "\n")
-        questions.flush()
-        answer = answers.readline()
+        global _in_java
+        try:
+            questions.write(json.dumps(words) + "\n")
+            questions.flush()
+            answer = answers.readline()
+        except BrokenPipeError:
+            answer = ""
         if not answer:
-            raise RuntimeError(f"the process that runs Okt for this forked one ended with status {process.wait()}")
+            _in_java = None
+            raise RuntimeError(
+                f"the process that runs Okt for this forked one ended with status {process.wait()}; the next call "
+                "starts another. Where memory is short, set KGLOSS_MAX_HEAP_MB lower"
+            )
         analysed = json.loads(answer)
         if isinstance(analysed, str):
             raise RuntimeError(analysed)
@@ -409,7 +417,13 @@ def _java_version(home: Path) -> int:
 
 def _batch_analyser(jpype: Any) -> Callable[[list[str]], Iterable[_Word]]:
     """Okt as Java functions, composed in Java, so that a whole batch crosses between the languages once."""
-    processor = jpype.JClass("org.openkoreantext.processor.OpenKoreanTextProcessorJava")
+    try:
+        processor = jpype.JClass("org.openkoreantext.processor.OpenKoreanTextProcessorJava")
+    except TypeError as error:
+        raise RuntimeError(
+            "the Java virtual machine of this process was started by another library, without KoNLPy's classes; call "
+            "kgloss_hf.okt.start_jvm() before that library starts it"
+        ) from error
     token = jpype.JClass("org.openkoreantext.processor.KoreanTokenJava")
     sequence = jpype.JClass("scala.collection.Seq")
     chars, string, java_object = (jpype.JClass(f"java.lang.{n}") for n in ("CharSequence", "String", "Object"))

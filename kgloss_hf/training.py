@@ -35,14 +35,13 @@ from transformers import (
     TrainerCallback,
 )
 from transformers.integrations import CodeCarbonCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from . import __version__
 from .analyzers import has_analyzer
 from .batching import PairCollator, StepSampler, pair_lengths
 from .cards import write_facts
 from .data import Pair, encode_pairs, marked_glosses
-from .files import public_path, save_folder, sole_writer
+from .files import public_path, save_folder, sole_writer, writing
 from .glosses import PLACEHOLDERS, content_of, placeholder_of
 from .metrics import jaccard
 from .modeling import freeze_unused
@@ -161,6 +160,10 @@ class GlossTrainer(Seq2SeqTrainer):
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         self.gather_function = self.accelerator.gather_for_metrics
         return super().evaluation_loop(*args, **kwargs)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        with writing(Path(self.args.output_dir)):
+            super()._save_checkpoint(*args, **kwargs)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         return super().compute_loss(model, {**inputs, "smoothing": self._smoothing}, *args, **kwargs)
@@ -302,17 +305,20 @@ def begin_run(output_dir: str, *, resume: bool) -> str | None:
         resume: Go on from the last checkpoint.
 
     Returns:
-        The last whole checkpoint of an unfinished run, or None for a new one. Checkpoints that were cut short, or that
-        rest on one, are deleted, with a warning.
+        The last whole checkpoint of an unfinished run, or None for a new one. Later ones that were cut short are
+        deleted, with a warning.
 
     Raises:
-        ValueError: The folder holds a finished run; or an unfinished one, and `resume` is not set.
+        ValueError: The folder holds a finished run; or an unfinished one, and `resume` is not set; or the best
+            checkpoint, with which the run would end, is missing or cut short. Nothing is deleted then.
         RuntimeError: Another process is at work in the folder.
     """
     with PartialState().main_process_first():
         if PartialState().is_main_process:
             _kept.enter_context(sole_writer(Path(output_dir)))
-        return checkpoint_to_resume(output_dir, resume=resume)
+            return checkpoint_to_resume(output_dir, resume=resume)
+        found = _checkpoints(output_dir)  # those that the main process has looked through
+        return str(found[0]) if found else None
 
 
 _kept = ExitStack()
@@ -323,38 +329,57 @@ def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     """What `begin_run` returns, without keeping the folder."""
     if (Path(output_dir) / "model").exists():
         raise ValueError(f"{output_dir} holds a finished run; choose another --output_dir, or delete it to train again")
-    checkpoints = Path(output_dir) / "checkpoints"
-    while last := get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None:
-        if not resume:
-            raise ValueError(f"{output_dir} holds an unfinished run ({Path(last).name}); add --resume, or delete it")
-        reason = _broken(Path(last))
+    found = _checkpoints(output_dir)
+    if found and not resume:
+        raise ValueError(f"{output_dir} holds an unfinished run ({found[0].name}); add --resume, or delete it")
+    broken = {}
+    for checkpoint in found:
+        reason = _broken(checkpoint)
         if reason is None:
-            return last
-        logger.warning("%s cannot be used: %s. Going on from the one before", last, reason)
-        shutil.rmtree(last)
-    return None
+            _check_best(checkpoint)
+            break
+        broken[checkpoint] = reason
+    for checkpoint, reason in broken.items():
+        logger.warning("%s cannot be used: %s. Going on from the one before", checkpoint, reason)
+        shutil.rmtree(checkpoint)
+    return str(found[len(broken)]) if len(found) > len(broken) else None
+
+
+def _checkpoints(output_dir: str) -> list[Path]:
+    """A run's checkpoints, the last first."""
+    folders = Path(output_dir, "checkpoints").glob("checkpoint-*")
+    numbered = [folder for folder in folders if folder.name.removeprefix("checkpoint-").isdecimal() and folder.is_dir()]
+    return sorted(numbered, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), reverse=True)
+
+
+def _check_best(checkpoint: Path) -> None:
+    state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    best = checkpoint.parent / Path(state.get("best_model_checkpoint") or checkpoint).name
+    reason = (_broken(best) if best.is_dir() else "it is missing") if best != checkpoint else None
+    if reason:
+        raise ValueError(
+            f"{checkpoint} is whole, but the run's best checkpoint, {best}, with which it would end, cannot be used: "
+            f"{reason}. Restore it, or begin anew in another --output_dir; nothing was deleted"
+        )
 
 
 def _broken(checkpoint: Path) -> str | None:
-    """Why a checkpoint cannot be gone on from: a file is cut short, of it or of the best, with which the run ends."""
+    """Why a checkpoint cannot be used: a file is cut short or damaged."""
     try:
-        state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))  # written last
+        json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))  # written last
     except (FileNotFoundError, ValueError):
         return "the run was ended while writing it"
-    for folder in {checkpoint, checkpoint.parent / Path(state.get("best_model_checkpoint") or checkpoint).name}:
-        if not folder.is_dir():
-            return f"the best checkpoint, {folder.name}, is missing"
-        for file in sorted(folder.iterdir()):
-            try:
-                if file.suffix == ".safetensors":
-                    with safe_open(file, "pt"):
-                        pass
-                elif file.suffix in (".pt", ".pth", ".bin"):
-                    with ZipFile(file) as archive:
-                        if damaged := archive.testzip():
-                            return f"{file}: {damaged} is damaged"
-            except (SafetensorError, BadZipFile) as error:
-                return f"{file}: {error}"
+    for file in sorted(checkpoint.iterdir()):
+        try:
+            if file.suffix == ".safetensors":
+                with safe_open(file, "pt"):
+                    pass
+            elif file.suffix in (".pt", ".pth", ".bin"):
+                with ZipFile(file) as archive:
+                    if damaged := archive.testzip():
+                        return f"{file}: {damaged} is damaged"
+        except (SafetensorError, BadZipFile) as error:
+            return f"{file}: {error}"
     return None
 
 

@@ -159,13 +159,35 @@ def test_several_processes_write_one_cache_file(tmp_path: Path) -> None:
         assert file.execute("SELECT count(*) FROM words").fetchone() == (4 * 200 + 200,)
 
 
-def test_file_that_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("not a database, but long enough to be taken for one" * 50)
+def _database(path: Path, *statements: str) -> bytes:
+    with closing(sqlite3.connect(path)) as file, file:
+        for statement in statements:
+            file.execute(statement)
+    return path.read_bytes()
+
+
+TABLE = "CREATE TABLE words (word TEXT PRIMARY KEY, morphemes TEXT NOT NULL)"
+
+
+@pytest.mark.parametrize("kind", ["text", "cut short", "of something else", "other rows", "other values", "folder"])
+def test_file_that_is_no_cache(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, word = tmp_path / "words.sqlite", "처음보는말씀"
+    if kind == "text":
+        path.write_text("not a database, but long enough to be taken for one" * 50)
+    elif kind == "cut short":
+        path.write_bytes(_database(path, TABLE, "INSERT INTO words SELECT hex(randomblob(9000)), ''")[:5000])
+    elif kind == "of something else":
+        _database(path, "CREATE TABLE words (name TEXT)")
+    elif kind in ("other rows", "other values"):
+        value = "5" if kind == "other rows" else "no JSON"
+        _database(path, TABLE, f"INSERT INTO words VALUES ('{word}', '{value}')")  # noqa: S608
+    else:
+        path.mkdir()
+    before = path.read_bytes() if path.is_file() else b""
     monkeypatch.setattr(okt, "CACHE_FILE", str(path))
-    with pytest.raises(RuntimeError, match=r"notes\.txt cannot be used .* unset"):
-        analyze(["처음보는말씀"])
-    assert path.read_text().startswith("not a database")
+    with pytest.raises(RuntimeError, match=r"words\.sqlite cannot be used .* unset"):
+        analyze([word])
+    assert (path.read_bytes() if path.is_file() else b"") == before
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=40))
@@ -233,6 +255,40 @@ def test_helper_process_that_fails_says_why() -> None:
         "os.wait()\n"
     )
     assert "no Java virtual machine (libjvm) under /nowhere" in result.stdout, result.stderr
+
+
+def test_helper_process_that_is_killed_is_said_and_replaced() -> None:
+    result = _python(
+        "import os, signal, subprocess\n"
+        "from kgloss_hf import okt\n"
+        "started, popen = [], subprocess.Popen\n"
+        "subprocess.Popen = lambda *words, **options: started.append(popen(*words, **options)) or started[-1]\n"
+        "okt.analyze(['전시'])\n"
+        "if os.fork() == 0:\n"
+        "    okt.analyze(['박물관'])\n"
+        "    os.kill(started[-1].pid, signal.SIGKILL)\n"
+        "    started[-1].wait()\n"
+        "    try:\n"
+        "        okt.analyze(['그릇'])\n"
+        "    except RuntimeError as error:\n"
+        "        print(error, flush=True)\n"
+        "    print(okt.analyze(['그릇'])[0][0].lemma, len(started), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    said, answer = result.stdout.splitlines()
+    assert "ended with status -9; the next call starts another" in said, result.stderr
+    assert answer == "그릇 2"
+
+
+def test_java_of_another_library_is_said() -> None:
+    result = _python(
+        "import jpype\n"
+        "from kgloss_hf import okt\n"
+        "jpype.startJVM(str(next(okt.java_home().rglob('libjvm.so'))))\n"
+        "try:\n    okt.analyze(['전시'])\nexcept RuntimeError as error:\n    print(error)\n"
+    )
+    assert "without KoNLPy's classes; call kgloss_hf.okt.start_jvm() before" in result.stdout, result.stderr
 
 
 def test_spawned_worker() -> None:

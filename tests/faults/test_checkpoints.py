@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,7 +19,9 @@ from safetensors.torch import save_file
 from transformers import pipeline
 
 from conftest import GLOSSES, SENTENCES
+from kgloss_hf import training
 from kgloss_hf.cli import main
+from kgloss_hf.files import sole_writer
 from kgloss_hf.tokenizer_training import train_tokenizer
 from kgloss_hf.training import checkpoint_to_resume
 
@@ -65,17 +69,28 @@ def test_a_damaged_checkpoint_is_passed_over(
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_without_its_best_checkpoint_a_run_begins_again(
-    run: Path, missing: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_its_best_checkpoint_a_run_is_refused(run: Path, missing: bool) -> None:
     best = run / "checkpoints" / "checkpoint-5"
     if missing:
         shutil.rmtree(best)
     else:
         os.truncate(best / "model.safetensors", 200)
-    with caplog.at_level(logging.WARNING):
-        assert checkpoint_to_resume(str(run), resume=True) is None
-    assert "checkpoint-5" in caplog.text
+    shutil.copytree(best.with_name("checkpoint-9"), best.with_name("checkpoint-12"))
+    (best.with_name("checkpoint-12") / "trainer_state.json").unlink()
+    before = sorted(run.rglob("*"))
+    with pytest.raises(
+        ValueError, match=r"best checkpoint, .*checkpoint-5, .* cannot be used: .* Restore it, or begin"
+    ):
+        checkpoint_to_resume(str(run), resume=True)
+    assert sorted(run.rglob("*")) == before
+
+
+def test_the_main_process_alone_looks_checkpoints_through(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SimpleNamespace(main_process_first=nullcontext, is_main_process=False)
+    monkeypatch.setattr(training, "PartialState", lambda: other)
+    monkeypatch.setattr(training, "_broken", lambda checkpoint: pytest.fail("looked through"))
+    assert str(training.begin_run(str(run), resume=True)).endswith("checkpoint-9")
+    assert not list(run.parent.glob(".*.lock"))
 
 
 def test_the_clock_went_back(run: Path) -> None:
@@ -99,6 +114,28 @@ def test_a_second_run_in_one_folder_is_refused(tmp_path: Path) -> None:
     third = subprocess.run(command, input="", capture_output=True, text=True, check=False)
     assert third.stdout == "begun\n"
     assert not (tmp_path / ".run.lock").exists()
+
+
+def test_lock_file_removed_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer before removes the file after this one has opened it: a third must not get in beside this one."""
+    fcntl = pytest.importorskip("fcntl")
+    lock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        (tmp_path / ".made.lock").unlink()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    held, got_in = ExitStack(), False
+    with suppress(RuntimeError):  # filelock 4 takes it for held
+        held.enter_context(sole_writer(tmp_path / "made"))
+        got_in = True
+    monkeypatch.setattr(fcntl, "flock", lock)
+    writers = 0
+    with suppress(RuntimeError), held, sole_writer(tmp_path / "made"):
+        writers = 1 + got_in
+    assert writers < 2
 
 
 @pytest.fixture

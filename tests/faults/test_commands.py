@@ -6,12 +6,7 @@ at N moments each.
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +17,9 @@ from conftest import SENTENCES
 from kgloss_hf.cli import main
 from kgloss_hf.files import sole_writer
 
-RUNS = int(os.environ.get("KGLOSS_FAULT_RUNS", "1"))
-KGLOSS = [sys.executable, "-c", "import sys; from kgloss_hf.cli import main; sys.exit(main())"]
+from .conftest import SmallDisk, contents, litter, moments
+from .forks import Forks
+
 OUTPUT = "made"
 
 COMMANDS: dict[str, list[str]] = {
@@ -52,78 +48,42 @@ def place(tmp_path: Path, checkpoint: str) -> Place:
     return make
 
 
-def _start(command: str, folder: Path) -> subprocess.Popen[str]:
-    kept = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HOME": str(folder.parent / "hf"), "HF_HUB_OFFLINE": "1"}
-    return subprocess.Popen(
-        [*KGLOSS, *COMMANDS[command], "--output_dir", OUTPUT],
-        cwd=folder,
-        env={**kept, "KGLOSS_OKT_CACHE": str(folder.parent / "okt.sqlite")},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # A shell that starts the tests in the background makes them, and what they start, deaf to Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+def _words(command: str) -> list[str]:
+    return ["kgloss", *COMMANDS[command], "--output_dir", OUTPUT]
 
 
-def _finish(command: str, folder: Path) -> None:
-    process = _start(command, folder)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-
-
-def _ended(command: str, folder: Path, how: signal.Signals, moment: float) -> bool:
-    """Whether a signal after so many seconds ended the command before it was done."""
-    process = _start(command, folder)
-    try:
-        process.communicate(timeout=moment)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, how)
-        process.communicate(timeout=60)
-    return process.returncode != 0
-
-
-def _made(folder: Path) -> dict[str, bytes]:
-    """What lies in the folder under a final name."""
-    found = (file for file in (folder / OUTPUT).rglob("*") if file.is_file())
-    names = {file.relative_to(folder / OUTPUT): file for file in found}
-    return {str(name): file.read_bytes() for name, file in names.items() if not name.name.startswith(".")}
-
-
-def _litter(folder: Path) -> list[str]:
-    return [str(file.relative_to(folder)) for file in folder.rglob(".*") if file.name.endswith((".partial", ".lock"))]
+def _finish(forks: Forks, command: str, folder: Path) -> float:
+    """The seconds that it takes."""
+    begun = time.monotonic()
+    status, said = forks.run(_words(command), folder)
+    assert status == 0, said
+    return time.monotonic() - begun
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_ended_at_a_random_moment(command: str, place: Place) -> None:
+def test_ended_at_a_random_moment(command: str, place: Place, forks: Forks) -> None:
     """The result is whole or not there, and the same command makes the one that an undisturbed run makes."""
     whole, again = place("whole"), place("again")
-    _finish(command, whole)  # and fill the cache of words
-    begun = time.monotonic()
-    _finish(command, again)
-    seconds = time.monotonic() - begun
-    expected = _made(whole)
+    _finish(forks, command, whole)  # and fill the cache of words
+    seconds = _finish(forks, command, again)
+    expected = contents(whole / OUTPUT)
     assert expected
-    assert _made(again) == expected, "two undisturbed runs differ"
-    for number in range(RUNS):
-        for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT) if RUNS > 1 else (signal.SIGKILL,):
-            draw = random.Random(f"{command} {how.name} {number}")  # noqa: S311 - moments, no secrets
-            moment = draw.uniform(0.3, 1) * seconds
-            folder = place(f"{how.name}-{number}")
-            while not _ended(command, folder, how, moment):  # it was done before
-                shutil.rmtree(folder)
-                place(folder.name)
-                moment *= 0.9
-            found = _made(folder)
-            assert all(expected[name] == data for name, data in found.items()), "a half-written file has its final name"
-            if command != "evaluate":  # which replaces its two files
-                assert found in ({}, expected)
-                if found:
-                    continue
-            _finish(command, folder)
-            assert _made(folder) == expected
-            assert _litter(folder) == []
+    assert contents(again / OUTPUT) == expected, "two undisturbed runs differ"
+    for seed, how, moment in moments(command, seconds):
+        folder = place(seed)
+        while forks.run(_words(command), folder, moment, how)[0] == 0:  # it was done before
+            shutil.rmtree(folder)
+            place(seed)
+            moment *= 0.9
+        found = contents(folder / OUTPUT)
+        assert all(expected[name] == data for name, data in found.items()), f"{seed}: half a file has its final name"
+        if command != "evaluate":  # which replaces its two files
+            assert found in ({}, expected), seed
+            if found:
+                continue
+        _finish(forks, command, folder)
+        assert contents(folder / OUTPUT) == expected, seed
+        assert litter(folder) == [], seed
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -135,38 +95,36 @@ def test_second_process_is_refused(
     with sole_writer(folder / OUTPUT):
         assert main([*COMMANDS[command], "--output_dir", OUTPUT]) == 1
     assert "another process is writing it; wait until that is done" in capsys.readouterr().err
-    assert _made(folder) == {}
+    assert contents(folder / OUTPUT) == {}
     assert main([*COMMANDS[command], "--output_dir", OUTPUT]) == 0
-    assert _made(folder)
-    assert _litter(folder) == []
+    assert contents(folder / OUTPUT)
+    assert litter(folder) == []
 
 
-def _in_a_small_disk(command: str, folder: Path, options: str) -> subprocess.CompletedProcess[str]:
-    """Run a command whose output folder lies on a file system of its own, in a private mount namespace."""
-    (folder / "disk").mkdir()
-    script = f'mount -t tmpfs -o {options} none disk || exit 77; "$@"; status=$?; ls -A disk >&2; exit $status'
-    done = subprocess.run(
-        ["unshare", "-m", "bash", "-c", script, "bash", *KGLOSS, *COMMANDS[command], "--output_dir", f"disk/{OUTPUT}"],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "KGLOSS_OKT_CACHE": str(folder.parent / "okt.sqlite")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 77 or "unshare failed" in done.stderr:
-        pytest.skip("mounting a file system is not permitted here")
-    return done
+def test_second_table5_is_refused(place: Place, forks: Forks) -> None:
+    folder = place("shared")
+    script = Path(__file__).parents[2] / "examples" / "reproduce_table5.py"
+    with sole_writer(folder / OUTPUT):
+        status, said = forks.run([str(script), "--pretext=checkpoint", f"--output_dir={OUTPUT}"], folder)
+    assert (status, said) == (1, f"{OUTPUT}: another process is writing it; wait until that is done, or end it\n")
+    assert not (folder / OUTPUT).exists()
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare on this system")
 @pytest.mark.parametrize(
     ("options", "message"), [("size=16k", "No space left on device"), ("ro", "Read-only file system")]
 )
-@pytest.mark.parametrize("command", ["evaluate", "export-dataset"])
-def test_no_room_and_no_permission(command: str, options: str, message: str, place: Place) -> None:
-    done = _in_a_small_disk(command, place("full"), options)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    left = done.stderr.rstrip().splitlines()[-1]
-    assert message in left or not set(left.split()) - {OUTPUT}  # at most an empty folder, without litter
+@pytest.mark.parametrize("command", ["evaluate", "export", "export-dataset", "train-tokenizer"])
+def test_no_room_and_no_permission(
+    command: str, options: str, message: str, place: Place, forks: Forks, small_disk: SmallDisk
+) -> None:
+    folder = place("full")
+    disk = small_disk(folder, options)
+    status, said = forks.run(["kgloss", *COMMANDS[command], "--output_dir", f"disk/{OUTPUT}"], folder)
+    assert status == 1
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
+    assert last.startswith(f"kgloss {command}: ")
+    assert message in last
+    assert "disk/" in last  # which folder it is
+    _, left = forks.shell(f"ls -A {disk}")
+    assert not set(left.split()) - {OUTPUT}  # at most an empty folder, without litter

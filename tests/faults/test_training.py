@@ -1,0 +1,103 @@
+"""Training that is killed, terminated, interrupted, out of room, or shut out, and goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import GLOSSES, SENTENCES
+
+from .conftest import SmallDisk, contents, litter, moments
+from .forks import Forks
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "run_text2gloss.py"
+OPTIONS = ["--dataset=pairs.jsonl", "--preset=tiny", "--vocab_size=300", "--num_beams=1", "--num_train_epochs=3"]
+COMMAND = [str(SCRIPT), *OPTIONS, "--warmup_steps=5", "--disable_tqdm=True", "--resume"]
+Place = Callable[[str], Path]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Makes a folder with 40 pairs of unequal length."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        pairs = [{"text": SENTENCES[i % 4][: 12 + i], "glosses": GLOSSES[i % 4][: 1 + i % 9]} for i in range(40)]
+        lines = [json.dumps(pair, ensure_ascii=False) for pair in pairs]
+        (folder / "pairs.jsonl").write_text("\n".join(lines), "utf-8")
+        return folder
+
+    return make
+
+
+def _train(forks: Forks, folder: Path, output: str = "run") -> float:
+    """The seconds that it takes."""
+    begun = time.monotonic()
+    status, said = forks.run([*COMMAND, f"--output_dir={output}"], folder)
+    assert status == 0, said
+    return time.monotonic() - begun
+
+
+def _result(run: Path) -> dict[str, Any]:
+    """What a run leaves, without the times that it took."""
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "model", "tokenizer"]
+    found: dict[str, Any] = contents(run / "model")
+    assert found.pop("training.png")
+    assert found.pop("README.md")  # made from metrics.json, times among it
+    metrics = json.loads(found.pop("metrics.json"))
+    del metrics["train_seconds"]
+    timed = ("runtime", "per_second")
+    rows = [{n: v for n, v in row.items() if not any(word in n for word in timed)} for row in metrics.pop("history")]
+    return {**found, "metrics": metrics, "history": rows, "tokenizer": contents(run / "tokenizer")}
+
+
+def test_ended_at_a_random_moment(place: Place, forks: Forks) -> None:
+    """It goes on to the weights, predictions and scores of a run that was left alone."""
+    whole, again = place("whole"), place("again")
+    _train(forks, whole)  # and fill the cache of words
+    seconds = _train(forks, again)
+    expected = _result(whole / "run")
+    assert _result(again / "run") == expected, "two undisturbed runs differ"
+    for seed, how, moment in moments("training", seconds):
+        folder = place(seed)
+        while forks.run([*COMMAND, "--output_dir=run"], folder, moment, how)[0] == 0:  # it was done before
+            shutil.rmtree(folder)
+            place(seed)
+            moment *= 0.9
+        if not (folder / "run" / "model").exists():
+            _train(forks, folder)
+        assert _result(folder / "run") == expected, seed
+        assert litter(folder) == [], seed
+
+
+@pytest.mark.parametrize("room", ["64k", "6m", "20m"])  # not for the tokenizer, a checkpoint, the result
+def test_full_disk(room: str, place: Place, forks: Forks, small_disk: SmallDisk) -> None:
+    folder = place("full")
+    disk = small_disk(folder, f"size={room}")
+    status, said = forks.run([*COMMAND, "--output_dir=disk/run"], folder)
+    assert status == 1
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
+    assert "disk/run" in last
+    assert "No space left on device" in last or "make room" in last  # torch does not say which
+    assert forks.shell(f"test -e {disk}/run/model")[0] == 1
+    assert forks.shell(f"mount -o remount,size=100m {disk}") == (0, "")
+    _train(forks, folder, "disk/run")
+    assert forks.shell(f"ls -A {disk}/run") == (0, "checkpoints\nmodel\ntokenizer\n")
+
+
+def test_read_only_folder(place: Place, forks: Forks, small_disk: SmallDisk) -> None:
+    folder = place("shut")
+    small_disk(folder, "ro")
+    status, said = forks.run([*COMMAND, "--output_dir=disk/run"], folder)
+    assert status == 1
+    assert "Traceback" not in said
+    assert "Read-only file system" in (last := said.splitlines()[-1])
+    assert "disk/" in last
