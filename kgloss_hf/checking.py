@@ -116,7 +116,7 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
         report.problems.append("metrics.json: expected what training or train-tokenizer wrote, found no such file")
     card = folder / "README.md"
     if not card.is_file():
-        report.problems.append(f"README.md: expected a card, found none; kgloss publish --dry-run writes {kind} cards")
+        report.problems.append(f"README.md: expected a card, found none; kgloss publish --dry_run writes {kind} cards")
     else:
         report.problems += [f"README.md: {problem}" for problem in _card_problems(card, kind, metrics)]
     if kind == "dataset" and not report.problems:

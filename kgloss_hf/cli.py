@@ -125,9 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         publish.add_argument(f"--{kind}", action="append", nargs=len(names), metavar=names, default=[], help=purpose)
     publish.add_argument("--public", action="store_true", help="make the repositories public (default: private)")
     publish.add_argument("--revision", help="branch to commit to (default: main)")
-    publish.add_argument("--create-pr", action="store_true", help="open a pull request instead")
+    publish.add_argument("--create_pr", "--create-pr", action="store_true", help="open a pull request instead")
     publish.add_argument("--tag", help="tag the commit; the card pins it")
-    publish.add_argument("--dry-run", metavar="DIR", help="write what would be uploaded into a new folder, and list it")
+    publish.add_argument(
+        "--dry_run", "--dry-run", metavar="DIR", help="write what would be uploaded into a new folder, and list it"
+    )
     publish.set_defaults(run=_publish)
     doctor = commands.add_parser(
         "doctor",

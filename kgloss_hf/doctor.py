@@ -68,6 +68,7 @@ def examine(timeout: float = 120) -> Iterator[Finding]:
     yield from _python()
     packages = list(_packages())
     yield from packages
+    yield from _dangers()
     broken = {finding.what.partition(" ")[0] for finding in packages if finding.status == "error"}
     java = _java()
     yield java
@@ -130,6 +131,16 @@ def _packages() -> Iterator[Finding]:
             yield Finding("warning", f"{name} {version}, expected {requirement.specifier}", install)
         else:
             yield Finding("ok", f"{name} {version}")
+
+
+def _dangers() -> Iterator[Finding]:
+    try:
+        version = importlib.metadata.version("transformers")
+    except importlib.metadata.PackageNotFoundError:
+        return  # said already
+    if importlib.util.find_spec("kernels") and tuple(map(int, version.split(".")[:2])) < (5, 3):
+        what = f"kernels beside transformers {version}: a model could run code through it (CVE-2026-4372)"
+        yield Finding("warning", what, "pip uninstall kernels")
 
 
 def _java() -> Finding:

@@ -273,6 +273,13 @@ def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair])
 def parse_arguments(parser: HfArgumentParser, arguments: Sequence[str]) -> tuple[Any, ...]:
     """Options from a YAML file, where the first argument names one, and from the command line, which wins.
 
+    Args:
+        parser: Of the dataclasses.
+        arguments: Command-line words.
+
+    Returns:
+        One object a dataclass. An option that is not known ends the process with the usage.
+
     Raises:
         FileNotFoundError: The YAML file is not there.
         ValueError: It is not YAML, not a mapping, or holds a key that is no option.
@@ -294,7 +301,10 @@ def parse_arguments(parser: HfArgumentParser, arguments: Sequence[str]) -> tuple
         parser.set_defaults(**options)
         for action in parser._actions:
             action.required = action.required and action.dest not in options
-    return parser.parse_args_into_dataclasses(arguments)
+    *found, others = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    return tuple(found)
 
 
 def begin_run(output_dir: str, *, resume: bool) -> str | None:

@@ -95,6 +95,10 @@ def translate(
         lines = _Lines(sentences or file or ())
         # Someone who types waits for each answer; else lines are read ahead, so that they can be sorted by length.
         typed = file is not None and file.isatty()
+        total: int | None = len(sentences) or None
+        if file is not None and file is not sys.stdin.buffer and file.seekable():
+            total = sum(1 for _ in file)
+            file.seek(0)
         if typed:
             answers = (text_to_gloss(text, **options) for text in _noted(lines, waiting))
         else:
@@ -102,7 +106,7 @@ def translate(
         output = output or sys.stdout
         if format == "tsv":
             print("\t".join(_header(n_best, types)), file=output)
-        for answer in tqdm(answers, unit=" lines", disable=None, file=sys.stderr):
+        for answer in tqdm(answers, total=total, unit=" lines", disable=None, file=sys.stderr):
             for row in _rows(waiting.popleft(), answer, format, n_best, types):
                 print(row, file=output, flush=True)  # so that what is finished is out, whatever comes
     return lines.unread

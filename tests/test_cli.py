@@ -26,7 +26,7 @@ def test_train_tokenizer_command_says_what_is_wrong(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.startswith("kgloss train-tokenizer: nowhere.txt: no such file")
 
 
-@pytest.mark.parametrize("command", ["baseline", "doctor", "train-tokenizer"])
+@pytest.mark.parametrize("command", ["baseline", "doctor", "train-tokenizer", "back-translate"])
 def test_unknown_option_ends_with_the_usage(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([command, "--colour", "red"])

@@ -49,6 +49,21 @@ def test_nothing_of_the_environment_is_printed(
     assert "hf_secret" not in printed.out + printed.err
 
 
+@pytest.mark.parametrize(("version", "warned"), [("4.57.6", True), ("5.2.0", True), ("5.3.0", False)])
+def test_kernels_beside_an_old_transformers(
+    version: str, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any("kernels" in finding.what for finding in examine(0))
+    (tmp_path / "kernels.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == "transformers" else real(name))
+    found = [
+        finding.status for finding in examine(0) if finding.what.startswith(f"kernels beside transformers {version}")
+    ]
+    assert found == ["warning"] * warned
+
+
 def test_java_home_without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert _finding("Java ") == Finding(

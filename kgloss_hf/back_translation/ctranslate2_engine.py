@@ -45,7 +45,7 @@ class CTranslate2Engine:
         tokenizer: Checkpoint that `model` was converted from, for its tokenizer (default: `model`, for a conversion
             with `--copy_files` of the tokenizer's files).
         back_tokenizer: The same of `back_model` (default: `back_model`, or `tokenizer` where there is none).
-        name: Value of the corpus' column `engine` (default: the last part of `model`).
+        name: Value of the corpus's column `engine` (default: the last part of `model`).
         num_beams: Beams; 1 is greedy.
         batch_size: Texts in a batch at most.
         batch_characters: Characters in a batch at most, each text counted as long as the longest.

@@ -51,7 +51,7 @@ class Price(NamedTuple):
 class Engine(Protocol):
     """Something that translates. Any object with these members can build a corpus.
 
-    `name` stands in the corpus' column `engine`; it names no folder of this machine and holds no key. `price` is None
+    `name` stands in the corpus's column `engine`; it names no folder of this machine and holds no key. `price` is None
     where nothing is paid for. `describe()` gives all that decides what comes out, as values that JSON takes, and is
     quick: a corpus that was begun with another description is not continued; only other `versions`, a dict in it, are
     said in a warning. A constructor is quick too: models are

@@ -32,7 +32,7 @@ class GoogleEngine(RemoteEngine):
     before you train models on translations, or give them to others.
 
     Args:
-        name: Stands in the corpus' column `engine`, and in the file of what is spent.
+        name: Stands in the corpus's column `engine`, and in the file of what is spent.
         project: Google Cloud project; by default that of `GOOGLE_CLOUD_PROJECT` or of the credentials.
         location: Region of the model; `global` has no custom models, and regional endpoints want theirs.
         model: `general/nmt`, or the part after `models/` or the whole of another one's name. Needs `price`.

@@ -55,7 +55,7 @@ class PapagoEngine(RemoteEngine):
     give them to others.
 
     Args:
-        name: Stands in the corpus' column `engine`, and in the file of what is spent.
+        name: Stands in the corpus's column `engine`, and in the file of what is spent.
         honorific: Translate to polite Korean and Japanese, from the languages from which Papago can.
         texts_per_request: Lines of a request at most. 1 costs the same and rules out that lines get mixed up, but is
             slower.

@@ -210,7 +210,7 @@ class RemoteEngine(ABC):
     stays counted, since it may be billed.
 
     Args:
-        name: Stands in the corpus' column `engine`, and in the file of what is spent.
+        name: Stands in the corpus's column `engine`, and in the file of what is spent.
         price: What characters cost.
         max_characters: Characters in all at most.
         max_cost: Money in all at most, in the price's currency.

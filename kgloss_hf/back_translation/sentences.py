@@ -46,7 +46,7 @@ def read_sources(
         on_bad_rows: Of the corpora: `raise`, or `skip`, which counts them in a warning.
 
     Returns:
-        An iterator over sentences and origins: a corpus' or a data set's name, or a file's without its endings.
+        An iterator over sentences and origins: a corpus's or a data set's name, or a file's without its endings.
 
     Raises:
         FileNotFoundError: A file, or every file of a corpus, is not there.

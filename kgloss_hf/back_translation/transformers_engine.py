@@ -39,7 +39,7 @@ class TransformersEngine:
         model: Id on the Hub, or a folder.
         back_model: Checkpoint for translating into Korean, where `model` is of one direction, as Marian's are (default:
             `model`).
-        name: Value of the corpus' column `engine` (default: the last part of `model`).
+        name: Value of the corpus's column `engine` (default: the last part of `model`).
         revision: Branch, tag or commit of `model` on the Hub. A commit makes sure that it is the same tomorrow.
         back_revision: The same of `back_model`.
         num_beams: Beams; 1 is greedy (default: 4, and 1 with `do_sample`).
