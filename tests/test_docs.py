@@ -97,7 +97,7 @@ class Shell(NamedTuple):
     environment: dict[str, str]
     hub: LocalHub
     demo: Path
-    translator: dict[str, bytes]
+    translator: Path
 
     def run(self, *command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -117,7 +117,6 @@ class Shell(NamedTuple):
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     folder = tmp_path_factory.mktemp("shell")
     save_m2m100(folder / "m2m100", sentencepiece_model())
-    translator = {path.name: path.read_bytes() for path in (folder / "m2m100").iterdir()}
     engine = WordSwapper()
 
     def translate(body: Any) -> dict[str, Any]:
@@ -141,7 +140,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
             try:
                 assert server.stdout is not None
                 assert server.stdout.readline() == "ready\n"
-                found = Shell(environment, hub, folder / "outputs" / "demo", translator)
+                found = Shell(environment, hub, folder / "outputs" / "demo", folder / "m2m100")
                 (folder / "examples").symlink_to(ROOT / "examples")
                 done = found.run("python", "examples/run_text2gloss.py", "examples/demo.yaml", folder=folder)
                 assert done.returncode == 0, done.stdout[-3000:]
@@ -157,7 +156,7 @@ def folder(tmp_path: Path, shell: Shell) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(shell.demo, tmp_path / "outputs" / "demo")
     (tmp_path / "OUTPUT_DIR").symlink_to(tmp_path / "outputs" / "demo")
-    files = {
+    corpora = {
         "GKSL/" + NAMES["original"]: "\ufeff" + MANY,
         "GKSL/" + NAMES["augmented"]: "\ufeff" + AUGMENTED,
         "MY_CORPUS/pairs.csv": "문장,글로스\n" + "".join(f"{n}층에 있습니다.,Number/{n} 층 있다\n" for n in range(20)),
@@ -171,12 +170,13 @@ def folder(tmp_path: Path, shell: Shell) -> Path:
             for n in range(20)
         ),
     }
-    for name, content in files.items():
+    for name, content in corpora.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content.encode())
     shell.hub.repos.clear()
     shell.hub.create("model", "facebook/m2m100_418M")
-    shell.hub.commit("model", "facebook/m2m100_418M", shell.translator)
+    files = {path.name: path.read_bytes() for path in shell.translator.iterdir()}
+    shell.hub.commit("model", "facebook/m2m100_418M", files)
     return tmp_path
 
 
