@@ -47,6 +47,12 @@ class GlossHead:
         return linear(self.transform(hidden), self.weight, self.bias)
 
 
+def _end(model: PreTrainedModel) -> int:
+    """[EOS], of which the trainer of transformers 4 makes a list."""
+    found = model.generation_config.eos_token_id
+    return found if isinstance(found, int) else found[0]
+
+
 def joined(layers: Sequence[Any]) -> Any:
     """Linear layers of one input as one layer, whose output is theirs one after another.
 
@@ -88,7 +94,7 @@ class GreedyDecoder:
     def __init__(self, model: PreTrainedModel, head: GlossHead) -> None:
         self.head = head
         self.start = model.generation_config.decoder_start_token_id
-        self.end = model.generation_config.eos_token_id
+        self.end = _end(model)
         self.encoder = _Embedding(model.encoder.embeddings)
         self.encoder_layers = [_Layer(layer) for layer in model.encoder.encoder.layer]
         self.decoder = _Embedding(model.decoder.bert.embeddings)
@@ -236,7 +242,7 @@ def explain(
         >>> found.log_probs[0] < 0, found.attention.shape
         (True, torch.Size([1, 3, 4]))
     """
-    start, end = model.generation_config.decoder_start_token_id, model.generation_config.eos_token_id
+    start, end = model.generation_config.decoder_start_token_id, _end(model)
     rows = [input_ids.new_tensor([start, *sequence, end]) for sequence in sequences]
     padded = pad_sequence(rows, batch_first=True, padding_value=end)
     read, wanted = padded[:, :-1], padded[:, 1:].contiguous()

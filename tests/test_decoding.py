@@ -42,6 +42,20 @@ def test_greedy_is_generate(model: PreTrainedModel, tokenizer: KGlossTokenizerFa
 
 
 @torch.inference_mode()
+def test_end_as_transformers_4_saves_it(
+    model: PreTrainedModel, tokenizer: KGlossTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = batch(tokenizer)
+    inputs = rows["input_ids"], rows["attention_mask"]
+    head = GlossHead(model)
+    expected = GreedyDecoder(model, head)(*inputs, 12)
+    scores = explain(model, head, *inputs, expected).log_probs
+    monkeypatch.setattr(model.generation_config, "eos_token_id", [tokenizer.eos_token_id])
+    assert GreedyDecoder(model, head)(*inputs, 12) == expected
+    assert explain(model, head, *inputs, expected).log_probs == scores
+
+
+@torch.inference_mode()
 def test_cut_projection_gives_the_same_scores(model: PreTrainedModel) -> None:
     hidden = torch.randn(7, 128)
     head = GlossHead(model)
