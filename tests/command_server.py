@@ -49,11 +49,8 @@ SHORTER = {
 
 
 def python(*words: str) -> int:
-    """A script with its `SHORTER` options, a module, or code. The demo is imported, but serves no page."""
-    if words[0] == "-c":
-        sys.argv = ["-c", *words[2:]]
-        exec(compile(words[1], "<-c>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the documentation's own
-    elif words[0] == "-m":
+    """A script with its `SHORTER` options, or a module. The demo is imported, but serves no page."""
+    if words[0] == "-m":
         sys.argv = list(words[1:])
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
