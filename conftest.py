@@ -12,10 +12,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from kgloss_hf.modeling import build_model
-from kgloss_hf.remote_code import add_remote_code
-from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
-from kgloss_hf.tokenizer_training import train_tokenizer
+from kgloss_hf.hub.remote_code import add_remote_code
+from kgloss_hf.models.modeling import build_model
+from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from tests.environments import GENERATIONS, environment
 
 # The first draws of a slow machine and Java's warming up are no defects.

@@ -34,9 +34,9 @@ from ctranslate2.converters import TransformersConverter
 from transformers import AutoTokenizer, MarianConfig, MarianMTModel, MarianTokenizer, get_inverse_sqrt_schedule
 from transformers.utils import logging
 
-from kgloss_hf.back_translation.ctranslate2_engine import CTranslate2Engine
-from kgloss_hf.back_translation.engine import Limits, batches
-from kgloss_hf.back_translation.transformers_engine import TransformersEngine
+from kgloss_hf.back_translation.engines.ctranslate2 import CTranslate2Engine
+from kgloss_hf.back_translation.engines.engine import Limits, batches
+from kgloss_hf.back_translation.engines.transformers import TransformersEngine
 
 BEAMS, NEW_TOKENS = 4, 256
 TRAINING = Limits(texts=32, characters=1200, text=300)  # Within the 512 positions, whatever the tokens.

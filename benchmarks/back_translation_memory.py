@@ -23,7 +23,7 @@ from corpora import clean_sentences
 from transformers import MarianConfig, MarianMTModel
 
 from kgloss_hf.back_translation import corpus
-from kgloss_hf.back_translation.selection import Thresholds
+from kgloss_hf.back_translation.filters import Thresholds
 
 
 def tiny_marian(folder: Path, sentences: list[str]) -> None:

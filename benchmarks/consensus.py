@@ -19,11 +19,11 @@ from corpora import folder
 from transformers import AutoModelForSeq2SeqLM
 
 import kgloss_hf  # noqa: F401 - registers gksl
-from kgloss_hf.data import Pair, load_pairs, split_pairs
-from kgloss_hf.glosses import content_of
-from kgloss_hf.metrics import jaccard, jaccard_scores
-from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
-from kgloss_hf.training import predicted_glosses
+from kgloss_hf.data.pairs import Pair, load_pairs, split_pairs
+from kgloss_hf.evaluation.metrics import jaccard, jaccard_scores
+from kgloss_hf.runtime.glosses import content_of
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+from kgloss_hf.training.trainer import predicted_glosses
 
 Answers = list[tuple[list[str], float]]
 """Glosses, and the logarithm of their probability."""

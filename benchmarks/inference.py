@@ -26,9 +26,9 @@ from corpora import folder
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 import kgloss_hf  # noqa: F401 - registers the pipeline
-from kgloss_hf.data import load_pairs
-from kgloss_hf.model_export import export_int8
-from kgloss_hf.placeholders import restore_placeholders
+from kgloss_hf.data.pairs import load_pairs
+from kgloss_hf.hub.model_export import export_int8
+from kgloss_hf.runtime.placeholders import restore_placeholders
 
 STOCK_BATCHES = (16, 32, 64, 128, 256)
 TRAINED = Path("outputs/inference")

@@ -20,7 +20,7 @@ from typing import Any
 
 import evaluate
 
-from kgloss_hf.metrics import jaccard_scores
+from kgloss_hf.evaluation.metrics import jaccard_scores
 
 SCRIPT = Path(__file__).parents[1] / "metric_scripts" / "gloss_jaccard"
 

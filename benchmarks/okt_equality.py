@@ -13,7 +13,7 @@ from itertools import chain, islice
 from corpora import clean_sentences, nsmc_lines
 from tqdm import tqdm
 
-from kgloss_hf import okt
+from kgloss_hf.runtime import java, okt
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     clean = clean_sentences() if options.corpus != "nsmc" else []
     nsmc = nsmc_lines() if options.corpus != "clean" else ()
     lines = islice(chain(clean, nsmc), options.skip, options.skip + options.lines)
-    okt.start_jvm()
+    java.start_jvm()
     from konlpy.tag import Okt
 
     stock = Okt()

@@ -10,7 +10,7 @@ from itertools import islice
 
 from corpora import nsmc_lines
 
-from kgloss_hf import okt
+from kgloss_hf.runtime import okt
 
 STEP = 100_000
 BATCH = 1000

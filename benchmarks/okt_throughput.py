@@ -14,7 +14,7 @@ import time
 
 from corpora import clean_sentences
 
-from kgloss_hf import okt
+from kgloss_hf.runtime import okt
 
 BATCH = 1000  # sentences a call, as `datasets.map` gives them
 

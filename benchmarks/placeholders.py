@@ -18,11 +18,11 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import kgloss_hf  # noqa: F401 - registers the tokenizer
-from kgloss_hf.data import load_pairs
-from kgloss_hf.decoding import GlossHead, explain
-from kgloss_hf.glosses import PLACEHOLDERS, content_of, placeholder_of
-from kgloss_hf.numerals import Source
-from kgloss_hf.placeholders import assign_sources, placeholder_sources
+from kgloss_hf.data.pairs import load_pairs
+from kgloss_hf.runtime.decoding import GlossHead, explain
+from kgloss_hf.runtime.glosses import PLACEHOLDERS, content_of, placeholder_of
+from kgloss_hf.runtime.numerals import Source
+from kgloss_hf.runtime.placeholders import assign_sources, placeholder_sources
 
 
 def main() -> None:

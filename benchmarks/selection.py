@@ -26,7 +26,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from datasketch import MinHash, MinHashLSH
 
 from kgloss_hf.back_translation import selection
-from kgloss_hf.back_translation.selection import NearDuplicates, Thresholds, reason
+from kgloss_hf.back_translation.filters import Thresholds, reason
+from kgloss_hf.back_translation.near_duplicates import NearDuplicates
 
 BATCH = 10_000
 THRESHOLDS = Thresholds()

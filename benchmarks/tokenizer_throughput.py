@@ -19,7 +19,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 from corpora import clean_sentences
 from transformers import PreTrainedTokenizerFast
 
-from kgloss_hf.tokenizer_training import train_tokenizer
+from kgloss_hf.models.vocabulary import train_tokenizer
 
 BATCH = 1000
 

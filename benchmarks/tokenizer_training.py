@@ -20,10 +20,10 @@ from corpora import clean_sentences, nsmc_lines
 from konlpy.tag import Okt
 from tokenizers import Tokenizer, models, trainers
 
-from kgloss_hf.glosses import PLACEHOLDERS
-from kgloss_hf.okt import analyze
-from kgloss_hf.tokenization_kgloss import DROPPED_TAGS
-from kgloss_hf.tokenizer_training import RESERVED, count_words, learn_entries, train_tokenizer
+from kgloss_hf.models.vocabulary import RESERVED, count_words, learn_entries, train_tokenizer
+from kgloss_hf.runtime.glosses import PLACEHOLDERS
+from kgloss_hf.runtime.okt import analyze
+from kgloss_hf.runtime.tokenization_kgloss import DROPPED_TAGS
 
 PIECES = 10_000
 SAMPLE = 10_000

@@ -51,10 +51,9 @@ def take_batches(folder: Path, batches: int, started: float) -> None:
     """Take the first batches of the trainer's dataloader, and print what it cost."""
     from datasets import Dataset, concatenate_datasets
 
-    from kgloss_hf.modeling import build_model
-    from kgloss_hf.pretext import PretextTrainingArguments
-    from kgloss_hf.tokenizer_training import train_tokenizer
-    from kgloss_hf.training import build_trainer
+    from kgloss_hf.models.modeling import build_model
+    from kgloss_hf.models.vocabulary import train_tokenizer
+    from kgloss_hf.training.trainer import PretextTrainingArguments, build_trainer
 
     tokenizer = train_tokenizer([], [["집"]], model="wordlevel")
     args = PretextTrainingArguments(output_dir=str(folder / "run"), per_device_train_batch_size=BATCH)

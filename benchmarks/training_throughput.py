@@ -7,7 +7,8 @@ All sides begin with the same parameters and train on the same pairs, in batches
 label smoothing (0, which is the stock default, and the paper's), each in its trainer's own loop:
 
 - `stock`: transformers' EncoderDecoderModel, Seq2SeqTrainer with its defaults, DataCollatorForSeq2Seq.
-- `ours`: `kgloss_hf.training.build_trainer` with the defaults of its TrainingArguments; `compiled`: with torch_compile.
+- `ours`: `kgloss_hf.training.trainer.build_trainer` with the defaults of its TrainingArguments; `compiled`: with
+  torch_compile.
 - `--ablate` adds our measures to `stock` one after another; `ours` beyond the last of them is collator and shared
   embeddings. Measures that change nothing on this machine are left out.
 
@@ -53,14 +54,16 @@ from transformers import (
 )
 
 import kgloss_hf  # noqa: F401 - registers gksl and ko_backtranslation
-from kgloss_hf.batching import PairCollator
-from kgloss_hf.data import Pair, encode_pairs, load_pairs, marked_glosses, split_pairs
-from kgloss_hf.layers import FastDropout
-from kgloss_hf.modeling import PRESETS, EncoderDecoderModel, Preset, build_model
-from kgloss_hf.pretext import encode_pretext, load_pretext, sentences
-from kgloss_hf.tokenization_kgloss import KGlossTokenizerFast
-from kgloss_hf.tokenizer_training import train_tokenizer
-from kgloss_hf.training import GlossTrainer, TrainingArguments, build_trainer, hardware
+from kgloss_hf.data.pairs import Pair, load_pairs, marked_glosses, split_pairs
+from kgloss_hf.models.modeling import PRESETS, EncoderDecoderModel, Preset, build_model
+from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.runtime.layers import FastDropout
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+from kgloss_hf.training.batching import PairCollator
+from kgloss_hf.training.encoding import encode_pairs, encode_pretext
+from kgloss_hf.training.pretext import load_pretext, sentences
+from kgloss_hf.training.run import hardware
+from kgloss_hf.training.trainer import GlossTrainer, TrainingArguments, build_trainer
 
 RUNGS = ("stock", "by_length", "target_positions", "fast_dropout", "bf16", "fused_adamw", "ours", "compiled")
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L4": 121.0}  # NVIDIA's data sheets; an H100 is SXM

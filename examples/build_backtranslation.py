@@ -13,10 +13,10 @@ import sys
 from transformers import HfArgumentParser
 
 from kgloss_hf.back_translation.corpus import BackTranslationArguments, build_corpus, estimate
+from kgloss_hf.back_translation.filters import Thresholds
 from kgloss_hf.back_translation.report import corpus_tables, estimate_table
-from kgloss_hf.back_translation.selection import Thresholds
+from kgloss_hf.options import parse_arguments
 from kgloss_hf.reporting import print_tables
-from kgloss_hf.training import parse_arguments
 
 
 def main() -> None:

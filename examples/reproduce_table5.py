@@ -13,7 +13,7 @@ from pathlib import Path
 from transformers import HfArgumentParser
 
 from kgloss_hf.reporting import print_tables
-from kgloss_hf.table5 import Table5Arguments, reproduce, tables
+from kgloss_hf.training.table5 import Table5Arguments, reproduce, tables
 
 
 def main() -> None:

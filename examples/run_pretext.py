@@ -7,7 +7,6 @@ The pairs come from `kgloss back-translate`, or are human paraphrases. `run_text
 goes on from the result. Options come from the command line, or from a YAML file given first; the command line wins.
 """
 
-import os
 import sys
 from dataclasses import dataclass, field
 
@@ -15,11 +14,15 @@ from accelerate import PartialState
 from transformers import HfArgumentParser, set_seed
 
 import kgloss_hf  # noqa: F401 - registers ko_backtranslation, mcksg and gksl
-from kgloss_hf.data import load_pairs
-from kgloss_hf.modeling import PRESETS, build_model
-from kgloss_hf.pretext import PretextTrainingArguments, encode_pretext, load_pretext, sentences, split_pretext
-from kgloss_hf.provenance import gloss_sources, pretext_sources
-from kgloss_hf.training import begin_run, build_trainer, parse_arguments, save_result, tokenizer_for
+from kgloss_hf.data.pairs import load_pairs
+from kgloss_hf.hub.provenance import gloss_sources, pretext_sources
+from kgloss_hf.models.modeling import PRESETS, build_model
+from kgloss_hf.options import parse_arguments
+from kgloss_hf.training.encoding import encode_pretext
+from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
+from kgloss_hf.training.run import begin_run, save_result
+from kgloss_hf.training.tokenizer_run import tokenizer_for
+from kgloss_hf.training.trainer import PretextTrainingArguments, build_trainer
 
 
 @dataclass
@@ -73,7 +76,7 @@ class ModelArguments:
 def main() -> None:
     parser = HfArgumentParser((DataArguments, ModelArguments, PretextTrainingArguments))
     data, chosen, args = parse_arguments(parser, sys.argv[1:])
-    checkpoint = begin_run(args.output_dir, resume=chosen.resume)
+    run = begin_run(args, resume=chosen.resume)
     set_seed(args.seed)
 
     columns = {"data_dir": data.data_dir, "text_column": data.text_column, "gloss_column": data.gloss_column}
@@ -88,7 +91,7 @@ def main() -> None:
 
     tokenizer = tokenizer_for(
         glosses,
-        args.output_dir,
+        run.folder,
         vocab_size=chosen.vocab_size,
         trained=chosen.tokenizer,
         texts=sentences(dataset),
@@ -97,7 +100,6 @@ def main() -> None:
     with PartialState().main_process_first():
         encoded = encode_pretext(tokenizer, dataset)
     model = build_model(chosen.preset, tokenizer)
-    output_dir, args.output_dir = args.output_dir, os.path.join(args.output_dir, "checkpoints")
     trainer = build_trainer(
         model,
         tokenizer,
@@ -108,7 +110,7 @@ def main() -> None:
         share_embeddings=PRESETS[chosen.preset].share_embeddings,
         patience=chosen.patience,
     )
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=run.checkpoint)
 
     facts = {
         "preset": chosen.preset,
@@ -116,7 +118,7 @@ def main() -> None:
         "pairs": {"train": len(train), "validation": len(validation)},
         "split": {"by": data.split, "seed": data.split_seed, "validation_share": data.validation_share},
     }
-    folder = save_result(trainer, tokenizer, output_dir, facts=facts)
+    folder = save_result(run, trainer, tokenizer, facts=facts)
     if trainer.is_world_process_zero():
         print(f"Lowest validation loss: {trainer.state.best_metric:.4f}")
         print(f"Model, tokenizer, card, metrics.json and training.png are in {folder}")

@@ -7,7 +7,6 @@
 Options come from the command line, or from a YAML file given first; the command line wins.
 """
 
-import os
 import sys
 from dataclasses import dataclass, field
 
@@ -15,22 +14,17 @@ from accelerate import PartialState
 from transformers import HfArgumentParser, set_seed
 
 import kgloss_hf  # noqa: F401 - registers mcksg and gksl
-from kgloss_hf.baselines import baseline_predictions
-from kgloss_hf.data import encode_pairs, load_gloss_types, load_pairs, split_pairs
-from kgloss_hf.modeling import PRESETS, build_model, transfer
-from kgloss_hf.provenance import gloss_sources, run_of
-from kgloss_hf.reporting import print_tables, score_table, scores_on
-from kgloss_hf.training import (
-    TrainingArguments,
-    begin_run,
-    build_trainer,
-    check_glosses,
-    jaccard_of_generation,
-    parse_arguments,
-    predict,
-    save_result,
-    tokenizer_for,
-)
+from kgloss_hf.data.pairs import load_gloss_types, load_pairs, split_pairs
+from kgloss_hf.evaluation.baselines import baseline_predictions
+from kgloss_hf.evaluation.scores import score_table, scores_on
+from kgloss_hf.hub.provenance import gloss_sources
+from kgloss_hf.models.modeling import PRESETS, build_model, transfer
+from kgloss_hf.options import parse_arguments
+from kgloss_hf.reporting import print_tables
+from kgloss_hf.training.encoding import encode_pairs
+from kgloss_hf.training.run import begin_run, run_of, save_result
+from kgloss_hf.training.tokenizer_run import check_glosses, tokenizer_for
+from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard_of_generation, predict
 
 
 @dataclass
@@ -91,7 +85,7 @@ class ModelArguments:
 def main() -> None:
     parser = HfArgumentParser((DataArguments, ModelArguments, TrainingArguments))
     data, chosen, args = parse_arguments(parser, sys.argv[1:])
-    checkpoint = begin_run(args.output_dir, resume=chosen.resume)
+    run = begin_run(args, resume=chosen.resume)
     set_seed(args.seed)
 
     columns = {"data_dir": data.data_dir, "text_column": data.text_column, "gloss_column": data.gloss_column}
@@ -111,7 +105,7 @@ def main() -> None:
 
     tokenizer = tokenizer_for(
         split.train,
-        args.output_dir,
+        run.folder,
         vocab_size=chosen.vocab_size,
         model={"pieces": "wordpiece", "words": "wordlevel"}[chosen.vocabulary],
         trained=chosen.tokenizer or chosen.pretext,
@@ -126,7 +120,6 @@ def main() -> None:
     # No use in going on far beyond what was learnt: an untrained model would, at every evaluation.
     longest = 2 * max(map(len, encoded["labels"]))
     model.generation_config.max_length = min(model.generation_config.max_length, longest)
-    output_dir, args.output_dir = args.output_dir, os.path.join(args.output_dir, "checkpoints")
     trainer = build_trainer(
         model,
         tokenizer,
@@ -137,10 +130,10 @@ def main() -> None:
         share_embeddings=PRESETS[preset].share_embeddings,
         patience=chosen.patience,
     )
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=run.checkpoint)
 
     ours = predict(trainer, tokenizer, split.test)
-    scores = scores_on(split.test, {**baseline_predictions(split), preset: ours})
+    scores = scores_on([pair.glosses for pair in split.test], {**baseline_predictions(split), preset: ours})
     facts = {
         "preset": preset,
         "scores": scores,
@@ -154,7 +147,7 @@ def main() -> None:
         {"text": pair.text, "reference": list(pair.glosses), "prediction": glosses}
         for pair, glosses in zip(split.test, ours, strict=True)
     ]
-    folder = save_result(trainer, tokenizer, output_dir, facts=facts, predictions=rows)
+    folder = save_result(run, trainer, tokenizer, facts=facts, predictions=rows)
     if trainer.is_world_process_zero():
         print_tables([score_table(f"Jaccard score on {len(split.test)} test pairs", scores)])
         print(f"Model, tokenizer, card, metrics.json, predictions.jsonl and training.png are in {folder}")

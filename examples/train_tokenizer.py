@@ -9,8 +9,8 @@ same with the same options.
 
 from transformers import HfArgumentParser
 
-from kgloss_hf.reporting import print_tables, vocabulary_tables
-from kgloss_hf.tokenizer_training import TokenizerTrainingArguments, train_and_save
+from kgloss_hf.reporting import print_tables
+from kgloss_hf.training.tokenizer_run import TokenizerTrainingArguments, train_and_save, vocabulary_tables
 
 
 def main() -> None:

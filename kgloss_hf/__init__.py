@@ -8,27 +8,49 @@ nothing; the public names below import their modules at first use.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .plugin import register
+from .version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from .evaluation.metrics import jaccard
+    from .models.modeling import build_model
+    from .models.vocabulary import train_tokenizer
+    from .runtime.okt import analyze
+    from .runtime.pipeline_kgloss import Text2GlossPipeline
+    from .runtime.tokenization_kgloss import KGlossTokenizerFast
+
+__all__ = [
+    "KGlossTokenizerFast",
+    "Text2GlossPipeline",
+    "__version__",
+    "analyze",
+    "build_model",
+    "jaccard",
+    "register",
+    "train_tokenizer",
+]
 
 _MODULES = {
-    "KGlossTokenizerFast": "tokenization_kgloss",
-    "Text2GlossPipeline": "pipeline_kgloss",
-    "analyze": "okt",
-    "build_model": "modeling",
-    "jaccard": "metrics",
-    "train_tokenizer": "tokenizer_training",
+    "KGlossTokenizerFast": ".runtime.tokenization_kgloss",
+    "Text2GlossPipeline": ".runtime.pipeline_kgloss",
+    "analyze": ".runtime.okt",
+    "build_model": ".models.modeling",
+    "jaccard": ".evaluation.metrics",
+    "train_tokenizer": ".models.vocabulary",
 }
-
-__all__ = ["__version__", "register", *_MODULES]
 
 register()
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+if not TYPE_CHECKING:  # a module with __getattr__ would hide a misspelt name from a type checker
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_MODULES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from .markdown import visible
+from .reporting import visible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,13 +159,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> int:
-    from .baselines import baseline_predictions
-    from .data import load_pairs, split_pairs
-    from .reporting import print_tables, score_table, scores_on
+    from .data.pairs import load_pairs, split_pairs
+    from .evaluation.baselines import baseline_predictions
+    from .evaluation.scores import score_table, scores_on
+    from .reporting import print_tables
 
     extra = load_pairs(extra=extra_train, **source) if extra_train else []
     parts = split_pairs(load_pairs(**source), extra, by=split, seed=split_seed)
-    scores = scores_on(parts.test, baseline_predictions(parts))
+    scores = scores_on([pair.glosses for pair in parts.test], baseline_predictions(parts))
     print_tables([score_table(f"Jaccard score on {len(parts.test)} test pairs", scores)])
     return 0
 
@@ -173,8 +174,8 @@ def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source:
 def _train_tokenizer(*, arguments: Sequence[str]) -> int:
     from transformers import HfArgumentParser
 
-    from .reporting import print_tables, vocabulary_tables
-    from .tokenizer_training import TokenizerTrainingArguments, train_and_save
+    from .reporting import print_tables
+    from .training.tokenizer_run import TokenizerTrainingArguments, train_and_save, vocabulary_tables
 
     parser = HfArgumentParser(TokenizerTrainingArguments, prog="kgloss train-tokenizer")
     chosen, unknown = parser.parse_args_into_dataclasses(list(arguments), return_remaining_strings=True)
@@ -189,10 +190,10 @@ def _back_translate(*, arguments: Sequence[str]) -> int:
     from transformers import HfArgumentParser
 
     from .back_translation.corpus import BackTranslationArguments, build_corpus, estimate
+    from .back_translation.filters import Thresholds
     from .back_translation.report import corpus_tables, estimate_table
-    from .back_translation.selection import Thresholds
+    from .options import parse_arguments
     from .reporting import print_tables
-    from .training import parse_arguments
 
     parser = HfArgumentParser((BackTranslationArguments, Thresholds), prog="kgloss back-translate")
     chosen, thresholds = parse_arguments(parser, arguments)
@@ -207,15 +208,15 @@ def _back_translate(*, arguments: Sequence[str]) -> int:
 
 
 def _evaluate(**options: Any) -> int:
-    from .evaluation import evaluate_files
-    from .reporting import evaluation_table, print_tables
+    from .evaluation.scores import evaluate_files, evaluation_table
+    from .reporting import print_tables
 
     print_tables([evaluation_table(evaluate_files(**options)["scores"])])
     return 0
 
 
 def _export_dataset(**options: Any) -> int:
-    from .dataset_export import export_dataset
+    from .hub.dataset_export import export_dataset
     from .reporting import Table, print_tables
 
     parts = export_dataset(**options).parts
@@ -225,7 +226,7 @@ def _export_dataset(**options: Any) -> int:
 
 
 def _dataset_stats(**options: Any) -> int:
-    from .dataset_stats import statistics_tables, write_statistics
+    from .hub.dataset_stats import statistics_tables, write_statistics
     from .reporting import print_tables
 
     print_tables(statistics_tables(write_statistics(**options)))
@@ -234,7 +235,7 @@ def _dataset_stats(**options: Any) -> int:
 
 
 def _translate(**options: Any) -> int:
-    from .translation import end_of_pipe, translate
+    from .commands.translate import end_of_pipe, translate
 
     try:
         unread = translate(**options)
@@ -248,7 +249,7 @@ def _translate(**options: Any) -> int:
 
 
 def _export(*, model: str, output_dir: str) -> int:
-    from .model_export import export_int8
+    from .hub.model_export import export_int8
 
     before, after = export_int8(model, output_dir)
     print(f"{output_dir}: weights of {after / 2**20:.0f} MiB, which were {before / 2**20:.0f} MiB")
@@ -256,7 +257,7 @@ def _export(*, model: str, output_dir: str) -> int:
 
 
 def _check(*, folder: str) -> int:
-    from .checking import check_folder
+    from .hub.checking import check_folder
 
     report = check_folder(Path(folder))
     for line in (*report.notes, *report.problems):
@@ -265,7 +266,7 @@ def _check(*, folder: str) -> int:
 
 
 def _publish(*, dry_run: str | None, tag: str | None, **options: Any) -> int:
-    from . import publishing
+    from .hub import publishing
 
     publications = [publishing.Publication(kind, *words) for kind in publishing.KINDS for words in options.pop(kind)]
     if not publications:
@@ -284,7 +285,7 @@ def _say(line: str) -> None:
 
 
 def _doctor(*, timeout: float) -> int:
-    from .doctor import examine
+    from .commands.doctor import examine
 
     findings = []
     for finding in examine(timeout):

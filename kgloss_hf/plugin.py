@@ -20,18 +20,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .artefacts import DATASETS, MODELS, artefact
+
 logger = logging.getLogger(__name__)
 
-DATASETS = ("mcksg", "gksl", "ko_backtranslation")
-"""Names that `datasets.load_dataset` knows once the plug-in is registered."""
-
-MODELS = {"kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel", "kgloss-int8": "modeling_int8.Int8EncoderDecoderModel"}
-"""Models of our own, by `model_type`: what their code is called in a checkpoint."""
-
 _SCRIPTS = "kgloss_hf.dataset_scripts"
-_PIPELINE = "kgloss_hf.pipeline_kgloss"
-_RNN = "kgloss_hf.modeling_rnn"
-_INT8 = "kgloss_hf.modeling_int8"
+_PIPELINE = "kgloss_hf.runtime.pipeline_kgloss"
+_RNN = "kgloss_hf.runtime.modeling_rnn"
+_INT8 = "kgloss_hf.runtime.modeling_int8"
 _AUTO = "transformers.models.auto.modeling_auto"
 _TWO_BERTS = "transformers.models.encoder_decoder.modeling_encoder_decoder"
 _TWO_BERTS_CONFIG = "transformers.models.encoder_decoder.configuration_encoder_decoder"
@@ -86,7 +82,7 @@ def register_transformers() -> None:
     _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
     # Our modules import theirs, so whichever comes first, registration waits for ours to be complete.
     for model in MODELS.values():
-        module, name = f"kgloss_hf.{model}".rsplit(".", 1)
+        module, name = f"kgloss_hf.runtime.{model}".rsplit(".", 1)
         _when_imported(module, functools.partial(_register_model, module, name))
     _when_imported(_AUTO, _import_models)
     _when_imported(_TWO_BERTS, _import_int8)
@@ -98,7 +94,7 @@ def register_transformers() -> None:
 def _register_configuration() -> None:
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    from .configuration_rnn import KGlossRnnConfig
+    from .runtime.configuration_rnn import KGlossRnnConfig
 
     AutoConfig.register(KGlossRnnConfig.model_type, KGlossRnnConfig, exist_ok=True)
 
@@ -106,10 +102,10 @@ def _register_configuration() -> None:
 def _register_tokenizer() -> None:
     from transformers.models.auto.tokenization_auto import AutoTokenizer
 
-    from .configuration_int8 import KGlossInt8Config
-    from .configuration_kgloss import KGlossConfig
-    from .configuration_rnn import KGlossRnnConfig
-    from .tokenization_kgloss import KGlossTokenizerFast
+    from .runtime.configuration_int8 import KGlossInt8Config
+    from .runtime.configuration_kgloss import KGlossConfig
+    from .runtime.configuration_rnn import KGlossRnnConfig
+    from .runtime.tokenization_kgloss import KGlossTokenizerFast
 
     for config in (KGlossConfig, KGlossRnnConfig, KGlossInt8Config):
         AutoTokenizer.register(config, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
@@ -148,28 +144,13 @@ def _import_pipelines() -> None:
 def _register_pipelines() -> None:
     from transformers import AutoModelForSeq2SeqLM, pipelines
 
-    from .pipeline_kgloss import Text2GlossPipeline, Text2TextPipeline
+    from .runtime.pipeline_kgloss import Text2GlossPipeline, Text2TextPipeline
 
     getattr(pipelines, "REMOVED_TASKS", {}).pop("text2text-generation", None)
     for task, pipeline_class in (("text2text-generation", Text2TextPipeline), ("text-to-gloss", Text2GlossPipeline)):
         entry = {"impl": pipeline_class, "pt": (AutoModelForSeq2SeqLM,), "tf": (), "type": "text"}
         known = pipelines.PIPELINE_REGISTRY.supported_tasks.get(task, {})
         pipelines.PIPELINE_REGISTRY.supported_tasks[task] = {**known, **entry}
-
-
-def artefact(folder: str) -> Path:
-    """Where a folder of artefacts is: inside the installed package, or beside the package in a checkout.
-
-    Args:
-        folder: Path within the repository, such as `dataset_scripts` or `dataset_scripts/mcksg`.
-
-    Example:
-        >>> artefact("dataset_scripts/mcksg").name
-        'mcksg'
-    """
-    package = Path(__file__).resolve().parent
-    installed = package / folder
-    return installed if installed.exists() else package.parent / folder
 
 
 def _extend_datasets() -> None:

@@ -1,18 +1,87 @@
-"""Tables for the terminal and curves for the eye."""
+"""Show values, tables and curves in terminals, Markdown and pictures, where nothing in them can act as markup."""
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .data import Pair
-from .glosses import content_of
-from .markdown import escaped, one_line, pipe_table, visible
-from .metrics import jaccard_result
-
 _INSTALL = 'pip install "kgloss-hf[train]"'
+
+# Control characters but tab and line feed, the other ends of lines, marks of direction, and halves of characters.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARKUP = re.compile(r"[|`*\[\]{}\\~$]|_(?![^\W_])")
+
+
+def visible(text: str) -> str:
+    """Text for a terminal: what would steer it, turn its direction or end a line unseen is written as JSON escapes it.
+
+    Args:
+        text: Tabs and line feeds stay.
+
+    Example:
+        >>> print(visible("집\x1b[31m 불"))
+        집\\u001b[31m 불
+    """
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def one_line(value: Any) -> str:
+    """A value as one line of visible text, with one space between words.
+
+    Args:
+        value: Anything.
+
+    Example:
+        >>> one_line("집\\n\\t불 ")
+        '집 불'
+    """
+    return visible(" ".join(str(value).split()))
+
+
+def escaped(value: Any) -> str:
+    """A value as one line in which nothing means anything to Markdown, HTML or Jinja.
+
+    Args:
+        value: Anything.
+
+    Example:
+        >>> print(escaped("a|<b> gloss_jaccard"))
+        a\\|&lt;b&gt; gloss_jaccard
+    """
+    return _MARKUP.sub(r"\\\g<0>", html.escape(one_line(value), quote=False))
+
+
+def code(text: str) -> str:
+    """Text as a code span of Markdown, in one line; a backtick, which would end it, becomes an apostrophe.
+
+    Args:
+        text: Such as a command.
+
+    Example:
+        >>> print(code("kgloss `x`"))
+        `kgloss 'x'`
+    """
+    return f"`{one_line(text).replace('`', chr(39))}`"
+
+
+def pipe_table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown.
+
+    Args:
+        header: Titles of the columns, as Markdown.
+        rows: Cells of each row, as Markdown: whatever comes from elsewhere must be `escaped`.
+
+    Example:
+        >>> print(pipe_table(["gloss", "rows"], [["집", ""]]))
+        | gloss | rows |
+        |---|---|
+        | 집 | |
+    """
+    lines = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in (header, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]])
 
 
 class Table(NamedTuple):
@@ -49,73 +118,6 @@ def _cell(text: str) -> str:
     return line.replace("|", "\\|") if re.fullmatch("`[^`]+`", line) else escaped(line)
 
 
-def scores_on(pairs: Sequence[Pair], systems: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, dict[str, Any]]:
-    """Each system's Jaccard score, from 0 to 100, with its 95% bootstrap interval and its signature.
-
-    Args:
-        pairs: The references; `Number/4C` counts as `4C`.
-        systems: For each system's name, its glosses for each pair.
-
-    Example:
-        >>> from kgloss_hf.data import Pair
-        >>> scores_on([Pair("전남 지역", ("전남", "지역"))], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS
-        {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0, 'signature': 'jaccard|set|...'}}
-    """
-    references = [[content_of(gloss) for gloss in pair.glosses] for pair in pairs]
-    return {name: jaccard_result(found, references, resamples=10_000) for name, found in systems.items()}
-
-
-def score_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """One row a system: Jaccard score and 95% interval.
-
-    Args:
-        title: Of the table.
-        scores: As `scores_on` returns them.
-
-    Example:
-        >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0}}).rows
-        [('copy', '9.50', '8.00 – 11.00')]
-    """
-    rows = [(name, f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}") for name, row in scores.items()]
-    return Table(title, ("system", "JC", "95% interval"), rows)
-
-
-def vocabulary_tables(statistics: Mapping[str, Any]) -> list[Table]:
-    """What is in a vocabulary, and how well it fits.
-
-    Args:
-        statistics: As `kgloss_hf.tokenizer_training.train_and_save` returns them.
-    """
-    vocabulary = [(name.replace("_", " "), f"{count:,}") for name, count in statistics["vocabulary"].items()]
-    parts = (statistics["corpus"], statistics["pairs"])
-    fit = [(name.replace("_", " "), *(_readable(name, part[name]) for part in parts)) for name in parts[0]]
-    shared = statistics["target_in_source"]
-    fit.append(("gloss tokens in the source", "", f"{shared['of_tokens']:.2%}"))
-    fit.append(("the same, mean of pairs", "", f"{shared['mean_of_pairs']:.2%}"))
-    return [Table("Vocabulary", ("entries", "number"), vocabulary), Table("Fit", ("", "corpus", "pairs"), fit)]
-
-
-def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """One row a score, with an interval and a p value where there are any.
-
-    Args:
-        scores: The `scores` that `kgloss_hf.evaluation.evaluate_systems` returns.
-    """
-    systems = [name for name, score in scores["jaccard"].items() if isinstance(score, Mapping)]
-    header = ("× 100", *(title for name in systems for title in (name, "95% interval")))
-    rows = []
-    for name, score in scores.items():
-        cells = [name.replace("_", " ") + " (lower is better)" * (name == "gloss_error_rate")]
-        for system in systems:
-            found = score.get(system, {})
-            cells.append(f"{found['score']:.2f}" if found else "")
-            cells.append(f"{found['low']:.2f} – {found['high']:.2f}" if "low" in found else "")
-        if len(systems) > 1:
-            cells.append(f"{score['p_value']:.4f}" if "p_value" in score else "")
-        rows.append(tuple(cells))
-    return Table("Scores", header + ("p",) * (len(systems) > 1), rows)
-
-
 def print_tables(tables: Iterable[Table]) -> None:
     """Print tables on the terminal.
 
@@ -135,12 +137,6 @@ def print_tables(tables: Iterable[Table]) -> None:
         for row in table.rows:
             shown.add_row(*map(visible, row))
         Console(markup=False, emoji=False).print(shown)
-
-
-def _readable(name: str, value: float) -> str:
-    if name in ("coverage", "unknown_rate"):
-        return f"{value:.2%}"
-    return f"{value:.2f}" if isinstance(value, float) else f"{value:,}"
 
 
 def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:

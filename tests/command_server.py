@@ -137,7 +137,7 @@ def _prepare() -> None:
         # Not the loading scripts, metric and demo, which others import by their paths; nor what starts threads.
         if found.name.count(".") < 3 and not found.name.endswith(("stranger", "examples", "_scripts", "space")):
             importlib.import_module(found.name)
-    from kgloss_hf.back_translation.google_engine import GoogleEngine
+    from kgloss_hf.back_translation.engines.google import GoogleEngine
 
     if "KGLOSS_TEST_GOOGLE" in os.environ:  # an address on this machine, which is asked without credentials
         defaults: Any = GoogleEngine.__init__.__kwdefaults__

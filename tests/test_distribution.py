@@ -21,12 +21,12 @@ from zipfile import ZipFile
 
 import pytest
 import yaml
-from environments import GENERATIONS, environment, with_registry
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import kgloss_hf
-from kgloss_hf.plugin import artefact
+from kgloss_hf.artefacts import artefact
+from tests.environments import GENERATIONS, environment, with_registry
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
@@ -37,7 +37,7 @@ LOAD = """
 import json, os, shutil
 import kgloss_hf
 from datasets import load_dataset
-from kgloss_hf.plugin import artefact
+from kgloss_hf.artefacts import artefact
 rows = load_dataset("mcksg")
 print(json.dumps({
     "file": kgloss_hf.__file__,

@@ -21,20 +21,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from back_translation.conftest import save_m2m100, sentencepiece_model
-from back_translation.engines import WordSwapper
-from back_translation.servers import serve
-from command_server import STAND_INS
-from local_hub import LocalHub
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from test_gksl import AUGMENTED, MANY, NAMES
 from transformers import HfArgumentParser
 
-from kgloss_hf.modeling import PRESETS, Preset
-from kgloss_hf.pretext import PretextTrainingArguments
-from kgloss_hf.table5 import OPTIMISERS, Table5Arguments
-from kgloss_hf.training import TrainingArguments
+from kgloss_hf.models.modeling import PRESETS, Preset
+from kgloss_hf.training.table5 import OPTIMISERS, Table5Arguments
+from kgloss_hf.training.trainer import PretextTrainingArguments, TrainingArguments
+from tests.back_translation.conftest import save_m2m100, sentencepiece_model
+from tests.back_translation.servers import serve
+from tests.back_translation.stand_ins import WordSwapper
+from tests.command_server import STAND_INS
+from tests.dataset_scripts.test_gksl import AUGMENTED, MANY, NAMES
+from tests.local_hub import LocalHub
 
 ROOT = Path(__file__).parent.parent
 RECIPE = (ROOT / "docs" / "recipe.md").read_text("utf-8")

@@ -13,7 +13,8 @@ from textwrap import dedent
 from typing import Any, Literal
 
 import pytest
-from local_hub import LocalHub
+
+from tests.local_hub import LocalHub
 
 Client = Callable[..., Any]
 

@@ -20,17 +20,16 @@ from markdown_it import MarkdownIt
 from transformers import Trainer, TrainingArguments, pipeline
 
 from conftest import GLOSSES, SENTENCES
-from kgloss_hf.analyzers import get_analyzer
-from kgloss_hf.cards import card_problems
 from kgloss_hf.cli import main
-from kgloss_hf.dataset_stats import sentence_statistics, statistics_card
-from kgloss_hf.markdown import code, visible
-from kgloss_hf.pipeline_kgloss import GlossSequence
-from kgloss_hf.publishing import Publication
-from kgloss_hf.reporting import Table, markdown, print_tables
-from kgloss_hf.tables import read_rows
-from kgloss_hf.tokenizer_training import train_tokenizer
-from kgloss_hf.translation import FORMATS, translate
+from kgloss_hf.commands.translate import FORMATS, translate
+from kgloss_hf.data.tables import read_rows
+from kgloss_hf.hub.cards import card_problems
+from kgloss_hf.hub.dataset_stats import sentence_statistics, statistics_card
+from kgloss_hf.hub.publishing import Publication
+from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.reporting import Table, code, markdown, print_tables, visible
+from kgloss_hf.runtime.analyzers import get_analyzer
+from kgloss_hf.runtime.pipeline_kgloss import GlossSequence
 
 ROOT = Path(__file__).parent.parent
 
@@ -275,7 +274,7 @@ def test_the_code_runs_where_it_is_trusted(model: Path, ran: Path) -> None:
     assert ran.exists()
 
 
-@pytest.mark.parametrize("name", ["os.system", "__import__('os').system('x')", "../okt", "kgloss_hf.okt", ""])
+@pytest.mark.parametrize("name", ["os.system", "__import__('os').system('x')", "../okt", "kgloss_hf.runtime.okt", ""])
 def test_analysers_are_those_of_a_list(name: str) -> None:
     with pytest.raises(ValueError, match="unknown analyser"):
         get_analyzer(name)

@@ -15,7 +15,7 @@ import pytest
 from transformers import pipeline
 
 import kgloss_hf  # noqa: F401 - registers the pipeline
-from kgloss_hf.glosses import GLOSS_TYPES, UNKNOWN_TYPE
+from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE
 
 SPACE = Path(__file__).parent.parent / "examples" / "space"
 SENTENCE = "이 토기는 4세기에 만들어졌습니다."

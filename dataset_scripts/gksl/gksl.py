@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import datasets
 
-from kgloss_hf.pair_datasets import PairBuilder, PairConfig, pair_keys, split_pairs_by
-from kgloss_hf.splitting import GROUP_FRACTIONS, ROW_FRACTIONS, unlinked
-from kgloss_hf.tables import read_rows
+from kgloss_hf.data.builders import PairBuilder, PairConfig, pair_keys, split_pairs_by
+from kgloss_hf.data.splitting import GROUP_FRACTIONS, ROW_FRACTIONS, unlinked
+from kgloss_hf.data.tables import read_rows
 
 logger = logging.getLogger(__name__)
 

@@ -17,16 +17,16 @@ from typing import Any
 
 import datasets
 
-from kgloss_hf.glosses import (
+from kgloss_hf.data.builders import PairBuilder, PairConfig, split_pairs_by
+from kgloss_hf.data.splitting import ROW_FRACTIONS
+from kgloss_hf.data.tables import TABLE_SUFFIXES, read_rows
+from kgloss_hf.runtime.glosses import (
     GLOSS_TYPES,
     UNKNOWN_TYPE,
     placeholder_of,
     split_glosses,
     type_of_notation,
 )
-from kgloss_hf.pair_datasets import PairBuilder, PairConfig, split_pairs_by
-from kgloss_hf.splitting import ROW_FRACTIONS
-from kgloss_hf.tables import TABLE_SUFFIXES, read_rows
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ def parse_glosses(cell: Any) -> list[str]:
     """The glosses of a row.
 
     Args:
-        cell: A list of strings, or a string that `kgloss_hf.glosses.split_glosses` takes.
+        cell: A list of strings, or a string that `kgloss_hf.runtime.glosses.split_glosses` takes.
 
     Raises:
         ValueError: There are none, one is blank or no string, or one holds a tab or a line break.
@@ -219,7 +219,8 @@ class Mcksg(PairBuilder):
 
     Features of a row: `id`, `text` (a Korean sentence), `glosses` (strings, one a sign), `gloss_types` (a ClassLabel
     for each gloss) and `source`. A gloss's type is that of the table's type column, else of the lexicon, else of the
-    notation (`kgloss_hf.glosses.type_of_notation`). Rows are split 70:30 into `train` and `test`; see `PairConfig`.
+    notation (`kgloss_hf.runtime.glosses.type_of_notation`). Rows are split 70:30 into `train` and `test`; see
+    `PairConfig`.
 
     Args:
         args: As of `datasets.DatasetBuilder`.

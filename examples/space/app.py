@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kgloss_hf.glosses import GLOSS_TYPES, UNKNOWN_TYPE
+from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE
 
 LIMIT = 500
 """Characters a sentence may have."""

@@ -19,13 +19,15 @@ import pyarrow as pa
 from pyarrow import parquet
 from tqdm import tqdm
 
-from .. import __version__
 from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
 from ..files import save_file, save_folder, sole_writer, write_json
-from .engine import Engine, open_engine
-from .selection import REASONS, NearDuplicates, SemanticScorer, Thresholds, reason
+from ..version import __version__
+from .chunks import translate_chunk
+from .engines.engine import Engine, open_engine
+from .filters import REASONS, Thresholds, reason
+from .near_duplicates import NearDuplicates
 from .sentences import read_sources, write_sentences
-from .translation import translate_chunk
+from .similarity import SemanticScorer
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..markdown import code
-from ..reporting import Table, markdown
+from ..reporting import Table, code, markdown
 from .corpus import MANIFEST, Estimate
 
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 from pyarrow import parquet
 from tqdm import tqdm
 
+from ..data.tables import is_text
 from ..dataset_scripts.ko_backtranslation.ko_backtranslation import CORPORA, corpora_in, read_sentences
-from ..tables import is_text
 
 SCHEMA = pa.schema([("source", pa.string()), ("origin", pa.string()), ("engine", pa.int16())])
 """Columns of a file of sentences: the sentence, where it is from, and the number of the engine that translates it."""
@@ -38,7 +38,7 @@ def read_sources(
 
     Args:
         sources: Names of corpora that `load_dataset("ko_backtranslation")` knows, with copies in data_dir, or `all` of
-            those; and whatever `kgloss_hf.data.read_texts` takes: files, and data sets as `NAME` or
+            those; and whatever `kgloss_hf.data.texts.read_texts` takes: files, and data sets as `NAME` or
             `NAME:CONFIGURATION`.
         data_dir: Folder with the user's copies of the corpora.
         text_column: Column with the sentence, in sources that are no corpora.
@@ -56,7 +56,7 @@ def read_sources(
         >>> next(read_sources(["mcksg:sample"]))
         ('우리 박물관에 오신 여러분을 환영합니다.', 'mcksg')
     """
-    from ..data import read_texts  # with transformers, for which corpora need not wait
+    from ..data.texts import read_texts
 
     if not sources:
         raise ValueError(f"expected sources: {', '.join(CORPORA)}, all, files or data sets; found none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from kgloss_hf.metrics import jaccard_result, jaccard_scores
+from kgloss_hf.evaluation.metrics import jaccard_result, jaccard_scores
 
 EXAMPLE = ("집 불\n나라 박물관 높이", "불 집 나다 빨리\n나라 박물관 높이")
 

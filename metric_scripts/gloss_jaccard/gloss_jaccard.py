@@ -1,11 +1,11 @@
-"""The gloss Jaccard score as an `evaluate` metric, thin over `kgloss_hf.metrics`."""
+"""The gloss Jaccard score as an `evaluate` metric, thin over `kgloss_hf.evaluation.metrics`."""
 
 from typing import Any
 
 import datasets
 import evaluate
 
-from kgloss_hf.metrics import gloss_pairs, jaccard_result
+from kgloss_hf.evaluation.metrics import gloss_pairs, jaccard_result
 
 _DESCRIPTION = """
 Mean Jaccard score over pairs of gloss sequences, × 100: glosses in both over glosses in either. The order of glosses
@@ -42,7 +42,7 @@ Korean Text to Gloss: Self-Supervised Learning approach. Section IV.2.
 
 
 class GlossJaccard(evaluate.Metric):
-    """Collects gloss sequences as lists of glosses, however they come, and scores them with `kgloss_hf.metrics`."""
+    """Collect gloss sequences as lists, however they come, and score them with `kgloss_hf.evaluation.metrics`."""
 
     def _info(self) -> evaluate.MetricInfo:
         # One format for both kinds of input: where alternatives are listed, evaluate chooses by the first row only.

@@ -12,7 +12,7 @@ import time
 
 from kgloss_hf.back_translation.corpus import BackTranslationArguments, build_corpus
 
-from .engines import Drawer, WordSwapper
+from .stand_ins import Drawer, WordSwapper
 
 
 def build(data_dir: str, output_dir: str) -> None:

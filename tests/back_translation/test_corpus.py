@@ -20,17 +20,17 @@ import kgloss_hf  # noqa: F401 - registers ko_backtranslation
 pytest.importorskip("datasketch")
 from pyarrow import parquet
 
-from kgloss_hf.back_translation import translation
+from kgloss_hf.back_translation import chunks
 from kgloss_hf.back_translation.corpus import BackTranslationArguments, build_corpus, estimate
-from kgloss_hf.back_translation.engine import EngineError, Limits, Price, RefusedError
-from kgloss_hf.back_translation.selection import Thresholds
-from kgloss_hf.back_translation.transformers_engine import TransformersEngine
+from kgloss_hf.back_translation.engines.engine import EngineError, Limits, Price, RefusedError
+from kgloss_hf.back_translation.engines.transformers import TransformersEngine
+from kgloss_hf.back_translation.filters import Thresholds
 from kgloss_hf.cli import main
-from kgloss_hf.dataset_export import export_dataset
+from kgloss_hf.hub.dataset_export import export_dataset
 
-from .engines import Drawer, WordSwapper
+from .stand_ins import Drawer, WordSwapper
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 NOUNS = ["기차", "박물관", "선생님", "약국", "병원", "바다", "토기", "사진", "어머니", "도서관"]
 VERBS = ["어디에 있어요", "언제 여나요", "정말 좋아합니다", "찾고 있습니다", "보고 싶어요", "모르겠습니다"]
 SENTENCES = [f"저는 {noun} {verb} {other}" for noun in NOUNS for verb in VERBS for other in NOUNS if noun != other]
@@ -102,9 +102,9 @@ def test_a_finished_corpus_is_left_as_it_is(arguments: BackTranslationArguments)
 
 
 def test_killed_at_twenty_moments(arguments: BackTranslationArguments, tmp_path: Path) -> None:
-    module = [sys.executable, "-m", "back_translation.interrupted"]
+    module = [sys.executable, "-m", "tests.back_translation.interrupted"]
     command = [*module, str(arguments.data_dir), str(tmp_path / "killed"), "20"]
-    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(HERE.parent)}
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     outcome = json.loads(done.stdout)
     assert outcome["killed"] == 20
@@ -259,8 +259,8 @@ def test_two_processes_write_the_same(arguments: BackTranslationArguments, tmp_p
     script = tmp_path / "build.py"
     script.write_text(
         "import sys\n"
-        f"sys.path.insert(0, {str(HERE)!r})\n"
-        "from engines import Drawer, WordSwapper\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from tests.back_translation.stand_ins import Drawer, WordSwapper\n"
         "from accelerate import PartialState\n"
         "from kgloss_hf.back_translation.corpus import BackTranslationArguments, build_corpus\n"
         f"arguments = BackTranslationArguments(**{ {**vars(arguments), 'output_dir': str(tmp_path / 'two')}!r})\n"
@@ -375,7 +375,7 @@ def test_a_second_run_is_refused(arguments: BackTranslationArguments) -> None:
             chunk = Path(arguments.output_dir, "translations", "00000.parquet")
             if not chunk.exists():
                 with pytest.raises(RuntimeError, match="another process is writing it"):
-                    translation.translate_chunk(chunk, chunk, [WordSwapper()], pivot="en", seed=7)
+                    chunks.translate_chunk(chunk, chunk, [WordSwapper()], pivot="en", seed=7)
             return super().translate(texts, source, target)
 
     arguments.chunk_size = 1000
@@ -451,9 +451,9 @@ def test_export_says_how_it_was_made(arguments: BackTranslationArguments, tmp_pa
 @pytest.mark.parametrize("line", [b"5\n", b"[" * 99_999 + b"\n", b'[["a", 0], [5]]\n'])
 def test_a_line_of_the_journal_that_is_none_ends_it(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "journal.jsonl"
-    with translation._Journal(path) as journal:
+    with chunks._Journal(path) as journal:
         journal.add(["a"], ["물"])
     path.write_bytes(path.read_bytes() + line)
-    with translation._Journal(path) as journal:
+    with chunks._Journal(path) as journal:
         assert journal.found(["a"], 1) == ["물"]
         assert journal.found(["a", 0], 1) is None

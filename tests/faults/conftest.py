@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from local_hub import LocalHub
+
+from tests.local_hub import LocalHub
 
 from .forks import Forks
 

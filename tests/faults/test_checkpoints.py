@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -19,11 +20,11 @@ from safetensors.torch import save_file
 from transformers import pipeline
 
 from conftest import GLOSSES, SENTENCES
-from kgloss_hf import training
 from kgloss_hf.cli import main
 from kgloss_hf.files import sole_writer
-from kgloss_hf.tokenizer_training import train_tokenizer
-from kgloss_hf.training import checkpoint_to_resume
+from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.training import run as training
+from kgloss_hf.training.run import checkpoint_to_resume
 
 Damage = Callable[[Path], object]
 
@@ -89,7 +90,8 @@ def test_the_main_process_alone_looks_checkpoints_through(run: Path, monkeypatch
     other = SimpleNamespace(main_process_first=nullcontext, is_main_process=False)
     monkeypatch.setattr(training, "PartialState", lambda: other)
     monkeypatch.setattr(training, "_broken", lambda checkpoint: pytest.fail("looked through"))
-    assert str(training.begin_run(str(run), resume=True)).endswith("checkpoint-9")
+    args: Any = SimpleNamespace(output_dir=str(run), push_to_hub=False)
+    assert str(training.begin_run(args, resume=True).checkpoint).endswith("checkpoint-9")
     assert not list(run.parent.glob(".*.lock"))
 
 
@@ -100,8 +102,9 @@ def test_the_clock_went_back(run: Path) -> None:
 
 def test_a_second_run_in_one_folder_is_refused(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom kgloss_hf.training import begin_run\n"
-        "begin_run(sys.argv[1], resume=False)\nprint('begun', flush=True)\nsys.stdin.read()\n"
+        "import sys\nfrom types import SimpleNamespace\nfrom kgloss_hf.training.run import begin_run\n"
+        "args = SimpleNamespace(output_dir=sys.argv[1], push_to_hub=False)\n"
+        "begin_run(args, resume=False)\nprint('begun', flush=True)\nsys.stdin.read()\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:

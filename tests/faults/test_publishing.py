@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from local_hub import LocalHub
 
 from kgloss_hf.cli import main
+from tests.local_hub import LocalHub
 
 from .conftest import moments
 from .forks import Forks

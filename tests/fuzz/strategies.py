@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from kgloss_hf.okt import Morpheme
+from kgloss_hf.runtime.okt import Morpheme
 
 FEWEST = 10
 

@@ -12,12 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgloss_hf.back_translation import remote
-from kgloss_hf.back_translation.engine import EngineError, Price, open_engine
-from kgloss_hf.back_translation.google_engine import GoogleEngine
-from kgloss_hf.back_translation.papago_engine import PapagoEngine, join_lines, split_lines
-from kgloss_hf.back_translation.remote import ATTEMPTS, Budget, BudgetError, RemoteEngine, check_endpoint, retry_after
-from kgloss_hf.back_translation.translation import _Journal
+from kgloss_hf.back_translation.chunks import _Journal
+from kgloss_hf.back_translation.engines import remote
+from kgloss_hf.back_translation.engines.engine import EngineError, Price, open_engine
+from kgloss_hf.back_translation.engines.google import GoogleEngine
+from kgloss_hf.back_translation.engines.papago import PapagoEngine, join_lines, split_lines
+from kgloss_hf.back_translation.engines.remote import (
+    ATTEMPTS,
+    Budget,
+    BudgetError,
+    RemoteEngine,
+    check_endpoint,
+    retry_after,
+)
 
 from .strategies import DEEP, HALVES, HUGE, TEXT, damaged, json_text, json_values, share
 

@@ -9,8 +9,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgloss_hf.fingerspelling import fingerspell
-from kgloss_hf.glosses import (
+from kgloss_hf.runtime.fingerspelling import fingerspell
+from kgloss_hf.runtime.glosses import (
     GLOSS_TYPES,
     PLACEHOLDERS,
     UNKNOWN_TYPE,
@@ -19,9 +19,9 @@ from kgloss_hf.glosses import (
     split_glosses,
     type_of_notation,
 )
-from kgloss_hf.numerals import number_words
-from kgloss_hf.okt import Morpheme
-from kgloss_hf.placeholders import (
+from kgloss_hf.runtime.numerals import number_words
+from kgloss_hf.runtime.okt import Morpheme
+from kgloss_hf.runtime.placeholders import (
     assign_sources,
     mark_placeholders,
     placeholder_contents,

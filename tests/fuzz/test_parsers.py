@@ -18,12 +18,12 @@ pytest.importorskip("rouge_score")
 pytest.importorskip("jiwer")
 pytest.importorskip("detect_secrets")
 
-from kgloss_hf.cards import card_problems, model_card
-from kgloss_hf.checking import Report, _card_problems, _text_problems
-from kgloss_hf.evaluation import _read, _read_types, evaluate_files
+from kgloss_hf.evaluation.metrics import gloss_pairs, jaccard_result, jaccard_scores, paired_p_value
+from kgloss_hf.evaluation.scores import _read, _read_types, evaluate_files
 from kgloss_hf.files import public_path
-from kgloss_hf.licences import UNKNOWN, license_of, license_problems
-from kgloss_hf.metrics import gloss_pairs, jaccard_result, jaccard_scores, paired_p_value
+from kgloss_hf.hub.cards import card_problems, model_card
+from kgloss_hf.hub.checking import Report, _card_problems, _text_problems
+from kgloss_hf.hub.licences import UNKNOWN, license_of, license_problems
 
 from .strategies import GLOSS, HALVES, HUGE, TEXT, damaged, json_text, json_values, share
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from kgloss_hf.data import load_gloss_types, load_pairs, read_texts
-from kgloss_hf.tables import TABLE_SUFFIXES, is_text, read_lines, read_rows
+from kgloss_hf.data.pairs import load_gloss_types, load_pairs
+from kgloss_hf.data.tables import TABLE_SUFFIXES, is_text, read_lines, read_rows
+from kgloss_hf.data.texts import read_texts
 
 from .strategies import CELL, GLOSS, HALVES, TEXT, damaged, json_text, json_values, share, tables
 

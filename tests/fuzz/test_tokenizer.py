@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers.pre_tokenizers import PreTokenizer
 
-from kgloss_hf.analyzers import get_analyzer
-from kgloss_hf.okt import MAX_EOJEOL, Morpheme, analyze
-from kgloss_hf.pre_tokenizers import OktPreTokenizer
-from kgloss_hf.tokenization_kgloss import DROPPED_TAGS, KGlossTokenizerFast
-from kgloss_hf.tokenizer_training import train_tokenizer
+from kgloss_hf.models.pre_tokenizers import OktPreTokenizer
+from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.runtime.analyzers import get_analyzer
+from kgloss_hf.runtime.okt import MAX_EOJEOL, Morpheme, analyze
+from kgloss_hf.runtime.tokenization_kgloss import DROPPED_TAGS, KGlossTokenizerFast
 
 from .strategies import GLOSS, HALVES, TEXT, share
 

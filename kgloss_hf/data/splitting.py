@@ -1,0 +1,98 @@
+"""Splitting a corpus of linked rows, so that nothing equal stands on both sides.
+
+A row is given by its keys, such as a sentence and a gloss string; rows with an equal key are linked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+
+import numpy as np
+
+GROUP_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+"""Shares of a split by group."""
+
+ROW_FRACTIONS = {"train": 0.7, "test": 0.3}
+"""The paper's, which has no part between."""
+
+Row = Iterable[Hashable]
+"""The keys of a row. A `kgloss_hf.data.pairs.Pair` is one: sentence and glosses."""
+
+
+def group_rows(rows: Sequence[Row]) -> list[int]:
+    """A label for each row, equal where rows are linked, directly or through others.
+
+    Args:
+        rows: Keys of each row.
+
+    Example:
+        >>> group_rows([("집", "불"), ("물", "비"), ("집", "비"), ("산", "강")])
+        [1, 1, 1, 3]
+    """
+    parent = list(range(len(rows)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[Hashable, int] = {}
+    for i, keys in enumerate(rows):
+        for key in keys:
+            parent[root(i)] = root(first.setdefault(key, i))
+    return [root(i) for i in range(len(rows))]
+
+
+def split_rows(rows: Sequence[Row], fractions: Sequence[float], *, by: str = "group", seed: int = 0) -> list[list[int]]:
+    """Numbers of the rows of each part, in shuffled order.
+
+    Args:
+        rows: Keys of each row.
+        fractions: Size of each part, which add up to 1.
+        by: `group` keeps linked rows in one part: from the last part to the second, each takes whole groups until it
+            has its share or a little more, and the first takes what is left. `row` cuts the shuffled rows.
+        seed: Of the shuffle.
+
+    Returns:
+        A list for each fraction. With few groups some may be empty.
+
+    Raises:
+        ValueError: `by` is not known, or the fractions do not add up to 1.
+
+    Example:
+        >>> split_rows([("집", "불"), ("물", "비"), ("집", "비"), ("산", "강")], (0.7, 0.3))
+        [[3], [2, 0, 1]]
+    """
+    if abs(sum(fractions) - 1) > 1e-9:
+        raise ValueError(f"expected fractions that add up to 1, found {tuple(fractions)}")
+    order: list[int] = np.random.default_rng(seed).permutation(len(rows)).tolist()
+    if by == "row":
+        cuts = [round(sum(fractions[:i]) * len(rows)) for i in range(1, len(fractions))]
+        return [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
+    if by != "group":
+        raise ValueError(f"unknown split {by!r}; choose 'group' or 'row'")
+    label = group_rows(rows)
+    groups: dict[int, list[int]] = {}
+    for i in order:
+        groups.setdefault(label[i], []).append(i)
+    parts: list[list[int]] = [[] for _ in fractions]
+    for members in groups.values():
+        unfilled = (i for i in range(len(parts) - 1, 0, -1) if len(parts[i]) < fractions[i] * len(rows))
+        parts[next(unfilled, 0)].extend(members)
+    return parts
+
+
+def unlinked(rows: Sequence[Row], others: Iterable[Row]) -> list[int]:
+    """Numbers of the rows that have no key in common with the others.
+
+    Args:
+        rows: Keys of each row.
+        others: Keys of the rows to stay away from, such as those held out.
+
+    Example:
+        >>> unlinked([("집", "불"), ("물", "비")], [("집", "비옷")])
+        [1]
+    """
+    held = {key for keys in others for key in keys}
+    return [i for i, keys in enumerate(rows) if held.isdisjoint(keys)]

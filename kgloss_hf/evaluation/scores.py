@@ -1,0 +1,434 @@
+"""Scores of predicted glosses in files: Jaccard beside established metrics, and a test between two systems."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.tables import is_text, read_lines, read_rows
+from ..files import save_file, sole_writer, write_json
+from ..reporting import Table
+from ..runtime.glosses import content_of, placeholder_of
+from ..version import __version__
+from .metrics import (
+    bootstrap_interval,
+    gloss_list,
+    gloss_lists,
+    gloss_pairs,
+    jaccard_result,
+    jaccard_scores,
+    paired_p_value,
+)
+
+try:
+    import jiwer
+    from rouge_score.rouge_scorer import RougeScorer
+    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.significance import PairedTest
+except ImportError as error:
+    raise ImportError(
+        f'expected sacrebleu, rouge-score and jiwer, found no {error.name}; run: pip install "kgloss-hf[evaluate]"'
+    ) from error
+
+SPACE = "␣"
+"""Stands for white space inside a gloss, so that the libraries take a gloss for one token."""
+
+_LINES = "lines"
+_RESAMPLES = 10_000
+_SEED = 0
+
+
+class Evaluation(NamedTuple):
+    """All scores, ready for JSON, and the scores of each sentence, as rows of a table."""
+
+    scores: dict[str, dict[str, Any]]
+    sentences: list[dict[str, Any]]
+
+
+def evaluate_files(
+    predictions: str,
+    *,
+    references: str | None = None,
+    baseline: str | None = None,
+    types: str | None = None,
+    trials: int = 10_000,
+    output_dir: str | None = None,
+) -> dict[str, Any]:
+    """Score the predictions in a file, alone or against a second system's, and write what was found.
+
+    A file whose name ends in `.jsonl` holds JSON Lines with `prediction` and `reference`, each a list of glosses or a
+    string, like the `predictions.jsonl` of a training run. Any other file is UTF-8 text with one gloss sequence a line.
+    A gloss with a space in it needs JSON Lines. `Number/4C` counts as `4C` on both sides.
+
+    Args:
+        predictions: The system's file.
+        references: File with the references (default: those in `predictions`).
+        baseline: File of a second system's predictions for the same sentences.
+        types: Table with columns `gloss` and `type` (a CSV file, or another of `kgloss_hf.data.tables.read_rows`), for
+            Jaccard scores by type and without `non_manual` glosses.
+        trials: As for `evaluate_systems`.
+        output_dir: Folder for `scores.json` and `sentences.csv`; each replaces an older one only once it is complete.
+
+    Returns:
+        What scores.json holds: `pairs` (their number), `scores` as of `evaluate_systems`, `files`, `versions`.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        TypeError: A row holds something else than glosses.
+        ValueError: A file cannot be read, or the files do not belong together.
+        ImportError: At import: sacrebleu, rouge-score or jiwer is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp(), "predictions.jsonl")
+        >>> _ = file.write_text('{"reference": ["집", "불"], "prediction": "집"}', "utf-8")
+        >>> evaluate_files(str(file))["scores"]["gloss_error_rate"]["system"]
+        {'score': 50.0}
+    """
+    files = {path: _read(path) for path in (predictions, references, baseline) if path}
+    if not references and _LINES in files[predictions]:
+        raise ValueError(
+            f"{predictions}: expected references too, found a text file; name their file with --references"
+        )
+    wanted = _column(files, references or predictions, "reference")
+    for path, columns in files.items():
+        if columns.get("reference", wanted) != wanted:
+            other = references or predictions
+            raise ValueError(f"{path}: expected the references of {other}, found others; score the same sentences")
+    systems = {"system": _column(files, predictions, "prediction")}
+    if baseline:
+        systems["baseline"] = _column(files, baseline, "prediction")
+    lexicon = None
+    if types:
+        lexicon = _read_types(types)
+        found = {gloss for side in (wanted, *systems.values()) for glosses in side for gloss in glosses}
+        typed = {gloss: lexicon[placeholder_of(gloss)] for gloss in found if placeholder_of(gloss) in lexicon}
+        lexicon = {content_of(gloss): kind for gloss, kind in typed.items()} | lexicon
+    evaluation = evaluate_systems(
+        {name: _as_signed(found) for name, found in systems.items()}, _as_signed(wanted), types=lexicon, trials=trials
+    )
+    libraries = ("sacrebleu", "rouge-score", "jiwer", "numpy")
+    result = {
+        "pairs": len(wanted),
+        "scores": evaluation.scores,
+        "files": {"system": predictions, "references": references, "baseline": baseline, "types": types},
+        "versions": {"kgloss-hf": __version__, **{name: importlib.metadata.version(name) for name in libraries}},
+    }
+    if output_dir:
+        folder = Path(output_dir)
+        sentences = _as_csv(evaluation.sentences)
+        with sole_writer(folder):  # both files are of one evaluation
+            save_file(folder / "scores.json", lambda path: write_json(path, result))
+            save_file(folder / "sentences.csv", lambda path: path.write_text(sentences, "utf-8", newline=""))
+    return result
+
+
+def evaluate_systems(
+    systems: Mapping[str, Iterable[str | Iterable[str]]],
+    references: Iterable[str | Iterable[str]],
+    *,
+    types: Mapping[str, str] | None = None,
+    trials: int = 10_000,
+) -> Evaluation:
+    """Score one system, or two on the same references with a paired test between them.
+
+    | score | of | computed by |
+    |---|---|---|
+    | jaccard, jaccard_multiset | mean over sentences | `kgloss_hf.evaluation.metrics` |
+    | bleu_1 to bleu_4, chrf | corpus | sacreBLEU, BLEU with its tokenisation off and n-grams up to that order |
+    | rouge_l | mean F1 over sentences | rouge-score, glosses as tokens |
+    | gloss_error_rate | edits over reference glosses, corpus; lower is better, can exceed 100 | jiwer |
+    | exact_match | share of sentences with the same glosses in the same order | here |
+
+    A gloss is one token for all of them, also with a space in it. A pair of two empty sequences counts 100 for jaccard
+    and exact_match, and 0 for rouge_l: that is what rouge-score does.
+
+    Args:
+        systems: For each system's name, a gloss sequence a sentence, as for `kgloss_hf.evaluation.metrics.jaccard`.
+        references: As many gloss sequences.
+        types: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_manual`, the score without the
+            `non_manual` glosses, and `jaccard_of_TYPE` for each type found.
+        trials: Of the paired approximate randomisation; sacreBLEU's takes some 11 bytes a trial and sentence.
+
+    Returns:
+        `scores`: for each score, under each system's name its `score` × 100 (with the 95% bootstrap interval `low`,
+        `high` where it is a mean over sentences, with `pairs` where it is of one type), its `signature`, and for two
+        systems, but not by type, `p_value` and the `test`'s signature. `sentences`: for each system and sentence the
+        scores that sentences have, `edits` and the number of `reference_glosses`.
+
+    Raises:
+        TypeError: As for `kgloss_hf.evaluation.metrics.jaccard`.
+        ValueError: Not one or two systems, no or unequally many sequences, or no gloss in any reference.
+
+    Source:
+        Papineni et al. 2002 (BLEU), Popović 2015 (chrF), Lin 2004 (ROUGE-L), Riezler and Maxwell 2005 (the test).
+        sacreBLEU counts only trials that differ more than the systems do; where two scores are equal, p is 1 here.
+
+    Example:
+        >>> found = evaluate_systems({"ours": [["집", "불"]]}, [["불", "집"]]).scores
+        >>> found["jaccard"]["ours"], found["gloss_error_rate"]["ours"]
+        ({'score': 100.0, 'low': 100.0, 'high': 100.0}, {'score': 100.0})
+    """
+    if len(systems) not in (1, 2):
+        raise ValueError(f"systems: expected one, or two to compare, found {len(systems)}; compare two at a time")
+    hypotheses: dict[str, list[list[str]]] = {}
+    wanted = gloss_lists(references, "references")
+    for name, found in systems.items():
+        hypotheses[name], _ = gloss_pairs(found, wanted)
+    if not any(wanted):
+        raise ValueError("references: expected glosses, found only empty sequences; check the file and its column")
+    of_sentences = {name: _sentence_scores(found, wanted) for name, found in hypotheses.items()}
+    scores = {
+        **_jaccard(hypotheses, wanted, "jaccard"),
+        **_jaccard(hypotheses, wanted, "jaccard_multiset", multiset=True),
+        **_corpus_scores(hypotheses, wanted, trials),
+        **_means(of_sentences),
+        "gloss_error_rate": {
+            **{name: {"score": _error_rate(found)} for name, found in of_sentences.items()},
+            "signature": f"ger|jiwer:{importlib.metadata.version('jiwer')}",
+        },
+    }
+    if len(systems) == 2:
+        first, second = of_sentences.values()
+        for name in ("jaccard", "jaccard_multiset", "rouge_l", "exact_match", "gloss_error_rate"):
+            # Both systems have the same reference glosses, so the rates differ as the edits do.
+            column = "edits" if name == "gloss_error_rate" else name
+            scores[name]["p_value"] = paired_p_value(first[column], second[column], trials=trials, seed=_SEED)
+            scores[name]["test"] = f"ar:{trials}|seed:{_SEED}|v:{__version__}"
+    if types is not None:
+        scores |= _jaccard_by_type(hypotheses, wanted, types)
+    rows = []
+    for name, found in hypotheses.items():
+        for index, (prediction, reference) in enumerate(zip(found, wanted, strict=True)):
+            row = {
+                "system": name,
+                "sentence": index + 1,
+                "reference": _line(reference),
+                "prediction": _line(prediction),
+            }
+            rows.append(row | {score: values[index].item() for score, values in of_sentences[name].items()})
+    return Evaluation(scores, rows)
+
+
+class _WhiteSpace:
+    """The tokenizer rouge-score is given: its own drops whatever is not a Latin letter or a digit."""
+
+    tokenize = staticmethod(str.split)
+
+
+def _sentence_scores(predictions: list[list[str]], references: list[list[str]]) -> dict[str, npt.NDArray[Any]]:
+    rouge = RougeScorer(["rougeL"], tokenizer=_WhiteSpace())
+    rouge_l, edits = [], []
+    for prediction, reference in zip(map(_line, predictions), map(_line, references), strict=True):
+        rouge_l.append(100 * rouge.score(reference, prediction)["rougeL"].fmeasure)
+        words = jiwer.process_words(reference, prediction)
+        edits.append(words.substitutions + words.deletions + words.insertions)
+    exact = [100 * (prediction == reference) for prediction, reference in zip(predictions, references, strict=True)]
+    return {
+        "jaccard": 100 * jaccard_scores(predictions, references),
+        "jaccard_multiset": 100 * jaccard_scores(predictions, references, multiset=True),
+        "rouge_l": np.array(rouge_l, dtype=np.float64),
+        "exact_match": np.array(exact, dtype=np.float64),
+        "edits": np.array(edits),
+        "reference_glosses": np.array([len(reference) for reference in references]),
+    }
+
+
+def _error_rate(scores: Mapping[str, npt.NDArray[Any]]) -> float:
+    return float(100 * scores["edits"].sum() / scores["reference_glosses"].sum())
+
+
+def _jaccard(
+    systems: Mapping[str, list[list[str]]], references: list[list[str]], name: str, **options: Any
+) -> dict[str, dict[str, Any]]:
+    score: dict[str, Any] = {}
+    for system, predictions in systems.items():
+        found = jaccard_result(predictions, references, resamples=_RESAMPLES, seed=_SEED, **options)
+        score[system] = {"score": found["jaccard"], "low": found["low"], "high": found["high"]}
+    return {name: score | {"signature": found["signature"]}}
+
+
+def _jaccard_by_type(
+    systems: Mapping[str, list[list[str]]], references: list[list[str]], types: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    scores: dict[str, dict[str, Any]] = {}
+    if "non_manual" in types.values():
+        scores |= _jaccard(systems, references, "jaccard_manual", types=types, ignore_non_manual=True)
+    for system, predictions in systems.items():
+        found = jaccard_result(predictions, references, types=types)
+        for kind, score in found["by_type"].items():
+            row = scores.setdefault(f"jaccard_of_{kind}", {})
+            row |= {system: {"score": score["jaccard"], "pairs": score["pairs"]}, "signature": found["signature"]}
+    return scores
+
+
+def _corpus_scores(
+    systems: Mapping[str, list[list[str]]], references: list[list[str]], trials: int
+) -> dict[str, dict[str, Any]]:
+    # `force` only silences sacreBLEU's advice not to tokenise: for glosses its tokenisation has to be off.
+    metrics: dict[str, Any] = {
+        f"bleu_{order}": BLEU(tokenize="none", max_ngram_order=order, force=True) for order in (1, 2, 3, 4)
+    }
+    metrics["chrf"] = CHRF()
+    lines = [_line(reference) for reference in references]
+    outputs = {name: [_line(prediction) for prediction in found] for name, found in systems.items()}
+    scores: dict[str, dict[str, Any]] = {}
+    for name, metric in metrics.items():
+        scores[name] = {
+            system: {"score": metric.corpus_score(found, [lines]).score} for system, found in outputs.items()
+        }
+        scores[name]["signature"] = str(metric.get_signature())
+        if len(outputs) == 2:
+            # One test a metric: sacreBLEU tells metrics apart by a name that BLEU-1 to BLEU-4 share.
+            paired: Any = PairedTest([*outputs.items()], {name: metric}, [lines], "ar", trials)()
+            (signature,), (_, (first, second)) = paired[0].values(), paired[1].values()
+            scores[name]["p_value"] = 1.0 if first.score == second.score else second.p_value
+            scores[name]["test"] = str(signature)
+    return scores
+
+
+def _means(systems: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> dict[str, dict[str, Any]]:
+    procedure = f"bs:{_RESAMPLES}|seed:{_SEED}"
+    scores: dict[str, dict[str, Any]] = {
+        "rouge_l": {
+            "signature": f"rougeL|f1|tok:none|{procedure}|rouge-score:{importlib.metadata.version('rouge-score')}"
+        },
+        "exact_match": {"signature": f"exact|{procedure}|v:{__version__}"},
+    }
+    for name, score in scores.items():
+        for system, found in systems.items():
+            low, high = bootstrap_interval(found[name], resamples=_RESAMPLES, seed=_SEED)
+            score[system] = {"score": float(found[name].mean()), "low": low, "high": high}
+    return scores
+
+
+def _line(glosses: Iterable[str]) -> str:
+    return " ".join(re.sub(r"\s", SPACE, gloss) or SPACE for gloss in glosses)
+
+
+def _as_signed(sequences: Iterable[Iterable[str]]) -> list[list[str]]:
+    return [[content_of(gloss) for gloss in glosses] for glosses in sequences]
+
+
+def _read(path: str) -> dict[str, list[list[str]]]:
+    """The gloss sequences in a file, by column; those of a text file are under `_LINES`."""
+    file = _existing(path)
+    if file.suffix.lower() not in (".jsonl", ".json"):
+        return {_LINES: [line.split() for line in read_lines(file)]}
+    columns: dict[str, list[list[str]]] = {"prediction": [], "reference": []}
+    count = 0
+    for number, row in read_rows(file):
+        count += 1
+        where = f"{path}, row {number}"
+        if not isinstance(row, dict):
+            raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}; write a row a line")
+        for name in columns.keys() & row.keys():
+            glosses = gloss_list(row[name], f"{where}, {name}")
+            if not is_text("".join(glosses)):
+                raise ValueError(f"{where}, {name}: expected text, found half a character; correct it")
+            columns[name].append(glosses)
+    for name, found in columns.items():
+        if len(found) not in (0, count):
+            raise ValueError(f"{path}: expected {name!r} in all {count} rows, found it in {len(found)}; complete it")
+    return {name: found for name, found in columns.items() if found}
+
+
+def _column(files: Mapping[str, Mapping[str, list[list[str]]]], path: str, name: str) -> list[list[str]]:
+    columns = files[path]
+    if _LINES in columns:
+        return columns[_LINES]
+    if name not in columns:
+        found = " and ".join(columns) or "no rows with glosses"
+        raise ValueError(f"{path}: expected rows with {name!r}, found {found}; name the column {name!r}")
+    return columns[name]
+
+
+def _read_types(path: str) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for number, row in read_rows(_existing(path)):
+        where = f"{path}, row {number}"
+        if not isinstance(row, dict) or not {"gloss", "type"} <= row.keys():
+            raise ValueError(f"{where}: expected columns gloss and type, found {row!r:.90}; add the header")
+        gloss, kind = row["gloss"], row["type"]
+        if not (isinstance(gloss, str) and gloss and isinstance(kind, str) and kind):
+            raise ValueError(f"{where}: expected a gloss and its type, found {row!r:.90}; complete it")
+        if types.setdefault(gloss, kind) != kind:
+            raise ValueError(f"{where}: {gloss!r} has a second type; keep one")
+    if not types:
+        raise ValueError(f"{path}: expected rows with columns gloss and type, found none; add them")
+    return types
+
+
+def _existing(path: str) -> Path:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; check the path")
+    return Path(path)
+
+
+def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, list(rows[0]))
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def scores_on(
+    references: Sequence[Sequence[str]], systems: Mapping[str, Sequence[Sequence[str]]]
+) -> dict[str, dict[str, Any]]:
+    """Return each system's Jaccard score, from 0 to 100, with its 95% bootstrap interval and its signature.
+
+    Args:
+        references: Gloss sequences; `Number/4C` counts as `4C`.
+        systems: For each system's name, as many gloss sequences.
+
+    Example:
+        >>> scores_on([["전남", "지역"]], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS
+        {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0, 'signature': 'jaccard|set|...'}}
+    """
+    contents = [[content_of(gloss) for gloss in glosses] for glosses in references]
+    return {name: jaccard_result(glosses, contents, resamples=10_000) for name, glosses in systems.items()}
+
+
+def score_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a system: Jaccard score and 95% interval.
+
+    Args:
+        title: Of the table.
+        scores: As `scores_on` returns them.
+
+    Example:
+        >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0}}).rows
+        [('copy', '9.50', '8.00 – 11.00')]
+    """
+    rows = [(name, f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}") for name, row in scores.items()]
+    return Table(title, ("system", "JC", "95% interval"), rows)
+
+
+def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a score, with an interval and a p value where there are any.
+
+    Args:
+        scores: The `scores` that `kgloss_hf.evaluation.scores.evaluate_systems` returns.
+    """
+    systems = [name for name, score in scores["jaccard"].items() if isinstance(score, Mapping)]
+    header = ("× 100", *(title for name in systems for title in (name, "95% interval")))
+    rows = []
+    for name, score in scores.items():
+        cells = [name.replace("_", " ") + " (lower is better)" * (name == "gloss_error_rate")]
+        for system in systems:
+            found = score.get(system, {})
+            cells.append(f"{found['score']:.2f}" if found else "")
+            cells.append(f"{found['low']:.2f} – {found['high']:.2f}" if "low" in found else "")
+        if len(systems) > 1:
+            cells.append(f"{score['p_value']:.4f}" if "p_value" in score else "")
+        rows.append(tuple(cells))
+    return Table("Scores", header + ("p",) * (len(systems) > 1), rows)

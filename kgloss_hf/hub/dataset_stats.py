@@ -1,0 +1,384 @@
+"""Statistics of data sets, for their cards: sentence–gloss pairs, or pairs of sentences such as back-translations."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import shlex
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, chain
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..data.pairs import Pair, load_pairs, marked_glosses, split_pairs, typed_rows, types_of
+from ..data.tables import is_table
+from ..files import new_folder, save_folder, write_json
+from ..models.vocabulary import target_in_source, train_tokenizer
+from ..reporting import Table, code, markdown, plot_histograms
+from ..runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("group", "row")
+"""The two splits of training, the leak-free one and the paper's."""
+
+
+def write_statistics(
+    dataset: str, output_dir: str, *, data_dir: str | None = None, config: str | None = None
+) -> dict[str, Any]:
+    """Write `statistics.json`, `statistics.md` (tables for a card) and `lengths.png` of a data set.
+
+    Args:
+        dataset: A name or Hub id that `datasets.load_dataset` takes, or files (CSV, TSV, JSON Lines, Parquet, XLSX)
+            separated by commas; with columns `text`, `glosses` and maybe `gloss_types`, or `source` and `target`.
+        output_dir: Folder to make; it appears once it is complete.
+        data_dir: Folder with the user's own copy, for data sets that are not shipped.
+        config: The configuration. Default: the data set's.
+
+    Returns:
+        What `pair_statistics` or `sentence_statistics` found, with `arguments` and `versions`: the content of
+        `statistics.json`.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ImportError: Matplotlib is not installed.
+        ValueError: The folder holds something already, or a row is not as expected.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     statistics = write_statistics("mcksg", f"{folder}/statistics")
+        >>> statistics["rows"], statistics["different_glosses"]
+        (357, 462)
+    """
+    folder = new_folder(output_dir)
+    rows = typed_rows(dataset, data_dir, config)
+    first = next(rows, None)
+    if first is None:
+        raise ValueError(f"{dataset}: expected rows, found none")
+    if isinstance(first, dict) and {"source", "target"} <= set(first) and "glosses" not in first:
+        statistics = sentence_statistics(chain([first], rows))
+    else:
+        pairs = load_pairs(dataset, data_dir=data_dir, extra=config)
+        statistics = pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
+    statistics["arguments"] = {"dataset": dataset, "data_dir": data_dir, "config": config}
+    statistics["versions"] = {name: importlib.metadata.version(name) for name in ("kgloss-hf", "datasets", "konlpy")}
+
+    def write(partial: Path) -> None:
+        write_json(partial / "statistics.json", statistics)
+        (partial / "statistics.md").write_text(statistics_card(statistics), "utf-8")
+        plot_histograms(_panels(statistics), partial / "lengths.png")
+
+    save_folder(folder, write)
+    return statistics
+
+
+def pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None] | None = None) -> dict[str, Any]:
+    """Statistics of sentence–gloss pairs. A placeholder with content (`Number/4C`) counts as the placeholder.
+
+    Args:
+        pairs: In any order.
+        types: For each pair the type of each gloss, or None where only the notation tells
+            (`kgloss_hf.runtime.glosses.type_of_notation`).
+
+    Returns:
+        `rows`, `different_sentences`, `different_gloss_strings`, `repeated_rows` (equal to an earlier one),
+        `gloss_tokens`, `different_glosses`, `hapax_glosses` (that occur once), `types` (the paper's Table 3: different
+        glosses and tokens by type), `target_in_source` (shares of gloss tokens that are also a lemma of their
+        sentence, as `kgloss_hf.training.tokenizer_run.train_and_save` counts them with whole words), `eojeols` and
+        `glosses` a row (`mean`, `median`, `most`, `histogram`), and `splits`: for both splits of training with seed 0
+        (`kgloss_hf.data.pairs.split_pairs`) the rows, repeated rows, test rows whose sentence, gloss string, pair, or
+        any of them stands in the training part too, and the test part's gloss tokens and glosses that training does
+        not know. A split that the pairs are too few or too alike for is left out, with a warning.
+
+    Raises:
+        ValueError: There are no pairs, or not a type for each gloss.
+
+    Example:
+        >>> found = pair_statistics([Pair("집에 불이 났어요.", ("집", "불", "Number/119"))] * 2)
+        >>> found["rows"], found["repeated_rows"], found["types"]["fingerspelled_number"]
+        (2, 1, {'different': 1, 'tokens': 2})
+        >>> round(found["target_in_source"]["of_tokens"], 2)
+        0.67
+    """
+    if not pairs:
+        raise ValueError("expected pairs, found none")
+    counts = Counter(placeholder_of(gloss) for pair in pairs for gloss in pair.glosses)
+    tokenizer = train_tokenizer([pair.text for pair in pairs], [], model="wordlevel")
+    return {
+        "rows": len(pairs),
+        "different_sentences": len({pair.text for pair in pairs}),
+        "different_gloss_strings": len({pair.glosses for pair in pairs}),
+        "repeated_rows": len(pairs) - len(set(pairs)),
+        "gloss_tokens": counts.total(),
+        "different_glosses": len(counts),
+        "hapax_glosses": sum(count == 1 for count in counts.values()),
+        "types": _by_type(pairs, types or [None] * len(pairs)),
+        "target_in_source": target_in_source(tokenizer, pairs, marked_glosses(pairs, tokenizer.morphemes)),
+        "eojeols": _distribution(Counter(len(pair.text.split()) for pair in pairs)),
+        "glosses": _distribution(Counter(len(pair.glosses) for pair in pairs)),
+        "splits": _splits(pairs),
+    }
+
+
+def sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
+    """Statistics of pairs of sentences, read once, of which only counts stay in memory.
+
+    Args:
+        rows: With `source` and `target`, and maybe `origin` and `engine`.
+
+    Returns:
+        `rows`, `identical` (source and target equal but for white space), `origins` and `engines` (rows by value),
+        `source_eojeols` and `target_eojeols` (`mean`, `median`, `most`, `histogram`), and `overlap`: the same of the
+        Jaccard score of the two sets of eojeols, in percent, rounded in the histogram.
+
+    Raises:
+        ValueError: There are no rows, or one has no source or no target.
+
+    Example:
+        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
+        >>> found["rows"], found["identical"], found["overlap"]["mean"]
+        (1, 0, 50.0)
+    """
+    origins: Counter[str] = Counter()
+    engines: Counter[str] = Counter()
+    sources: Counter[int] = Counter()
+    targets: Counter[int] = Counter()
+    overlaps: Counter[int] = Counter()
+    total = identical = 0
+    overlap = 0.0
+    for row in tqdm(rows, desc="Counting pairs", unit=" rows", disable=None):
+        total += 1
+        sides = [row.get(name) if isinstance(row, dict) else None for name in ("source", "target")]
+        source, target = (side.split() if isinstance(side, str) else [] for side in sides)
+        if not (source and target):
+            raise ValueError(f"row {total}: expected sentences in source and target, found {row!r:.80}; correct it")
+        sources[len(source)] += 1
+        targets[len(target)] += 1
+        identical += source == target
+        score = 100 * len({*source} & {*target}) / len({*source, *target})
+        overlap += score
+        overlaps[round(score)] += 1
+        origins[str(row.get("origin"))] += 1
+        engines[str(row.get("engine"))] += 1
+    if not total:
+        raise ValueError("expected rows with source and target, found none")
+    return {
+        "rows": total,
+        "identical": identical,
+        "origins": dict(origins.most_common()),
+        "engines": dict(engines.most_common()),
+        "source_eojeols": _distribution(sources),
+        "target_eojeols": _distribution(targets),
+        "overlap": {**_distribution(overlaps), "mean": overlap / total},
+    }
+
+
+def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
+    """The tables of `statistics.md`.
+
+    Args:
+        statistics: What `pair_statistics` or `sentence_statistics` returned.
+
+    Example:
+        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
+        >>> [table.title for table in statistics_tables(found)]
+        ['Pairs', 'Origin and engine']
+    """
+    return _pair_tables(statistics) if "types" in statistics else _sentence_tables(statistics)
+
+
+def statistics_card(statistics: Mapping[str, Any]) -> str:
+    """A section of a card: the command, with `FOLDER` for the user's folder, and the tables.
+
+    Args:
+        statistics: What `write_statistics` returned.
+
+    Example:
+        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
+        >>> arguments = {"dataset": "pairs.jsonl", "data_dir": None, "config": None}
+        >>> statistics_card({**found, "arguments": arguments}).splitlines()[2]
+        'Computed by `kgloss dataset-stats pairs.jsonl --output_dir DIR`.'
+    """
+    arguments = statistics["arguments"]
+    names = arguments["dataset"].split(",")
+    named = [Path(name).name if is_table(name) else name for name in names]
+    words = ["kgloss", "dataset-stats", ",".join(named)]
+    words += ["--config", arguments["config"]] if arguments["config"] else []
+    words += ["--data_dir", "FOLDER"] if arguments["data_dir"] else []
+    parts = ["## Statistics", f"Computed by {code(shlex.join([*words, '--output_dir', 'DIR']))}."]
+    return "\n\n".join([*parts, markdown(statistics_tables(statistics))]) + "\n"
+
+
+def _by_type(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None]) -> dict[str, dict[str, int]]:
+    tokens: Counter[tuple[str, str]] = Counter()
+    for number, (pair, given) in enumerate(zip(pairs, types, strict=True), 1):
+        found = given or [type_of_notation(gloss) for gloss in pair.glosses]
+        if len(found) != len(pair.glosses) or not {*found} <= {*GLOSS_TYPES, UNKNOWN_TYPE}:
+            raise ValueError(
+                f"row {number}: expected a type ({', '.join((*GLOSS_TYPES, UNKNOWN_TYPE))}) for each of "
+                f"{len(pair.glosses)} glosses, found {found!r:.80}; correct the column gloss_types or remove it"
+            )
+        tokens.update(zip(found, map(placeholder_of, pair.glosses), strict=True))
+    return {
+        name: {
+            "different": sum(kind == name for kind, _ in tokens),
+            "tokens": sum(count for (kind, _), count in tokens.items() if kind == name),
+        }
+        for name in (*GLOSS_TYPES, UNKNOWN_TYPE)
+    }
+
+
+def _distribution(counts: Counter[int]) -> dict[str, Any]:
+    total, values = counts.total(), sorted(counts)
+    sums = list(accumulate(counts[value] for value in values))
+    lower, upper = (values[bisect_left(sums, rank)] for rank in ((total + 1) // 2, total // 2 + 1))
+    return {
+        "mean": sum(value * count for value, count in counts.items()) / total,
+        "median": (lower + upper) / 2,
+        "most": values[-1],
+        "histogram": {str(value): counts[value] for value in values},
+    }
+
+
+def _splits(pairs: Sequence[Pair]) -> dict[str, Any]:
+    found = {}
+    for by in SPLITS:
+        try:
+            parts = split_pairs(pairs, by=by)
+        except ValueError as error:
+            logger.warning("no statistics of the split by %s: %s", by, error)
+            continue
+        held_out = {"test": parts.test} if by == "row" else {"validation": parts.validation, "test": parts.test}
+        named = {"train": parts.train, **held_out}
+        found[by] = {
+            "rows": {name: len(part) for name, part in named.items()},
+            "repeated_rows": {name: len(part) - len(set(part)) for name, part in named.items()},
+            "test_rows_in_train": _leaks(parts.test, parts.train),
+            "test_glosses_not_in_train": _unknown(parts.test, parts.train),
+        }
+    return found
+
+
+def _leaks(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int]:
+    """Test rows that share something with a training row."""
+    texts, strings, both = {pair.text for pair in train}, {pair.glosses for pair in train}, set(train)
+    return {
+        "sentence": sum(pair.text in texts for pair in test),
+        "gloss_string": sum(pair.glosses in strings for pair in test),
+        "pair": sum(pair in both for pair in test),
+        "any": sum(pair.text in texts or pair.glosses in strings for pair in test),
+    }
+
+
+def _unknown(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int | float]:
+    known = {placeholder_of(gloss) for pair in train for gloss in pair.glosses}
+    tokens = Counter(placeholder_of(gloss) for pair in test for gloss in pair.glosses)
+    unknown = {gloss: count for gloss, count in tokens.items() if gloss not in known}
+    return {
+        "tokens": sum(unknown.values()),
+        "of_tokens": sum(unknown.values()) / tokens.total(),
+        "different": len(unknown),
+        "of_different": len(unknown) / len(tokens),
+    }
+
+
+def _pair_tables(statistics: Mapping[str, Any]) -> list[Table]:
+    glosses = statistics["different_glosses"]
+    shared = statistics["target_in_source"]
+    counts = [
+        ("rows", f"{statistics['rows']:,}"),
+        ("different sentences", f"{statistics['different_sentences']:,}"),
+        ("different gloss strings", f"{statistics['different_gloss_strings']:,}"),
+        ("rows equal to an earlier one", f"{statistics['repeated_rows']:,}"),
+        ("gloss tokens", f"{statistics['gloss_tokens']:,}"),
+        ("different glosses", f"{glosses:,}"),
+        ("of these, occurring once", _share(statistics["hapax_glosses"], glosses)),
+        ("eojeols a sentence: mean, median, most", _spread(statistics["eojeols"])),
+        ("glosses a row: mean, median, most", _spread(statistics["glosses"])),
+        ("gloss tokens that are a lemma of the sentence", f"{shared['of_tokens']:.1%}"),
+        ("the same, mean of rows", f"{shared['mean_of_pairs']:.1%}"),
+    ]
+    types = [
+        (code(name), f"{found['different']:,}", f"{found['tokens']:,}")
+        for name, found in statistics["types"].items()
+        if found["tokens"]
+    ]
+    tables = [
+        Table("Counts", ("", "number"), counts),
+        Table("Types of glosses", ("type", "different glosses", "tokens"), types),
+    ]
+    if splits := statistics["splits"]:
+        columns = []
+        for found in splits.values():
+            test, unknown = found["rows"]["test"], found["test_glosses_not_in_train"]
+            leaks = found["test_rows_in_train"]
+            columns.append(
+                [
+                    ", ".join(f"{name} {count:,}" for name, count in found["rows"].items()),
+                    ", ".join(f"{name} {count:,}" for name, count in found["repeated_rows"].items()),
+                    *(_share(leaks[name], test) for name in ("sentence", "gloss_string", "pair", "any")),
+                    f"{unknown['tokens']:,} ({unknown['of_tokens']:.1%})",
+                    f"{unknown['different']:,} ({unknown['of_different']:.1%})",
+                ]
+            )
+        labels = (
+            "rows",
+            "repeated rows within a part",
+            "test rows whose sentence is in training",
+            "test rows whose gloss string is in training",
+            "test rows that are in training as they are",
+            "test rows with a sentence or gloss string in training",
+            "test gloss tokens unknown to training",
+            "different test glosses unknown to training",
+        )
+        header = ("", *(f"by {name}" for name in splits))
+        rows = [(label, *cells) for label, *cells in zip(labels, *columns, strict=True)]
+        tables.append(Table("Splits of training, seed 0", header, rows))
+    return tables
+
+
+def _sentence_tables(statistics: Mapping[str, Any]) -> list[Table]:
+    rows = statistics["rows"]
+    overlap = statistics["overlap"]
+    counts = [
+        ("pairs", f"{rows:,}"),
+        ("of these, source and target equal", _share(statistics["identical"], rows)),
+        ("eojeols of a source: mean, median, most", _spread(statistics["source_eojeols"])),
+        ("eojeols of a target: mean, median, most", _spread(statistics["target_eojeols"])),
+        ("Jaccard score of the eojeols, mean", f"{overlap['mean']:.1f}%"),
+        ("pairs without a common eojeol", _share(overlap["histogram"].get("0", 0), rows)),
+    ]
+    values = [
+        (kind, code(name), f"{count:,}")
+        for kind in ("origin", "engine")
+        for name, count in statistics[f"{kind}s"].items()
+    ]
+    return [Table("Pairs", ("", "number"), counts), Table("Origin and engine", ("", "value", "pairs"), values)]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})"
+
+
+def _spread(found: Mapping[str, Any]) -> str:
+    return f"{found['mean']:.1f}, {found['median']:g}, {found['most']}"
+
+
+def _panels(statistics: Mapping[str, Any]) -> dict[str, dict[int, int]]:
+    wanted = {
+        "eojeols": "eojeols a sentence",
+        "glosses": "glosses a row",
+        "source_eojeols": "eojeols of a source",
+        "target_eojeols": "eojeols of a target",
+        "overlap": "Jaccard score of the eojeols, %",
+    }
+    return {
+        label: {int(value): count for value, count in statistics[name]["histogram"].items()}
+        for name, label in wanted.items()
+        if name in statistics
+    }

@@ -1,0 +1,128 @@
+"""Where training data come from: what a model's card has to say of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+from huggingface_hub.repocard import metadata_load
+from huggingface_hub.utils import HfHubHTTPError, HFValidationError
+
+from ..artefacts import DATASETS, artefact
+from ..data.tables import is_table, is_text_file
+
+DOMAINS = {
+    "mcksg": "museum commentary and visitor guidance: a demonstration sample that no KSL signer has reviewed",
+    "gksl": "taxi rides, airports, daily life and emergencies",
+    "kornli": "captions of pictures, and text of ten genres, in translation",
+    "korsts": "news, captions and forums, in translation",
+    "question_pair": "questions",
+    "parakqc": "questions and commands",
+    "stylekqc": "questions and commands, formal and informal",
+    "pawsx": "Wikipedia, in translation",
+}
+"""What the bundled data sets, and the pretext's corpora, are about."""
+
+_http: Any = importlib.import_module(HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
+NO_ANSWER: type[Exception] = getattr(_http, "TransportError", None) or _http.RequestException
+"""What the HTTP library that huggingface_hub uses (it was another before version 1) raises where nobody answers."""
+
+_HUB_LICENSES = {"CC BY-SA 4.0": "cc-by-sa-4.0", "MIT": "mit", "free for any purpose": "other"}
+
+
+def source_of(
+    dataset: str,
+    use: str = "glosses",
+    *,
+    data_dir: str | None = None,
+    license: str | None = None,
+    domain: str | None = None,
+) -> dict[str, Any]:
+    """What is known of a corpus.
+
+    Args:
+        dataset: As for `kgloss_hf.data.pairs.load_pairs`, or one source of `read_texts`.
+        use: What was learnt on it: `glosses`, `pretext` or `vocabulary`.
+        data_dir: As there. `mcksg` with it is the user's own copy, of which nothing is known.
+        license: Its licence, as the Hub names it, where no card states one.
+        domain: What it is about, where that is not known.
+
+    Returns:
+        `name`, `use`, `license`, `domain` and `url`; None for what is not known. Paths of files are left out.
+
+    Example:
+        >>> source_of("gksl")["license"]
+        'cc-by-nc-sa-4.0'
+    """
+    found: dict[str, Any] = {"name": dataset, "use": use, "license": None, "domain": None, "url": None}
+    files = dataset.split(",")
+    name, _, configuration = dataset.partition(":")
+    if any(is_text_file(name) or is_table(name) for name in files) or Path(dataset).exists():
+        found["name"] = ", ".join(Path(name).name for name in files)
+    elif name == "mcksg" and data_dir:
+        found["name"] = "mcksg (own copy)"
+    elif name == "ko_backtranslation":
+        found = pretext_sources([configuration or name])[0] | {"use": use}
+    elif name in DATASETS:
+        card = metadata_load(artefact(f"dataset_scripts/{name}") / "README.md") or {}
+        found |= {"license": card["license"], "domain": DOMAINS[name]}
+        if name == "gksl":
+            found["url"] = "https://github.com/AIRC-KETI/GKSL-dataset"
+    else:
+        found |= {"license": _license_on_the_hub(name), "url": f"https://huggingface.co/datasets/{name}"}
+    given = {"license": license, "domain": domain}
+    return found | {key: value for key, value in given.items() if found[key] is None}
+
+
+def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[dict[str, Any]]:
+    """What is known of the corpora that a run learns glosses on.
+
+    Args:
+        dataset: As for `source_of`.
+        extra: More training pairs: a configuration of the same data set, or files, which are a corpus of their own.
+        **known: `data_dir`, `license` and `domain`, as for `source_of`.
+
+    Example:
+        >>> [found["name"] for found in gloss_sources("gksl", "augmented")], len(gloss_sources("gksl", "more.csv"))
+        (['gksl'], 2)
+    """
+    own = [source_of(dataset, **known)]
+    return own + ([source_of(extra, **known)] if extra and is_table(extra) else [])
+
+
+def _license_on_the_hub(dataset: str) -> str | None:
+    try:
+        card = HfApi().dataset_info(dataset).card_data
+    except (HfHubHTTPError, HFValidationError, NO_ANSWER, OSError):
+        return None  # the author is asked
+    found = card.get("license") if card else None
+    return found if isinstance(found, str) else None
+
+
+def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
+    """What is known of a pretext's corpora.
+
+    Args:
+        origins: Values of the column `origin` of `ko_backtranslation`.
+
+    Returns:
+        As `source_of`, one for each.
+
+    Example:
+        >>> [(found["name"], found["license"]) for found in pretext_sources({"parakqc", "naver_ner"})]
+        [('naver_ner', None), ('parakqc', 'cc-by-sa-4.0')]
+    """
+    corpora = importlib.import_module("kgloss_hf.dataset_scripts.ko_backtranslation.ko_backtranslation").CORPORA
+    return [
+        {
+            "name": Path(origin).name,
+            "use": "pretext",
+            "license": _HUB_LICENSES.get(corpora[origin].licence) if origin in corpora else None,
+            "domain": DOMAINS.get(origin) if origin in corpora and origin != "mcksg" else None,
+            "url": corpora[origin].repository if origin in corpora and "://" in corpora[origin].repository else None,
+        }
+        for origin in sorted(origins)
+    ]

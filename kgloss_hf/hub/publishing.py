@@ -1,0 +1,405 @@
+"""Models, tokenizers, data sets, the metric and the demo as repositories of the Hub: `kgloss publish`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import LocalTokenNotFoundError
+from huggingface_hub.repocard import metadata_load, metadata_save
+from huggingface_hub.utils import HfHubHTTPError, RepositoryNotFoundError, validate_repo_id
+
+from ..artefacts import artefact
+from ..files import new_folder, save_folder, write_json
+from ..version import __version__
+from .cards import model_card, tokenizer_card
+from .checking import OWN_FOLDERS, check_folder, find_secrets
+from .provenance import NO_ANSWER
+from .remote_code import add_remote_code
+
+logger = logging.getLogger(__name__)
+
+KINDS = ("dataset", "tokenizer", "metric", "model", "space")
+"""What can be published, in the order in which it is: what another one names comes first."""
+
+_REPO_TYPES = {"dataset": "dataset", "metric": "space", "space": "space"}
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_FILES = {
+    "model": (
+        *("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", *_TOKENIZER_FILES),
+        *("metrics.json", "predictions.jsonl", "training.png", "README.md", "LICENSE"),
+    ),
+    "tokenizer": (*_TOKENIZER_FILES, "statistics.json", "README.md", "LICENSE"),
+    "dataset": ("*.parquet", "*.png", "README.md", "LICENSE"),
+    "metric": ("*.py", "requirements.txt", "README.md"),
+    "space": ("*.py", "requirements.txt", "README.md"),
+}
+# What an earlier version of a repository may hold and the new one not, and what then would be loaded with it.
+_REPLACED = ("*.safetensors", "*.safetensors.index.json", "*.py", "*.parquet", *_TOKENIZER_FILES)
+_NOT_STATED = (None, "unknown", "other")
+_LOG_IN = "the Hub knows no such token; log in with `hf auth login`, or set HF_TOKEN"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What goes where.
+
+    Args:
+        kind: One of `KINDS`.
+        repo_id: `NAMESPACE/NAME` on the Hub.
+        source: Folder of the model, tokenizer or data set; for a demo the model's repository; for the metric none.
+    """
+
+    kind: str
+    repo_id: str
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name in (self.repo_id, self.source) if self.kind == "space" else (self.repo_id,):
+            validate_repo_id(name)
+            if name.endswith("\n"):  # huggingface_hub before version 1 lets it pass
+                raise ValueError(f"Repo id must be one line, found {name!r}")
+        if "/" not in self.repo_id:
+            raise ValueError(f"expected NAMESPACE/NAME on the Hub, found {self.repo_id!r}")
+
+    @property
+    def repo_type(self) -> str:
+        """`model`, `dataset` or `space`."""
+        return _REPO_TYPES.get(self.kind, "model")
+
+
+class Published(NamedTuple):
+    """A repository as it is on the Hub now: its address, commit and files, and which files of the folder are not."""
+
+    url: str
+    commit: str
+    files: list[str]
+    left_out: list[str]
+
+
+class CheckFailed(ValueError):
+    """A folder has problems that forbid publishing it."""
+
+
+def stage(publication: Publication, folder: Path, *, tag: str | None = None) -> list[str]:
+    """Write a repository as it is to be uploaded.
+
+    Args:
+        publication: What is to be published.
+        folder: An empty folder.
+        tag: Tag that the upload will get; the card then pins it wherever code is run.
+
+    Returns:
+        Files of the source that are left out.
+
+    Raises:
+        FileNotFoundError: The source is not there.
+        ValueError: The source is of another kind.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> stage(Publication("metric", "me/gloss_jaccard"), folder)
+        []
+        >>> sorted(path.name for path in folder.iterdir())
+        ['README.md', 'app.py', 'gloss_jaccard.py', 'requirements.txt']
+    """
+    kind = publication.kind
+    source = artefact(OWN_FOLDERS[kind]) if kind in OWN_FOLDERS else Path(publication.source)
+    _check_source(source, kind)
+    patterns = _FILES[kind]
+    if kind == "model" and not _may_pass_on_sentences(source):
+        patterns = tuple(pattern for pattern in patterns if pattern != "predictions.jsonl")
+    left_out = []
+    for path in sorted(path for path in source.rglob("*") if not path.is_dir() and "__pycache__" not in path.parts):
+        name = path.relative_to(source).as_posix()
+        if any(fnmatch(name, pattern) for pattern in patterns):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / name, follow_symlinks=False)  # a link is refused
+        elif path.suffix != ".py":  # code is written anew, below
+            left_out.append(name)
+    if kind in ("model", "tokenizer"):
+        add_remote_code(folder)
+    _write_card(publication, folder, tag)
+    return left_out
+
+
+def _check_source(source: Path, kind: str) -> None:
+    needed = {"model": "config.json", "tokenizer": "tokenizer_config.json", "dataset": "README.md"}.get(kind)
+    if not source.is_dir():
+        raise FileNotFoundError(f"{source}: expected the folder of a {kind}, found none")
+    if needed and not (source / needed).is_file():
+        raise ValueError(f"{source}: expected the folder of a {kind}, found no {needed} in it")
+
+
+def _may_pass_on_sentences(source: Path) -> bool:
+    """Whether the licences of the corpus allow that predictions.jsonl, which holds its test part, is passed on."""
+    metrics = source / "metrics.json"
+    data = json.loads(metrics.read_text("utf-8")).get("data", []) if metrics.is_file() else []
+    licenses = [found["license"] for found in data if found["use"] == "glosses"]
+    return bool(licenses) and not any(found in _NOT_STATED for found in licenses)
+
+
+def _write_card(publication: Publication, folder: Path, tag: str | None) -> None:
+    kind, repo_id = publication.kind, publication.repo_id
+    path = folder / "README.md"
+    if not path.is_file():
+        facts, write = {"model": ("metrics.json", model_card), "tokenizer": ("statistics.json", tokenizer_card)}[kind]
+        if not (folder / facts).is_file():
+            raise ValueError(f"{publication.source}: expected {facts}, to make a card of, or README.md; found none")
+        path.write_text(write(folder), "utf-8")
+    names = {
+        "NAMESPACE/NAME": repo_id,
+        '"FOLDER"': f'"{repo_id}"',
+        "namespace/gloss_jaccard": repo_id,
+        'model="MODEL"': f'model="{publication.source}"',
+    }
+    if tag:
+        names |= {'"COMMIT"': f'"{tag}"', '"commit hash"': f'"{tag}"'}
+    text = path.read_text("utf-8")
+    for name, value in names.items():
+        text = text.replace(name, value)
+    path.write_text(text, "utf-8")
+    if publication.repo_type == "space":
+        needed = folder / "requirements.txt"
+        pinned = needed.read_text("utf-8").replace("kgloss-hf", f"kgloss-hf=={__version__}")
+        needed.write_text(pinned, "utf-8")
+    if kind == "space":
+        metadata_save(path, {**(metadata_load(path) or {}), "models": [publication.source]})
+        shown = {"model": publication.source, "revision": tag or "main"}
+        write_json(folder / "model.json", shown)
+
+
+def publish(
+    publications: Sequence[Publication],
+    *,
+    public: bool = False,
+    revision: str | None = None,
+    create_pr: bool = False,
+    tag: str | None = None,
+    say: Callable[[str], None] = logger.info,
+) -> list[Published]:
+    """Put folders on the Hub, each as one commit, after looking all of them over.
+
+    Nothing is uploaded where one of them has a problem (`kgloss_hf.hub.checking`). A commit happens as a whole or not
+    at all, so whatever ends an upload, the repository is as it was, and the same call can be made again; what is there
+    already is not sent twice. The token is the one that huggingface_hub finds (`hf auth login`, or `HF_TOKEN`).
+
+    Args:
+        publications: What goes where.
+        public: Make the repositories public (default: new ones are private, and a public one is refused).
+        revision: Branch to commit to; made where it is not there (default: main).
+        create_pr: Open a pull request for each.
+        tag: Tag for the commits. One that is there is never moved.
+        say: Gets a line a step.
+
+    Returns:
+        What is on the Hub now, in the order of `KINDS`.
+
+    Raises:
+        ValueError: A folder has a problem, a repository is public, a tag is there, or options exclude each other.
+        FileNotFoundError: A folder is not there.
+        PermissionError: There is no token, or it may not do that.
+        ConnectionError: The Hub answered with an error, or could not be reached; what was published before is said.
+    """
+    if create_pr and (revision or tag):
+        raise ValueError("create_pr: expected neither revision nor tag with it; tag what has been merged")
+    ordered = sorted(publications, key=lambda publication: KINDS.index(publication.kind))
+    done: list[Published] = []
+    with ExitStack() as stack:
+        staged = []
+        for publication in ordered:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            staged.append((publication, folder, stage_checked(publication, folder, tag=tag, say=say)))
+        check_access(ordered, public=public, tag=tag)
+        for publication, folder, left_out in staged:
+            with _explained(publication.repo_id, [before.url for before in done]):
+                done.append(_upload(HfApi(), publication, folder, left_out, public, revision, create_pr, tag))
+            say(f"{publication.repo_id}: {len(done[-1].files)} files in commit {done[-1].commit}")
+    return done
+
+
+def check_access(publications: Sequence[Publication], *, public: bool = False, tag: str | None = None) -> None:
+    """Find what would forbid an upload, as far as the Hub tells beforehand.
+
+    Args:
+        publications: What goes where.
+        public: As for `publish`.
+        tag: As for `publish`.
+
+    Raises:
+        ValueError: A repository is public, or the tag is there.
+        PermissionError: There is no token, or the Hub does not know it.
+        ConnectionError: The Hub could not be reached.
+        ImportError: The extra `publish` is not installed.
+    """
+    find_secrets(())
+    api = HfApi()
+    with _explained(publications[0].repo_id):
+        api.whoami()
+    for publication in publications:
+        with _explained(publication.repo_id):
+            _check_repository(api, publication, public, tag)
+
+
+def dry_run(
+    publications: Sequence[Publication],
+    output_dir: str,
+    *,
+    tag: str | None = None,
+    say: Callable[[str], None] = logger.info,
+) -> dict[str, list[str]]:
+    """Write what `publish` would upload, and nothing else, into a folder.
+
+    Args:
+        publications: What goes where.
+        output_dir: Folder to make; each repository is in it as `models/…`, `datasets/…` or `spaces/…`.
+        tag: As for `publish`.
+        say: Gets a line a step.
+
+    Returns:
+        The files of each repository, by its folder in `output_dir`.
+
+    Raises:
+        FileNotFoundError: A folder is not there.
+        ValueError: As for `publish`, or `output_dir` is there already.
+    """
+    root = new_folder(output_dir)
+    found: dict[str, list[str]] = {}
+    problems: list[str] = []
+
+    def write(partial: Path) -> None:
+        for publication in sorted(publications, key=lambda one: KINDS.index(one.kind)):
+            name = f"{publication.repo_type}s/{publication.repo_id}"
+            (partial / name).mkdir(parents=True)
+            try:
+                stage_checked(publication, partial / name, tag=tag, say=say)
+            except CheckFailed as error:
+                problems.append(str(error))
+            found[name] = _files(partial / name)
+
+    save_folder(root, write)
+    if problems:
+        raise CheckFailed("\n".join(problems))
+    return found
+
+
+def stage_checked(
+    publication: Publication, folder: Path, *, tag: str | None = None, say: Callable[[str], None] = logger.info
+) -> list[str]:
+    """`stage`, and look the result over.
+
+    Args:
+        publication: What is to be published.
+        folder: An empty folder.
+        tag: As for `stage`.
+        say: Gets a line for each thing that was found.
+
+    Returns:
+        Files of the source that are left out.
+
+    Raises:
+        CheckFailed: It has problems; the folder is written all the same.
+    """
+    left_out = stage(publication, folder, tag=tag)
+    report = check_folder(folder, predictions=Path(publication.source, "predictions.jsonl"))
+    for note in report.notes:
+        say(f"{publication.repo_id}: {note}")
+    if left_out:
+        say(f"{publication.repo_id}: {len(left_out)} files are left out: {', '.join(left_out)}")
+    if report.problems:
+        listed = "".join(f"\n- {problem}" for problem in report.problems)
+        raise CheckFailed(f"{publication.repo_id}: not to be published as it is:{listed}")
+    return left_out
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _check_repository(api: HfApi, publication: Publication, public: bool, tag: str | None) -> None:
+    repo_id, repo_type = publication.repo_id, publication.repo_type
+    try:
+        info = api.repo_info(repo_id, repo_type=repo_type)
+    except RepositoryNotFoundError:
+        return
+    if not info.private and not public:
+        raise ValueError(f"{repo_id}: expected a private repository, found a public one; say --public to publish in it")
+    if tag and any(found.name == tag for found in api.list_repo_refs(repo_id, repo_type=repo_type).tags):
+        raise ValueError(f"{repo_id}: the tag {tag} is there already, and others may have pinned it; choose another")
+
+
+def _upload(
+    api: HfApi,
+    publication: Publication,
+    folder: Path,
+    left_out: list[str],
+    public: bool,
+    revision: str | None,
+    create_pr: bool,
+    tag: str | None,
+) -> Published:
+    repo_id, repo_type = publication.repo_id, publication.repo_type
+    sdk = "gradio" if repo_type == "space" else None
+    url = api.create_repo(repo_id, repo_type=repo_type, private=not public, exist_ok=True, space_sdk=sdk)
+    if revision:
+        api.create_branch(repo_id, repo_type=repo_type, branch=revision, exist_ok=True)
+    head = api.repo_info(repo_id, repo_type=repo_type, revision=revision)
+    files = _files(folder)
+    stale = [
+        path
+        for path in api.list_repo_files(repo_id, repo_type=repo_type, revision=head.sha)
+        if path not in files and any(fnmatch(path, pattern) for pattern in _REPLACED)
+    ]
+    # upload_folder would do, but in huggingface_hub 2 it may commit in several parts, between which weights and
+    # configuration are of different models.
+    commit = api.create_commit(
+        repo_id,
+        [
+            *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=folder / name) for name in files),
+            *(CommitOperationDelete(path_in_repo=path) for path in stale),
+        ],
+        commit_message=f"Publish with kgloss-hf {__version__}",
+        repo_type=repo_type,
+        revision=revision,
+        create_pr=create_pr,
+        parent_commit=head.sha,
+    )
+    if tag:
+        api.create_tag(repo_id, repo_type=repo_type, tag=tag, revision=commit.oid)
+    if public and head.private:
+        api.update_repo_settings(repo_id, repo_type=repo_type, private=False)
+    return Published(commit.pr_url or str(url), commit.oid, files, left_out)
+
+
+@contextmanager
+def _explained(repo_id: str, published: Sequence[str] = ()) -> Iterator[None]:
+    """Errors of the Hub, and of the way there, as what to do."""
+    try:
+        yield
+    except LocalTokenNotFoundError as error:
+        raise PermissionError(f"{repo_id}: {_LOG_IN}") from error
+    except (HfHubHTTPError, RuntimeError, NO_ANSWER) as error:
+        # An upload's threads wrap what they met.
+        cause = error.__cause__ if isinstance(error, RuntimeError) else error
+        if not isinstance(cause, (HfHubHTTPError, NO_ANSWER)):
+            raise
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        before = f" Published before it: {', '.join(published)}." if published else ""
+        state = f"It holds its last whole commit; the same command can be given again.{before}"
+        if status == 401:
+            raise PermissionError(f"{repo_id}: {_LOG_IN}. {state}") from error
+        if status == 403:
+            raise PermissionError(f"{repo_id}: the token may not write there; make one that may. {state}") from error
+        changed = "somebody else changed it at the same time"
+        reasons = {409: changed, 412: changed, 429: "too many requests; the Hub asks to wait"}
+        answered = f"the Hub answered with status {status}" if status else f"no answer ({type(cause).__name__})"
+        raise ConnectionError(f"{repo_id}: {reasons.get(status or 0, answered)}. {state}") from error

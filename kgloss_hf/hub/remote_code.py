@@ -1,0 +1,66 @@
+"""The code that a checkpoint carries, so that it loads where this package is not installed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from transformers.dynamic_module_utils import get_relative_import_files
+
+from ..artefacts import MODELS
+from ..files import write_json
+
+_RUNTIME = Path(__file__).parents[1] / "runtime"
+_TOKENIZER = "tokenization_kgloss"
+
+
+def travelling_modules(model_type: str | None) -> list[Path]:
+    """The modules of this package that a checkpoint needs: those that transformers loads, and what they import.
+
+    Args:
+        model_type: The `model_type` of the checkpoint's config.json; None for a tokenizer alone.
+
+    Example:
+        >>> [path.stem for path in travelling_modules("encoder-decoder")][:3]
+        ['analyzers', 'configuration_int8', 'configuration_kgloss']
+    """
+    names = [_TOKENIZER]
+    if model_type is not None:
+        names += ["configuration_kgloss", "pipeline_kgloss"]
+    if model_type in MODELS:
+        names.append(MODELS[model_type].partition(".")[0])
+    entries = [_RUNTIME / f"{name}.py" for name in names]
+    imported = (Path(path) for entry in entries for path in get_relative_import_files(entry))
+    return sorted({*entries, *imported})
+
+
+def add_remote_code(folder: Path) -> None:
+    """Make a saved checkpoint self-contained: copy the modules into its folder, and name them in its config.json.
+
+    `pipeline`, `AutoModelForSeq2SeqLM`, `AutoConfig` and `AutoTokenizer` then take it with `trust_remote_code=True`.
+
+    Args:
+        folder: Holds the model's config.json and its tokenizer, or a tokenizer alone, whose save_pretrained names its
+            code already.
+
+    Example:
+        >>> import tempfile
+        >>> from transformers import AutoConfig
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = shutil.copy(Path(getfixture("checkpoint"), "config.json"), folder)
+        >>> add_remote_code(folder)
+        >>> json.loads((folder / "config.json").read_text("utf-8"))["auto_map"]
+        {'AutoConfig': 'configuration_kgloss.KGlossConfig'}
+    """
+    file = folder / "config.json"
+    config = json.loads(file.read_text("utf-8")) if file.is_file() else None
+    model_type = config["model_type"] if config else None
+    for path in travelling_modules(model_type):
+        shutil.copyfile(path, folder / path.name)
+    if config is None:
+        return
+    config["auto_map"] = {"AutoConfig": "configuration_kgloss.KGlossConfig"}
+    if model_type in MODELS:
+        config["auto_map"]["AutoModelForSeq2SeqLM"] = MODELS[model_type]
+    write_json(file, config, sort_keys=True)

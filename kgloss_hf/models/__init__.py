@@ -1,0 +1,1 @@
+"""Build vocabularies and models."""

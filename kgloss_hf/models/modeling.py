@@ -1,0 +1,325 @@
+"""Model presets, and building a model for a tokenizer: an EncoderDecoderModel of two BERTs, or the RNN baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import transformers
+from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig, PreTrainedModel
+from transformers.modeling_outputs import Seq2SeqLMOutput
+from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
+
+from ..runtime.configuration_rnn import KGlossRnnConfig
+from ..runtime.glosses import PLACEHOLDERS
+from ..runtime.layers import TokenLoss, use_fast_dropout
+from ..runtime.modeling_rnn import RnnEncoderDecoderModel
+from ..runtime.tokenization_kgloss import OPTIONS, KGlossTokenizerFast
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Shape of encoder and decoder, and the decoding that goes with it.
+
+    Args:
+        hidden_size: Width of every layer.
+        num_hidden_layers: Layers of the encoder, and again of the decoder.
+        num_attention_heads: Heads a layer.
+        intermediate_size: Width inside the feed-forward blocks.
+        dropout: Dropout on hidden states and attention weights.
+        tie_output: The decoder's output projection is its embedding matrix.
+        share_embeddings: Encoder and decoder embeddings start equal and are trained as one matrix
+            (`kgloss_hf.training.trainer.SharedEmbeddings`).
+        num_beams: Beams in generation; 1 is greedy.
+        max_position_embeddings: Longest input in tokens (paper: 128).
+    """
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    dropout: float = 0.1
+    tie_output: bool = True
+    share_embeddings: bool = True
+    num_beams: int = 4
+    max_position_embeddings: int = 128
+
+
+@dataclass(frozen=True)
+class RnnPreset:
+    """Shape of the RNN baseline, and the decoding that goes with it (`kgloss_hf.runtime.modeling_rnn`).
+
+    Args:
+        embedding_size: Width of the embeddings.
+        hidden_size: Width of the GRUs.
+        dropout: Dropout on embeddings and before the output projection.
+        share_embeddings: As in `Preset`.
+        num_beams: Beams in generation; 1 is greedy.
+        max_position_embeddings: Longest target in tokens.
+    """
+
+    embedding_size: int = 256
+    hidden_size: int = 512
+    dropout: float = 0.3
+    share_embeddings: bool = False
+    num_beams: int = 4
+    max_position_embeddings: int = 128
+
+
+PRESETS: dict[str, Preset | RnnPreset] = {
+    "tiny": Preset(hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=512),
+    "small": Preset(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024, dropout=0.2),
+    "paper": Preset(
+        hidden_size=512,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        intermediate_size=3072,
+        tie_output=False,
+        share_embeddings=False,
+        num_beams=1,
+    ),
+    "rnn": RnnPreset(),
+}
+"""`tiny` trains on the bundled sample in a minute or two of CPU, `small` on GKSL in tens of minutes; `paper` is the
+paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1); `rnn` is what it compares with."""
+
+
+OUTPUT_BIASES = ("decoder.cls.predictions.decoder.bias", "decoder.cls.predictions.bias")
+"""Names of one parameter: of transformers 5, which computes with it in both generations, and of transformers 4."""
+
+
+class EncoderDecoderModel(transformers.EncoderDecoderModel):
+    """transformers' EncoderDecoderModel with a training step that is right and does no wasted work.
+
+    Parameters, checkpoints and generation are the stock model's; what differs happens where `labels` are given:
+
+    - The loss is summed over target tokens and divided by `num_items_in_batch`, the target tokens of the whole
+      optimiser step. The stock forward takes that argument and ignores it, so Trainer multiplies the gradients by
+      accumulation steps × processes.
+    - On a CPU the output projection is computed at target positions alone, not at padding.
+    - Once `token_loss` is restricted, it is computed for the ids that generation can emit alone.
+    - Dropout on a CPU draws one random byte an element (`FastDropout`).
+
+    Example:
+        >>> tokenizer = getfixture("tokenizer")
+        >>> batch = tokenizer(["몸의 형태"], text_target=[["몸", "모습"]], return_tensors="pt")
+        >>> round(build_model("tiny", tokenizer)(**batch).loss.item())  # three tokens, as good as at random
+        5
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        use_fast_dropout(self)
+        self.token_loss = TokenLoss()
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        smoothing: float = 0.0,
+        **kwargs: Any,
+    ) -> Any:
+        """The stock forward, or with `labels` the loss alone.
+
+        Args:
+            input_ids: Source ids, batch × source length.
+            attention_mask: 1 where a source id is no padding; same shape.
+            labels: Target ids, batch × target length, -100 where padded.
+            num_items_in_batch: What the summed loss is divided by; default the target tokens of this batch.
+            smoothing: Probability mass spread over the vocabulary (default 0, as in the paper).
+            **kwargs: The stock model's other arguments, used without labels.
+        """
+        if labels is None:
+            return super().forward(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
+        encoded = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+        # A target's padding comes after it, so the causal mask hides it from every position that counts.
+        hidden = self.decoder.bert(
+            input_ids=shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id),
+            encoder_hidden_states=encoded,
+            encoder_attention_mask=attention_mask,
+            use_cache=False,
+        )[0]
+        head = self.decoder.cls.predictions
+        loss = self.token_loss(hidden, labels, head.decoder, num_items_in_batch, smoothing, head.transform)
+        return Seq2SeqLMOutput(loss=loss)
+
+    def save_pretrained(self, *args: Any, state_dict: Mapping[str, torch.Tensor] | None = None, **kwargs: Any) -> None:
+        """The stock method, for both generations (`with_both_biases`)."""
+        parameters = self.state_dict() if state_dict is None else state_dict
+        super().save_pretrained(*args, state_dict=with_both_biases(parameters), **kwargs)
+
+
+def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A model of two BERTs as both generations of transformers load it: they name its output bias differently.
+
+    Where the output projection is not tied, transformers 4 saves and 5 uses another of the two names; each alone would
+    lose the bias in the other.
+
+    Args:
+        parameters: From `state_dict`.
+
+    Example:
+        >>> model = build_model("tiny", getfixture("tokenizer"))
+        >>> saved = with_both_biases(model.state_dict())
+        >>> saved["decoder.cls.predictions.bias"] is saved["decoder.cls.predictions.decoder.bias"]
+        False
+    """
+    used = parameters[OUTPUT_BIASES[0]]
+    return {**parameters, **{name: used.clone() for name in OUTPUT_BIASES}}
+
+
+def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
+    """A new model of a preset's shape whose generation can only emit glosses, placeholders and [EOS].
+
+    The restriction is data, not code: `generation_config.suppress_tokens` lists every other id, so it travels with the
+    checkpoint and any `generate` obeys it.
+
+    Args:
+        preset: `tiny`, `small`, `paper` or `rnn`.
+        tokenizer: Gives the vocabulary, the special ids and the glosses.
+        num_beams: Beams in generation; default is the preset's.
+
+    Raises:
+        ValueError: The preset is not known.
+
+    Example:
+        >>> from kgloss_hf.models.vocabulary import train_tokenizer
+        >>> tokenizer = train_tokenizer(["문화를 확인한다."], [["문화", "확인"]], vocab_size=50)
+        >>> build_model("tiny", tokenizer).config.model_type
+        'encoder-decoder'
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
+    chosen = PRESETS[preset]
+    special = {
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    build = _build_rnn if isinstance(chosen, RnnPreset) else _build_berts
+    model = build(asdict(chosen), len(tokenizer), special)
+    model.config.vocabulary_digest = tokenizer.vocabulary_digest
+    model.generation_config = GenerationConfig(
+        **special,
+        decoder_start_token_id=tokenizer.bos_token_id,
+        max_length=chosen.max_position_embeddings,
+        num_beams=chosen.num_beams if num_beams is None else num_beams,
+        suppress_tokens=_not_emitted(tokenizer),
+    )
+    return model
+
+
+def _build_berts(shape: dict[str, Any], vocab_size: int, special: dict[str, int]) -> EncoderDecoderModel:
+    dropout, tie, share = shape.pop("dropout"), shape.pop("tie_output"), shape.pop("share_embeddings")
+    del shape["num_beams"]
+    shape |= {"vocab_size": vocab_size, "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    decoder = BertConfig(**shape, **special, is_decoder=True, add_cross_attention=True, tie_word_embeddings=tie)
+    config = EncoderDecoderConfig.from_encoder_decoder_configs(BertConfig(**shape, **special), decoder)
+    config.update(special | {"decoder_start_token_id": special["bos_token_id"], "tie_word_embeddings": False})
+    config.vocab_size = vocab_size
+    model = EncoderDecoderModel(config)
+    if share:
+        model.encoder.get_input_embeddings().load_state_dict(model.decoder.get_input_embeddings().state_dict())
+    return model
+
+
+def _build_rnn(shape: dict[str, Any], vocab_size: int, special: dict[str, int]) -> RnnEncoderDecoderModel:
+    del shape["num_beams"], shape["share_embeddings"]
+    special = special | {"decoder_start_token_id": special["bos_token_id"]}
+    return RnnEncoderDecoderModel(KGlossRnnConfig(vocab_size=vocab_size, **shape, **special))
+
+
+def freeze_unused(model: PreTrainedModel) -> None:
+    """Freeze the parameters that no gradient ever reaches, which DistributedDataParallel does not forgive.
+
+    These are the encoder's pooler, whose output the decoder does not read, and, in transformers 5 where the output
+    projection is not tied, the second of two output biases. The RNN has none.
+    """
+    if isinstance(model, RnnEncoderDecoderModel):
+        return
+    head = model.decoder.cls.predictions
+    unused = [*model.encoder.pooler.parameters()]
+    if head.bias is not head.decoder.bias:
+        unused.append(head.bias)
+    for parameter in unused:
+        parameter.requires_grad = False
+
+
+def _not_emitted(tokenizer: KGlossTokenizerFast) -> list[int]:
+    known = tokenizer.get_vocab()
+    emitted = {
+        tokenizer.eos_token_id,
+        *(known[token] for token in (*tokenizer.glosses, *PLACEHOLDERS) if token in known),
+    }
+    return [index for index in range(len(tokenizer)) if index not in emitted]
+
+
+def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    """Take over a pretext model's parameters, all but the decoder's final layer (paper, section III.2.3).
+
+    The final layer is the output projection and its bias; where that projection is the embedding matrix (presets with
+    `tie_output`), it is its bias alone. It keeps its fresh values.
+
+    Args:
+        model: A new EncoderDecoderModel, changed in place.
+        tokenizer: Its tokenizer.
+        checkpoint: Folder or Hub repository of the pretext model and its tokenizer.
+
+    Raises:
+        ValueError: The model is the RNN, or the checkpoint's vocabulary, analyser options or shape differ; says in
+            what.
+
+    Example:
+        >>> tokenizer, checkpoint = getfixture("tokenizer"), getfixture("checkpoint")
+        >>> model = build_model("tiny", tokenizer)
+        >>> transfer(model, tokenizer, checkpoint)
+        >>> source = EncoderDecoderModel.from_pretrained(checkpoint)
+        >>> torch.equal(model.encoder.get_input_embeddings().weight, source.encoder.get_input_embeddings().weight)
+        True
+    """
+    if not isinstance(model, EncoderDecoderModel):
+        raise ValueError(
+            f"expected a model of two BERTs, found {type(model).__name__}, which is trained from scratch; "
+            "leave the pretext out, or take another preset"
+        )
+    _check_same_vocabulary(tokenizer, KGlossTokenizerFast.from_pretrained(checkpoint), checkpoint)
+    source = EncoderDecoderModel.from_pretrained(checkpoint, use_safetensors=True)
+    parameters = source.state_dict()
+    shapes, expected = ({name: tuple(p.shape) for name, p in m.state_dict().items()} for m in (source, model))
+    if wrong := [name for name in {**expected, **shapes} if shapes.get(name) != expected.get(name)]:
+        here, there = (found.get(wrong[0], "not there") for found in (expected, shapes))
+        raise ValueError(
+            f"{checkpoint}: expected a model of the preset's shape, found another: of {len(wrong)} parameters that "
+            f"differ {wrong[0]} should be {here} and is {there}; take the preset that the pretext was trained with"
+        )
+    final = model.decoder.get_output_embeddings()
+    tied = final.weight is model.decoder.get_input_embeddings().weight
+    kept = [final.bias, model.decoder.cls.predictions.bias, *([] if tied else [final.weight])]
+    kept = [(value, value.detach().clone()) for value in kept]
+    model.load_state_dict(parameters)
+    with torch.no_grad():
+        for value, fresh in kept:
+            value.copy_(fresh)
+
+
+def _check_same_vocabulary(here: KGlossTokenizerFast, there: KGlossTokenizerFast, checkpoint: str) -> None:
+    differences = []
+    ours, theirs = here.get_vocab(), there.get_vocab()
+    for only, where in ((ours.keys() - theirs.keys(), "here"), (theirs.keys() - ours.keys(), "there")):
+        if only:
+            differences.append(f"{len(only)} entries are only {where}, such as {min(only)!r}")
+    if moved := [token for token in ours.keys() & theirs.keys() if ours[token] != theirs[token]]:
+        differences.append(f"{len(moved)} entries have another id, such as {min(moved)!r}")
+    for name, default in OPTIONS.items():
+        found = [tokenizer.init_kwargs.get(name, default) for tokenizer in (here, there)]
+        if list(found[0]) != list(found[1]) if name == "stop_words" else found[0] != found[1]:
+            differences.append(f"{name} is {found[0]!r} here and {found[1]!r} there")
+    if differences:
+        raise ValueError(
+            f"{checkpoint}: expected the vocabulary of the pretext, found another: {'; '.join(differences)}. "
+            "Take the pretext's tokenizer, which is in its folder"
+        )

@@ -1,0 +1,329 @@
+"""Learn a tokenizer's vocabulary: word pieces or whole words of Korean text, then every gloss."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tqdm import tqdm
+
+from ..data.pairs import Pair
+from ..runtime.glosses import NAME, placeholder_of
+from ..runtime.okt import analyze
+from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
+RESERVED = (*SPECIAL_TOKENS, "Number", "Alpha")
+MAX_GLOSS_CHARS = 100
+MAX_CHARACTERS = 2_000
+"""Characters that become word pieces, each as the start of a word and as its continuation. Noisy text has thousands
+that occur a few times and would leave no room for longer pieces; a word that holds one of those becomes [UNK]."""
+
+MODELS = ("wordpiece", "wordlevel")
+"""What a vocabulary holds beside glosses: word pieces, or each different word of the text (the paper's Table 5: "small
+vocabulary"), where any other word becomes [UNK]."""
+
+_BATCH = 10_000
+
+
+class WordCounts(NamedTuple):
+    """What remains in memory of texts that were read once."""
+
+    words: Counter[str]
+    sentences: int
+    blank: int
+
+
+def train_tokenizer(
+    texts: Iterable[str],
+    glosses: Iterable[Sequence[str]],
+    *,
+    model: str = "wordpiece",
+    vocab_size: int = 10_000,
+    analyzer: str = ANALYZER,
+    normalize: bool = True,
+    lemmatize: bool = True,
+    stop_words: Sequence[str] = (),
+    copy_names: bool = False,
+    names: Collection[str] = (),
+    max_length: int = 128,
+) -> KGlossTokenizerFast:
+    """Learn a vocabulary on texts and append every gloss that is not in it already (paper, section III.2.1).
+
+    The same texts give the same vocabulary in each run.
+
+    Args:
+        texts: Korean sentences; read once, 10,000 at a time. The different words stay in memory.
+        glosses: Gloss sequences whose glosses the vocabulary must hold, contents of placeholders aside.
+        model: `wordpiece` (default), or `wordlevel` for each different word of the texts, whole.
+        vocab_size: Word pieces with special tokens and placeholders, before glosses (paper: 10,000). The 2,000 most
+            frequent characters are pieces, also where that makes more. Without effect on `wordlevel`.
+        analyzer: Name of the morphological analyser, which is saved in the tokenizer.
+        normalize: Lower-case words and drop punctuation (default), or keep both.
+        lemmatize: Dictionary forms of verbs and adjectives (default, as the paper's text) or surfaces (its Table 4).
+        stop_words: Morphemes to drop.
+        copy_names: Nouns that are no vocabulary entry become the placeholder `Name`, which is a gloss then.
+        names: With copy_names, words to leave out of the vocabulary, and of the glosses, so that a model learns on them
+            to copy (`rare_names`).
+        max_length: Longest input in tokens, [BOS] and [EOS] included (paper: 128).
+
+    Returns:
+        A tokenizer whose ids are 0 to 4 for [PAD] [UNK] [BOS] [EOS] [MASK], then Number, Alpha, word pieces or words,
+        glosses.
+
+    Raises:
+        ValueError: The model or the analyser is not known, or a gloss has more than 100 characters.
+
+    Example:
+        >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
+        >>> tokenizer.convert_ids_to_tokens(range(5, len(tokenizer)))
+        ['Number', 'Alpha', '몸', '형태', '모습']
+    """
+    options = {
+        "analyzer": analyzer,
+        "normalize": normalize,
+        "lemmatize": lemmatize,
+        "stop_words": list(stop_words),
+    }
+    counted = count_words(texts, model=model, **options)
+    entries = learn_entries(counted.words, model=model, vocab_size=vocab_size)
+    return with_glosses(entries, glosses, model, max_length, options, names if copy_names else None)
+
+
+def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
+    """Nouns that a corpus signs as they are written, and that are in so few sentences that copying is what to learn.
+
+    Args:
+        pairs: The training pairs.
+        most: Different sentences that hold the noun, at most. In at least half of its pairs it must be a gloss, and it
+            may not be one where the sentence does not hold it, for there nothing could be copied.
+
+    Example:
+        >>> rare_names([Pair("송파로 가요.", ("송파", "가다")), Pair("집에 가요.", ("우리집", "가다"))])
+        {'송파'}
+    """
+    sentences: dict[str, set[str]] = {}
+    signed: Counter[str] = Counter()
+    elsewhere: set[str] = set()
+    for pair, morphemes in zip(pairs, analyze([pair.text for pair in pairs]), strict=True):
+        nouns = {morpheme.surface for morpheme in morphemes if morpheme.tag == "Noun"}
+        elsewhere.update(set(pair.glosses) - nouns)
+        for noun in nouns:
+            sentences.setdefault(noun, set()).add(pair.text)
+            signed[noun] += 1 if noun in pair.glosses else -1
+    rare = {noun for noun, found in sentences.items() if len(found) <= most and signed[noun] >= 0}
+    return rare - elsewhere
+
+
+def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> WordCounts:
+    """The words of texts as a tokenizer with these options sees them, and how often each occurs.
+
+    Args:
+        texts: Korean sentences, read once, with a progress bar on a terminal. Blank ones are skipped and counted.
+        model: As in `train_tokenizer`.
+        **options: `analyzer`, `normalize`, `lemmatize` and `stop_words`, as in `train_tokenizer`.
+
+    Raises:
+        ValueError: The model or the analyser is not known.
+
+    Example:
+        >>> count_words(["전시 전시가", " "])
+        WordCounts(words=Counter({'전시': 2}), sentences=1, blank=1)
+    """
+    untrained = untrained_tokenizer(model, options)
+    words: Counter[str] = Counter()
+    sentences = blank = 0
+    with tqdm(desc="Counting words", unit=" texts", disable=None) as progress:
+        for batch in _batches(texts):
+            kept = [text for text in batch if not isinstance(text, str) or text.strip()]
+            sentences += len(kept)
+            blank += len(batch) - len(kept)
+            for sentence in untrained.words(kept):
+                words.update(sentence)
+            progress.update(len(batch))
+    return WordCounts(words, sentences, blank)
+
+
+def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size: int = 10_000) -> list[str]:
+    """The vocabulary between the reserved tokens and the glosses, sorted, and the same in each run.
+
+    Args:
+        counts: Words and how often each occurs, as `count_words` gives them.
+        model: As in `train_tokenizer`.
+        vocab_size: As in `train_tokenizer`.
+
+    Example:
+        >>> learn_entries(Counter({"전시": 3, "전기": 1}), vocab_size=12)
+        ['##기', '##시', '기', '시', '전']
+        >>> learn_entries(Counter({"전시": 3, "전기": 1}), model="wordlevel")
+        ['전기', '전시']
+    """
+    counts = Counter({word: count for word, count in counts.items() if word not in RESERVED})
+    return sorted(counts) if model == "wordlevel" else _word_pieces(counts, max(0, vocab_size - len(RESERVED)))
+
+
+def _word_pieces(counts: Counter[str], size: int) -> list[str]:
+    """WordPiece's pieces, sorted, and the same in each run.
+
+    The trainer breaks ties between merges by the ids of their parts, and hands out ids to characters in the order of a
+    randomised hash table. Giving it the characters first, in order, fixes that.
+    """
+    characters: Counter[str] = Counter()
+    for word, count in counts.items():
+        for character in word:
+            characters[character] += count
+    kept = set(sorted(characters, key=lambda character: (-characters[character], character))[:MAX_CHARACTERS])
+    words = sorted(word for word in counts if kept.issuperset(word))
+    pieces = kept | {f"##{character}" for word in words for character in word[1:]}
+    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.CharDelimiterSplit("\n")
+    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=sorted(pieces), show_progress=False)
+    # The trainer takes words, not counts. One string a word is twice as fast as a list.
+    backend.train_from_iterator(("\n".join([word] * counts[word]) for word in words), trainer)
+    return sorted(backend.get_vocab())
+
+
+def with_glosses(
+    entries: Iterable[str],
+    glosses: Iterable[Sequence[str]],
+    model: str,
+    max_length: int,
+    options: dict[str, Any],
+    names: Collection[str] | None = None,
+) -> KGlossTokenizerFast:
+    """Return a tokenizer of learnt entries and every gloss that is not among them.
+
+    Args:
+        entries: Of `learn_entries`.
+        glosses: As in `train_tokenizer`.
+        model: As in `train_tokenizer`.
+        max_length: As in `train_tokenizer`.
+        options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
+        names: Words to leave out, so that a model learns on them to copy nouns; None to copy none.
+    """
+    if names is not None:
+        options = {**options, "copy_names": True}
+        entries = [entry for entry in entries if entry not in names]
+        kept_sequences = ([gloss for gloss in sequence if gloss not in names] for sequence in glosses)
+        glosses = chain(kept_sequences, [[NAME]])
+    distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
+    kept = [gloss for gloss in distinct if gloss not in RESERVED]
+    if too_long := [gloss for gloss in kept if len(gloss) > MAX_GLOSS_CHARS]:
+        raise ValueError(
+            f"gloss of more than {MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
+        )
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*RESERVED, *entries, *kept]))}
+    return _tokenizer(vocabulary, model, max_length, glosses=kept, **options)
+
+
+def untrained_tokenizer(model: str, options: dict[str, Any]) -> KGlossTokenizerFast:
+    """Return a tokenizer of the special tokens alone, which analyses text as a trained one will.
+
+    Args:
+        model: As in `train_tokenizer`.
+        options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
+    """
+    vocabulary = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
+    return _tokenizer(vocabulary, model, 128, glosses=[], **options)
+
+
+def _tokenizer(vocabulary: dict[str, int], model: str, max_length: int, **options: Any) -> KGlossTokenizerFast:
+    if model == "wordpiece":
+        pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=MAX_GLOSS_CHARS)
+        backend = Tokenizer(pieces)
+        backend.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+    elif model == "wordlevel":
+        backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    else:
+        raise ValueError(f"unknown model {model!r}; choose one of {', '.join(map(repr, MODELS))}")
+    bos, eos = (("[BOS]", vocabulary["[BOS]"]), ("[EOS]", vocabulary["[EOS]"]))
+    backend.post_processor = processors.TemplateProcessing(
+        single="[BOS] $A [EOS]", pair="[BOS] $A [EOS] $B:1 [EOS]:1", special_tokens=[bos, eos]
+    )
+    return KGlossTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        bos_token="[BOS]",
+        eos_token="[EOS]",
+        mask_token="[MASK]",
+        model_max_length=max_length,
+        clean_up_tokenization_spaces=False,
+        **options,
+    )
+
+
+def fit(tokenizer: KGlossTokenizerFast, counted: WordCounts) -> dict[str, float]:
+    """Measure how a vocabulary fits texts, by their words: no token spans two.
+
+    Args:
+        tokenizer: With the vocabulary.
+        counted: The texts' words.
+
+    Returns:
+        `sentences`, `blank`, `words`, `different_words`, `coverage`, `tokens_a_sentence` and `unknown_rate`.
+    """
+    covered = tokens = unknown = 0
+    for word, pieces in _tokens_of(tokenizer, counted.words):
+        count = counted.words[word]
+        unknown_pieces = pieces.count("[UNK]")
+        covered += count * (not unknown_pieces)
+        tokens += count * len(pieces)
+        unknown += count * unknown_pieces
+    words = counted.words.total()
+    return {
+        "sentences": counted.sentences,
+        "blank": counted.blank,
+        "words": words,
+        "different_words": len(counted.words),
+        "coverage": covered / max(1, words),
+        "tokens_a_sentence": tokens / max(1, counted.sentences),
+        "unknown_rate": unknown / max(1, tokens),
+    }
+
+
+def target_in_source(
+    tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], glosses: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    """The share of gloss tokens that are also a token of their sentence (41% in the paper, section III.2.2).
+
+    Args:
+        tokenizer: What makes tokens of a sentence.
+        pairs: The pairs.
+        glosses: The glosses of each, with placeholders marked (`kgloss_hf.data.pairs.marked_glosses`).
+
+    Returns:
+        `of_tokens`, over all gloss tokens, and `mean_of_pairs`, from 0 to 1.
+
+    Example:
+        >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
+        >>> target_in_source(tokenizer, [Pair("몸의 형태", ("몸", "모습"))], [["몸", "모습"]])
+        {'of_tokens': 0.5, 'mean_of_pairs': 0.5}
+    """
+    sentences = tokenizer.words([pair.text for pair in pairs])
+    pieces = dict(_tokens_of(tokenizer, dict.fromkeys(word for sentence in sentences for word in sentence)))
+    shares = []
+    found = 0
+    for sentence, sequence in zip(sentences, glosses, strict=True):
+        source = {piece for word in sentence for piece in pieces[word]}
+        standing = sum(placeholder_of(gloss) in source for gloss in sequence)
+        found += standing
+        shares.append(standing / len(sequence))
+    return {"of_tokens": found / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}
+
+
+def _tokens_of(tokenizer: KGlossTokenizerFast, words: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    for batch in _batches(words):
+        encodings = tokenizer.backend_tokenizer.encode_batch(
+            [[word] for word in batch], is_pretokenized=True, add_special_tokens=False
+        )
+        yield from zip(batch, (encoding.tokens for encoding in encodings), strict=True)
+
+
+def _batches(items: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch

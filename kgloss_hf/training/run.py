@@ -1,0 +1,272 @@
+"""Begin a run in its folder, go on with it after an interruption, and write and publish its result."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile, ZipFile
+
+import torch
+from accelerate import PartialState
+from safetensors import SafetensorError, safe_open
+from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers.integrations import CodeCarbonCallback
+from transformers.utils import cached_file
+
+from ..files import public_path, save_folder, sole_writer
+from ..hub.cards import write_facts
+from ..hub.publishing import Publication, check_access, publish
+from ..hub.remote_code import add_remote_code
+from ..reporting import plot_training
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from ..version import __version__
+
+logger = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """A run that has begun.
+
+    Args:
+        folder: Checkpoints lie in its folder `checkpoints`, the result of a finished run in `model`.
+        checkpoint: The last whole checkpoint of an unfinished run, or None for a new one.
+        publication: Where the result goes on the Hub, or None.
+    """
+
+    folder: Path
+    checkpoint: str | None = None
+    publication: Publication | None = None
+
+
+def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> Run:
+    """Reserve a run's folder until the process ends, and find the checkpoint to go on from.
+
+    Later checkpoints that were cut short are deleted, with a warning. `args` is changed: the trainer writes its
+    checkpoints to the folder's `checkpoints`, and leaves pushing to `save_result`.
+
+    Args:
+        args: `output_dir` is the run's folder. With `push_to_hub` and `hub_model_id`, the right to write to that
+            repository is checked now.
+        resume: Go on from the last checkpoint.
+
+    Raises:
+        ValueError: The folder holds a finished run; or an unfinished one, and `resume` is not set; or the best
+            checkpoint, with which the run would end, is missing or cut short. Nothing is deleted then. Or the
+            repository has no name, or nothing may be written to it.
+        RuntimeError: Another process is at work in the folder.
+    """
+    run = Run(Path(args.output_dir), _reserve(args.output_dir, resume=resume), _publication(args))
+    args.output_dir, args.push_to_hub = str(run.folder / "checkpoints"), False
+    return run
+
+
+def _reserve(output_dir: str, *, resume: bool) -> str | None:
+    with PartialState().main_process_first():
+        if PartialState().is_main_process:
+            _kept.enter_context(sole_writer(Path(output_dir)))
+            return checkpoint_to_resume(output_dir, resume=resume)
+        found = _checkpoints(output_dir)  # those that the main process has looked through
+        return str(found[0]) if found else None
+
+
+_kept = ExitStack()
+atexit.register(_kept.close)
+
+
+def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
+    """Return the last whole checkpoint as `begin_run` does, without reserving the folder."""
+    if (Path(output_dir) / "model").exists():
+        raise ValueError(f"{output_dir} holds a finished run; choose another --output_dir, or delete it to train again")
+    found = _checkpoints(output_dir)
+    if found and not resume:
+        raise ValueError(f"{output_dir} holds an unfinished run ({found[0].name}); add --resume, or delete it")
+    broken = {}
+    for checkpoint in found:
+        reason = _broken(checkpoint)
+        if reason is None:
+            _check_best(checkpoint)
+            break
+        broken[checkpoint] = reason
+    for checkpoint, reason in broken.items():
+        logger.warning("%s cannot be used: %s. Going on from the one before", checkpoint, reason)
+        shutil.rmtree(checkpoint)
+    return str(found[len(broken)]) if len(found) > len(broken) else None
+
+
+def _checkpoints(output_dir: str) -> list[Path]:
+    """A run's checkpoints, the last first."""
+    folders = Path(output_dir, "checkpoints").glob("checkpoint-*")
+    numbered = [folder for folder in folders if folder.name.removeprefix("checkpoint-").isdecimal() and folder.is_dir()]
+    return sorted(numbered, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), reverse=True)
+
+
+def _check_best(checkpoint: Path) -> None:
+    state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    best = checkpoint.parent / Path(state.get("best_model_checkpoint") or checkpoint).name
+    reason = (_broken(best) if best.is_dir() else "it is missing") if best != checkpoint else None
+    if reason:
+        raise ValueError(
+            f"{checkpoint} is whole, but the run's best checkpoint, {best}, with which it would end, cannot be used: "
+            f"{reason}. Restore it, or begin anew in another --output_dir; nothing was deleted"
+        )
+
+
+def _broken(checkpoint: Path) -> str | None:
+    """Why a checkpoint cannot be used: a file is cut short or damaged."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))  # written last
+    except (FileNotFoundError, ValueError):
+        return "the run was ended while writing it"
+    for file in sorted(checkpoint.iterdir()):
+        try:
+            if file.suffix == ".safetensors":
+                with safe_open(file, "pt"):
+                    pass
+            elif file.suffix in (".pt", ".pth", ".bin"):
+                with ZipFile(file) as archive:
+                    if damaged := archive.testzip():
+                        return f"{file}: {damaged} is damaged"
+        except (SafetensorError, BadZipFile) as error:
+            return f"{file}: {error}"
+    return None
+
+
+def _publication(args: Seq2SeqTrainingArguments) -> Publication | None:
+    """Where the result goes after training; what would forbid that is found before it."""
+    if not args.push_to_hub:
+        return None
+    if not args.hub_model_id:
+        raise ValueError("--push_to_hub: expected the repository's name, found none; add --hub_model_id NAMESPACE/NAME")
+    publication = Publication("model", args.hub_model_id)
+    if args.process_index == 0:
+        check_access([publication], public=args.hub_private_repo is False)
+    return publication
+
+
+def save_result(
+    run: Run,
+    trainer: Seq2SeqTrainer,
+    tokenizer: KGlossTokenizerFast,
+    *,
+    facts: Mapping[str, Any],
+    predictions: Sequence[Mapping[str, Any]] | None = None,
+) -> Path:
+    """Write the result of a finished run, under its final name only once it is complete, and publish it.
+
+    Args:
+        run: From `begin_run`.
+        trainer: Holds the best model.
+        tokenizer: Its tokenizer.
+        facts: What this kind of run has to say, such as scores and sizes of the split; first in `metrics.json`.
+        predictions: Rows of `predictions.jsonl` (default: no such file).
+
+    Returns:
+        The folder: model, tokenizer and generation config, `metrics.json` (also command, seed, versions, hardware,
+        seconds), `predictions.jsonl`, `training.png`, a card, and the code that loads it without this package.
+    """
+
+    def write(folder: Path) -> None:
+        trainer.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        add_remote_code(folder)
+        history = trainer.state.log_history
+        metrics = {
+            **facts,
+            "best_validation": {trainer.args.metric_for_best_model: trainer.state.best_metric},
+            "epochs": trainer.state.epoch,
+            "steps": trainer.state.global_step,
+            "train_seconds": next((row["train_runtime"] for row in history if "train_runtime" in row), None),
+            "hyperparameters": _hyperparameters(trainer.args),
+            **_emissions(trainer),
+            "history": [row for row in history if "loss" in row or "eval_loss" in row],
+            "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
+            "command": shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv])),
+            "seed": trainer.args.seed,
+            "versions": {"kgloss-hf": __version__}
+            | {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets")},
+            "hardware": hardware(trainer.args),
+        }
+        plot_training(history, folder / "training.png")
+        write_facts(folder, metrics, predictions)
+
+    folder = run.folder / "model"
+    if trainer.is_world_process_zero():
+        save_folder(folder, write)
+        if run.publication:
+            _push(replace(run.publication, source=str(folder)), public=trainer.args.hub_private_repo is False)
+    trainer.accelerator.wait_for_everyone()
+    return folder
+
+
+def _hyperparameters(args: Seq2SeqTrainingArguments) -> dict[str, Any]:
+    names = (
+        *("learning_rate", "optim", "lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm"),
+        *("label_smoothing_factor", "num_train_epochs", "loss_over", "batches_by_length"),
+    )
+    of_a_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    found = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in found.items()}
+
+
+def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:
+    """What codecarbon measured, where `--report_to codecarbon` asked for it."""
+    callbacks = trainer.callback_handler.callbacks
+    tracker = next((callback.tracker for callback in callbacks if isinstance(callback, CodeCarbonCallback)), None)
+    data = getattr(tracker, "final_emissions_data", None)
+    if data is None:
+        return {}
+    source = f"codecarbon {importlib.metadata.version('codecarbon')}"
+    return {"emissions": {"kg_co2_eq": data.emissions, "source": source, "country": data.country_name or None}}
+
+
+def _push(publication: Publication, *, public: bool) -> None:
+    try:
+        publish([publication], public=public, say=print)
+    except (OSError, ValueError) as error:
+        command = shlex.join(["kgloss", "publish", "--model", publication.repo_id, publication.source])
+        raise RuntimeError(f"{error}\nThe result is whole in {publication.source}. Go on with: {command}") from error
+
+
+def hardware(args: Seq2SeqTrainingArguments) -> str:
+    """What a run was made on, in words.
+
+    Args:
+        args: The run's training arguments.
+    """
+    device = torch.cuda.get_device_name() if args.device.type == "cuda" else args.device.type
+    dtype = "bfloat16" if args.bf16 else "float32"
+    threads = f"{torch.get_num_threads()} threads on {os.cpu_count()} {platform.machine()} cores"
+    return f"{args.world_size} × {device}, {dtype}, {threads}"
+
+
+def run_of(checkpoint: str) -> dict[str, Any]:
+    """What a checkpoint was trained on and how, by its `metrics.json`.
+
+    Args:
+        checkpoint: Folder or Hub repository.
+
+    Returns:
+        `data`, as `source_of`, one whose licence is not known where nothing says; and `command` and `preset`, or None.
+
+    Example:
+        >>> run_of(getfixture("checkpoint"))["command"] is None
+        True
+    """
+    file = cached_file(checkpoint, "metrics.json", _raise_exceptions_for_missing_entries=False)
+    facts = json.loads(Path(file).read_text("utf-8")) if file else {}
+    unknown = {"name": f"data of {Path(checkpoint).name}", "use": "pretext", "license": None}
+    data = facts.get("data") or [{**unknown, "domain": None, "url": None}]
+    return {"data": data, "command": facts.get("command"), "preset": facts.get("preset")}

@@ -1,0 +1,374 @@
+"""The paper's Table 5 on any corpus: four systems, each trained several times by the training script."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from ..files import save_file, save_folder, sole_writer, write_json
+from ..models.modeling import PRESETS, Preset
+from ..reporting import Table, markdown, plot_loss_curves
+
+SYSTEMS = {
+    "rnn": "RNN with attention, small vocabulary",
+    "bert-small": "BERT, small vocabulary, no transfer",
+    "bert-large": "BERT, large vocabulary, no transfer",
+    "transfer": "BERT, large vocabulary, transfer",
+}
+"""The paper's four systems (section IV.2)."""
+
+PAPER = {
+    ("rnn", 100): 67.56,
+    ("bert-small", 100): 70.99,
+    ("bert-large", 10): 36.43,
+    ("bert-large", 100): 73.86,
+    ("transfer", 10): 76.62,
+    ("transfer", 100): 77.21,
+}
+"""What the paper's Table 5 gives, on MCKSG, after so many epochs."""
+
+OPTIMISERS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "optim": "sgd",
+        "learning_rate": 1e-4,
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "max_grad_norm": 0.0,
+        "label_smoothing_factor": 0.0,
+        "loss_over": "vocabulary",
+        "batches_by_length": False,
+    },
+    "kgloss": {},
+}
+"""Options of the training script: the paper's, as far as it states them (section IV.1), and this project's defaults."""
+
+_BERTS = tuple(name for name, preset in PRESETS.items() if isinstance(preset, Preset))
+_KEPT = ("metrics.json", "predictions.jsonl", "training.png")
+
+
+@dataclass
+class Table5Arguments:
+    """What `reproduce` trains on, and how often."""
+
+    pretext: str = field(metadata={"help": "Model of run_pretext.py: its vocabulary is the large one."})
+    output_dir: str = field(default="outputs/table5", metadata={"help": "Folder for the runs, the table, the curves."})
+    dataset: str = field(default="mcksg", metadata={"help": "As in run_text2gloss.py."})
+    data_dir: str | None = field(default=None, metadata={"help": "As in run_text2gloss.py."})
+    extra_train: str | None = field(default=None, metadata={"help": "As in run_text2gloss.py (paper: none)."})
+    split: str = field(
+        default="group",
+        metadata={"help": "As in run_text2gloss.py; row is the paper's.", "choices": ("group", "row")},
+    )
+    preset: str = field(
+        default="small", metadata={"help": "Shape of the three BERTs; that of --pretext.", "choices": _BERTS}
+    )
+    optimisers: str = field(
+        default="kgloss", metadata={"help": "The paper's, to the letter, or ours.", "choices": tuple(OPTIMISERS)}
+    )
+    systems: list[str] = field(
+        default_factory=lambda: list(SYSTEMS), metadata={"help": "Which of the four.", "choices": tuple(SYSTEMS)}
+    )
+    epochs: list[int] = field(default_factory=lambda: [10, 100], metadata={"help": "Lengths of training."})
+    runs: int = field(default=10, metadata={"help": "Runs of each; run N has seed and split seed N (paper: 10)."})
+    patience: int = field(default=10, metadata={"help": "Evaluations without a gain that end a run early."})
+    workers: int = field(default=1, metadata={"help": "Runs at a time, spread over the GPUs where there are any."})
+
+
+class Run(NamedTuple):
+    """One training run of the table."""
+
+    system: str
+    epochs: int
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.system}-{self.epochs}-{self.number}"
+
+
+def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] = ()) -> dict[str, Any]:
+    """Train what is not trained yet, and write the table and the curves of what is.
+
+    Args:
+        arguments: The systems, the corpus and the folder. A run whose folder `runs/NAME` is there is not trained again;
+            one that was interrupted goes on from its last checkpoint.
+        script: examples/run_text2gloss.py.
+        options: More options of that script, for all runs.
+
+    Returns:
+        What `table5.json` holds, of this call's runs and of earlier ones in the folder: for each system and number of
+        epochs the scores by run, their mean and deviation, and paired tests. Beside it are `table5.md` and
+        `loss_curves.png`.
+
+    Raises:
+        ValueError: The folder holds runs of other options.
+        RuntimeError: Runs failed; names them and where they logged. The others are kept. Or another process is at work
+            in the folder.
+    """
+    with sole_writer(Path(arguments.output_dir)):
+        return _reproduce(arguments, script, options)
+
+
+def _reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str]) -> dict[str, Any]:
+    folder = Path(arguments.output_dir)
+    folder.mkdir(exist_ok=True)
+    common = _common(arguments, options)
+    of_checkpoint = [f"--pretext={arguments.pretext}", f"--preset={arguments.preset}"]
+    _check_same_options(folder / "options.json", of_checkpoint + common)
+    runs = [
+        Run(system, epochs, number)
+        for epochs in arguments.epochs
+        for number in range(arguments.runs)
+        for system in arguments.systems
+    ]
+    missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
+    failed = _train_all(missing, folder, script, {run: _command(run, arguments, common) for run in missing}, arguments)
+    finished = _finished(folder / "runs")
+    result = summary(finished, common)
+    _write(folder, finished, result)
+    if failed:
+        raise RuntimeError(
+            f"{len(failed)} of {len(runs)} runs failed: {', '.join(sorted(run.name for run in failed))}; each says why "
+            f"in its log.txt in {folder / 'unfinished'}. The same command goes on"
+        )
+    return result
+
+
+def _common(arguments: Table5Arguments, options: Sequence[str]) -> list[str]:
+    given = {name: getattr(arguments, name) for name in ("dataset", "data_dir", "extra_train", "split", "patience")}
+    given |= OPTIMISERS[arguments.optimisers]
+    return [f"--{name}={value}" for name, value in given.items() if value is not None] + list(options)
+
+
+def _command(run: Run, arguments: Table5Arguments, common: Sequence[str]) -> list[str]:
+    of_system = {
+        "rnn": ["--preset=rnn", "--vocabulary=words"],
+        "bert-small": [f"--preset={arguments.preset}", "--vocabulary=words"],
+        "bert-large": [f"--preset={arguments.preset}", f"--tokenizer={arguments.pretext}"],
+        "transfer": [f"--preset={arguments.preset}", f"--pretext={arguments.pretext}"],
+    }
+    seeds = [f"--seed={run.number}", f"--split_seed={run.number}"]
+    return [*of_system[run.system], f"--num_train_epochs={run.epochs}", *seeds, *common]
+
+
+def _check_same_options(file: Path, common: list[str]) -> None:
+    if not file.exists():
+        save_file(file, lambda path: path.write_text(json.dumps(common, ensure_ascii=False), "utf-8"))
+    elif (before := json.loads(file.read_text("utf-8"))) != common:
+        changed = sorted(set(before) ^ set(common))
+        raise ValueError(
+            f"{file.parent} holds runs of other options ({', '.join(changed)}); choose another --output_dir"
+        )
+
+
+def _train_all(
+    runs: Sequence[Run], folder: Path, script: Path, commands: Mapping[Run, list[str]], arguments: Table5Arguments
+) -> list[Run]:
+    """Train each run in a process of its own; returns those that failed."""
+    gpus = torch.cuda.device_count()
+    free: SimpleQueue[int] = SimpleQueue()
+    for worker in range(arguments.workers):
+        free.put(worker)
+    children: set[subprocess.Popen[bytes]] = set()
+    ended = threading.Event()
+
+    def train(run: Run) -> bool:
+        worker = free.get()
+        unfinished = folder / "unfinished" / run.name
+        unfinished.mkdir(parents=True, exist_ok=True)
+        environment = dict(os.environ)
+        if gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = str(worker % gpus)
+        elif arguments.workers > 1:  # as many threads as cores in all, or they wait for each other
+            environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // arguments.workers))
+        whole = (unfinished / "model").exists()  # where this process ended between a run's end and its keeping
+        command = [sys.executable, str(script), *commands[run], f"--output_dir={unfinished}", "--resume"]
+        try:
+            with (unfinished / "log.txt").open("ab") as log:
+                if not whole and not ended.is_set():
+                    child = subprocess.Popen(  # noqa: S603
+                        [*command, "--disable_tqdm=True"],
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        env=environment,
+                    )
+                    children.add(child)
+                    whole = child.wait() == 0
+                    children.discard(child)
+        finally:
+            free.put(worker)
+        if whole:
+            _keep_result(unfinished, folder / "runs" / run.name)
+        return whole
+
+    with ThreadPoolExecutor(arguments.workers) as pool, tqdm(total=len(runs), unit=" runs", disable=None) as progress:
+        try:
+            failed = []
+            for run, succeeded in zip(runs, pool.map(train, runs), strict=True):
+                progress.update()
+                if not succeeded:
+                    failed.append(run)
+        except BaseException:
+            ended.set()
+            for child in list(children):
+                child.terminate()
+            raise
+    return failed
+
+
+def _keep_result(unfinished: Path, kept: Path) -> None:
+    """Scores, predictions and the curve; weights and checkpoints of eighty runs would fill a disk."""
+
+    def write(partial: Path) -> None:
+        for name in _KEPT:
+            shutil.copy(unfinished / "model" / name, partial)
+
+    save_folder(kept, write)
+    shutil.rmtree(unfinished)
+
+
+def _finished(folder: Path) -> dict[Run, dict[str, Any]]:
+    """What each run's metrics.json holds, of this call and of earlier ones, in the table's order."""
+    found = {}
+    for file in folder.glob("[!.]*/metrics.json"):
+        system, epochs, number = file.parent.name.rsplit("-", 2)
+        found[Run(system, int(epochs), int(number))] = json.loads(file.read_text("utf-8"))
+    order = list(SYSTEMS)
+    return dict(sorted(found.items(), key=lambda item: (item[0].epochs, order.index(item[0].system), item[0].number)))
+
+
+def summary(finished: Mapping[Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:
+    """Scores by system and epochs, and paired tests between systems.
+
+    Args:
+        finished: For each run what its metrics.json holds.
+        options: Of the training script, the same for all runs.
+
+    Returns:
+        `options`; `systems`: for each `SYSTEM-EPOCHS` its scores by run number, mean and sample deviation; `baselines`:
+        the same for copy and nearest neighbour; `tests`: for each number of epochs and each two systems the mean
+        difference over the runs that both have, which are of the same splits, and from three runs on the p value of a
+        paired t test.
+
+    Example:
+        >>> def metrics(score):
+        ...     return {"preset": "small", "scores": {"small": {"jaccard": score}, "copy": {"jaccard": 9.0}}}
+        >>> runs = {Run("bert-large", 10, n): metrics(30.0 + n) for n in range(3)}
+        >>> runs |= {Run("transfer", 10, n): metrics(40.0 + 2 * n) for n in range(3)}
+        >>> found = summary(runs)
+        >>> found["systems"]["transfer-10"]["mean"], found["tests"][0]["difference"]
+        (42.0, 11.0)
+    """
+    scores: dict[tuple[str, int], dict[int, float]] = {}
+    baselines: dict[str, dict[int, float]] = {}
+    for run, metrics in finished.items():
+        found = dict(metrics["scores"])
+        scores.setdefault((run.system, run.epochs), {})[run.number] = found.pop(metrics["preset"])["jaccard"]
+        for name, score in found.items():
+            baselines.setdefault(name, {})[run.number] = score["jaccard"]
+    return {
+        "options": list(options),
+        "systems": {f"{system}-{epochs}": _spread(by_run) for (system, epochs), by_run in scores.items()},
+        "baselines": {name: _spread(by_run) for name, by_run in baselines.items()},
+        "tests": _tests(scores),
+    }
+
+
+def _spread(by_run: Mapping[int, float]) -> dict[str, Any]:
+    values = list(by_run.values())
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return {"runs": dict(sorted(by_run.items())), "mean": statistics.mean(values), "deviation": deviation}
+
+
+def _tests(scores: Mapping[tuple[str, int], Mapping[int, float]]) -> list[dict[str, Any]]:
+    from scipy.stats import ttest_rel
+
+    found = []
+    for epochs in dict.fromkeys(epochs for _, epochs in scores):
+        names = [system for system in SYSTEMS if (system, epochs) in scores]
+        for place, first in enumerate(names):
+            for second in names[place + 1 :]:
+                one, other = scores[first, epochs], scores[second, epochs]
+                runs = sorted(one.keys() & other.keys())
+                if not runs:
+                    continue
+                pairs = ([one[run] for run in runs], [other[run] for run in runs])
+                difference = statistics.mean(pairs[1]) - statistics.mean(pairs[0])
+                p_value = float(ttest_rel(*pairs).pvalue) if len(runs) > 2 else None
+                found.append(
+                    {
+                        "epochs": epochs,
+                        "systems": [first, second],
+                        "runs": len(runs),
+                        "difference": difference,
+                        "p_value": p_value,
+                    }
+                )
+    return found
+
+
+def tables(result: Mapping[str, Any]) -> list[Table]:
+    """Table 5 beside the paper's numbers, and the paired tests.
+
+    Args:
+        result: From `summary`.
+    """
+    rows = []
+    for name, found in result["systems"].items():
+        system, _, epochs = name.rpartition("-")
+        paper = PAPER.get((system, int(epochs)))
+        rows.append((SYSTEMS[system], epochs, *_cells(found), "–" if paper is None else f"{paper:.2f}"))
+    rows += [(name, "–", *_cells(found), "–") for name, found in result["baselines"].items()]
+    tests = [
+        (
+            f"{SYSTEMS[test['systems'][1]]} − {SYSTEMS[test['systems'][0]]}",
+            str(test["epochs"]),
+            str(test["runs"]),
+            f"{test['difference']:+.2f}",
+            "–" if test["p_value"] is None else f"{test['p_value']:.4f}",
+        )
+        for test in result["tests"]
+    ]
+    title = "JC on this corpus's test part; the paper's are on MCKSG, another corpus and split"
+    return [
+        Table(title, ("system", "epochs", "runs", "mean", "deviation", "paper, on MCKSG"), rows),
+        Table("Paired over runs (t test)", ("difference", "epochs", "runs", "JC", "p"), tests),
+    ]
+
+
+def _cells(found: Mapping[str, Any]) -> tuple[str, str, str]:
+    deviation = "–" if found["deviation"] is None else f"{found['deviation']:.2f}"
+    return str(len(found["runs"])), f"{found['mean']:.2f}", deviation
+
+
+def _write(folder: Path, finished: Mapping[Run, Mapping[str, Any]], result: Mapping[str, Any]) -> None:
+    if not finished:
+        return
+    save_file(folder / "table5.json", lambda path: write_json(path, result))
+    save_file(folder / "table5.md", lambda path: path.write_text(markdown(tables(result)) + "\n", "utf-8"))
+    curves = {
+        f"{SYSTEMS[system]}, {epochs} epochs": [
+            metrics["history"] for run, metrics in finished.items() if run[:2] == (system, epochs)
+        ]
+        for epochs in dict.fromkeys(run.epochs for run in finished)
+        for system in ("bert-large", "transfer")
+        if any(run[:2] == (system, epochs) for run in finished)
+    }
+    if curves:
+        save_file(folder / "loss_curves.png", lambda path: plot_loss_curves(curves, path))

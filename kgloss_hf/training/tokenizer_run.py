@@ -1,0 +1,238 @@
+"""Learn a tokenizer for a run, or as a command of its own, and measure how well it fits."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from ..data.pairs import Pair, load_pairs, marked_glosses
+from ..data.texts import read_texts
+from ..files import new_folder, public_path, save_folder, write_json
+from ..hub.cards import tokenizer_card
+from ..hub.provenance import source_of
+from ..models.vocabulary import (
+    MODELS,
+    RESERVED,
+    count_words,
+    fit,
+    learn_entries,
+    rare_names,
+    target_in_source,
+    train_tokenizer,
+    untrained_tokenizer,
+    with_glosses,
+)
+from ..reporting import Table
+from ..runtime.analyzers import ANALYZERS
+from ..runtime.glosses import PLACEHOLDERS, placeholder_of
+from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
+
+
+def tokenizer_for(
+    pairs: Sequence[Pair],
+    folder: Path,
+    *,
+    vocab_size: int,
+    model: str = "wordpiece",
+    trained: str | None = None,
+    texts: Iterable[str] = (),
+    copy_names: int = 0,
+) -> KGlossTokenizerFast:
+    """The run's tokenizer, learnt by one process for all, and kept for a resumed run.
+
+    Args:
+        pairs: What it is learnt on, such as the training part alone. Their glosses are its target side.
+        folder: The run's.
+        vocab_size: Word pieces to learn at most, before glosses.
+        model: As in `kgloss_hf.models.vocabulary.train_tokenizer`.
+        trained: Folder or Hub repository of a tokenizer to take instead (default: none). A gloss that it does not know
+            becomes [UNK], which is counted in a warning.
+        texts: More sentences to learn word pieces on, read once.
+        copy_names: Nouns in at most this many different sentences that are signed as they are written are learnt as
+            the placeholder `Name` (`kgloss_hf.models.vocabulary.rare_names`); 0 for none.
+    """
+    if trained:
+        return KGlossTokenizerFast.from_pretrained(trained)
+    kept = folder / "tokenizer"
+    with PartialState().main_process_first():
+        if not kept.exists():
+            sentences = chain((pair.text for pair in pairs), texts)
+            tokenizer = train_tokenizer(
+                sentences,
+                marked_glosses(pairs),
+                model=model,
+                vocab_size=vocab_size,
+                copy_names=copy_names > 0,
+                names=rare_names(pairs, copy_names) if copy_names else (),
+            )
+            save_folder(kept, tokenizer.save_pretrained)
+    return KGlossTokenizerFast.from_pretrained(kept)
+
+
+def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpoint: str) -> None:
+    """Refuse a pretext model whose vocabulary lacks glosses of the training pairs.
+
+    Args:
+        tokenizer: The checkpoint's.
+        pairs: What is to be trained on.
+        checkpoint: Its folder or repository, for the message.
+
+    Raises:
+        ValueError: Glosses are missing; says how many and which.
+    """
+    known = {*tokenizer.glosses, *PLACEHOLDERS}
+    found = {placeholder_of(gloss) for glosses in marked_glosses(pairs, tokenizer.morphemes) for gloss in glosses}
+    if missing := sorted(found - known):
+        raise ValueError(
+            f"{checkpoint}: expected a vocabulary with the training pairs' glosses, but {len(missing)} of {len(found)} "
+            f"are not in it, such as {', '.join(missing[:3])}. Train the pretext with the same --dataset, or give it a "
+            "tokenizer of kgloss train-tokenizer that was made with these pairs"
+        )
+
+
+@dataclass
+class TokenizerTrainingArguments:
+    """What `train_and_save` learns on, what it learns, and where it writes; each option of `kgloss train-tokenizer`."""
+
+    output_dir: str = field(default="outputs/tokenizer", metadata={"help": "Folder to make for the tokenizer."})
+    corpus: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Text to learn on: .txt, .txt.gz, CSV, TSV, JSON Lines, Parquet or XLSX files, or data sets as "
+            "NAME or NAME:CONFIGURATION. Default: the sentences of --dataset."
+        },
+    )
+    corpus_column: str = field(default="text", metadata={"help": "Column of --corpus with the text."})
+    dataset: str = field(
+        default="mcksg", metadata={"help": "Pairs with the glosses: mcksg, gksl, a Hub id, or files, as in training."}
+    )
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder with your copy of a data set that is not shipped."}
+    )
+    text_column: str = field(default="text", metadata={"help": "Column of --dataset with the Korean sentence."})
+    gloss_column: str = field(default="glosses", metadata={"help": "Column of --dataset with the glosses."})
+    model: str = field(
+        default="wordpiece", metadata={"help": "Word pieces, or each different word whole.", "choices": MODELS}
+    )
+    vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
+    analyzer: str = field(default=ANALYZER, metadata={"help": "Morphological analyser.", "choices": tuple(ANALYZERS)})
+    normalize: bool = field(default=True, metadata={"help": "Lower-case words and drop punctuation."})
+    lemmatize: bool = field(default=True, metadata={"help": "Dictionary forms of verbs and adjectives."})
+    stop_words: list[str] = field(default_factory=list, metadata={"help": "Morphemes to drop."})
+    copy_names: int = field(
+        default=0,
+        metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
+    )
+    max_length: int = field(default=128, metadata={"help": "Longest input in tokens."})
+    data_license: str | None = field(
+        default=None, metadata={"help": "For the card: licence of your text, as the Hub names it (cc-by-4.0)."}
+    )
+    data_domain: str | None = field(default=None, metadata={"help": "For the card: what your text is about."})
+
+
+def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
+    """Learn a vocabulary on a corpus that need not fit in memory, and write the tokenizer beside how well it fits.
+
+    Args:
+        arguments: Corpus, pairs with the glosses, options and the folder, which appears only once it is complete.
+
+    Returns:
+        What `statistics.json` in that folder holds. `vocabulary`: entries by kind, and how many glosses were word
+        pieces (or words) already. `corpus` and `pairs` (its sentences): sentences, blank texts, words, different
+        words, coverage (share of words without [UNK]), tokens a sentence without [BOS] and [EOS], unknown rate (share
+        of tokens that are [UNK]). `target_in_source`: the share of the pairs' gloss tokens that are also a token of
+        their sentence, and the mean of that share over pairs (41% on average in the paper, section III.2.2).
+        `arguments` and `versions`.
+
+    Raises:
+        ValueError: The folder is there already, or the corpus holds no words; and whatever
+            `kgloss_hf.data.pairs.load_pairs`, `kgloss_hf.data.texts.read_texts` and `train_tokenizer` raise.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     statistics = train_and_save(TokenizerTrainingArguments(f"{folder}/tokenizer", model="wordlevel"))
+        >>> statistics["corpus"]["sentences"], statistics["corpus"]["unknown_rate"]
+        (357, 0.0)
+    """
+    folder = new_folder(arguments.output_dir)
+    texts = read_texts(arguments.corpus, column=arguments.corpus_column)
+    pairs = load_pairs(
+        arguments.dataset,
+        data_dir=arguments.data_dir,
+        text_column=arguments.text_column,
+        gloss_column=arguments.gloss_column,
+    )
+    options: dict[str, Any] = {name: getattr(arguments, name) for name in OPTIONS if name != "copy_names"}
+    of_pairs = count_words((pair.text for pair in pairs), model=arguments.model, **options)
+    counted = count_words(texts, model=arguments.model, **options) if arguments.corpus else of_pairs
+    if not counted.words:
+        raise ValueError(
+            f"no words in {', '.join(arguments.corpus)} ({counted.sentences} sentences, {counted.blank} blank lines); "
+            "expected Korean text"
+        )
+    entries = learn_entries(counted.words, model=arguments.model, vocab_size=arguments.vocab_size)
+    glosses = marked_glosses(pairs, untrained_tokenizer(arguments.model, options).morphemes)
+    names = rare_names(pairs, arguments.copy_names) if arguments.copy_names else None
+    tokenizer = with_glosses(entries, glosses, arguments.model, arguments.max_length, options, names)
+    shared = len(set(tokenizer.glosses).intersection(entries))
+    stated: dict[str, Any] = {"license": arguments.data_license, "domain": arguments.data_domain}
+    statistics = {
+        "vocabulary": {
+            "size": len(tokenizer),
+            "special_tokens_and_placeholders": len(RESERVED),
+            "word_pieces" if arguments.model == "wordpiece" else "words": len(entries),
+            "glosses": len(tokenizer.glosses),
+            "glosses_already_there": shared,
+        },
+        "corpus": fit(tokenizer, counted),
+        "pairs": fit(tokenizer, of_pairs),
+        "target_in_source": target_in_source(tokenizer, pairs, glosses),
+        "data": [
+            source_of(arguments.dataset, data_dir=arguments.data_dir, **stated),
+            *(source_of(name, "vocabulary", **stated) for name in arguments.corpus),
+        ],
+        "arguments": {name: _public(value) for name, value in asdict(arguments).items() if name not in stated},
+        "versions": {name: importlib.metadata.version(name) for name in ("tokenizers", "konlpy")},
+    }
+
+    def write(partial: Path) -> None:
+        tokenizer.save_pretrained(partial)
+        write_json(partial / "statistics.json", statistics)
+        (partial / "README.md").write_text(tokenizer_card(partial), "utf-8")
+
+    save_folder(folder, write)
+    return statistics
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, list):
+        return list(map(_public, value))
+    return public_path(value) if isinstance(value, str) else value
+
+
+def vocabulary_tables(statistics: Mapping[str, Any]) -> list[Table]:
+    """What is in a vocabulary, and how well it fits.
+
+    Args:
+        statistics: As `kgloss_hf.training.tokenizer_run.train_and_save` returns them.
+    """
+    vocabulary = [(name.replace("_", " "), f"{count:,}") for name, count in statistics["vocabulary"].items()]
+    parts = (statistics["corpus"], statistics["pairs"])
+    fit = [(name.replace("_", " "), *(_readable(name, part[name]) for part in parts)) for name in parts[0]]
+    shared = statistics["target_in_source"]
+    fit.append(("gloss tokens in the source", "", f"{shared['of_tokens']:.2%}"))
+    fit.append(("the same, mean of pairs", "", f"{shared['mean_of_pairs']:.2%}"))
+    return [Table("Vocabulary", ("entries", "number"), vocabulary), Table("Fit", ("", "corpus", "pairs"), fit)]
+
+
+def _readable(name: str, value: float) -> str:
+    if name in ("coverage", "unknown_rate"):
+        return f"{value:.2%}"
+    return f"{value:.2f}" if isinstance(value, float) else f"{value:,}"

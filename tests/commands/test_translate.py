@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from transformers import pipeline
+
+from conftest import SENTENCES
+from kgloss_hf.cli import main
+from kgloss_hf.commands.translate import translate
+
+COMMAND = [sys.executable, "-c", "import sys; from kgloss_hf.cli import main; sys.exit(main())", "translate"]
+
+
+@pytest.fixture(scope="module")
+def expected(checkpoint: str) -> list[str]:
+    return [found.generated_text for found in pipeline("text-to-gloss", model=checkpoint)(SENTENCES)]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "sentences.txt"
+    path.write_text("\n".join([*SENTENCES[:2], "", *SENTENCES[2:]]) + "\n", "utf-8")
+    return path
+
+
+def test_arguments(checkpoint: str, expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", checkpoint, *SENTENCES]) == 0
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_file_and_standard_input_a_line_each(
+    checkpoint: str, expected: list[str], file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = [*expected[:2], "", *expected[2:]]
+    assert main(["translate", checkpoint, "--input", str(file), "--threads", "1", "--batch_size", "2"]) == 0
+    assert capfd.readouterr().out.splitlines() == lines
+    for options in ([], ["--input", "-"]):
+        done = subprocess.run([*COMMAND, checkpoint, *options], stdin=file.open("rb"), capture_output=True, check=True)
+        assert done.stdout.decode("utf-8").splitlines() == lines
+
+
+def test_json_lines(checkpoint: str, file: Path, expected: list[str]) -> None:
+    output = io.StringIO()
+    translate(checkpoint, input=str(file), format="jsonl", types=True, alignment=True, output=output)
+    rows = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert [row["text"] for row in rows] == [*SENTENCES[:2], "", *SENTENCES[2:]]
+    assert [row["generated_text"] for row in rows if row["text"]] == expected
+    assert all(len(row["glosses"]) == len(row["types"]) == len(row["alignment"]) for row in rows)
+
+
+def test_table(checkpoint: str, expected: list[str]) -> None:
+    output = io.StringIO()
+    translate(checkpoint, [*SENTENCES[:2], "탭\t속"], format="tsv", types=True, output=output)
+    header, *rows = (line.split("\t") for line in output.getvalue().splitlines())
+    assert header == ["text", "glosses", "types"]
+    assert [row[1] for row in rows][:2] == expected[:2]
+    assert rows[2][0] == "탭 속"
+
+
+@pytest.mark.parametrize("form", ["text", "tsv", "jsonl"])
+def test_n_best(checkpoint: str, form: str) -> None:
+    output = io.StringIO()
+    translate(checkpoint, SENTENCES[:2], format=form, n_best=3, output=output)
+    lines = output.getvalue().splitlines()
+    if form == "jsonl":
+        assert [len(json.loads(line)["candidates"]) for line in lines] == [3, 3]
+    elif form == "tsv":
+        assert lines[0] == "text\trank\tlog_prob\tglosses"
+        assert [line.split("\t")[1] for line in lines[1:]] == ["1", "2", "3"] * 2
+    else:
+        assert [len(line.split("\t")) for line in lines] == [2, 2, 2, 1] * 2
+
+
+def test_a_bad_line_does_not_stop_the_others(
+    checkpoint: str, expected: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mixed.txt"
+    path.write_bytes(
+        b"\n".join([SENTENCES[0].encode(), "한글".encode("cp949"), b"\xef\xbb\xbf", SENTENCES[1].encode()])
+    )
+    assert main(["translate", checkpoint, "--input", str(path)]) == 1
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert [lines[0], lines[1], lines[3]] == [expected[0], "", expected[1]]
+    assert "line 2: expected UTF-8" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--input", "missing.txt"], "missing.txt"),
+        (["전시", "--input", "-"], "expected sentences or --input, found both"),
+        (["전시", "--types"], "types: expected a format that can hold it"),
+        (["전시", "--alignment", "--format", "tsv"], "alignment: expected a format that can hold it"),
+        (["전시", "--n_best", "0"], "num_return_sequences: expected 1 or more"),
+    ],
+)
+def test_what_cannot_be_done(
+    options: list[str], message: str, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["translate", checkpoint, *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_folder_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", str(tmp_path), "전시"]) == 1
+    assert "config.json" in capsys.readouterr().err
+
+
+def test_reader_that_goes_away(checkpoint: str, tmp_path: Path) -> None:
+    path = tmp_path / "many.txt"
+    path.write_text("전시\n" * 20_000, "utf-8")
+    process = subprocess.Popen(
+        [*COMMAND, checkpoint, "--input", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read().decode()
+    assert process.wait(timeout=120) == 0
+    assert "Error" not in error
+    assert "Traceback" not in error
+
+
+def test_interrupt_keeps_finished_lines(checkpoint: str, expected: list[str]) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, checkpoint, "--batch_size", "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Python of a background job of a shell would ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    process.stdin.write(f"{SENTENCES[0]}\n".encode() * 20)  # 16 are read ahead, the others wait for more
+    process.stdin.flush()
+    lines = [process.stdout.readline().decode() for _ in range(16)]
+    process.send_signal(signal.SIGINT)
+    process.stdin.close()
+    assert process.wait(timeout=60) == 130
+    assert lines == [f"{expected[0]}\n"] * 16
+    assert b"Traceback" not in process.stderr.read()

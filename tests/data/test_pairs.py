@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgloss_hf.data.pairs import Pair, load_gloss_types, load_pairs, split_pairs
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+from kgloss_hf.training.encoding import encode_pairs
+
+ROWS = [{"text": "집에 불이 났어요.", "glosses": "집  불"}, {"text": "도와  주세요.", "glosses": "돕다 부탁"}]
+PAIRS = [Pair("집에 불이 났어요.", ("집", "불")), Pair("도와 주세요.", ("돕다", "부탁"))]
+
+
+def _csv(path: Path) -> None:
+    lines = ["text,glosses", *(f'"{row["text"]}",{row["glosses"]}' for row in ROWS)]
+    path.write_bytes("\ufeff".encode() + "\r\n".join(lines).encode() + b"\r\n")
+
+
+def _tsv(path: Path) -> None:
+    path.write_text("\n".join(["text\tglosses", *("\t".join(row.values()) for row in ROWS)]), "utf-8")
+
+
+def _jsonl(path: Path) -> None:
+    rows = [{"text": row["text"], "glosses": row["glosses"].split()} for row in ROWS]
+    path.write_text("\ufeff" + "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+
+
+def _parquet(path: Path) -> None:
+    Dataset.from_list(ROWS).to_parquet(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("a.csv", _csv), ("A.CSV", _csv), ("a.tsv", _tsv), ("a.jsonl", _jsonl), ("a.parquet", _parquet)]
+)
+def test_files(tmp_path: Path, name: str, write: Callable[[Path], None]) -> None:
+    write(tmp_path / name)
+    assert load_pairs(str(tmp_path / name)) == PAIRS
+
+
+def test_glosses_with_spaces(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,glosses\n집,집 V (불꽃무늬) (불에)굽다\n", "utf-8")
+    assert load_pairs(str(tmp_path / "a.csv")) == [Pair("집", ("집", "V (불꽃무늬)", "(불에)굽다"))]
+
+
+def test_several_files_and_other_columns(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("ko,gloss\n집,집 불\n", "utf-8")
+    found = load_pairs(f"{tmp_path}/a.csv,{tmp_path}/b.csv", text_column="ko", gloss_column="gloss")
+    assert found == [Pair("집", ("집", "불"))] * 2
+
+
+BAD = {
+    "missing column": ("a.csv", "sentence,glosses\n집,불\n", "row 2: no column 'text'; found 'sentence', 'glosses'"),
+    "empty file": ("a.csv", "", "no rows; expected columns 'text' and 'glosses'"),
+    "only a header": ("a.csv", "text,glosses\n", "no rows"),
+    "row without glosses": ("a.csv", "text,glosses\n집,불\n집,\n", "row 3, column 'glosses': the row has no glosses"),
+    "empty list": ("a.jsonl", '{"text": "집", "glosses": []}', "row 1, column 'glosses': the row has no glosses"),
+    "row too short": ("a.csv", "text,glosses\n집\n", "row 2, column 'glosses': expected glosses .strings., found None"),
+    "blank text": ("a.csv", "text,glosses\n  ,불\n", "row 2, column 'text': expected a Korean sentence"),
+    "tab between glosses": ("a.csv", "text,glosses\n집,집\t불\n", "row 2, column 'glosses': expected .*spaces.* found"),
+    "number for text": ("a.jsonl", '{"text": 3, "glosses": "불"}', "row 1, column 'text'.*found 3"),
+    "number for a gloss": ("a.jsonl", '{"text": "집", "glosses": ["불", 3]}', "row 1, column 'glosses'.*3"),
+    "half a character": ("a.jsonl", '{"text": "집", "glosses": ["\\ud800"]}', "row 1, column 'glosses'.*ud800"),
+    "half a character for text": ("a.jsonl", '{"text": "\\udc00", "glosses": "불"}', "row 1, column 'text'.*udc00"),
+    "nested too deeply": ("a.jsonl", "[" * 99_999, "row 1: expected one JSON object a line"),
+    "too long a number": ("a.jsonl", '{"text": ' + "9" * 5_000, "row 1: expected one JSON object a line"),
+    "not an object": ("a.jsonl", "[1, 2]", "row 1: expected an object"),
+    "not JSON": ("a.jsonl", '{"text": "집", "glosses": "불"}\n{', "row 2: expected one JSON object a line"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_file_names_file_row_and_column(tmp_path: Path, name: str, content: str, message: str) -> None:
+    path = tmp_path / name
+    path.write_text(content, "utf-8")
+    with pytest.raises(ValueError, match=f"{path}.*{message}"):
+        load_pairs(str(path))
+
+
+def test_file_in_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,glosses\n집,불\n".encode("cp949"))
+    with pytest.raises(ValueError, match="expected UTF-8"):
+        load_pairs(str(path))
+
+
+def test_file_that_is_not_there() -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere.csv: no such file"):
+        load_pairs("nowhere.csv")
+
+
+GROUPS = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)), min_size=30, max_size=80, unique=True)
+
+
+@given(GROUPS, st.integers(0, 3))
+def test_group_split_leaks_nothing(numbers: list[tuple[int, int]], seed: int) -> None:
+    pairs = [Pair(f"문장{a}", (f"글로스{b}",)) for a, b in numbers]
+    try:
+        split = split_pairs(pairs, pairs, seed=seed)
+    except ValueError as error:
+        assert "too alike" in str(error)
+        return
+    train, held = split.train, [*split.validation, *split.test]
+    assert not {pair.text for pair in train} & {pair.text for pair in held}
+    assert not {pair.glosses for pair in train} & {pair.glosses for pair in held}
+    assert not {pair.text for pair in split.validation} & {pair.text for pair in split.test}
+    assert split.dropped == len(held)
+    assert sorted([*train[: len(pairs) - len(held)], *held]) == sorted(pairs)
+
+
+def test_sizes_and_seed() -> None:
+    pairs = [Pair(f"문장 {i}", (f"글로스{i}",)) for i in range(100)]
+    split = split_pairs(pairs, seed=1)
+    assert [len(part) for part in split[:3]] == [70, 10, 20]
+    assert split == split_pairs(pairs, seed=1) != split_pairs(pairs, seed=2)
+
+
+def test_row_split_is_the_papers() -> None:
+    pairs = [Pair("같은 문장", (f"글로스{i}",)) for i in range(100)]
+    split = split_pairs(pairs, by="row")
+    assert len(split.train) == 70
+    assert split.validation == split.test
+    assert len(split.test) == 30
+
+
+def test_bad_split() -> None:
+    with pytest.raises(ValueError, match="choose 'group' or 'row'"):
+        split_pairs(PAIRS, by="random")
+    with pytest.raises(ValueError, match="too few"):
+        split_pairs(PAIRS[:1])
+
+
+def test_encoded_pairs_mark_numbers(tokenizer: KGlossTokenizerFast) -> None:
+    encoded = encode_pairs(tokenizer, [Pair("12m 높이", ("높이", "12"))])
+    assert tokenizer.convert_ids_to_tokens(encoded[0]["labels"]) == ["높이", "Number", "[EOS]"]
+
+
+def test_what_is_cut_is_counted(tokenizer: KGlossTokenizerFast, caplog: pytest.LogCaptureFixture) -> None:
+    encoded = encode_pairs(tokenizer, [Pair("전시 " * 200, ("몸",) * 200), Pair("전시", ("몸",))])
+    assert "truncation dropped 74 tokens of 1 texts and 73 tokens of 1 targets" in caplog.text
+    for column in ("input_ids", "labels"):
+        assert len(encoded[0][column]) == 128
+        assert encoded[0][column][-1] == tokenizer.eos_token_id
+
+
+def test_types_of_glosses_by_majority(tmp_path: Path) -> None:
+    rows = [
+        ("집 Number/2", "sign_word fingerspelled_number"),
+        ("집 불", "iconic unknown"),
+        ("집", "iconic"),
+        ("물", None),
+    ]
+    path = tmp_path / "pairs.jsonl"
+    lines = [json.dumps({"text": "집", "glosses": glosses, "gloss_types": types}) for glosses, types in rows]
+    path.write_text("\n".join(lines), "utf-8")
+    assert load_gloss_types(str(path)) == {"집": "iconic", "Number": "fingerspelled_number"}
+    for line in (
+        lines[0].replace("sign_word ", ""),
+        *(json.dumps({"glosses": "집", "gloss_types": t}) for t in (5, [5])),
+    ):
+        path.write_text(line, "utf-8")
+        with pytest.raises(ValueError, match=r"pairs.jsonl, row 1: expected a type for each of \d glosses, found"):
+            load_gloss_types(str(path))

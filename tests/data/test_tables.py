@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import logging
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from kgloss_hf.data.tables import read_lines, read_rows
+
+TABLE = [["문장", "글로스"], ["집에 불이 났어요.", "집 불"], ["도와 주세요.", "돕다 부탁"]]
+ROWS = [dict(zip(TABLE[0], cells, strict=True)) for cells in TABLE[1:]]
+
+
+def write_xlsx(path: Path, *sheets: list[list[object]]) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
+    for number, cells in enumerate(sheets):
+        sheet = workbook.create_sheet(f"쪽{number}")
+        for row in cells:
+            sheet.append(row)
+    workbook.save(path)
+
+
+def _csv(path: Path) -> None:
+    path.write_text("\n".join(",".join(cells) for cells in TABLE), "utf-8-sig")
+
+
+def _tsv(path: Path) -> None:
+    path.write_text("\n".join("\t".join(cells) for cells in TABLE), "utf-8")
+
+
+def _parquet(path: Path) -> None:
+    parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+
+
+def _xlsx(path: Path) -> None:
+    write_xlsx(path, TABLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "first"),
+    [("a.csv", _csv, 2), ("a.CSV", _csv, 2), ("a.tsv", _tsv, 2), ("a.parquet", _parquet, 1), ("a.xlsx", _xlsx, 2)],
+)
+def test_rows_and_their_numbers(tmp_path: Path, name: str, write: Callable[[Path], None], first: int) -> None:
+    write(tmp_path / name)
+    assert list(read_rows(tmp_path / name)) == list(enumerate(ROWS, first))
+
+
+def test_json_lines_are_numbered_as_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n\n[2]\n')
+    assert list(read_rows(tmp_path / "a.jsonl")) == [(1, {"a": 1}), (3, [2])]
+
+
+def test_short_long_and_blank_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1\n\n1,2,3\n")
+    assert list(read_rows(tmp_path / "a.csv")) == [(2, {"a": "1", "b": None}), (4, {"a": "1", "b": "2", None: ["3"]})]
+
+
+def test_cells_of_a_workbook(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.xlsx"
+    write_xlsx(path, [["id", None, "glosses"], [1, None, 100.0], [None] * 3, [2, None, 0.5]], [["다른 쪽"]])
+    with caplog.at_level(logging.WARNING, logger="kgloss_hf"):
+        rows = list(read_rows(path))
+    assert rows == [(2, {"id": "1", "": None, "glosses": "100"}), (4, {"id": "2", "": None, "glosses": 0.5})]
+    assert "only the first sheet, '쪽0', is read, of 2" in caplog.text
+
+
+def test_without_openpyxl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ImportError, match=r'pip install "kgloss-hf\[excel\]"'):
+        list(read_rows(tmp_path / "a.xlsx"))
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "euc-kr", "utf-16"])
+def test_other_encodings(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_text("\n".join(",".join(cells) for cells in TABLE), encoding)
+    assert [row for _, row in read_rows(tmp_path / "a.csv", encoding=encoding)] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "message"),
+    [
+        ("a\n집\n".encode("cp949"), "utf-8", "line 2: expected UTF-8, found b'.xc1.xfd.n'; convert.* iconv -f CP949"),
+        ("a\n집\n".encode() + "불\n".encode("cp949"), "utf-8", "line 3: expected UTF-8"),
+        ("a\n집\n".encode("cp949") + "불이\n".encode(), "cp949", "line 3: expected cp949, found"),
+        ("a\n집,\n".encode(), "cp949", "line 2: expected cp949, found"),
+        (b"\0\0", "utf-16", "a.csv: expected utf-16, found other .*BOM"),
+        ("집".encode("utf-16")[:3], "utf-16", "a.csv, line 1: expected utf-16, found b'.xd1'"),
+        (b"\xff\xfe\0\xdc", "utf-16", "a.csv: expected utf-16, found other .*illegal encoding"),
+        (b"a\n", "korean-of-old", "unknown encoding: korean-of-old; name one that Python knows"),
+    ],
+    ids=["cp949", "mixed", "mixed the other way", "utf-8 as cp949", "no mark", "half", "surrogate", "unknown"],
+)
+def test_wrong_encoding(tmp_path: Path, content: bytes, encoding: str, message: str) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        list(read_rows(tmp_path / "a.csv", encoding=encoding))
+
+
+def test_utf8_that_passes_for_cp949(tmp_path: Path) -> None:
+    text = "무덤"
+    assert text.encode().decode("cp949") != text
+    (tmp_path / "a.txt").write_text(text, "utf-8")
+    with pytest.raises(UnicodeError, match="line 1: expected cp949, found UTF-8"):
+        list(read_lines(tmp_path / "a.txt", encoding="cp949"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.parquet", b"PAR1 and then nothing", "a.parquet: damaged or not a Parquet file"),
+        ("a.xlsx", b"PK and then nothing", "a.xlsx: damaged or not an XLSX workbook"),
+        ("a.csv", b'a\n"1\n2\n', "a.csv: unexpected end of data; check that every quotation mark"),
+        ("a.csv", b"a,b,a\n1,2,3\n", "a.csv: expected one column of each name, found several a; rename"),
+        ("a.jsonl", b'{"a": 1}\n{', "a.jsonl, row 2: expected one JSON object a line"),
+    ],
+    ids=["Parquet", "XLSX", "open quotation", "header", "JSON"],
+)
+def test_damaged_file(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    if name.endswith(".xlsx"):
+        pytest.importorskip("openpyxl")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        list(read_rows(tmp_path / name))
+
+
+def test_parquet_with_two_columns_of_one_name(tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.table([["집"], ["불"]], names=["글로스", "글로스"]), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="a.parquet: expected one column of each name, found several 글로스; rename"):
+        list(read_rows(tmp_path / "a.parquet"))
+
+
+def test_parquet_with_text_that_is_none(tmp_path: Path) -> None:
+    cells = pyarrow.array([b"\xb0\xa1"]).view(pyarrow.string())
+    parquet.write_table(pyarrow.table([cells], names=["글로스"]), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="a.parquet: damaged or not a Parquet file .*0xb0.*; fetch it again"):
+        list(read_rows(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("member", ["xl/theme/theme1.xml", "xl/worksheets/sheet1.xml", "xl/workbook.xml"])
+def test_workbook_of_which_a_part_is_damaged(tmp_path: Path, member: str) -> None:
+    path = tmp_path / "a.xlsx"
+    write_xlsx(path, [*TABLE])
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo(member).header_offset + 30 + len(member)
+    content[start : start + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="a.xlsx: damaged or not an XLSX workbook .*; save it again as XLSX"):
+        list(read_rows(path))
+
+
+def test_truncated_parquet(tmp_path: Path) -> None:
+    _parquet(tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="a.parquet: damaged or not a Parquet file.*fetch it again"):
+        list(read_rows(tmp_path / "a.parquet"))
+
+
+def test_kind_of_file(tmp_path: Path) -> None:
+    for name in ("a.docx", "a"):
+        _csv(tmp_path / name)
+        with pytest.raises(ValueError, match=f"{name}: expected a .csv, .tsv, .*found"):
+            list(read_rows(tmp_path / name))
+        assert [row for _, row in read_rows(tmp_path / name, suffix=".csv")] == ROWS

@@ -1,0 +1,397 @@
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgloss_hf import __version__
+from kgloss_hf.evaluation.metrics import (
+    bootstrap_interval,
+    gloss_lists,
+    jaccard,
+    jaccard_result,
+    jaccard_scores,
+    paired_p_value,
+)
+
+SCRIPT = Path(__file__).parents[2] / "metric_scripts" / "gloss_jaccard"
+
+HAND_COMPUTED = [
+    pytest.param(["집", "불"], ["집", "불"], 1, id="identical"),
+    pytest.param(["집", "불"], ["불", "집"], 1, id="other order"),
+    pytest.param(["집"], ["불"], 0, id="disjoint"),
+    pytest.param(["집", "불"], ["집", "도둑"], 1 / 3, id="partial"),
+    pytest.param(["집"], ["집", "도둑", "넘어오다", "밤"], 1 / 4, id="subset"),
+    pytest.param(["집", "집", "불"], ["집", "불", "불"], 1, id="duplicates on both sides"),
+    pytest.param(["집", "집", "집"], ["집", "불"], 1 / 2, id="duplicates on one side"),
+    pytest.param([], ["집"], 0, id="empty prediction"),
+    pytest.param(["집"], [], 0, id="empty reference"),
+    pytest.param([], [], 1, id="both empty"),
+    pytest.param("집 불", "집 도둑", 1 / 3, id="strings"),
+    pytest.param(" 집  불\t", "불\n집", 1, id="strings with other white space"),
+    pytest.param("집 불", ["집", "도둑"], 1 / 3, id="string and list"),
+    pytest.param("", [], 1, id="empty string and empty list"),
+    pytest.param("  ", "집", 0, id="blank string"),
+    pytest.param(("집",), np.array(["집", "불"]), 1 / 2, id="tuple and array"),
+    pytest.param(["V (불꽃무늬)"], ["V", "(불꽃무늬)"], 0, id="a space inside a gloss in a list"),
+    pytest.param(["Number/4C"], ["4C"], 0, id="as it is written"),
+]
+
+BAD_INPUT = [
+    pytest.param(
+        "집 불", ["집 불"], TypeError, r"predictions: expected a list .* one string; write \['집 불'\]", id="string"
+    ),
+    pytest.param(["집"], "집", TypeError, "references: expected a list .* one string", id="string reference"),
+    pytest.param(None, ["집"], TypeError, "predictions: .* found NoneType; pass a list", id="none"),
+    pytest.param({"a": "집"}, ["집"], TypeError, "predictions: .* found dict", id="mapping"),
+    pytest.param(
+        ["집", None], ["집", "불"], TypeError, r"predictions\[1\]: .* found NoneType; check for missing", id="missing"
+    ),
+    pytest.param([float("nan")], ["집"], TypeError, r"predictions\[0\]: .* found float", id="not a number"),
+    pytest.param([b"a"], ["a"], TypeError, r"predictions\[0\]: .* found bytes", id="bytes"),
+    pytest.param([["집"]], [[7]], TypeError, r"references\[0\]: expected glosses as strings, found int", id="ids"),
+    pytest.param(
+        [["집"]], [[["집"]]], TypeError, r"references\[0\]: .* found list; .* one .* a pair", id="nested too deep"
+    ),
+    pytest.param(["집"], ["집", "불"], ValueError, "1 predictions and 2 references; .* repeat it", id="lengths"),
+    pytest.param([], ["집"], ValueError, "0 predictions and 1 references", id="no predictions"),
+    pytest.param([], [], ValueError, "expected at least one pair, found none; check", id="no pairs"),
+]
+
+# In the style of PHOENIX-2014T, German Sign Language glosses in capitals: another language's notation, same formula
+GERMAN = [
+    ("MORGEN REGEN NORD", "MORGEN NORD REGEN"),
+    ("HEUTE WIND WIND STARK", "HEUTE WIND SCHWACH"),
+    ("JETZT WETTER MORGEN MITTWOCH", "JETZT WIE-AUSSEHEN WETTER MORGEN"),
+    ("SONNE loc-NORD neg-REGEN", "SONNE loc-SUED"),
+    ("", "TAG ZWANZIG GRAD"),
+    ("SCHNEE", "SCHNEE"),
+    ("", ""),
+]
+
+MULTISETS = [
+    pytest.param(["집", "집", "불"], ["집", "불"], 2 / 3, id="one too many"),
+    pytest.param(["집", "집"], ["집", "집"], 1, id="the same"),
+    pytest.param(["집"] * 4, ["집"], 1 / 4, id="repeated"),
+    pytest.param(["집", "집", "불"], ["집", "불", "불"], 1 / 2, id="other repetitions"),
+    pytest.param(["집"], ["불"], 0, id="all different"),
+    pytest.param([], [], 1, id="both empty"),
+    pytest.param([], ["집"], 0, id="one empty"),
+    pytest.param(["집"], ["집"], 1, id="one token"),
+]
+
+TYPES = {"집": "sign_word", "불": "sign_word", "고개": "non_manual", "ㄱ": "fingerspelling"}
+
+gloss_sequences = st.lists(st.text("가나다라", min_size=1, max_size=2), max_size=6)
+pairs = st.lists(st.tuples(gloss_sequences, gloss_sequences), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize(("prediction", "reference", "expected"), HAND_COMPUTED)
+def test_hand_computed_scores(prediction, reference, expected):
+    assert jaccard_scores([prediction], [reference]).tolist() == [expected]
+    assert jaccard([prediction], [reference]) == 100 * expected
+
+
+def test_mean_over_pairs_not_over_glosses():
+    predictions, references = [["a"], ["b", "c", "d"]], [["a"], ["e", "f", "g"]]
+    assert jaccard(predictions, references) == 50
+    assert jaccard_scores(predictions, references).tolist() == [1, 0]
+
+
+def test_iterators_are_read_once():
+    assert jaccard(iter(["a", "b"]), (text for text in ["a", "c"])) == 50
+
+
+@pytest.mark.parametrize(("predictions", "references", "error", "message"), BAD_INPUT)
+def test_errors_name_expected_found_and_way_out(predictions, references, error, message):
+    with pytest.raises(error, match=message):
+        jaccard(predictions, references)
+
+
+@settings(deadline=None)
+@given(pairs)
+def test_agrees_with_plain_implementation(drawn):
+    plain = [len(set(p) & set(r)) / len(set(p) | set(r)) if p or r else 1.0 for p, r in drawn]
+    predictions, references = zip(*drawn, strict=True)
+    assert jaccard_scores(predictions, references).tolist() == pytest.approx(plain, rel=1e-12, abs=1e-12)
+    assert jaccard(predictions, references) == pytest.approx(100 * sum(plain) / len(plain), rel=1e-12, abs=1e-12)
+
+
+@settings(deadline=None)
+@given(pairs)
+def test_symmetric_and_the_same_for_strings(drawn):
+    predictions, references = zip(*drawn, strict=True)
+    scores = jaccard_scores(predictions, references).tolist()
+    assert jaccard_scores(references, predictions).tolist() == scores
+    assert jaccard_scores([" ".join(p) for p in predictions], [" ".join(r) for r in references]).tolist() == scores
+
+
+@pytest.mark.parametrize(("prediction", "reference", "expected"), MULTISETS)
+def test_multisets(prediction, reference, expected):
+    assert jaccard_scores([prediction], [reference], multiset=True).tolist() == [expected]
+    found = jaccard_result([prediction], [reference], multiset=True)
+    assert found == {"jaccard": 100 * expected, "signature": f"jaccard|multiset|nonmanual:kept|v:{__version__}"}
+
+
+@given(pairs)
+def test_multisets_agree_with_plain_implementation_and_with_sets(drawn):
+    predictions, references = zip(*drawn, strict=True)
+    scores = jaccard_scores(predictions, references, multiset=True)
+    for (p, r), score in zip(drawn, scores, strict=True):
+        least = sum(min(p.count(g), r.count(g)) for g in {*p, *r})
+        most = sum(max(p.count(g), r.count(g)) for g in {*p, *r})
+        assert score == pytest.approx(least / most if most else 1, rel=1e-12)
+    once = [[*dict.fromkeys(p)] for p in predictions], [[*dict.fromkeys(r)] for r in references]
+    assert jaccard_scores(*once, multiset=True).tolist() == jaccard_scores(predictions, references).tolist()
+
+
+def test_result_by_type():
+    found = jaccard_result([["집", "고개"], ["불", "새"]], [["집", "ㄱ"], ["불"]], types=TYPES)
+    assert found["by_type"] == {
+        "fingerspelling": {"jaccard": 0, "pairs": 1},
+        "non_manual": {"jaccard": 0, "pairs": 1},
+        "sign_word": {"jaccard": 100, "pairs": 2},
+        "unknown": {"jaccard": 0, "pairs": 1},
+    }
+    assert found["jaccard"] == pytest.approx(100 * (1 / 3 + 1 / 2) / 2)
+
+
+def test_non_manual_signals_can_be_ignored():
+    predictions, references = [["집", "고개"], ["고개"]], [["집"], []]
+    assert jaccard(predictions, references) == 25
+    found = jaccard_result(predictions, references, types=TYPES, ignore_non_manual=True)
+    assert found["jaccard"] == 100
+    assert found["by_type"] == {"sign_word": {"jaccard": 100, "pairs": 1}}
+    assert found["signature"].startswith("jaccard|set|nonmanual:ignored|types:")
+
+
+def test_signature_follows_what_the_score_depends_on():
+    def signature(**options):
+        return jaccard_result(["집"], ["집"], **options)["signature"]
+
+    assert signature() == f"jaccard|set|nonmanual:kept|v:{__version__}"
+    assert signature(resamples=10, seed=3) == f"jaccard|set|nonmanual:kept|bs:10|seed:3|v:{__version__}"
+    assert signature(types=TYPES) == signature(types=dict(reversed(TYPES.items())))
+    assert signature(types=TYPES) != signature(types=TYPES | {"새": "iconic"})
+
+
+def test_result_with_interval():
+    predictions, references = ["집", "불", "집 불", "새"], ["집", "물", "집", "새"]
+    found = jaccard_result(predictions, references, resamples=500, seed=1)
+    scores = 100 * jaccard_scores(predictions, references)
+    assert (found["low"], found["high"]) == bootstrap_interval(scores, resamples=500, seed=1)
+    assert found["jaccard"] == jaccard(predictions, references)
+
+
+BAD_OPTIONS = [
+    ({"types": ["집"]}, TypeError, "types: expected a mapping .* found list"),
+    ({"types": {"집": 3}}, TypeError, "types: expected strings, found .* int2str"),
+    ({"ignore_non_manual": True}, ValueError, "expected glosses of type 'non_manual' in types, found none"),
+    ({"ignore_non_manual": True, "types": {"집": "iconic"}}, ValueError, "expected glosses of type 'non_manual'"),
+    ({"resamples": -1}, ValueError, "resamples: expected at least 1, found -1"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), BAD_OPTIONS)
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        jaccard_result(["집"], ["집"], **options)
+
+
+def test_gloss_lists_copies():
+    glosses = ["집"]
+    gloss_lists([glosses])[0].append("불")
+    assert glosses == ["집"]
+
+
+def test_bootstrap_is_fixed_by_its_seed():
+    scores = np.random.default_rng(7).random(50)
+    first = bootstrap_interval(scores, resamples=500, seed=1)
+    assert first == bootstrap_interval(scores.tolist(), resamples=500, seed=1)
+    assert first != bootstrap_interval(scores, resamples=500, seed=2)
+
+
+def test_bootstrap_in_chunks_gives_the_same(monkeypatch):
+    scores = np.random.default_rng(7).random(50)
+    whole = bootstrap_interval(scores, resamples=500)
+    monkeypatch.setattr("kgloss_hf.evaluation.metrics._RESAMPLED_AT_ONCE", 350)
+    assert bootstrap_interval(scores, resamples=500) == whole
+    monkeypatch.setattr("kgloss_hf.evaluation.metrics._RESAMPLED_AT_ONCE", 1)
+    assert bootstrap_interval(scores, resamples=500) == whole
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=20, max_size=60))
+def test_bootstrap_lies_in_range_and_contains_the_mean(scores):
+    low, high = bootstrap_interval(scores, resamples=200)
+    margin = 1e-12
+    assert min(scores) - margin <= low <= high <= max(scores) + margin
+    narrow = bootstrap_interval(scores, resamples=200, level=0.5)
+    assert low <= narrow[0] <= narrow[1] <= high
+
+
+def test_bootstrap_contains_the_mean():
+    scores = np.random.default_rng(7).random(50)
+    low, high = bootstrap_interval(scores, resamples=1000)
+    assert low < scores.mean() < high
+
+
+def test_bootstrap_of_known_cases():
+    assert bootstrap_interval([0.25] * 30, resamples=100) == (0.25, 0.25)
+    assert bootstrap_interval([0.7], resamples=100) == (0.7, 0.7)
+    # 400 fair coins: the normal approximation of the mean's interval is 0.5 ± 1.96 · 0.5 / 20
+    low, high = bootstrap_interval([0, 1] * 200)
+    assert (low, high) == pytest.approx((0.451, 0.549), abs=0.005)
+    low_90, high_90 = bootstrap_interval([0, 1] * 200, level=0.9)
+    assert (low_90, high_90) == pytest.approx((0.459, 0.541), abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "error", "message"),
+    [
+        ([], {}, ValueError, "scores: expected .* found shape"),
+        ([[0.5]], {}, ValueError, r"found shape \(1, 1\)"),
+        (0.5, {}, ValueError, r"found shape \(\)"),
+        ([0.5, float("nan")], {}, ValueError, "expected finite numbers, found nan"),
+        (["0.5"], {}, TypeError, "scores: expected numbers"),
+        ([None], {}, TypeError, "scores: expected numbers"),
+        ([0.5], {"level": 95}, ValueError, "level: .* found 95; write 0.95"),
+        ([0.5], {"level": 0}, ValueError, "level"),
+        ([0.5], {"resamples": 0}, ValueError, "resamples: expected at least 1, found 0"),
+    ],
+)
+def test_bootstrap_errors(scores, options, error, message):
+    with pytest.raises(error, match=message):
+        bootstrap_interval(scores, **options)
+
+
+def test_p_value_of_known_cases():
+    # Exchanging all, none or one of two pairs with equal differences: two of four trials are as large.
+    assert paired_p_value([1, 1], [0, 0], trials=20_000) == pytest.approx(0.5, abs=0.02)
+    assert paired_p_value([1] * 10, [0] * 10, trials=50_000) == pytest.approx(2 / 2**10, abs=0.001)
+    assert paired_p_value([0.1, 0.2, 0.3], [0.3, 0.1, 0.2]) == 1
+    assert paired_p_value([1], [0], trials=99) == 1
+    assert paired_p_value([1] * 40, [0] * 40, trials=99) == 0.01
+
+
+def test_p_value_is_fixed_by_its_seed_and_symmetric(monkeypatch):
+    first, second = np.random.default_rng(7).random((2, 30))
+    whole = paired_p_value(first, second, trials=500, seed=1)
+    assert whole == paired_p_value(second.tolist(), first.tolist(), trials=500, seed=1)
+    assert whole != paired_p_value(first, second, trials=500, seed=2)
+    monkeypatch.setattr("kgloss_hf.evaluation.metrics._RESAMPLED_AT_ONCE", 100)
+    assert paired_p_value(first, second, trials=500, seed=1) == whole
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "trials", "error", "message"),
+    [
+        ([1, 2], [1], 10, ValueError, "as many scores for both systems, found 2 and 1"),
+        ([], [], 10, ValueError, "scores: expected"),
+        (["a"], [1], 10, TypeError, "scores: expected numbers"),
+        ([1], [1], 0, ValueError, "trials: expected at least 1, found 0"),
+    ],
+)
+def test_p_value_errors(first, second, trials, error, message):
+    with pytest.raises(error, match=message):
+        paired_p_value(first, second, trials=trials)
+
+
+@pytest.fixture(scope="module")
+def metric(tmp_path_factory):
+    evaluate = pytest.importorskip("evaluate")
+    return evaluate.load(str(SCRIPT), cache_dir=str(tmp_path_factory.mktemp("evaluate")))
+
+
+@pytest.mark.parametrize(("prediction", "reference", "expected"), HAND_COMPUTED)
+def test_evaluate_gives_the_hand_computed_scores(metric, prediction, reference, expected):
+    assert metric.compute(predictions=[prediction], references=[reference])["jaccard"] == 100 * expected
+
+
+def test_evaluate_agrees_with_the_function(metric):
+    predictions = [["집", "불"], [], "집 도둑", ["V (불꽃무늬)"]]
+    references = ["집 불 나다", "집", ["도둑"], ["V (불꽃무늬)"]]
+    options = {"multiset": True, "types": TYPES, "resamples": 50, "seed": 3}
+    for chosen in ({}, options):
+        result = metric.compute(predictions=predictions, references=references, **chosen)
+        assert result == jaccard_result(predictions, references, **chosen)
+
+
+def test_german_glosses_agree_with_three_plain_lines(metric):
+    total = 0.0
+    for prediction, reference in GERMAN:
+        p, r = set(prediction.split()), set(reference.split())
+        total += len(p & r) / len(p | r) if p or r else 1
+    plain = 100 * total / len(GERMAN)
+    predictions, references = zip(*GERMAN, strict=True)
+    assert jaccard(predictions, references) == pytest.approx(plain, abs=1e-12)
+    assert metric.compute(predictions=predictions, references=references)["jaccard"] == pytest.approx(plain, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=10)
+@given(pairs)
+def test_evaluate_agrees_with_plain_implementation(metric, drawn):
+    plain = 100 * sum(len({*p} & {*r}) / len({*p} | {*r}) if p or r else 1 for p, r in drawn) / len(drawn)
+    predictions, references = zip(*drawn, strict=True)
+    found = metric.compute(predictions=list(predictions), references=list(references))
+    assert found["jaccard"] == pytest.approx(plain, abs=1e-12)
+
+
+@pytest.mark.parametrize(("options", "error", "message"), BAD_OPTIONS)
+def test_evaluate_refuses_bad_options_and_goes_on(metric, options, error, message):
+    with pytest.raises(error, match=message):
+        metric.compute(predictions=["집"], references=["집"], **options)
+    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100
+
+
+def test_evaluate_adds_pair_by_pair_and_batch_by_batch(metric):
+    metric.add(prediction="집 불", reference=["집"])
+    metric.add_batch(predictions=[["집"], "불"], references=["집", ["도둑"]])
+    assert metric.compute()["jaccard"] == 50
+
+
+@pytest.mark.parametrize(("predictions", "references", "error", "message"), BAD_INPUT)
+def test_evaluate_gives_our_errors_and_goes_on(metric, predictions, references, error, message):
+    with pytest.raises(error, match=message):
+        metric.compute(predictions=predictions, references=references)
+    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100
+
+
+@pytest.fixture(scope="module")
+def app():
+    spec = importlib.util.spec_from_file_location("gloss_jaccard_app", SCRIPT / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_app_computes_without_gradio(app):
+    mean, interval, signature, rows = app.score("집 불\n\n<b>", "불\n집\n<b>\n")
+    assert (mean, signature) == (50, f"jaccard|set|nonmanual:kept|bs:1000|seed:0|v:{__version__}")
+    assert interval == "0.00 – 100.00"
+    assert rows == [["집 불", "불", 50], ["", "집", 0], ["<b>", "<b>", 100]]
+    assert app.score("집 집", "집", multiset=True)[0] == 50
+    with pytest.raises(ValueError, match="1 predictions and 2 references"):
+        app.score("집", "집\n불")
+    with pytest.raises(ValueError, match="expected at most 500,000 characters, found 500,001"):
+        app.score("집", "집" * 500_001)
+
+
+def test_app_answers_requests(app, monkeypatch):
+    pytest.importorskip("gradio", reason="the Space's demo needs gradio")
+    client = pytest.importorskip("gradio_client")
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    demo = app.build()
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
+    try:
+        caller = client.Client(url, verbose=False)
+        mean, _, signature, table = caller.predict("집 불\n집", "불\n집", False, api_name="/score")
+        assert mean == 75
+        assert signature.startswith("jaccard|set|")
+        assert table["data"] == [["집 불", "불", 50], ["집", "집", 100]]
+        with pytest.raises(Exception, match="1 predictions and 2 references"):
+            caller.predict("집", "집\n불", False, api_name="/score")
+    finally:
+        demo.close()

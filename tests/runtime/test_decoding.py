@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+
+from conftest import SENTENCES
+from kgloss_hf.models.modeling import build_model
+from kgloss_hf.runtime.decoding import GlossHead, GreedyDecoder, explain
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: KGlossTokenizerFast) -> PreTrainedModel:
+    """An untrained model that ends sequences sooner and later, as a trained one does."""
+    torch.manual_seed(1)
+    model = build_model("tiny", tokenizer, num_beams=1)
+    model.generation_config.max_length = 12
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 3
+        model.decoder.get_output_embeddings().bias[tokenizer.eos_token_id] += 2
+    return model.eval()
+
+
+def batch(tokenizer: KGlossTokenizerFast) -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    words = " ".join(SENTENCES).split()
+    texts = [" ".join(rng.choice(words, size=size)) for size in rng.integers(1, 12, size=48)]
+    return dict(tokenizer(texts, padding=True, return_tensors="pt"))
+
+
+@torch.inference_mode()
+def test_greedy_is_generate(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
+    rows = batch(tokenizer)
+    expected = [
+        [index for index in row if index not in tokenizer.all_special_ids] for row in model.generate(**rows).tolist()
+    ]
+    assert len(set(map(len, expected))) > 3  # rows do leave at different times
+    assert GreedyDecoder(model, GlossHead(model))(rows["input_ids"], rows["attention_mask"], 12) == expected
+
+
+@torch.inference_mode()
+def test_end_as_transformers_4_saves_it(
+    model: PreTrainedModel, tokenizer: KGlossTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = batch(tokenizer)
+    inputs = rows["input_ids"], rows["attention_mask"]
+    head = GlossHead(model)
+    expected = GreedyDecoder(model, head)(*inputs, 12)
+    scores = explain(model, head, *inputs, expected).log_probs
+    monkeypatch.setattr(model.generation_config, "eos_token_id", [tokenizer.eos_token_id])
+    assert GreedyDecoder(model, head)(*inputs, 12) == expected
+    assert explain(model, head, *inputs, expected).log_probs == scores
+
+
+@torch.inference_mode()
+def test_cut_projection_gives_the_same_scores(model: PreTrainedModel) -> None:
+    hidden = torch.randn(7, 128)
+    head = GlossHead(model)
+    whole = model.decoder.cls.predictions(hidden)
+    assert torch.allclose(head(hidden), whole[:, head.ids], atol=1e-6)
+    assert model.generation_config.eos_token_id in head.ids
+    assert not set(head.ids.tolist()) & set(model.generation_config.suppress_tokens)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("preset", ["tiny", "rnn"])
+def test_log_probabilities_are_those_of_the_steps(preset: str, tokenizer: KGlossTokenizerFast) -> None:
+    torch.manual_seed(0)
+    model = build_model(preset, tokenizer).eval()
+    rows = tokenizer([SENTENCES[0], "4세기의 토기"], padding=True, return_tensors="pt")
+    head = GlossHead(model)
+    sequences = [head.ids[-3:].tolist(), [head.ids[-1].item()]]
+    found = explain(model, head, rows["input_ids"], rows["attention_mask"], sequences)
+    for row, (sequence, log_prob) in enumerate(zip(sequences, found.log_probs, strict=True)):
+        ids = torch.tensor([[tokenizer.bos_token_id, *sequence, tokenizer.eos_token_id]])
+        one = {name: values[row : row + 1] for name, values in rows.items()}
+        logits = model(**one, decoder_input_ids=ids[:, :-1]).logits[0]
+        logits[:, model.generation_config.suppress_tokens] = -torch.inf
+        steps = logits.log_softmax(dim=-1).gather(1, ids[0, 1:, None])
+        assert log_prob == pytest.approx(steps.sum().item(), abs=1e-3)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("preset", ["tiny", "rnn"])
+def test_attention_is_the_models_own(preset: str, tokenizer: KGlossTokenizerFast) -> None:
+    model = build_model(preset, tokenizer).eval()
+    rows = tokenizer([SENTENCES[0], "4세기의 토기"], padding=True, return_tensors="pt")
+    head = GlossHead(model)
+    found = explain(model, head, rows["input_ids"], rows["attention_mask"], [head.ids[-3:].tolist()] * 2).attention
+    assert found.shape == (2, 4, rows["input_ids"].shape[1])
+    assert torch.allclose(found.sum(dim=2), torch.ones(2, 4))
+    assert found[1][:, rows["attention_mask"][1] == 0].eq(0).all()
+    if preset == "tiny":
+        model.decoder.set_attn_implementation("eager")
+        read = torch.tensor([[tokenizer.bos_token_id, *head.ids[-3:].tolist()]] * 2)
+        outputs = model(**rows, decoder_input_ids=read, output_attentions=True)
+        assert torch.allclose(found, torch.stack(outputs.cross_attentions).mean(dim=(0, 2)), atol=1e-6)
+
+
+def test_sequence_that_cannot_come_out(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
+    rows = tokenizer(["토기"], return_tensors="pt")
+    with pytest.raises(ValueError, match="expected ids that the model can emit"):
+        explain(model, GlossHead(model), rows["input_ids"], rows["attention_mask"], [[tokenizer.mask_token_id]])
+
+
+@torch.inference_mode()
+def test_head_of_a_checkpoint_that_restricts_nothing(checkpoint: str) -> None:
+    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
+    model.generation_config.suppress_tokens = None
+    assert len(GlossHead(model).ids) == model.config.vocab_size

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from kgloss_hf.runtime.glosses import content_of, placeholder_of, split_glosses, type_of_notation
+
+
+@pytest.mark.parametrize(
+    ("gloss", "placeholder", "content"),
+    [
+        ("Number/4C", "Number", "4C"),
+        ("Alpha/QR", "Alpha", "QR"),
+        ("Number/1,200", "Number", "1,200"),
+        ("Number", "Number", "Number"),
+        ("Number/", "Number", "Number/"),
+        ("그릇/항아리", "그릇/항아리", "그릇/항아리"),
+        ("V (불꽃무늬)", "V (불꽃무늬)", "V (불꽃무늬)"),
+    ],
+)
+def test_placeholder_and_content(gloss: str, placeholder: str, content: str) -> None:
+    assert (placeholder_of(gloss), content_of(gloss)) == (placeholder, content)
+
+
+@pytest.mark.parametrize(
+    ("gloss", "expected"),
+    [
+        ("Number", "fingerspelled_number"),
+        ("Number/5,000원", "fingerspelled_number"),
+        ("100", "fingerspelled_number"),
+        ("1,000", "fingerspelled_number"),
+        ("10분", "unknown"),
+        ("Alpha", "fingerspelling"),
+        ("Alpha/m", "fingerspelling"),
+        ("QR", "fingerspelling"),
+        ("ㅏ", "fingerspelling"),
+        ("ㄱㅏ", "fingerspelling"),
+        ("V", "unknown"),
+        ("v(체크)", "iconic"),
+        ("V (불꽃무늬)", "iconic"),
+        ("길다 (칼모양)", "iconic"),
+        ("(핸드폰속으로)저장되다", "iconic"),
+        ("이층삼각형", "unknown"),
+        ("디지털(컴퓨터)", "similar_word"),
+        ("모형(복제)", "similar_word"),
+        ("강조형(강하다)", "non_manual"),
+        ("휴지(쉽)", "non_manual"),
+        ("휴지동작", "non_manual"),
+        ("휴지", "unknown"),
+        ("(집)", "unknown"),
+        ("그릇/항아리", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_type_that_the_notation_tells(gloss: str, expected: str) -> None:
+    assert type_of_notation(gloss) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "glosses"),
+    [
+        ("집  불", ["집", "불"]),
+        (" 열쇠 (무덤모양) 집 ", ["열쇠 (무덤모양)", "집"]),
+        ("집 (불에)굽다", ["집", "(불에)굽다"]),
+        ("(두 손으로)받치다 불", ["(두 손으로)받치다", "불"]),
+        ("층층이 (탑 모양)", ["층층이 (탑 모양)"]),
+        ("집( 불", ["집(", "불"]),
+        ('["집", "V (불꽃무늬)"]', ["집", "V (불꽃무늬)"]),
+        ("", []),
+        ("[]", []),
+    ],
+)
+def test_glosses_of_a_cell(cell: str, glosses: list[str]) -> None:
+    assert split_glosses(cell) == glosses
+
+
+@pytest.mark.parametrize("cell", ["집\t불", "집\n불", "['집' '불']", "['집', '불']", "[" * 9_999, f"[{'9' * 5_000}]"])
+def test_cell_that_is_no_gloss_list(cell: str) -> None:
+    with pytest.raises(ValueError, match="expected .*glosses.*, found"):
+        split_glosses(cell)

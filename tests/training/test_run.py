@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import transformers.models.bert.modeling_bert
+from accelerate.commands.config.config_args import load_config_from_file
+from safetensors.torch import load_file
+from transformers import PreTrainedTokenizerFast, pipeline
+from transformers.integrations import CodeCarbonCallback
+
+from conftest import GLOSSES, SENTENCES
+from kgloss_hf.data.pairs import Pair
+from kgloss_hf.models.modeling import EncoderDecoderModel, build_model
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+from kgloss_hf.training import run as training
+from kgloss_hf.training.encoding import encode_pairs
+from kgloss_hf.training.run import checkpoint_to_resume
+from kgloss_hf.training.tokenizer_run import tokenizer_for
+from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard_of_generation, predict
+from tests.training.divided_run import divided_run
+
+ROOT = Path(__file__).parents[2]
+
+
+def _run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=cwd, env=environment, check=False)
+
+
+ONE_STEP = {"max_steps": 1, "learning_rate": 0.1, "warmup_steps": 0, "optim": "sgd"}
+FIFTY_STEPS = {"max_steps": 50, "warmup_steps": 10, "save_strategy": "steps", "save_steps": 33}  # of AdamW, ten epochs
+
+
+@pytest.fixture(scope="module")
+def pairs_of_unequal_length(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with 37 encoded pairs, which is no multiple of a step."""
+    pairs = [Pair(SENTENCES[i % 4][: 12 + i], tuple(GLOSSES[i % 4][: 1 + i % 9])) for i in range(37)]
+    folder = str(tmp_path_factory.mktemp("pairs"))
+    encode_pairs(tokenizer, pairs).add_column("text", [pair.text for pair in pairs]).save_to_disk(folder)
+    return folder
+
+
+class Divided(NamedTuple):
+    """What a run of `divided_run` left."""
+
+    parameters: dict[str, torch.Tensor]
+    losses: list[float]
+    glosses: list[list[str]]
+
+
+def _divided(checkpoint: str, data: str, folder: Path, options: dict[str, Any], *, processes: int = 1) -> Divided:
+    folder.mkdir(exist_ok=True)
+    if processes == 1:
+        divided_run(checkpoint, data, str(folder), dict(options))
+    else:
+        launch = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={_free_port()}"]
+        script = [
+            str(ROOT / "tests" / "training" / "divided_run.py"),
+            checkpoint,
+            data,
+            str(folder),
+            json.dumps(options),
+        ]
+        result = _run(sys.executable, *launch, *script)
+        assert result.returncode == 0, result.stderr[-3000:]
+    losses, glosses = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("losses", "glosses"))
+    return Divided(load_file(folder / "after.safetensors"), losses, glosses)
+
+
+def _assert_same(found: Divided, expected: Divided, name: str) -> None:
+    assert found.losses == pytest.approx(expected.losses[-len(found.losses) :], rel=1e-5), name
+    assert found.glosses == expected.glosses, name
+    for key, value in expected.parameters.items():
+        if not key.endswith("key.bias"):  # attention does not depend on it: its gradient is rounding alone
+            difference, norm = (found.parameters[key] - value).norm().item(), value.norm().item()
+            assert difference <= 1e-5 * norm, f"{name}: {key} of norm {norm} differs by {difference}"
+
+
+@pytest.mark.parametrize("options", [ONE_STEP, FIFTY_STEPS], ids=["one step", "fifty steps"])
+def test_training_is_the_same_however_divided(
+    checkpoint: str, pairs_of_unequal_length: str, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    runs = {
+        name: _divided(
+            checkpoint,
+            pairs_of_unequal_length,
+            tmp_path / name,
+            options | {"per_device_train_batch_size": size, "gradient_accumulation_steps": accumulation},
+            processes=processes,
+        )
+        for name, size, accumulation, processes in (("1x8", 8, 1, 1), ("4x2", 4, 2, 1), ("2 processes", 2, 2, 2))
+    }
+    whole = runs.pop("1x8")
+    before = load_file(Path(checkpoint) / "model.safetensors")
+    embeddings = "encoder.embeddings.word_embeddings.weight"
+    assert not torch.equal(before[embeddings], whole.parameters[embeddings])
+    shared = whole.parameters["decoder.bert.embeddings.word_embeddings.weight"]
+    torch.testing.assert_close(whole.parameters[embeddings], shared, rtol=0, atol=0)
+    assert len(whole.losses) == options["max_steps"]
+    assert len(whole.glosses) == 13
+    for name, run in runs.items():
+        _assert_same(run, whole, name)
+
+    # transformers 4 cannot load an optimiser's state into several CPU processes (it looks for the device cpu:0).
+    if options is FIFTY_STEPS and version("transformers") >= "5":  # two processes go on in the middle of an epoch
+        resumed = options | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+        resumed |= {"resume": str(tmp_path / "2 processes" / "checkpoint-33")}
+        again = _divided(checkpoint, pairs_of_unequal_length, tmp_path / "2 processes", resumed, processes=2)
+        _assert_same(again, whole, "resumed")
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return int(found.getsockname()[1])
+
+
+def test_predictions_keep_the_order_of_the_data(
+    tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path
+) -> None:
+    pairs = [Pair(" ".join(SENTENCES[: 1 + i % 4]), ("몸",)) for i in range(12)]
+    data = encode_pairs(tokenizer, pairs)
+    args = TrainingArguments(output_dir=str(tmp_path), per_device_eval_batch_size=1, use_cpu=True)
+    model = EncoderDecoderModel.from_pretrained(checkpoint)
+    trainer = build_trainer(model, tokenizer, args, data, data, lambda _: {}, share_embeddings=True)
+    seen = [batch["input_ids"][0].tolist() for batch in trainer.get_eval_dataloader()]
+    assert seen == data["input_ids"][:]
+    assert len(predict(trainer, tokenizer, pairs)) == 12
+
+
+def test_jaccard_restores_placeholders(tokenizer: KGlossTokenizerFast) -> None:
+    pairs = [Pair(SENTENCES[2], ("흙", "그릇", "Number/4C")), Pair(SENTENCES[0], ("몸",))]
+    ids = encode_pairs(tokenizer, pairs)["labels"]
+    predictions = np.array([list(ids[0]), [*ids[1], -100, tokenizer.pad_token_id]])
+    compute = jaccard_of_generation(tokenizer, pairs)
+    assert compute(type("Prediction", (), {"predictions": predictions})) == {"jaccard": 100.0}
+
+
+def test_tokenizer_without_analyser_is_refused(tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path) -> None:
+    plain = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    data = encode_pairs(tokenizer, [Pair(SENTENCES[0], ("몸",))])
+    model = build_model("tiny", tokenizer)
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    with pytest.raises(TypeError, match="import kgloss_hf"):
+        build_trainer(model, plain, args, data, data, lambda _: {}, share_embeddings=True)  # type: ignore[arg-type]
+
+
+def test_run_takes_a_trained_tokenizer_or_learns_its_own(checkpoint: str, tmp_path: Path) -> None:
+    pairs = [Pair("몸의 형태", ("몸", "처음보는글로스"))]
+    taken = tokenizer_for(pairs, tmp_path, vocab_size=100, trained=checkpoint)
+    assert "처음보는글로스" not in taken.glosses
+    assert not (tmp_path / "tokenizer").exists()
+    assert tokenizer_for(pairs, tmp_path, vocab_size=100).glosses == ["몸", "처음보는글로스"]
+
+
+def test_folders_of_earlier_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert checkpoint_to_resume(str(tmp_path), resume=True) is None
+    (tmp_path / "checkpoints" / "checkpoint-5").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "checkpoint-5" / "trainer_state.json").write_text("{}", "utf-8")
+    with pytest.raises(ValueError, match="add --resume"):
+        checkpoint_to_resume(str(tmp_path), resume=False)
+    assert checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
+    (tmp_path / "checkpoints" / "checkpoint-9").mkdir()
+    (tmp_path / "checkpoints" / "checkpoint-9" / "trainer_state.json").write_text('{"global_st', "utf-8")
+    assert checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
+    assert "checkpoint-9 cannot be used: the run was ended while writing it" in caplog.text
+    assert not (tmp_path / "checkpoints" / "checkpoint-9").exists()
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ValueError, match="finished run"):
+        checkpoint_to_resume(str(tmp_path), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "processes"),
+    [("one_machine", "MULTI_GPU", 2), ("several_machines", "MULTI_GPU", 16), ("fsdp", "FSDP", 2)],
+)
+def test_accelerate_takes_our_configurations(name: str, kind: str, processes: int) -> None:
+    config = load_config_from_file(str(ROOT / "examples" / "accelerate" / f"{name}.yaml"))
+    assert (config.distributed_type.value, config.num_processes, config.mixed_precision) == (kind, processes, "bf16")
+    if kind == "FSDP":
+        layers = config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"]
+        assert hasattr(transformers.models.bert.modeling_bert, layers)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A finished run of the example script, interrupted after one epoch and resumed, and what it printed."""
+    output = tmp_path_factory.mktemp("run")
+    script = [
+        str(ROOT / "examples" / "run_text2gloss.py"),
+        str(ROOT / "examples" / "demo.yaml"),
+        f"--output_dir={output}",
+    ]
+    result = _run(sys.executable, *script, "--num_train_epochs=1", "--patience=1")
+    assert result.returncode == 0, result.stderr[-3000:]
+    (output / "model").rename(output / ".model.partial")  # as if it had died before the result was whole
+    refused = _run(sys.executable, *script, "--num_train_epochs=2", "--resume=False")
+    assert refused.returncode != 0
+    assert "add --resume" in refused.stderr
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=1"]
+    result = _run(*launch, *script, "--num_train_epochs=2")
+    assert result.returncode == 0, result.stderr[-3000:]
+    return output, result.stdout
+
+
+def test_result_of_the_example_script(run: tuple[Path, str]) -> None:
+    output, printed = run
+    assert not (output / ".model.partial").exists()
+    metrics = json.loads((output / "model" / "metrics.json").read_text("utf-8"))
+    assert json.loads((output / "model" / "config.json").read_text("utf-8"))["gloss_types"]["박물관"] == "sign_word"
+    assert set(metrics["scores"]) == {"copy", "nearest neighbour", "tiny"}
+    assert metrics["epochs"] == 2
+    rows = (output / "model" / "predictions.jsonl").read_text("utf-8").splitlines()
+    assert len(rows) == metrics["pairs"]["test"] > 0
+    assert (output / "model" / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert all(name in printed for name in metrics["scores"])
+
+
+def test_result_loads_in_a_pipeline(run: tuple[Path, str]) -> None:
+    text_to_gloss = pipeline("text2text-generation", model=str(run[0] / "model"))
+    output = text_to_gloss("이 토기는 4세기에 만들어졌습니다.")
+    assert output["generated_text"] == " ".join(output["glosses"])
+    assert set(output["glosses"]) <= {*text_to_gloss.tokenizer.glosses, "4C", "Number", "Alpha"}
+
+
+def test_bad_input_leaves_no_result(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("text,glosses\n집,\n", "utf-8")
+    result = _run(
+        sys.executable,
+        str(ROOT / "examples" / "run_text2gloss.py"),
+        f"--dataset={tmp_path}/pairs.csv",
+        f"--output_dir={tmp_path}/out",
+    )
+    assert result.returncode != 0
+    assert "row 2, column 'glosses': the row has no glosses" in result.stderr
+    assert not (tmp_path / "out" / "model").exists()
+
+
+def test_killed_run_goes_on(tmp_path: Path) -> None:
+    """Killed after its first checkpoint, it ends as one that was left alone."""
+
+    def launch(name: str) -> subprocess.Popen[bytes]:
+        options = ["--preset=tiny", "--dataset=mcksg", "--num_train_epochs=3", "--num_beams=1", "--warmup_steps=5"]
+        options += ["--resume", "--disable_tqdm=True", f"--output_dir={tmp_path / name}"]
+        command = [sys.executable, str(ROOT / "examples" / "run_text2gloss.py"), *options]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        return subprocess.Popen(command, env=environment)
+
+    whole = launch("whole")
+    assert whole.wait(600) == 0
+    killed = launch("killed")
+    until = time.monotonic() + 300
+    while not list((tmp_path / "killed").glob("checkpoints/checkpoint-*/trainer_state.json")):
+        assert time.monotonic() < until
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "model").exists()
+    assert launch("killed").wait(600) == 0
+    models = [tmp_path / name / "model" for name in ("whole", "killed")]
+    results = [json.loads((model / "metrics.json").read_text("utf-8")) for model in models]
+    for of_run in results:
+        for name in ("train_seconds", "command"):
+            of_run.pop(name)
+        for row in of_run["history"]:
+            for name in [name for name in row if "runtime" in name or "per_second" in name]:
+                row.pop(name)
+    assert results[0] == results[1]
+    predictions = [(model / "predictions.jsonl").read_bytes() for model in models]
+    assert predictions[0] == predictions[1]
+
+
+def test_emissions_are_stated_where_codecarbon_measured_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    callback = CodeCarbonCallback.__new__(CodeCarbonCallback)  # which its constructor makes only beside codecarbon
+    trainer: Any = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[callback]))
+    callback.tracker = SimpleNamespace(final_emissions_data=None)
+    assert training._emissions(trainer) == {}
+    callback.tracker.final_emissions_data = SimpleNamespace(emissions=0.25, country_name="South Korea")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"of {name}")
+    measured = {"kg_co2_eq": 0.25, "source": "codecarbon of codecarbon", "country": "South Korea"}
+    assert training._emissions(trainer) == {"emissions": measured}
+    trainer.callback_handler.callbacks = []
+    assert training._emissions(trainer) == {}

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgloss_hf.training.table5 import OPTIMISERS, SYSTEMS, Run, Table5Arguments, reproduce, summary, tables
+
+
+def _metrics(score: float, preset: str = "small") -> dict[str, Any]:
+    history = [{"epoch": 1.0, "loss": 3.0}, {"epoch": 1.0, "eval_loss": 2.0}]
+    return {"preset": preset, "scores": {"copy": {"jaccard": 9.5}, preset: {"jaccard": score}}, "history": history}
+
+
+# A stand-in for the training script, which takes seconds where that takes minutes.
+STAND_IN = """
+import json, sys, pathlib
+options = dict(option[2:].split("=", 1) for option in sys.argv[1:] if "=" in option)
+folder = pathlib.Path(options["output_dir"])
+with open(folder.parent.parent / "started.txt", "a") as file:
+    file.write(folder.name + "\\n")
+if options.get("fail") == folder.name:
+    sys.exit("no such file")
+(folder / "model").mkdir()
+score = 10.0 * len(options) + int(options["seed"])
+history = [{"epoch": 1.0, "loss": 3.0}, {"epoch": 1.0, "eval_loss": 2.0}]
+metrics = {"preset": options["preset"], "history": history, "options": options,
+           "scores": {"copy": {"jaccard": 9.5}, options["preset"]: {"jaccard": score}}}
+(folder / "model" / "metrics.json").write_text(json.dumps(metrics))
+for name in ("predictions.jsonl", "training.png", "model.safetensors"):
+    (folder / "model" / name).write_text("")
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "script.py"
+    path.write_text(STAND_IN, "utf-8")
+    return path
+
+
+def test_mean_deviation_and_paired_test() -> None:
+    runs = {Run("bert-large", 10, n): _metrics(score) for n, score in enumerate((30.0, 32.0, 37.0))}
+    runs |= {Run("transfer", 10, n): _metrics(score) for n, score in enumerate((41.0, 42.0, 46.0))}
+    runs |= {Run("rnn", 100, 0): _metrics(50.0, "rnn")}
+    found = summary(runs, ["--dataset=mcksg"])
+    assert found["systems"]["bert-large-10"] == {
+        "runs": {0: 30.0, 1: 32.0, 2: 37.0},
+        "mean": 33.0,
+        "deviation": pytest.approx(13**0.5),
+    }
+    assert found["systems"]["rnn-100"]["deviation"] is None
+    assert found["baselines"]["copy"]["mean"] == 9.5
+    (test,) = found["tests"]
+    assert (test["systems"], test["epochs"], test["runs"]) == (["bert-large", "transfer"], 10, 3)
+    # Differences 11, 10, 9: mean 10, standard error 1/√3, so t = 17.32 with two degrees of freedom.
+    assert test["difference"] == pytest.approx(10)
+    assert test["p_value"] == pytest.approx(0.003317, rel=1e-3)
+    table, tests = tables(found)
+    assert ("BERT, large vocabulary, transfer", "10", "3", "43.00", "2.65", "76.62") in table.rows
+    assert ("RNN with attention, small vocabulary", "100", "1", "50.00", "–", "67.56") in table.rows
+    assert tests.rows[0][1:] == ("10", "3", "+10.00", "0.0033")
+
+
+def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
+    arguments = Table5Arguments(pretext="pretext", output_dir=str(tmp_path / "out"), epochs=[10], runs=2, workers=2)
+    result = reproduce(arguments, script, ["--num_beams=1"])
+    assert set(result["systems"]) == {f"{system}-10" for system in SYSTEMS}
+    of_run = {
+        system: json.loads((tmp_path / "out" / "runs" / f"{system}-10-1" / "metrics.json").read_text("utf-8"))[
+            "options"
+        ]
+        for system in SYSTEMS
+    }
+    assert of_run["rnn"].items() >= {"preset": "rnn", "vocabulary": "words", "seed": "1", "split_seed": "1"}.items()
+    assert of_run["bert-large"]["tokenizer"] == of_run["transfer"]["pretext"] == "pretext"
+    assert of_run["bert-small"].items() >= {"vocabulary": "words", "num_train_epochs": "10", "num_beams": "1"}.items()
+    assert not list((tmp_path / "out").glob("runs/*/model.safetensors"))
+    assert (tmp_path / "out" / "loss_curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "| BERT, large vocabulary, transfer | 10 | 2 |" in (tmp_path / "out" / "table5.md").read_text("utf-8")
+
+    arguments.runs = 3
+    reproduce(arguments, script, ["--num_beams=1"])
+    arguments.runs, arguments.systems = 1, ["rnn"]
+    again = reproduce(arguments, script, ["--num_beams=1"])
+    assert [len(found["runs"]) for found in again["systems"].values()] == [3, 3, 3, 3]
+    started = (tmp_path / "out" / "started.txt").read_text("utf-8").split()
+    assert sorted(started) == sorted(f"{system}-10-{number}" for system in SYSTEMS for number in range(3))
+    with pytest.raises(ValueError, match="holds runs of other options .*--num_beams=2"):
+        reproduce(arguments, script, ["--num_beams=2"])
+
+
+def test_failed_runs_are_named_and_the_others_kept(script: Path, tmp_path: Path) -> None:
+    arguments = Table5Arguments(pretext="pretext", output_dir=str(tmp_path / "out"), epochs=[10], runs=1)
+    with pytest.raises(RuntimeError, match="1 of 4 runs failed: bert-small-10-0; each says why"):
+        reproduce(arguments, script, ["--fail=bert-small-10-0"])
+    assert (tmp_path / "out" / "unfinished" / "bert-small-10-0" / "log.txt").read_text("utf-8") == "no such file\n"
+    assert set(json.loads((tmp_path / "out" / "table5.json").read_text("utf-8"))["systems"]) == {
+        f"{system}-10" for system in SYSTEMS if system != "bert-small"
+    }
+
+
+def test_papers_optimiser_is_the_papers() -> None:
+    paper = OPTIMISERS["paper"]
+    assert (paper["optim"], paper["learning_rate"], paper["label_smoothing_factor"]) == ("sgd", 1e-4, 0.0)
