@@ -25,7 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from datasketch import MinHash, MinHashLSH
 
-from kgloss_hf.back_translation import selection
+from kgloss_hf.back_translation import near_duplicates
 from kgloss_hf.back_translation.filters import Thresholds, reason
 from kgloss_hf.back_translation.near_duplicates import NearDuplicates
 
@@ -115,13 +115,13 @@ def _datasketch(batches: Iterator[Pairs], scratch: Path) -> Iterator[list[str]]:
     for batch in batches:
         why = [reason(*pair, None, THRESHOLDS) for pair in batch]
         left = [number for number, dropped in enumerate(why) if not dropped]
-        compared = [tuple(map(selection._comparable, batch[number])) for number in left]
-        encoded = ([shingle.encode() for shingle in selection._shingles(pair)] for pair in compared)
+        compared = [tuple(map(near_duplicates._comparable, batch[number])) for number in left]
+        encoded = ([shingle.encode() for shingle in near_duplicates._shingles(pair)] for pair in compared)
         for number, pair, signature in zip(
             left, compared, MinHash.generator(encoded, num_perm=permutations), strict=True
         ):
             candidates = index.query(signature)
-            if candidates and selection._any_near(pair, (texts[c] for c in candidates), SIMILAR):
+            if candidates and near_duplicates._any_near(pair, (texts[c] for c in candidates), SIMILAR):
                 why[number] = "near_duplicate"
             else:
                 index.insert(len(texts), signature, check_duplication=False)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgloss_hf.back_translation import selection
+from kgloss_hf.back_translation import filters
 from kgloss_hf.back_translation.filters import LONGEST_LOOP, REASONS, Thresholds, reason
 from kgloss_hf.back_translation.near_duplicates import NearDuplicates
 from kgloss_hf.back_translation.similarity import SemanticScorer
@@ -131,7 +131,7 @@ def test_looking_for_loops_takes_steps_in_proportion_to_the_length() -> None:
     for values in ([0] * 2 + [1], [0] * 29 + [1], range(10_000)):
         items: Any = [_Item(value) for value in (list(values) * 10_000)[:10_000]]
         _Item.compared = 0
-        selection._loops(items, 10_000 // LONGEST_LOOP)
+        filters._loops(items, 10_000 // LONGEST_LOOP)
         assert _Item.compared <= LONGEST_LOOP * len(items)
 
 

@@ -364,6 +364,7 @@ def test_folder_alone_is_enough_with_remote_code(tokenizer: KGlossTokenizerFast,
     assert sorted(path.name for path in (tmp_path / "alone").glob("*.py")) == [
         "analyzers.py",
         "glosses.py",
+        "java.py",
         "okt.py",
         "tokenization_kgloss.py",
     ]
