@@ -49,7 +49,7 @@ def main() -> None:
         export_int8(checkpoint, int8)
 
     gksl = {"dataset": "gksl", "data_dir": str(folder() / "gksl")}
-    texts = sorted({pair.text for part in (None, "augmented") for pair in load_pairs(**gksl, extra=part)})
+    texts = sorted({pair.text for part in (None, "augmented") for pair in load_pairs(**gksl, config=part)})
     texts = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[: chosen.sentences]]
 
     stock = Stock(checkpoint)

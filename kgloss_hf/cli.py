@@ -159,12 +159,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> int:
-    from .data.pairs import load_pairs, split_pairs
+    from .data.pairs import load_extra_pairs, load_pairs, split_pairs
     from .evaluation.baselines import baseline_predictions
     from .evaluation.scores import score_table, scores_on
     from .reporting import print_tables
 
-    extra = load_pairs(extra=extra_train, **source) if extra_train else []
+    extra = load_extra_pairs(extra=extra_train, **source)
     parts = split_pairs(load_pairs(**source), extra, by=split, seed=split_seed)
     scores = scores_on([pair.glosses for pair in parts.test], baseline_predictions(parts))
     print_tables([score_table(f"Jaccard score on {len(parts.test)} test pairs", scores)])

@@ -63,7 +63,7 @@ def write_statistics(
     if isinstance(first, dict) and {"source", "target"} <= set(first) and "glosses" not in first:
         statistics = sentence_statistics(chain([first], rows))
     else:
-        pairs = load_pairs(dataset, data_dir=data_dir, extra=config)
+        pairs = load_pairs(dataset, data_dir=data_dir, config=config)
         statistics = pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
     statistics["arguments"] = {"dataset": dataset, "data_dir": data_dir, "config": config}
     statistics["versions"] = {name: importlib.metadata.version(name) for name in ("kgloss-hf", "datasets", "konlpy")}

@@ -85,7 +85,7 @@ def test_splits_are_those_of_training(gksl: Callable[..., str], caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         augmented = load_dataset("gksl", "augmented", data_dir=folder)
     assert list(augmented) == ["train"]
-    pairs, extra = load_pairs("gksl", data_dir=folder), load_pairs("gksl", extra="augmented", data_dir=folder)
+    pairs, extra = load_pairs("gksl", data_dir=folder), load_pairs("gksl", config="augmented", data_dir=folder)
     assert len(pairs) == len(extra) == 40
     assert pairs[0] == Pair("문장 0", ("글로스0",))
     expected = split_pairs(pairs, extra)
