@@ -96,7 +96,8 @@ def load(data: str, count: int) -> tuple[KGlossTokenizerFast, Dataset]:
         pairs = pairs.select(range(min(len(pairs), max(count, 20_000))))
         tokenizer = train_tokenizer(sentences(pairs), marked_glosses(load_pairs("mcksg")))
         return tokenizer, encode_pretext(tokenizer, pairs.select(range(min(len(pairs), count))))
-    original, more = (load_pairs("gksl", data_dir=str(folder() / "gksl"), extra=extra) for extra in (None, "augmented"))
+    gksl = {"dataset": "gksl", "data_dir": str(folder() / "gksl")}
+    original, more = (load_pairs(config=config, **gksl) for config in (None, "augmented"))
     train: list[Pair] = split_pairs(original, more, by="group", seed=0).train
     tokenizer = train_tokenizer((pair.text for pair in train), marked_glosses(train))
     order = np.random.default_rng(0).permutation(len(train))[:count]

@@ -61,10 +61,13 @@ def load_pairs(
     Raises:
         FileNotFoundError: A file is not there.
         ImportError: openpyxl, which reads XLSX, is not installed.
-        ValueError: A column is missing, or a row has no text or no glosses; names file, row and column.
+        ValueError: A column is missing, or a row has no text or no glosses; names file, row and column. Or files are
+            given a configuration.
     """
     names = dataset.split(",")
     if any(map(is_table, names)):
+        if config is not None:
+            raise ValueError(f"{dataset}: files have no configurations, found {config!r}; leave it out")
         return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
     splits = load_dataset(dataset, config, data_dir=data_dir, **unsplit_options(dataset, config, data_dir))
     return [
@@ -88,7 +91,8 @@ def load_extra_pairs(dataset: str, extra: str | None, **source: Any) -> list[Pai
     """
     if extra is None:
         return []
-    return load_pairs(extra, **source) if is_table(extra) else load_pairs(dataset, config=extra, **source)
+    files = any(map(is_table, extra.split(",")))
+    return load_pairs(extra, **source) if files else load_pairs(dataset, config=extra, **source)
 
 
 def unsplit_options(dataset: str, config: str | None, data_dir: str | None = None) -> dict[str, str]:
