@@ -39,8 +39,8 @@ def main() -> None:
     others = [holding[i] for i in np.random.default_rng(0).permutation(len(holding))]
     swapped = [(f"{a} {b}", [*of_b, *of_a]) for (a, of_a), (b, of_b) in zip(holding, others, strict=True)]
     counts = {name: count(tokenizer, model, head, cases) for name, cases in (("natural", rows), ("swapped", swapped))}
-    for name, found in counts.items():
-        print(name, *(f"{key} {value}" for key, value in found.items()), sep=", ")
+    for name, numbers in counts.items():
+        print(name, *(f"{key} {value}" for key, value in numbers.items()), sep=", ")
     print(json.dumps(counts))
 
 
@@ -62,8 +62,8 @@ def count(tokenizer: Any, model: Any, head: GlossHead, cases: list[tuple[str, li
         encoded = tokenizer([text], truncation=True, return_offsets_mapping=True, return_tensors="pt")
         ids = tokenizer.convert_tokens_to_ids(tokens)
         with torch.inference_mode():
-            found = explain(model, head, encoded["input_ids"], encoded["attention_mask"], [ids])
-        weights = found.attention[0] @ inside(encoded["offset_mapping"][0], sources)
+            explained = explain(model, head, encoded["input_ids"], encoded["attention_mask"], [ids])
+        weights = explained.attention[0] @ inside(encoded["offset_mapping"][0], sources)
         ways = {
             "by order": in_order(tokens, sources),
             "by attention": most_attended(tokens, sources, weights),

@@ -248,7 +248,7 @@ class _ImportHook(MetaPathFinder):
             return None
         others = sys.meta_path[sys.meta_path.index(self) + 1 :]
         specs = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next((found for found in specs if found is not None), None)
+        spec = next((candidate for candidate in specs if candidate is not None), None)
         if spec is not None and spec.loader is not None:
             spec.loader = _CallingLoader(spec.loader, self.callbacks)
         return spec

@@ -76,7 +76,7 @@ def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> 
         ['도착', 'Number/10분']
     """
     contents = placeholder_contents(morphemes)
-    tag_of = {content: tag for tag, found in contents.items() for content in found}
+    tag_of = {content: tag for tag, group in contents.items() for content in group}
     return [f"{tag_of[gloss]}/{gloss}" if gloss in tag_of else gloss for gloss in glosses]
 
 
@@ -95,8 +95,8 @@ def assign_sources(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> lis
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> morphemes = analyze(["높이 12m, 폭 6m의 벽"])[0]
-        >>> found = assign_sources(["벽", "폭", "Number", "높이", "Number", "Number"], morphemes)
-        >>> [source and source.content for source in found]
+        >>> sources = assign_sources(["벽", "폭", "Number", "높이", "Number", "Number"], morphemes)
+        >>> [source and source.content for source in sources]
         [None, None, '6', None, '12', None]
     """
     glosses = list(glosses)
