@@ -15,7 +15,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, BatchEncoding, pi
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.models.modeling import PRESETS, build_model, freeze_unused, transfer
 from kgloss_hf.runtime.configuration_rnn import KGlossRnnConfig
-from kgloss_hf.runtime.modeling_rnn import AdditiveAttention, RnnEncoderDecoderModel
+from kgloss_hf.runtime.modeling_rnn import RnnEncoderDecoderModel, _AdditiveAttention
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def _until_end(sequence: torch.Tensor, end: int) -> list[int]:
 
 
 def test_additive_attention_by_hand() -> None:
-    attention = AdditiveAttention(query_size=1, key_size=1, hidden_size=2)
+    attention = _AdditiveAttention(query_size=1, key_size=1, hidden_size=2)
     with torch.no_grad():
         attention.query.weight.copy_(torch.tensor([[1.0], [2.0]]))
         attention.query.bias.copy_(torch.tensor([0.0, 0.5]))
