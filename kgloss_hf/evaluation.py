@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from .metrics import (
     jaccard_scores,
     paired_p_value,
 )
+from .optional import install_command, versions
 from .tables import is_text, read_lines, read_rows
 
 try:
@@ -34,7 +34,7 @@ try:
     from sacrebleu.significance import PairedTest
 except ImportError as error:
     raise ImportError(
-        f'expected sacrebleu, rouge-score and jiwer, found no {error.name}; run: pip install "kgloss-hf[evaluate]"'
+        f"expected sacrebleu, rouge-score and jiwer, found no {error.name}; run: {install_command('evaluate')}"
     ) from error
 
 SPACE = "␣"
@@ -114,12 +114,12 @@ def evaluate_files(
     evaluation = evaluate_systems(
         {name: _as_signed(found) for name, found in systems.items()}, _as_signed(wanted), types=lexicon, trials=trials
     )
-    libraries = ("sacrebleu", "rouge-score", "jiwer", "numpy")
+    libraries = ("kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy")
     result = {
         "pairs": len(wanted),
         "scores": evaluation.scores,
         "files": {"system": predictions, "references": references, "baseline": baseline, "types": types},
-        "versions": {"kgloss-hf": __version__, **{name: importlib.metadata.version(name) for name in libraries}},
+        "versions": versions(*libraries),
     }
     if output_dir:
         folder = Path(output_dir)
@@ -192,7 +192,7 @@ def evaluate_systems(
         **_means(of_sentences),
         "gloss_error_rate": {
             **{name: {"score": _error_rate(found)} for name, found in of_sentences.items()},
-            "signature": f"ger|jiwer:{importlib.metadata.version('jiwer')}",
+            "signature": f"ger|jiwer:{versions('jiwer')['jiwer']}",
         },
     }
     if len(systems) == 2:
@@ -298,7 +298,7 @@ def _means(systems: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> dict[str, d
     procedure = f"bs:{_RESAMPLES}|seed:{_SEED}"
     scores: dict[str, dict[str, Any]] = {
         "rouge_l": {
-            "signature": f"rougeL|f1|tok:none|{procedure}|rouge-score:{importlib.metadata.version('rouge-score')}"
+            "signature": f"rougeL|f1|tok:none|{procedure}|rouge-score:{versions('rouge-score')['rouge-score']}"
         },
         "exact_match": {"signature": f"exact|{procedure}|v:{__version__}"},
     }

@@ -11,8 +11,7 @@ from .data import Pair
 from .glosses import content_of
 from .markdown import escaped, one_line, pipe_table, visible
 from .metrics import jaccard_result
-
-_INSTALL = 'pip install "kgloss-hf[train]"'
+from .optional import require
 
 
 class Table(NamedTuple):
@@ -125,11 +124,10 @@ def print_tables(tables: Iterable[Table]) -> None:
     Raises:
         ImportError: rich is not installed.
     """
-    try:
-        from rich.console import Console
-        from rich.table import Table as RichTable
-    except ImportError as error:
-        raise ImportError(f"tables need rich; run: {_INSTALL}") from error
+    require("train", "rich", purpose="tables")
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
     for table in tables:
         shown = RichTable(*map(visible, table.header), title=visible(table.title))
         for row in table.rows:
@@ -153,7 +151,7 @@ def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
     Raises:
         ImportError: Matplotlib is not installed.
     """
-    figure = _figure("the training curve needs", figsize=(9, 3.6))
+    figure = _figure("the training curve", figsize=(9, 3.6))
     scores = [(row["epoch"], row["eval_jaccard"]) for row in log_history if "eval_jaccard" in row]
     panels = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
     loss_axes = panels[0]
@@ -210,7 +208,7 @@ def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> 
     Raises:
         ImportError: Matplotlib is not installed.
     """
-    figure = _figure("histograms need", figsize=(4.5 * len(histograms), 3.6))
+    figure = _figure("histograms", figsize=(4.5 * len(histograms), 3.6))
     panels = figure.subplots(1, len(histograms), squeeze=False)[0]
     for axes, (label, counts) in zip(panels, histograms.items(), strict=True):
         axes.bar(list(counts), list(counts.values()), width=1, edgecolor="white", linewidth=0.3)
@@ -219,9 +217,8 @@ def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> 
     figure.savefig(path, dpi=120)
 
 
-def _figure(what_needs_it: str, figsize: tuple[float, float]) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(f"{what_needs_it} Matplotlib; run: {_INSTALL}") from error
+def _figure(what: str, figsize: tuple[float, float]) -> Any:
+    require("train", "matplotlib", purpose=what)
+    from matplotlib.figure import Figure
+
     return Figure(figsize=figsize, layout="constrained")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from .data import Pair, load_pairs, marked_glosses, read_texts
 from .files import new_folder, public_path, save_folder, write_json
 from .glosses import NAME, placeholder_of
 from .okt import analyze
+from .optional import versions
 from .provenance import source_of
 from .tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 
@@ -275,7 +275,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
             *(source_of(name, "vocabulary", **stated) for name in arguments.corpus),
         ],
         "arguments": {name: _public(value) for name, value in asdict(arguments).items() if name not in stated},
-        "versions": {name: importlib.metadata.version(name) for name in ("tokenizers", "konlpy")},
+        "versions": versions("tokenizers", "konlpy"),
     }
 
     def write(partial: Path) -> None:

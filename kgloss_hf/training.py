@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import importlib.metadata
 import json
 import logging
 import os
@@ -36,7 +35,6 @@ from transformers import (
 )
 from transformers.integrations import CodeCarbonCallback
 
-from . import __version__
 from .analyzers import has_analyzer
 from .batching import PairCollator, StepSampler, pair_lengths
 from .cards import write_facts
@@ -46,6 +44,7 @@ from .glosses import PLACEHOLDERS, content_of, placeholder_of
 from .metrics import jaccard
 from .modeling import freeze_unused
 from .okt import Morpheme
+from .optional import versions
 from .placeholders import restore_placeholders
 from .publishing import Publication, check_access, publish
 from .remote_code import add_remote_code
@@ -514,8 +513,7 @@ def save_result(
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
             "command": shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv])),
             "seed": trainer.args.seed,
-            "versions": {"kgloss-hf": __version__}
-            | {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets")},
+            "versions": versions("kgloss-hf", "torch", "transformers", "datasets"),
             "hardware": hardware(trainer.args),
         }
         plot_training(history, folder / "training.png")
@@ -547,7 +545,7 @@ def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:
     data = getattr(tracker, "final_emissions_data", None)
     if data is None:
         return {}
-    source = f"codecarbon {importlib.metadata.version('codecarbon')}"
+    source = f"codecarbon {versions('codecarbon')['codecarbon']}"
     return {"emissions": {"kg_co2_eq": data.emissions, "source": source, "country": data.country_name or None}}
 
 

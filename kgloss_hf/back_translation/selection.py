@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sqlite3
@@ -18,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pandas.util import hash_array
+
+from ..optional import require
 
 REASONS = ("empty", "identical", "script", "length", "repetition", "similarity", "near_duplicate")
 """Why a pair is dropped, in the order of the filters; the first that applies is the one counted.
@@ -182,12 +183,9 @@ class NearDuplicates:
     """
 
     def __init__(self, path: str | Path, threshold: float = 0.9) -> None:
-        try:
-            from datasketch import MinHash, MinHashLSH
-        except ImportError as error:
-            raise ImportError(
-                f'near duplicates need datasketch ({error}); run: pip install "kgloss-hf[back-translation]"'
-            ) from error
+        require("back-translation", "datasketch", purpose="near duplicates")
+        from datasketch import MinHash, MinHashLSH
+
         _check_jaccard("threshold", threshold)
         self.path = Path(path)
         self.threshold = threshold
@@ -339,11 +337,7 @@ class SemanticScorer:
     """
 
     def __init__(self, model: str, batch_size: int = 64) -> None:
-        if importlib.util.find_spec("sentence_transformers") is None:
-            raise ImportError(
-                "similarity of meaning needs sentence-transformers, which is not installed; run: "
-                'pip install "kgloss-hf[semantic]"'
-            )
+        require("semantic", "sentence_transformers", purpose="similarity of meaning")
         self.model = model
         self.batch_size = batch_size
         self._encoder: Any = None
