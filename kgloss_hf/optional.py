@@ -17,7 +17,7 @@ def require(extra: str, *modules: str, purpose: str) -> None:
         purpose: What needs them, for the message.
 
     Raises:
-        ImportError: A module is missing. The message says how to install it.
+        ImportError: A module is missing.
 
     Example:
         >>> require("train", "json", "no_such_module", purpose="plots")

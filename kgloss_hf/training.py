@@ -138,6 +138,7 @@ class GlossTrainer(Seq2SeqTrainer):
         self._smoothing = self.args.label_smoothing_factor
         self.label_smoother = None
 
+    # The trainer asks for a sampler, or saves, in no public method that does not do more.
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> StepSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         args = self.args
@@ -294,6 +295,7 @@ def parse_arguments(parser: HfArgumentParser, arguments: Sequence[str]) -> tuple
             raise ValueError(f"{path}: expected YAML, found an error: {error}; correct it") from error
         if not isinstance(options, dict):
             raise ValueError(f"{path}: expected one option a line (name: value), found {type(options).__name__}")
+        # argparse has no public list of its options.
         known = {action.dest for action in parser._actions}
         if unknown := sorted(map(str, options.keys() - known)):
             raise ValueError(f"{path}: no such option: {', '.join(unknown)}; --help lists them")

@@ -20,14 +20,7 @@ _READ = 2**20
 
 
 class Checkpoint(NamedTuple):
-    """A loaded checkpoint.
-
-    Args:
-        model: Of the engine's library.
-        tokenizer: Of transformers.
-        name: For messages.
-        positions: Tokens that the model takes at most; None if it has no such limit, or does not say.
-    """
+    """A loaded checkpoint; `positions` are the tokens that it takes at most, where it says so."""
 
     model: Any
     tokenizer: Any
@@ -66,7 +59,7 @@ class CheckpointEngine(ABC):
     batch_limits: Limits = field(init=False)
     """What the model takes at a time."""
     forth: tuple[str, str | None] = field(init=False)
-    """What tells `load` the checkpoint that translates from Korean."""
+    """What `load` is told, and `back` for translating into Korean."""
     back: tuple[str, str | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,10 +69,6 @@ class CheckpointEngine(ABC):
                 raise ValueError(f"{option}: expected a whole number from 1, found {value!r}")
         self.name = self.name or name_of(self.model)
         self._loaded: dict[tuple[str, str | None], Checkpoint] = {}
-
-    @abstractmethod
-    def describe(self) -> dict[str, Any]:
-        """Return all that decides what comes out, besides `limits`."""
 
     @abstractmethod
     def load(self, model: str, other: str | None) -> Checkpoint:

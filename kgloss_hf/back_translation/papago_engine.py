@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from .engine import EngineError, Limits, Price, RefusedError
 from .remote import RemoteEngine
 
-if TYPE_CHECKING:
-    import requests
-
 logger = logging.getLogger(__name__)
 
-# Headers, and the environment variables with an Application's Client ID and Client Secret.
-_KEYS = {"x-ncp-apigw-api-key-id": "PAPAGO_CLIENT_ID", "x-ncp-apigw-api-key": "PAPAGO_CLIENT_SECRET"}
 _CHARACTERS = 5000  # of one request at most
 _PARTNERS = {
     "ko": "en ja zh-CN zh-TW vi th id fr es ru de it",
@@ -68,8 +62,13 @@ class PapagoEngine(RemoteEngine):
 
     extra = "papago"
     libraries = ("requests",)
+    # An Application's Client ID and Client Secret.
+    keys: ClassVar[Mapping[str, str]] = {
+        "x-ncp-apigw-api-key-id": "PAPAGO_CLIENT_ID",
+        "x-ncp-apigw-api-key": "PAPAGO_CLIENT_SECRET",
+    }
     credentials = (
-        f"{' and '.join(_KEYS.values())}, and that Text Translation is selected for the Application in the console"
+        f"{' and '.join(keys.values())}, and that Text Translation is selected for the Application in the console"
     )
     # NAVER Cloud's price list was not at hand; what a user reported in February 2025, about 100 yuan, accords
     # (https://github.com/immersive-translate/immersive-translate/issues/2524). See the price of your account at
@@ -101,16 +100,23 @@ class PapagoEngine(RemoteEngine):
         """Raise ValueError if Papago does not translate from one language to the other."""
         if frozenset((source, target)) not in PAIRS:
             partners = sorted(partner for pair in PAIRS if source in pair for partner in pair - {source})
-            known = f"from {source} to {', '.join(partners)}" if partners else f"from {', '.join(languages())}"
+            known = (
+                f"from {source} to {', '.join(partners)}"
+                if partners
+                else f"from {', '.join(sorted(frozenset().union(*PAIRS)))}"
+            )
             raise ValueError(f"{self.name}: expected languages {known}, found {source!r} and {target!r}")
 
     def translate_batch(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate texts that fit into one request."""
-        text = join_lines(texts)
+        if line := next((text for text in texts if "\n" in text or "\r" in text), None):
+            raise ValueError(f"expected a text without line ends, found {line[:40]!r}")
+        text = "\n".join(texts)
         body: dict[str, Any] = {"source": source, "target": target, "text": text}
         if self.honorific and (source, target) in _HONORIFIC:
             body["honorific"] = True
-        lines = split_lines(*self.ask(self.endpoint, body, len(text)))
+        (translation,) = self.ask(self.endpoint, body, len(text))
+        lines = [line.removesuffix("\r") for line in translation.split("\n")]
         if len(lines) == len(texts):
             return lines
         if len(texts) == 1:
@@ -128,70 +134,6 @@ class PapagoEngine(RemoteEngine):
             self.keep([text], lines[-1:], source, target)
         return lines
 
-    def open(self) -> requests.Session:
-        """Return a session that sends the keys."""
-        import requests
-
-        session = requests.Session()
-        session.headers.update({header: _key(self.name, variable) for header, variable in _KEYS.items()})
-        return session
-
     def read(self, answer: Any) -> list[str]:
         """Return the translation in an answer, all lines in one."""
         return [answer["message"]["result"]["translatedText"]]
-
-    def without_keys(self, message: str) -> str:
-        """Return a service's message without the keys, which it may repeat."""
-        for header, variable in _KEYS.items():
-            message = message.replace(str(self._session.headers[header]), f"${variable}")
-        return message
-
-
-def languages() -> list[str]:
-    """Languages that Papago knows.
-
-    Example:
-        >>> languages()
-        ['de', 'en', 'es', 'fr', 'id', 'it', 'ja', 'ko', 'ru', 'th', 'vi', 'zh-CN', 'zh-TW']
-    """
-    return sorted(frozenset().union(*PAIRS))
-
-
-def join_lines(texts: Sequence[str]) -> str:
-    """Texts as lines.
-
-    Args:
-        texts: Without line ends.
-
-    Raises:
-        ValueError: A text has a line end.
-
-    Example:
-        >>> split_lines(join_lines(["불이 났어요.", "도와주세요."]))
-        ['불이 났어요.', '도와주세요.']
-    """
-    for text in texts:
-        if "\n" in text or "\r" in text:
-            raise ValueError(f"expected a text without line ends, found {text[:40]!r}")
-    return "\n".join(texts)
-
-
-def split_lines(text: str) -> list[str]:
-    """Lines of a text. Only line feeds end a line, with or without a carriage return before them.
-
-    Example:
-        >>> split_lines("There is a fire.\\r\\nHelp.")
-        ['There is a fire.', 'Help.']
-    """
-    return [line.removesuffix("\r") for line in text.split("\n")]
-
-
-def _key(name: str, variable: str) -> str:
-    key = os.environ.get(variable, "").strip()
-    # An HTTP library that does not take a key says so with the key in its message.
-    if not key or not key.isascii() or not key.isprintable():
-        raise EngineError(
-            f"{name}: expected the environment variable {variable} to hold a key of NAVER Cloud Platform, found "
-            f"{'something else' if key else 'none'}; see the Application's authentication information in the console"
-        )
-    return key

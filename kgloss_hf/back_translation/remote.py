@@ -9,7 +9,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +19,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
 
 from ..files import save_file
 from ..optional import require
@@ -125,17 +127,14 @@ class Budget:
         self._change(-characters)
 
     def _change(self, characters: int) -> None:
-        if self.path is None:
+        path = self.path
+        if path is None:
             self._counts[self.name] = self._sum(self.spent(), characters)
             return
-        from filelock import FileLock, Timeout
-
-        path = self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(f"{path}.lock", timeout=_LOCK_TIMEOUT):
-                counts = self._read()
-                counts[self.name] = self._sum(counts.get(self.name, 0), characters)
+                counts = self._read() | {self.name: self._sum(self.spent(), characters)}
                 save_file(path, lambda partial: partial.write_text(json.dumps(counts, ensure_ascii=False), "utf-8"))
         except Timeout as error:
             raise BudgetError(
@@ -241,6 +240,8 @@ class RemoteEngine(ABC):
     """Extra of kgloss-hf that installs the libraries."""
     libraries: ClassVar[Sequence[str]]
     """Modules that the engine needs."""
+    keys: ClassVar[Mapping[str, str]] = {}
+    """Headers, each with the environment variable that has its key."""
     credentials: ClassVar[str]
     """What to look at if the service does not let us in."""
     list_price: ClassVar[Price]
@@ -278,10 +279,6 @@ class RemoteEngine(ABC):
         self._kept: dict[tuple[str, str, str], str] = {}
 
     @abstractmethod
-    def describe(self) -> dict[str, Any]:
-        """Return what decides the translations."""
-
-    @abstractmethod
     def check_languages(self, source: str, target: str) -> None:
         """Raise ValueError if a language is not known."""
 
@@ -290,31 +287,14 @@ class RemoteEngine(ABC):
         """Translate texts that fit into one request."""
 
     @abstractmethod
-    def open(self) -> requests.Session:
-        """Return a session that carries the keys."""
-
-    @abstractmethod
     def read(self, answer: Any) -> list[str]:
         """Return the translations in an answer; raise KeyError, TypeError or AttributeError if it has another form."""
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translate any number of texts, in their order.
+        """Translate any number of texts, in their order; see `Engine.translate`.
 
-        Equal texts are sent once. What was translated before a call failed is kept, and not sent again by the next.
-
-        Args:
-            texts: Not blank, without line ends, none longer than `limits.text`.
-            source: Language of the texts.
-            target: Language to translate to.
-
-        Returns:
-            As many texts as were given; "" where the service gave nothing.
-
-        Raises:
-            ValueError: A language is not known.
-            BudgetError: The budget is spent.
-            RefusedError: The service will not take one of the texts.
-            EngineError: There is no usable answer.
+        Equal texts are sent once. What was translated before a call failed, also by the budget (BudgetError), is kept,
+        and not sent again by the next. A translation is "" where the service gave nothing.
         """
         self.check_languages(source, target)
         missing = [text for text in dict.fromkeys(texts) if (text, source, target) not in self._kept]
@@ -399,8 +379,10 @@ class RemoteEngine(ABC):
             raise RequestError(what, sent=sent) from error
         status = response.status_code
         if status != 200:
-            # Keys are looked for before the message is cut, lest a part of one is left.
-            message = self.without_keys(_message(response.content))[:300] or "no message"
+            message = _message(response.content)
+            for header, variable in self.keys.items():  # before it is cut, lest a part of a key is left
+                message = message.replace(str(session.headers[header]), f"${variable}")
+            message = message[:300] or "no message"
             # Google's quota by the minute may come as 403, as that by the day does.
             busy = status == 403 and "rate limit exceeded" in message.lower()
             wait = retry_after(response.headers.get("retry-after"))
@@ -415,9 +397,13 @@ class RemoteEngine(ABC):
             raise RequestError(what) from error
         return translations
 
-    def without_keys(self, message: str) -> str:
-        """Return a service's message without keys that it may repeat."""
-        return message
+    def open(self) -> requests.Session:
+        """Return a session that carries the keys."""
+        import requests
+
+        session = requests.Session()
+        session.headers.update({header: _key(self.name, variable) for header, variable in self.keys.items()})
+        return session
 
     @cached_property
     def _session(self) -> requests.Session:
@@ -511,6 +497,17 @@ def _message(content: bytes) -> str:
         return ""
     parts = [fault.get(name) for name in ("errorCode", "message", "errorMessage", "details")]
     return ", ".join(str(part) for part in parts if part and isinstance(part, str | int))
+
+
+def _key(name: str, variable: str) -> str:
+    key = os.environ.get(variable, "").strip()
+    # An HTTP library that does not take a key says so with the key in its message.
+    if not key or not key.isascii() or not key.isprintable():
+        raise EngineError(
+            f"{name}: expected the environment variable {variable} to hold a key, found "
+            f"{'something else' if key else 'none'}; see the authentication information in the service's console"
+        )
+    return key
 
 
 def _error(state: Any) -> RequestError:

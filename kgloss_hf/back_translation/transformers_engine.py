@@ -99,11 +99,7 @@ class TransformersEngine(CheckpointEngine):
         }
 
     def seed(self, value: int) -> None:
-        """Seed `torch`, from whose random state the next translations are drawn.
-
-        Args:
-            value: From 0.
-        """
+        """Seed `torch`, from whose random state the next translations are drawn, by a number from 0."""
         import torch
 
         torch.manual_seed(value)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from kgloss_hf.back_translation import remote
 from kgloss_hf.back_translation.engine import EngineError, Price, open_engine
-from kgloss_hf.back_translation.papago_engine import join_lines, split_lines
 from kgloss_hf.back_translation.remote import ATTEMPTS, Budget, BudgetError, RemoteEngine, check_endpoint, retry_after
 from kgloss_hf.back_translation.translation import _Journal
 
@@ -263,12 +262,6 @@ def test_a_journal_gives_what_was_added_up_to_the_first_broken_line(
         journal.add(["last"], ["물"])
     with _Journal(path) as journal:
         assert journal.found(["last"], 1) == ["물"]
-
-
-@share(1)
-@given(st.lists(st.text(max_size=8).filter(lambda text: not {"\n", "\r"} & set(text)), min_size=1, max_size=5))
-def test_lines_are_what_was_joined(texts: list[str]) -> None:
-    assert split_lines(join_lines(texts)) == texts
 
 
 @share(3)
