@@ -89,12 +89,12 @@ class CheckpointEngine(ABC):
             self._loaded[wanted] = self.load(*wanted)
         checkpoint = self._loaded[wanted]
         direction = find_direction(checkpoint.tokenizer, source, target, checkpoint.name)
-        ids = encode(checkpoint.tokenizer, texts, direction, checkpoint.positions)
+        ids = _encode(checkpoint.tokenizer, texts, direction, checkpoint.positions)
         divided = batches(texts, self.batch_limits)
         translations = [""] * len(texts)
         made = self.generate(checkpoint, [[ids[index] for index in batch] for batch in divided], direction)
         for batch, rows in zip(divided, made, strict=True):
-            for index, text in zip(batch, decode(checkpoint.tokenizer, rows), strict=True):
+            for index, text in zip(batch, _decode(checkpoint.tokenizer, rows), strict=True):
                 translations[index] = text
         return translations
 
@@ -145,18 +145,8 @@ def load_tokenizer(model: str, revision: str | None = None) -> Any:
         ) from error
 
 
-def encode(tokenizer: Any, texts: Sequence[str], direction: Direction, positions: int | None) -> list[list[int]]:
-    """Turn texts into ids, and cut none.
-
-    Args:
-        tokenizer: Of the checkpoint.
-        texts: To translate.
-        direction: From `find_direction`.
-        positions: Tokens that the model takes at most; None if it has no such limit of its own.
-
-    Raises:
-        RefusedError: A text has more tokens than the tokenizer's or the model's limit.
-    """
+def _encode(tokenizer: Any, texts: Sequence[str], direction: Direction, positions: int | None) -> list[list[int]]:
+    """Turn texts into ids; raise RefusedError where one has more than the tokenizer or the model takes."""
     if direction.source:
         tokenizer.src_lang = direction.source
     ids = tokenizer([direction.prefix + text for text in texts], verbose=False)["input_ids"]
@@ -183,7 +173,7 @@ def most_new_tokens(ids: Sequence[Sequence[int]]) -> int:
     return max(50, 3 * max(map(len, ids)))
 
 
-def decode(tokenizer: Any, ids: Sequence[Sequence[int]]) -> list[str]:
+def _decode(tokenizer: Any, ids: Sequence[Sequence[int]]) -> list[str]:
     """Turn generated ids into texts, without special tokens."""
     # Transformers 5 reads Marian's output with the source's SentencePiece model unless told not to.
     options = {"use_source_tokenizer": False} if hasattr(tokenizer, "spm_target") else {}

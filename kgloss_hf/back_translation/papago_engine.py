@@ -100,12 +100,8 @@ class PapagoEngine(RemoteEngine):
         """Raise ValueError if Papago does not translate from one language to the other."""
         if frozenset((source, target)) not in PAIRS:
             partners = sorted(partner for pair in PAIRS if source in pair for partner in pair - {source})
-            known = (
-                f"from {source} to {', '.join(partners)}"
-                if partners
-                else f"from {', '.join(sorted(frozenset().union(*PAIRS)))}"
-            )
-            raise ValueError(f"{self.name}: expected languages {known}, found {source!r} and {target!r}")
+            known = f"{source} to {', '.join(partners)}" if partners else ", ".join(sorted(frozenset().union(*PAIRS)))
+            raise ValueError(f"{self.name}: expected languages from {known}, found {source!r} and {target!r}")
 
     def translate_batch(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate texts that fit into one request."""

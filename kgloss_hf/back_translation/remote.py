@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -66,6 +67,7 @@ class RequestError(Exception):
         return self.status is None or self.status in (408, 429) or self.status >= 500
 
 
+@dataclass
 class Budget:
     """Counts the characters that an engine sends, and keeps them under a limit over processes and restarts.
 
@@ -88,22 +90,17 @@ class Budget:
         10
     """
 
-    def __init__(
-        self,
-        name: str,
-        price: Price,
-        *,
-        max_characters: int | None = None,
-        max_cost: float | None = None,
-        path: Path | None = None,
-    ) -> None:
-        self.name = name
-        self.price = price
-        self.path = path
+    name: str
+    price: Price
+    max_characters: int | None = None
+    max_cost: float | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
         self._counts: dict[str, int] = {}
-        limits = [] if max_characters is None else [max_characters]
-        if max_cost is not None and price.per_million:
-            limits.append(int(Decimal(str(max_cost)) * 1_000_000 / Decimal(str(price.per_million))))
+        limits = [] if self.max_characters is None else [self.max_characters]
+        if self.max_cost is not None and self.price.per_million:
+            limits.append(int(Decimal(str(self.max_cost)) * 1_000_000 / Decimal(str(self.price.per_million))))
         self.limit = min(limits, default=None)
 
     def spent(self) -> int:
@@ -127,32 +124,29 @@ class Budget:
         self._change(-characters)
 
     def _change(self, characters: int) -> None:
-        path = self.path
-        if path is None:
-            self._counts[self.name] = self._sum(self.spent(), characters)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(f"{path}.lock", timeout=_LOCK_TIMEOUT):
-                counts = self._read() | {self.name: self._sum(self.spent(), characters)}
-                save_file(path, lambda partial: partial.write_text(json.dumps(counts, ensure_ascii=False), "utf-8"))
+            with FileLock(f"{self.path}.lock", timeout=_LOCK_TIMEOUT) if self.path else nullcontext():
+                self._add(characters)
         except Timeout as error:
             raise BudgetError(
-                f"{path}: another process holds {path}.lock for {_LOCK_TIMEOUT:.0f} s; end it, then go on"
+                f"{self.path}: another process holds {self.path}.lock for {_LOCK_TIMEOUT:.0f} s; end it, then go on"
             ) from error
 
-    def _sum(self, spent: int, characters: int) -> int:
-        if self.limit is not None and characters > 0 and spent + characters > self.limit:
+    def _add(self, characters: int) -> None:
+        spent, limit = self.spent(), self.limit
+        if limit is not None and characters > 0 and spent + characters > limit:
+            cost = f"{limit * self.price.per_million / 1_000_000:,.2f} {self.price.currency}"
             where = f" ({self.path})" if self.path else ""
             raise BudgetError(
-                f"{self.name}: expected at most {self.limit:,} characters in all ({self._cost(self.limit)}), found "
-                f"{spent:,} spent{where} and {characters:,} in the next request; raise max_characters or max_cost to "
-                "go on"
+                f"{self.name}: expected at most {limit:,} characters in all ({cost}), found {spent:,} spent{where} and "
+                f"{characters:,} in the next request; raise max_characters or max_cost to go on"
             )
-        return max(0, spent + characters)
-
-    def _cost(self, characters: int) -> str:
-        return f"{characters * self.price.per_million / 1_000_000:,.2f} {self.price.currency}"
+        self._counts = self._read() | {self.name: max(0, spent + characters)}
+        if self.path:
+            text = json.dumps(self._counts, ensure_ascii=False)
+            save_file(self.path, lambda partial: partial.write_text(text, "utf-8"))
 
     def _read(self) -> dict[str, int]:
         if self.path is None:
@@ -266,9 +260,7 @@ class RemoteEngine(ABC):
         check_endpoint(name, self.endpoint)
         require(self.extra, *self.libraries, "tenacity", purpose=name)
         self.price = self.list_price if price is None else self.list_price._replace(per_million=price)
-        self.budget = Budget(
-            name, self.price, max_characters=self.max_characters, max_cost=self.max_cost, path=self.spending
-        )
+        self.budget = Budget(name, self.price, self.max_characters, self.max_cost, self.spending)
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         self._requests = self._characters = None
         if self.requests_per_second is not None:
