@@ -361,12 +361,14 @@ class RemoteEngine(ABC):
             RequestError: The request brought nothing.
         """
         import requests
+        from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
         try:
             # Keys do not follow a redirection.
             response = session.post(url, json=body, timeout=self.timeout, allow_redirects=False)
         except requests.RequestException as error:
-            sent = _was_sent(error)
+            reason = getattr(error.args[0], "reason", None) if error.args else None
+            sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
             what = f"no {'answer' if sent else 'connection'} ({type(error).__name__})"
             raise RequestError(what, sent=sent) from error
         status = response.status_code
@@ -428,9 +430,7 @@ def retry_after(value: str | None) -> float:
         >>> retry_after("120"), retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), retry_after("soon"), retry_after(None)
         (120.0, 0.0, 0.0, 0.0)
     """
-    if value is None:
-        return 0.0
-    value = value.strip()
+    value = (value or "").strip()
     if re.fullmatch(r"[0-9]+", value):
         return float(value)
     try:
@@ -468,14 +468,6 @@ def check_endpoint(name: str, endpoint: str) -> None:
 def is_local(endpoint: str) -> bool:
     """Whether an endpoint that was checked is not encrypted, so on this machine."""
     return urlsplit(endpoint).scheme == "http"
-
-
-def _was_sent(error: Exception) -> bool:
-    """Whether a request may have reached the service, by requests' exception."""
-    import urllib3
-
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return not isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
 
 
 def _message(content: bytes) -> str:
