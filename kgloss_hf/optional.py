@@ -9,7 +9,7 @@ from . import __version__
 
 
 def require(extra: str, *modules: str, purpose: str) -> None:
-    """Check that modules are installed, without importing them.
+    """Check that modules are installed, without importing more than the packages that they are in.
 
     Args:
         extra: Extra of kgloss-hf that installs them.
