@@ -18,7 +18,7 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 FOLDERS = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*") if any(path.glob("*.py"))}
-GROUND = {"version", "artefacts", "files", "options", "reporting"}
+GROUND = {"version", "artefacts", "files", "optional", "options", "reporting"}
 LAYERS = (
     {"runtime", *GROUND},
     {"data", "plugin"},

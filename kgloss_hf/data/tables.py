@@ -15,6 +15,8 @@ from typing import Any
 from pyarrow import ArrowException
 from pyarrow.parquet import ParquetFile
 
+from ..optional import require
+
 logger = logging.getLogger(__name__)
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
@@ -200,10 +202,9 @@ def _cells(path: Path, encoding: str, **style: Any) -> Iterator[Sequence[Any]]:
 
 
 def _sheet(path: Path) -> Iterator[Sequence[Any]]:
-    try:
-        from openpyxl import load_workbook
-    except ImportError as error:
-        raise ImportError(f'{path}: XLSX is read by openpyxl; pip install "kgloss-hf[excel]"') from error
+    require("excel", "openpyxl", purpose=str(path))
+    from openpyxl import load_workbook
+
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:
