@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 from .optional import require
 
-_INSTALL = 'pip install "kgloss-hf[train]"'
-
 # Control characters but tab and line feed, the other ends of lines, marks of direction, and halves of characters.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKUP = re.compile(r"[|`*\[\]{}\\~$]|_(?![^\W_])")
@@ -179,7 +177,7 @@ def plot_loss_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]
     Raises:
         ImportError: Matplotlib is not installed.
     """
-    figure = _figure("loss curves need", figsize=(7, 6))
+    figure = _figure("loss curves", figsize=(7, 6))
     panels = figure.subplots(2, 1, sharex=True)
     for axes, key, label in zip(panels, ("loss", "eval_loss"), ("training", "validation"), strict=True):
         for name, runs in histories.items():

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration, MarianConfig, MarianMTModel
 
-from kgloss_hf.back_translation import remote
+from kgloss_hf.back_translation.engines import remote
 
 from .servers import IDENTITY, KEYS, PAID, SECRET, Paid, Service, serve
 
