@@ -16,7 +16,7 @@ ENGINES = {
     "google": "GoogleEngine",
     "papago": "PapagoEngine",
 }
-"""The class of each kind of engine, which is in the module KIND_engine."""
+"""The class of each kind of engine, in the module of that name."""
 
 
 class EngineError(RuntimeError):
