@@ -13,6 +13,7 @@ from huggingface_hub.repocard import metadata_load
 from huggingface_hub.utils import HfHubHTTPError, HFValidationError
 from transformers.utils import cached_file
 
+from .corpora import CORPORA
 from .plugin import DATASETS, artefact
 from .tables import is_table, is_text_file
 
@@ -117,17 +118,15 @@ def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
         >>> [(found["name"], found["license"]) for found in pretext_sources({"parakqc", "naver_ner"})]
         [('naver_ner', None), ('parakqc', 'cc-by-sa-4.0')]
     """
-    corpora = importlib.import_module("kgloss_hf.dataset_scripts.ko_backtranslation.ko_backtranslation").CORPORA
-    return [
-        {
-            "name": Path(origin).name,
-            "use": "pretext",
-            "license": _HUB_LICENSES.get(corpora[origin].licence) if origin in corpora else None,
-            "domain": DOMAINS.get(origin) if origin in corpora and origin != "mcksg" else None,
-            "url": corpora[origin].repository if origin in corpora and "://" in corpora[origin].repository else None,
-        }
-        for origin in sorted(origins)
-    ]
+    sources: list[dict[str, Any]] = []
+    for origin in sorted(origins):
+        source = {"name": Path(origin).name, "use": "pretext", "license": None, "domain": None, "url": None}
+        if corpus := CORPORA.get(origin):
+            source["license"] = _HUB_LICENSES.get(corpus.licence)
+            if "://" in corpus.repository:
+                source |= {"domain": DOMAINS.get(origin), "url": corpus.repository}
+        sources.append(source)
+    return sources
 
 
 def run_of(checkpoint: str) -> dict[str, Any]:

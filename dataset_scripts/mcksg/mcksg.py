@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from kgloss_hf.glosses import (
 )
 from kgloss_hf.pair_datasets import PairBuilder, PairConfig, split_pairs_by
 from kgloss_hf.splitting import ROW_FRACTIONS
-from kgloss_hf.tables import TABLE_SUFFIXES, read_rows
+from kgloss_hf.tables import TABLE_SUFFIXES, inside, is_text, read_rows
 
 logger = logging.getLogger(__name__)
 
@@ -122,11 +122,7 @@ def find_files(data_dir: str | None, lexicon: str | None = None) -> tuple[list[P
         lexicons = [path for path in tables if path.stem.casefold() == "lexicon"]
     pairs = [path for path in tables if path.stem.casefold() != "lexicon" and path not in lexicons]
     for path in (*lexicons, *pairs):
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(
-                f"{path}: expected a file inside {folder}, found {path.resolve()}; copy it into the folder"
-            )
-        if not path.is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
+        if not inside(folder, path).is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
             raise FileNotFoundError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found none")
     if not pairs:
         raise FileNotFoundError(f"{folder}: expected a {', '.join(TABLE_SUFFIXES)} file, found none. {LAYOUT}")
@@ -321,10 +317,10 @@ class Mcksg(PairBuilder):
                 raise ValueError(f"expected one type of {gloss!r}, found {types[gloss]} and {found}; remove one")
             return {}
 
-        list(self.checked(path, rows, check))
+        self.checked(path, rows, check)
         return types
 
-    def _read_pairs(self, path: Path, types: Mapping[str, str], seen: dict[str, str]) -> Iterator[dict[str, Any]]:
+    def _read_pairs(self, path: Path, types: Mapping[str, str], seen: dict[str, str]) -> list[dict[str, Any]]:
         rows, columns = self._read(path, COLUMNS, ("text", "glosses"))
         unused = [name for name in rows[0][1] if name and name not in columns.values()]
         if unused:
@@ -345,6 +341,9 @@ class Mcksg(PairBuilder):
                 raise ValueError(f"expected an id of its own, found {found!r}, as in {seen[found]}; change one of them")
             source = str(cells.get("source") or path.name)
             gloss_types = _types(cells.get("gloss_types"), glosses, types)
+            for field, cell in {"id": found, "text": text, "glosses": "".join(glosses), "source": source}.items():
+                if not is_text(cell):
+                    raise ValueError(f"expected text in {field}, found half a character; correct it")
             seen[found] = place
             return {"id": found, "text": text.strip(), "glosses": glosses, "gloss_types": gloss_types, "source": source}
 

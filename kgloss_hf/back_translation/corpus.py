@@ -20,7 +20,7 @@ from pyarrow import parquet
 from tqdm import tqdm
 
 from .. import __version__
-from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
+from ..corpora import COLUMNS, SHARDS
 from ..files import save_file, save_folder, sole_writer, write_json
 from .engine import Engine, open_engine
 from .selection import REASONS, NearDuplicates, SemanticScorer, Thresholds, reason
