@@ -7,6 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, groupby, islice
 from pathlib import Path
@@ -26,6 +27,7 @@ SHARDS = "shards"
 """Sub-folder of data_dir with the shards: `*.parquet` with these columns, `*.jsonl` with an object of them per line."""
 
 _BATCH = 10_000
+_SET = 10
 _SHARD_AGAIN = "delete the shard and let the builder write it again"
 _FILE_AGAIN = "take the file again, unchanged, or name its encoding, such as encoding='cp949'"
 _Item = TypeVar("_Item")
@@ -38,8 +40,7 @@ class Layout(NamedTuple):
         sentences: The columns with sentences.
         label: The column that says whether the sentences of a row are paraphrases, and what answers that for a label
             (None where the label is unknown).
-        keys: Columns that are equal in all rows of a set of paraphrases.
-        set_size: Rows per set of paraphrases.
+        keys: Columns that are equal in the ten rows of a set of paraphrases, in a file of such sets.
         header: Whether the first row is a header, which may hold more columns, in any order.
         blank: What stands for a missing sentence. Rows that hold it are left out.
     """
@@ -47,7 +48,6 @@ class Layout(NamedTuple):
     sentences: tuple[str, ...] = ("sentence1", "sentence2")
     label: tuple[str, Callable[[str], bool | None]] | None = None
     keys: tuple[str, ...] = ()
-    set_size: int = 1
     header: bool = True
     blank: str | None = None
 
@@ -95,8 +95,8 @@ _NLI = Layout(label=("gold_label", _ENTAILMENT))
 _STS = Layout(label=("score", _is_high))
 _QUESTIONS = Layout(("question1", "question2"), label=("is_duplicate", _ZERO_IS_SAME))
 _TEXT = Layout(("text",))
-_PARAKQC = Layout(("sentence",), keys=("topic", "act"), set_size=10, header=False)
-_STYLE_SETS = Layout(("sentence",), keys=("act",), set_size=10)
+_PARAKQC = Layout(("sentence",), keys=("topic", "act"), header=False)
+_STYLE_SETS = Layout(("sentence",), keys=("act",))
 _STYLE_PAIRS = Layout(label=("similarity", _ONE_IS_SAME))
 _PAWSX = Layout(label=("label", _ONE_IS_SAME), blank="NS")
 
@@ -154,6 +154,7 @@ class _Row(NamedTuple):
     keys: tuple[str, ...] = ()
 
 
+@dataclass
 class CorpusFolder:
     """A user's folder with copies of corpora and with shards of back-translated pairs.
 
@@ -169,23 +170,25 @@ class CorpusFolder:
         FileNotFoundError: The folder is not there; later, it holds nothing of what is looked for.
 
     Example:
-        >>> next(CorpusFolder("data").read_sentences("question_pair"))  # doctest: +SKIP
-        '여자친구가 데이트 시간을 너무 안 지켜.'
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as data_dir:
+        ...     Path(data_dir, "mcksg").mkdir()
+        ...     _ = Path(data_dir, "mcksg", "mcksg.tsv").write_text("text\\n환영합니다.\\n", "utf-8")
+        ...     list(CorpusFolder(data_dir, ["mcksg"]).read_sentences())
+        [('환영합니다.', 'mcksg')]
     """
 
-    def __init__(
-        self,
-        data_dir: str | None,
-        names: Sequence[str] = tuple(CORPORA),
-        *,
-        encoding: str = "utf-8",
-        on_bad_rows: str = "raise",
-    ) -> None:
-        if not data_dir or not Path(data_dir).is_dir():
-            problem = f"expected data_dir, your folder of data, found {data_dir}.\n{_where_to_get(names)}"
-            raise FileNotFoundError(problem) if data_dir else ValueError(problem)
-        self._root, self.names, self._encoding, self._on_bad_rows = Path(data_dir), names, encoding, on_bad_rows
-        BadRows(self._root, on_bad_rows)  # which checks the option
+    data_dir: str | None
+    names: Sequence[str] = tuple(CORPORA)
+    encoding: str = "utf-8"
+    on_bad_rows: str = "raise"
+
+    def __post_init__(self) -> None:
+        if not self.data_dir or not Path(self.data_dir).is_dir():
+            problem = f"expected data_dir, your folder of data, found {self.data_dir}.\n{_where_to_get(self.names)}"
+            raise FileNotFoundError(problem) if self.data_dir else ValueError(problem)
+        self._root = Path(self.data_dir)
+        BadRows(self._root, self.on_bad_rows)  # which checks the option
 
     def files(self, name: str) -> dict[str, Path]:
         """Return the paths of a corpus's files by their published names, for those that are there."""
@@ -257,8 +260,8 @@ class CorpusFolder:
         for file, path in self.files(name).items():
             layout = CORPORA[name].files[file]
             check: Callable[[int, Any], _Row] = partial(_check_row, layout) if layout else _check_words
-            rows, size = self._rows(path, layout), layout.set_size if layout else 1
-            bad = BadRows(path, self._on_bad_rows, "; correct the row")
+            rows, size = self._rows(path, layout), _SET if layout and layout.keys else 1
+            bad = BadRows(path, self.on_bad_rows, "; correct the row")
             while numbered := list(islice(rows, size)):
                 good = list(bad.checked(numbered, check))
                 keys = {" ".join(row.keys) for row in good}
@@ -276,10 +279,10 @@ class CorpusFolder:
         """Yield the numbered rows of a file; of Naver NER, the numbered lines of each sentence."""
         if layout is not None:
             header, columns = None if layout.header else layout.columns, layout.columns
-            rows = read_rows(path, encoding=self._encoding, suffix=".tsv", header=header, columns=columns)
+            rows = read_rows(path, encoding=self.encoding, suffix=".tsv", header=header, columns=columns)
             yield from _with_repair(rows, _FILE_AGAIN)
         else:
-            lines = enumerate(_with_repair(read_lines(path, encoding=self._encoding), _FILE_AGAIN), 1)
+            lines = enumerate(_with_repair(read_lines(path, encoding=self.encoding), _FILE_AGAIN), 1)
             for blank, sentence in groupby(lines, lambda line: not line[1].strip()):
                 numbered = list(sentence)
                 if not blank:
@@ -310,7 +313,7 @@ class CorpusFolder:
 
     def read_shard(self, path: Path) -> Iterator[pa.Table]:
         """Yield the rows of a shard in tables, of which only one is in memory."""
-        bad = BadRows(path, self._on_bad_rows, f"; correct the row, or {_SHARD_AGAIN}")
+        bad = BadRows(path, self.on_bad_rows, f"; correct the row, or {_SHARD_AGAIN}")
         if path.suffix == ".parquet":
             start = 1
             for table in _batches(path):
@@ -336,7 +339,7 @@ def _check_row(layout: Layout, _: int, row: dict[str, str]) -> _Row:
         raise ValueError(f"expected a sentence in {layout.sentences[sentences.index('')]}, found nothing")
     if layout.blank in sentences:
         return _Row([])
-    are_paraphrases = layout.set_size > 1
+    are_paraphrases = bool(layout.keys)
     if layout.label is not None:
         column, answer = layout.label
         if (meaning := answer(row[column].strip())) is None:

@@ -120,7 +120,7 @@ def read_rows(
 
 
 def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536) -> Iterator[RecordBatch]:
-    """Read a Parquet file one Arrow batch at a time.
+    """Yield the Arrow batches of a Parquet file.
 
     Args:
         path: The file.
@@ -131,8 +131,12 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
         ValueError: The file is damaged or cut off, has two columns of one name, or lacks one of `columns`.
 
     Example:
-        >>> [batch.num_rows for batch in read_batches(Path("pairs.parquet"))]  # doctest: +SKIP
-        [65536, 1200]
+        >>> import pyarrow, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "sentences.parquet")
+        ...     pyarrow.parquet.write_table(pyarrow.table({"text": ["집", "불", "물"]}), file)
+        ...     [batch.num_rows for batch in read_batches(file, size=2)]
+        [2, 1]
     """
     rows = 0
     try:
@@ -170,10 +174,9 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
         try:
             line.encode()
         except UnicodeEncodeError as error:
-            found = "b" + ascii(line[error.start :][:10]).replace(
-                "\\udc", "\\x"
-            )  # not every codec encodes what it smuggled
-            raise _wrong_encoding(f"{path}, line {number}", "UTF-8" if utf8 else encoding, found) from error
+            # Not every codec encodes what it smuggled.
+            smuggled = "b" + ascii(line[error.start :][:10]).replace("\\udc", "\\x")
+            raise _wrong_encoding(f"{path}, line {number}", "UTF-8" if utf8 else encoding, smuggled) from error
         if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
             raise _wrong_encoding(f"{path}, line {number}", encoding, "UTF-8")
         yield line

@@ -196,7 +196,11 @@ def test_folder_without_the_file(tmp_path: Path) -> None:
     [
         ("", "utf-8", r"original.csv: expected the columns .*, found \[\]"),
         (HEADER, "utf-8-sig", "original.csv: expected rows below a header"),
-        (HEADER.replace(GLOSSES, "glosses") + ROWS, "utf-8-sig", r"expected the columns .*Gloss level.*found.*'glosses'"),
+        (
+            HEADER.replace(GLOSSES, "glosses") + ROWS,
+            "utf-8-sig",
+            r"expected the columns .*Gloss level.*found.*'glosses'",
+        ),
         (HEADER + ROWS, "cp949", "original.csv, line 2: expected UTF-8, found b'.xc1"),
         (HEADER + 'NIA-2020,,,,집 불,"집이요\r\n' + ROWS, "utf-8-sig", "original.csv: unexpected end.*quotation mark"),
     ],
