@@ -395,7 +395,7 @@ def test_a_second_run_is_refused(arguments: BackTranslationArguments) -> None:
         ({"on_bad_rows": "ignore"}, "expected on_bad_rows to be raise or skip"),
         ({"chunk_size": 0}, "expected chunk_size to be 1 or more"),
         ({"data_dir": None}, "expected data_dir, your folder"),
-        ({"data_dir": "/nowhere"}, "expects data_dir, a folder"),
+        ({"data_dir": "/nowhere"}, "expected data_dir, your folder"),
     ],
 )
 def test_bad_options(arguments: BackTranslationArguments, change: dict[str, Any], message: str) -> None:
