@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import parquet
 from tqdm import tqdm
 
-from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
+from ..data.corpora import COLUMNS, SHARDS
 from ..files import save_file, save_folder, sole_writer, write_json
 from ..optional import versions
 from .chunks import translate_chunk

@@ -8,16 +8,19 @@ import json
 import logging
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pyarrow import ArrowException
+from pyarrow import ArrowException, RecordBatch
 from pyarrow.parquet import ParquetFile
 
 from ..optional import require
 
 logger = logging.getLogger(__name__)
+
+_Row = TypeVar("_Row")
+_Good = TypeVar("_Good")
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
 """Of the files that `read_rows` reads, in any case; `.json` is JSON Lines too."""
@@ -46,7 +49,33 @@ def is_text_file(name: str) -> bool:
     return name.lower().endswith(TEXT_SUFFIXES)
 
 
-def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None) -> Iterator[tuple[int, Any]]:
+def inside(folder: Path, path: Path) -> Path:
+    """Return a path, which must not lead out of a folder.
+
+    Args:
+        folder: A folder that the user named.
+        path: A file or folder that is looked for in it.
+
+    Raises:
+        ValueError: The path leads out of the folder, by a link or by `..`.
+
+    Example:
+        >>> inside(Path("data"), Path("data/pairs.csv")).name
+        'pairs.csv'
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{path}: expected a file inside {folder}, found {path.resolve()}; copy it into the folder")
+    return path
+
+
+def read_rows(
+    path: Path,
+    *,
+    encoding: str = "utf-8",
+    suffix: str | None = None,
+    header: Sequence[str] | None = None,
+    columns: Sequence[str] = (),
+) -> Iterator[tuple[int, Any]]:
     """The rows of a table and their numbers, of which only a part is ever in memory.
 
     Args:
@@ -54,6 +83,8 @@ def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None)
             sheet counts, with the results of formulas.
         encoding: Of CSV, TSV and JSON Lines, such as `cp949`. UTF-8 may begin with a byte order mark.
         suffix: What kind of file it is, where its name does not tell.
+        header: Names of the columns of a CSV, TSV or XLSX file that has no header. Default: its first row.
+        columns: Names that the header of a CSV, TSV or XLSX file must hold.
 
     Returns:
         An iterator over numbers and rows. A row is a dict, in JSON Lines whatever stands in the line. Cells that a row
@@ -63,7 +94,7 @@ def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None)
 
     Raises:
         UnicodeError: A line is in another encoding. A ValueError.
-        ValueError: The file is damaged, is not of its kind, or has two columns of one name.
+        ValueError: The file is damaged, is not of its kind, has two columns of one name, or lacks one of `columns`.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
     Example:
@@ -78,16 +109,47 @@ def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None)
         case ".parquet":
             yield from _parquet(path)
         case ".xlsx":
-            yield from _records(path, _sheet(path))
+            yield from _records(path, _sheet(path), header, columns)
         case ".csv":
-            yield from _records(path, _cells(path, encoding, delimiter=",", strict=True))
+            yield from _records(path, _cells(path, encoding, delimiter=",", strict=True), header, columns)
         case ".tsv":
             # TSV knows no quoting: a stray quotation mark must not swallow the rows up to the next one.
-            yield from _records(path, _cells(path, encoding, delimiter="\t", quoting=csv.QUOTE_NONE))
+            yield from _records(path, _cells(path, encoding, delimiter="\t", quoting=csv.QUOTE_NONE), header, columns)
         case ".json" | ".jsonl":
             yield from _objects(path, encoding)
         case other:
             raise ValueError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found {other or 'no ending'!r}")
+
+
+def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536) -> Iterator[RecordBatch]:
+    """Yield the Arrow batches of a Parquet file.
+
+    Args:
+        path: The file.
+        columns: Names that it must have; no other column is read. Default: all columns.
+        size: Most rows per batch.
+
+    Raises:
+        ValueError: The file is damaged or cut off, has two columns of one name, or lacks one of `columns`.
+
+    Example:
+        >>> import pyarrow, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "sentences.parquet")
+        ...     pyarrow.parquet.write_table(pyarrow.table({"text": ["집", "불", "물"]}), file)
+        ...     [batch.num_rows for batch in read_batches(file, size=2)]
+        [2, 1]
+    """
+    rows = 0
+    try:
+        with ParquetFile(path) as file:
+            _check_names(path, file.schema_arrow.names, columns)
+            for batch in file.iter_batches(size, columns=list(columns) or None):
+                batch.validate(full=True)  # a damaged page may hold text that is none
+                yield batch
+                rows += batch.num_rows
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _no_parquet(path, rows, error) from error
 
 
 def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
@@ -114,10 +176,9 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
         try:
             line.encode()
         except UnicodeEncodeError as error:
-            found = "b" + ascii(line[error.start :][:10]).replace(
-                "\\udc", "\\x"
-            )  # not every codec encodes what it smuggled
-            raise _wrong_encoding(f"{path}, line {number}", "UTF-8" if utf8 else encoding, found) from error
+            # Not every codec encodes what it smuggled.
+            smuggled = "b" + ascii(line[error.start :][:10]).replace("\\udc", "\\x")
+            raise _wrong_encoding(f"{path}, line {number}", "UTF-8" if utf8 else encoding, smuggled) from error
         if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
             raise _wrong_encoding(f"{path}, line {number}", encoding, "UTF-8")
         yield line
@@ -138,6 +199,58 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+class BadRows:
+    """Raise an error at the first bad row of a file, or leave bad rows out and count them.
+
+    Args:
+        path: The file, for messages.
+        on_bad_rows: `raise`, or `skip`.
+        repair: What to do about a bad row, for the end of the error's message.
+
+    Raises:
+        ValueError: `on_bad_rows` is something else.
+
+    Example:
+        >>> bad = BadRows(Path("numbers.csv"), "skip")
+        >>> list(bad.checked([(1, "7"), (2, "집")], lambda number, row: int(row)))
+        [7]
+        >>> bad.warn()
+    """
+
+    def __init__(self, path: Path, on_bad_rows: str, repair: str = "") -> None:
+        if on_bad_rows not in ("raise", "skip"):
+            raise ValueError(f"on_bad_rows: expected 'raise' or 'skip', found {on_bad_rows!r}")
+        self._path, self._skip, self._repair = path, on_bad_rows == "skip", repair
+        self._count, self._first = 0, ""
+
+    def checked(self, rows: Iterable[tuple[int, _Row]], check: Callable[[int, _Row], _Good]) -> Iterator[_Good]:
+        """Yield what `check` makes of each row, given its number; it raises a ValueError for a bad row."""
+        for number, row in rows:
+            try:
+                if isinstance(row, dict) and None in row:
+                    width = len(row) - 1
+                    raise ValueError(
+                        f"expected {width} cells, as in the header, found {width + len(row[None])}; "
+                        "put a cell that holds a comma in quotation marks, or remove what is too much"
+                    )
+                good = check(number, row)
+            except ValueError as error:
+                problem = f"{self._path}, row {number}: {error}"
+                if not self._skip:
+                    raise ValueError(
+                        f"{problem}{self._repair}, or leave bad rows out with on_bad_rows='skip'"
+                    ) from error
+                self._count, self._first = self._count + 1, self._first or problem
+            else:
+                yield good
+
+    def warn(self) -> None:
+        """Warn of the rows that were skipped: their number, and what is wrong with the first."""
+        if self._count:
+            rows = "row" if self._count == 1 else "rows"
+            logger.warning("%s: %d bad %s skipped; the first: %s", self._path, self._count, rows, self._first)
 
 
 def _decoded_lines(path: Path, encoding: str) -> Iterator[str]:
@@ -168,21 +281,19 @@ def _is_korean_utf8(line: str, encoding: str) -> bool:
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        file = ParquetFile(path)
-        names = file.schema_arrow.names
-    except (ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _no_parquet(path, error) from error
-    with file:
-        _check_names(path, names)
+    number = 0
+    for batch in read_batches(path):
         try:
-            yield from enumerate((row for batch in file.iter_batches() for row in batch.to_pylist()), 1)
-        except (ArrowException, OSError, ValueError, OverflowError) as error:  # also text and dates that are none
-            raise _no_parquet(path, error) from error
+            rows = batch.to_pylist()
+        except (ArrowException, ValueError, OverflowError) as error:  # dates that are none
+            raise _no_parquet(path, number, error) from error
+        yield from enumerate(rows, number + 1)
+        number += len(rows)
 
 
-def _no_parquet(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path}: damaged or not a Parquet file ({error}); fetch it again")
+def _no_parquet(path: Path, rows: int, error: Exception) -> ValueError:
+    where = f"{path}, after row {rows}" if rows else str(path)
+    return ValueError(f"{where}: damaged or not a Parquet file ({error}); fetch it again")
 
 
 def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
@@ -229,18 +340,23 @@ def _as_in_csv(cell: Any) -> Any:
     return str(cell) if isinstance(cell, int) and not isinstance(cell, bool) else cell
 
 
-def _records(path: Path, table: Iterator[Sequence[Any]]) -> Iterator[tuple[int, dict[Any, Any]]]:
-    header = ["" if name is None else str(name) for name in next(table, [])]
-    _check_names(path, header)
-    for number, cells in enumerate(table, 2):
+def _records(
+    path: Path, table: Iterator[Sequence[Any]], header: Sequence[str] | None, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[Any, Any]]]:
+    first = 2 if header is None else 1
+    names = ["" if name is None else str(name) for name in (next(table, []) if header is None else header)]
+    _check_names(path, names, columns)
+    for number, cells in enumerate(table, first):
         if cells:
-            row = dict.fromkeys(header) | dict(zip(header, cells, strict=False))
-            yield number, row | ({None: list(cells[len(header) :])} if len(cells) > len(header) else {})
+            row = dict.fromkeys(names) | dict(zip(names, cells, strict=False))
+            yield number, row | ({None: list(cells[len(names) :])} if len(cells) > len(names) else {})
 
 
-def _check_names(path: Path, header: Sequence[str]) -> None:
+def _check_names(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
     if doubled := sorted({name for name in header if name and header.count(name) > 1}):
         raise ValueError(f"{path}: expected one column of each name, found several {', '.join(doubled)}; rename them")
+    if not set(columns) <= set(header):
+        raise ValueError(f"{path}: expected the columns {', '.join(columns)}, found {list(header)!s:.300}; rename them")
 
 
 def existing_file(name: str) -> Path:
