@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from datasets.exceptions import DatasetGenerationError
 
 from kgloss_hf.data.builders import FolderConfig
-from kgloss_hf.data.corpora import COLUMNS, CORPORA, PARAPHRASED, CorpusFolder
+from kgloss_hf.data.corpora import CORPORA, PARAPHRASED, CorpusFolder
+from kgloss_hf.data.shards import COLUMNS
 
 
 class CorpusError(DatasetGenerationError, ValueError):

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import parquet
 from tqdm import tqdm
 
-from ..data.corpora import COLUMNS, SHARDS
+from ..data.shards import COLUMNS, SHARDS
 from ..files import save_file, save_folder, sole_writer, write_json
 from ..optional import versions
 from .chunks import translate_chunk

@@ -1,9 +1,8 @@
-"""Sentences and paraphrases of Korean corpora, and shards of back-translated pairs, out of a user's folder."""
+"""Read sentences and paraphrases of Korean corpora, and shards of back-translated pairs, from a user's folder."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,26 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, groupby, islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from .tables import BadRows, inside, is_text, read_batches, read_lines, read_rows
+from .shards import COLUMNS, SHARDS, as_tables, check_shards, read_shard, shard_files
+from .tables import BadRows, inside, read_lines, read_rows, with_repair
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = ("source", "target", "origin", "engine")
-"""The columns of a shard, all strings: a sentence, its pair, the corpus it is from, what wrote the target."""
-
-SHARDS = "shards"
-"""Sub-folder of data_dir with the shards: `*.parquet` with these columns, `*.jsonl` with an object of them per line."""
-
-_BATCH = 10_000
 _SET = 10
-_SHARD_AGAIN = "delete the shard and let the builder write it again"
 _FILE_AGAIN = "take the file again, unchanged, or name its encoding, such as encoding='cp949'"
-_Item = TypeVar("_Item")
 
 
 class Layout(NamedTuple):
@@ -239,7 +229,7 @@ class CorpusFolder:
 
         Pairs of equal sentences, or seen before in either order, are left out and counted in a warning.
         """
-        return _tables(self._pairs(name))
+        return as_tables(self._pairs(name))
 
     def _pairs(self, name: str) -> Iterator[tuple[str, ...]]:
         left_out: Counter[str] = Counter()
@@ -280,9 +270,9 @@ class CorpusFolder:
         if layout is not None:
             header, columns = None if layout.header else layout.columns, layout.columns
             rows = read_rows(path, encoding=self.encoding, suffix=".tsv", header=header, columns=columns)
-            yield from _with_repair(rows, _FILE_AGAIN)
+            yield from with_repair(rows, _FILE_AGAIN)
         else:
-            lines = enumerate(_with_repair(read_lines(path, encoding=self.encoding), _FILE_AGAIN), 1)
+            lines = enumerate(with_repair(read_lines(path, encoding=self.encoding), _FILE_AGAIN), 1)
             for blank, sentence in groupby(lines, lambda line: not line[1].strip()):
                 numbered = list(sentence)
                 if not blank:
@@ -290,45 +280,19 @@ class CorpusFolder:
 
     def shards(self) -> list[Path]:
         """List the shards in the order of their names."""
-        paths = sorted((self._root / SHARDS).glob("[!.]*"))
-        return [inside(self._root, path) for path in paths if path.suffix in (".parquet", ".jsonl")]
+        return shard_files(self._root)
 
     def find_shards(self, origin: str | None) -> list[Path]:
         """List the shards; refuse wrong columns, and shards without a row of the origin, before any is read through."""
-        folder, paths = self._root / SHARDS, self.shards()
+        paths = self.shards()
         if not paths:
-            raise FileNotFoundError(f"{folder}: expected shards, found none.\n{_where_to_get(self.names)}")
-        for path in paths:
-            if path.suffix == ".parquet":
-                next(_batches(path, size=1), None)
-            else:
-                _, row = next(_objects(path), (0, {}))
-                if isinstance(row, dict) and not set(COLUMNS) <= set(row):
-                    keys = f"{list(row)!s:.300}"
-                    raise ValueError(f"{path}: expected the keys {', '.join(COLUMNS)}, found {keys}; {_SHARD_AGAIN}")
-        if origin and not any(_holds(path, origin) for path in paths):
-            repair = "build them, or load another configuration"
-            raise ValueError(f"{folder}: expected rows with the origin {origin}, found none; {repair}")
+            raise FileNotFoundError(f"{self._root / SHARDS}: expected shards, found none.\n{_where_to_get(self.names)}")
+        check_shards(paths, origin)
         return paths
 
     def read_shard(self, path: Path) -> Iterator[pa.Table]:
         """Yield the rows of a shard in tables, of which only one is in memory."""
-        bad = BadRows(path, self.on_bad_rows, f"; correct the row, or {_SHARD_AGAIN}")
-        if path.suffix == ".parquet":
-            start = 1
-            for table in _batches(path):
-                yield _without_bad_rows(table, start, bad)
-                start += len(table)
-        else:
-            yield from _tables(bad.checked(_objects(path), _check_pair))
-        bad.warn()
-
-
-def _with_repair(items: Iterator[_Item], repair: str) -> Iterator[_Item]:
-    try:
-        yield from items
-    except ValueError as error:
-        raise ValueError(f"{error}, or {repair}") from error
+        return read_shard(path, self.on_bad_rows)
 
 
 def _check_row(layout: Layout, _: int, row: dict[str, str]) -> _Row:
@@ -367,51 +331,3 @@ def _key(*texts: str) -> bytes:
 def _warn(name: str, left_out: Counter[str]) -> None:
     if left_out:
         logger.warning("%s: left out: %s", name, ", ".join(f"{what} ({count})" for what, count in left_out.items()))
-
-
-def _tables(rows: Iterator[tuple[str, ...]]) -> Iterator[pa.Table]:
-    while batch := list(islice(rows, _BATCH)):
-        yield pa.table([pa.array(cells, pa.string()) for cells in zip(*batch, strict=True)], names=COLUMNS)
-
-
-def _batches(path: Path, columns: Sequence[str] = COLUMNS, size: int = _BATCH) -> Iterator[pa.Table]:
-    for batch in _with_repair(read_batches(path, columns=columns, size=size), _SHARD_AGAIN):
-        for name in columns:
-            kind = batch.schema.field(name).type
-            if str(getattr(kind, "value_type", kind)) not in ("string", "large_string", "string_view"):
-                raise ValueError(f"{path}: expected text in {name}, found the type {kind}; {_SHARD_AGAIN}")
-        yield pa.table([batch.column(name).cast(pa.string()) for name in columns], names=columns)
-
-
-def _without_bad_rows(table: pa.Table, start: int, bad: BadRows) -> pa.Table:
-    empty = pa.scalar(False)
-    for cells in table.columns:
-        empty = pc.or_(empty, pc.equal(pc.utf8_trim_whitespace(cells.fill_null("")), ""))
-    numbers = pc.indices_nonzero(empty).to_pylist()
-    for _ in bad.checked(((start + n, table.slice(n, 1).to_pylist()[0]) for n in numbers), _check_pair):
-        pass
-    return table.filter(pc.invert(empty)) if numbers else table
-
-
-def _objects(path: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(_with_repair(read_lines(path), _SHARD_AGAIN), 1):
-        try:
-            yield number, json.loads(line)
-        except (ValueError, RecursionError):
-            yield number, line  # no object, and so a bad row
-
-
-def _check_pair(_: int, row: Any) -> tuple[str, ...]:
-    if not isinstance(row, dict):
-        raise ValueError(f"expected a JSON object, found {row!r:.60}")
-    for column in COLUMNS:
-        cell = row.get(column)
-        if not isinstance(cell, str) or not cell.strip() or not is_text(cell):
-            raise ValueError(f"expected text in {column}, found {cell!r:.60}")
-    return tuple(row[column] for column in COLUMNS)
-
-
-def _holds(path: Path, origin: str) -> bool:
-    if path.suffix == ".parquet":
-        return any(pc.any(pc.equal(table["origin"], origin)).as_py() for table in _batches(path, ("origin",)))
-    return any(row[2] == origin for row in BadRows(path, "skip").checked(_objects(path), _check_pair))

@@ -395,3 +395,16 @@ def check_columns(row: Any, where: str, columns: Mapping[str, str]) -> None:
         if column not in row:
             found = ", ".join(map(repr, row))
             raise ValueError(f"{where}: no column {column!r}; found {found:.300}; name the column with {option}")
+
+
+def with_repair(items: Iterator[_Row], repair: str) -> Iterator[_Row]:
+    """Hand items on, and add what to do to a ValueError that comes between them.
+
+    Args:
+        items: Such as the rows of `read_rows`.
+        repair: What else to do about it.
+    """
+    try:
+        yield from items
+    except ValueError as error:
+        raise ValueError(f"{error}, or {repair}") from error

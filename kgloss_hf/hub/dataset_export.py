@@ -91,7 +91,7 @@ def export_dataset(
         raise ValueError(f"expected one of {', '.join(DATASETS)}, found {name!r}")
     folder = new_folder(output_dir)
     builder = load_dataset_builder(name, config, data_dir=data_dir, **options)
-    if not type(builder).__module__.startswith("kgloss_hf."):
+    if type(builder).__module__.partition(".")[0] != "kgloss_hf":
         raise ValueError(f"the local folder {name}/ hides the data set; rename it or change the working directory")
     streams: dict[str, Mapping[str, IterableDataset]] = {}
     left_out: dict[str, str] = {}

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import get_dataset_config_names, get_dataset_default_config_name, load_dataset
 
-from kgloss_hf.data.corpora import COLUMNS, CORPORA, CorpusFolder
+from kgloss_hf.data.corpora import CORPORA, CorpusFolder
+from kgloss_hf.data.shards import COLUMNS
 from kgloss_hf.plugin import artefact
 
 FOLDER = artefact("dataset_scripts/ko_backtranslation")

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from kgloss_hf.dataset_scripts.gksl.gksl import FILES, GLOSSES, TEXT, Gksl
 from kgloss_hf.dataset_scripts.mcksg.mcksg import TYPE_NAMES, Mcksg, parse_glosses, parse_type
 
-from kgloss_hf.data.corpora import COLUMNS, CORPORA, PARAPHRASED, CorpusFolder
+from kgloss_hf.data.corpora import CORPORA, PARAPHRASED, CorpusFolder
+from kgloss_hf.data.shards import COLUMNS
 from kgloss_hf.data.tables import is_text
 
 from .strategies import CELL, GLOSS, HALVES, damaged, json_text, json_values, share
