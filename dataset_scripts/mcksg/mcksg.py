@@ -18,8 +18,9 @@ from typing import Any
 import datasets
 
 from kgloss_hf.data.builders import PairBuilder, PairConfig, split_pairs_by
+from kgloss_hf.data.checks import inside
 from kgloss_hf.data.splitting import ROW_FRACTIONS
-from kgloss_hf.data.tables import TABLE_SUFFIXES, inside, is_text, read_rows
+from kgloss_hf.data.tables import TABLE_SUFFIXES, is_text, read_rows
 from kgloss_hf.runtime.glosses import (
     GLOSS_TYPES,
     UNKNOWN_TYPE,

@@ -9,8 +9,9 @@ from typing import Any
 
 import datasets
 
+from .checks import BadRows
 from .splitting import split_rows
-from .tables import BadRows, is_table
+from .tables import is_table
 
 
 @dataclass

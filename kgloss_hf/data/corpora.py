@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from .checks import BadRows, inside, with_repair
 from .shards import COLUMNS, SHARDS, as_tables, check_shards, read_shard, shard_files
-from .tables import BadRows, inside, read_lines, read_rows, with_repair
+from .tables import read_lines, read_rows
 
 logger = logging.getLogger(__name__)
 

@@ -12,14 +12,9 @@ from ..runtime.analyzers import Analyzer
 from ..runtime.glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
 from ..runtime.okt import analyze
 from ..runtime.placeholders import mark_placeholders
+from .checks import check_columns
 from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, split_rows, unlinked
-from .tables import (
-    check_columns,
-    existing_file,
-    is_table,
-    is_text,
-    read_rows,
-)
+from .tables import existing_file, is_table, is_text, read_rows
 
 
 class Pair(NamedTuple):

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .tables import BadRows, inside, is_text, read_batches, read_lines, with_repair
+from .checks import BadRows, inside, with_repair
+from .tables import is_text, read_batches, read_lines
 
 COLUMNS = ("source", "target", "origin", "engine")
 """The columns of a shard, all strings: a sentence, its pair, the corpus it is from, what wrote the target."""

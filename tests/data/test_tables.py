@@ -10,7 +10,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from kgloss_hf.data.tables import BadRows, read_batches, read_lines, read_rows
+from kgloss_hf.data.checks import BadRows
+from kgloss_hf.data.tables import read_batches, read_lines, read_rows
 
 TABLE = [["문장", "글로스"], ["집에 불이 났어요.", "집 불"], ["도와 주세요.", "돕다 부탁"]]
 ROWS = [dict(zip(TABLE[0], cells, strict=True)) for cells in TABLE[1:]]
