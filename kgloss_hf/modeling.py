@@ -109,6 +109,8 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         5
     """
 
+    generates_like_stock = True  # for `decoding.is_plain`
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         use_fast_dropout(self)

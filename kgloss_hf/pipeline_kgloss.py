@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+import torch
 import transformers
 from transformers import Pipeline
 
 from .analyzers import has_analyzer
-from .decoding import GlossHead, GreedyDecoder, explain
+from .decoding import GreedyDecoder, explain, is_plain
 from .fingerspelling import fingerspell
 from .glosses import PLACEHOLDERS, type_of_notation
 from .numerals import Source
@@ -31,7 +31,7 @@ _OWN_SETTINGS = _OWN_LOOP | {
     *("early_stopping", "length_penalty", "num_beam_groups", "diversity_penalty"),
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
     *("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"),
-    *("assistant_lookbehind", "target_lookbehind", "transformers_version", "_from_model_config"),
+    *("assistant_lookbehind", "target_lookbehind", "transformers_version"),
 }
 
 _Row = tuple[list[Morpheme], list[tuple[int, int]]]  # a text's morphemes, and the spans of its tokens
@@ -122,13 +122,8 @@ class Text2GlossPipeline(Pipeline):
                 "entries, with which it would say other glosses; take model and tokenizer from one run's folder"
             )
         self.model.eval()
-        self.head = GlossHead(self.model)
         self.special = frozenset(self.tokenizer.all_special_ids)
-
-    @functools.cached_property
-    def decode(self) -> GreedyDecoder:
-        """Greedy decoding, made at its first use: it holds some of the weights once more."""
-        return GreedyDecoder(self.model, self.head)
+        self.greedy: GreedyDecoder | None = None  # made at the first use
 
     def __call__(self, inputs: str | Iterable[Any], batch_size: int | None = None, **kwargs: Any) -> Any:
         own, generate, _ = self._sanitize_parameters(**kwargs)
@@ -197,36 +192,50 @@ class Text2GlossPipeline(Pipeline):
         return dict(self.tokenizer.pad({"input_ids": ids}, return_tensors="pt"))
 
     def _forward(self, inputs: dict[str, Any], options: Mapping[str, Any], **generate: Any) -> dict[str, Any]:
-        ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        if limit := self._greedy_limit(generate):
-            sequences = self.decode(ids, mask, limit)
-        else:
-            rows = self.model.generate(input_ids=ids, attention_mask=mask, **generate)
-            sequences = [[index for index in row if index not in self.special] for row in rows.tolist()]
+        ids, mask = (inputs[name].to(self.model.device) for name in ("input_ids", "attention_mask"))
+        sequences = self.decode(ids, mask, generate)
         outputs: dict[str, Any] = {"sequences": sequences, "each": len(sequences) // len(ids)}
         if self._needs_attention(options) or options.get("num_return_sequences") is not None:
             ids, mask = (values.repeat_interleave(outputs["each"], dim=0) for values in (ids, mask))
-            outputs |= explain(self.model, self.head, ids, mask, sequences)._asdict()
+            suppressed = generate.get("suppress_tokens")
+            outputs |= explain(self.model, ids, mask, sequences, suppressed)._asdict()
         return outputs
+
+    def decode(self, ids: torch.Tensor, mask: torch.Tensor, generate: Mapping[str, Any]) -> list[list[int]]:
+        """Return what the model's `generate` gives, without special ids, by our own loop where that gives the same.
+
+        Args:
+            ids: Source ids, batch × source length.
+            mask: 1 where a source id is no padding; same shape.
+            generate: Arguments of `generate`.
+        """
+        limit = self._greedy_limit(generate)
+        if limit and not (self.greedy and self.greedy.fits(self.model)):
+            self.greedy = GreedyDecoder(self.model) if is_plain(self.model) else None
+        if limit and self.greedy:
+            rows = self.greedy(ids, mask, limit)
+        else:
+            rows = self.model.generate(input_ids=ids, attention_mask=mask, **generate).tolist()
+        return [[index for index in row if index not in self.special] for row in rows]
 
     @staticmethod
     def _needs_attention(options: Mapping[str, Any]) -> bool:
         return bool(options.get("return_alignment") or options.get("fingerspell"))
 
     def _greedy_limit(self, generate: Mapping[str, Any]) -> int | None:
-        """The target's length for our own loop, or None where `generate` is asked for more than it does."""
+        """Return the target's length for our own loop, or None where `generate` is asked for more than it does."""
         config = self.model.generation_config
+        chosen = {name: generate.get(name, getattr(config, name)) for name in _OWN_LOOP}
         plain = (
-            self.head.bert
-            and generate.keys() <= _OWN_LOOP
-            and (generate.get("num_beams") or config.num_beams or 1) == 1
-            and not (generate.get("do_sample") or config.do_sample)
-            and all(_changes_nothing(name, value) for name, value in config.to_dict().items())
+            generate.keys() <= _OWN_LOOP
+            and (chosen["num_beams"] or 1) == (chosen["num_return_sequences"] or 1) == 1
+            and not chosen["do_sample"]
+            and isinstance(config.decoder_start_token_id, int)
+            and all(_changes_nothing(name, value) for name, value in vars(config).items())
         )
-        if not plain:
-            return None
-        new = generate.get("max_new_tokens")
-        return (1 + new) if new else (generate.get("max_length") or config.max_length)
+        new = chosen["max_new_tokens"]
+        limit = chosen["max_length"] if new is None else 1 + new
+        return limit if plain and limit and limit > 1 else None
 
     def postprocess(self, outputs: dict[str, Any], rows: Sequence[_Row] = (), **options: Any) -> list[Any]:
         each, attention = outputs["each"], outputs.get("attention")
@@ -313,7 +322,7 @@ def _letters(content: str, span: tuple[int, int] | None) -> list[_Sign]:
 
 def _changes_nothing(setting: str, value: Any) -> bool:
     neutral = value in (None, False, 0) or (value == 1 and setting.endswith("_penalty"))
-    return neutral or setting in _OWN_SETTINGS
+    return neutral or setting in _OWN_SETTINGS or setting.startswith("_")  # how it was made
 
 
 def _most_attended(offsets: Sequence[tuple[int, int]], weights: Sequence[float]) -> tuple[int, int] | None:
