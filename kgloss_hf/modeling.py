@@ -12,7 +12,7 @@ from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig, Pre
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
 
-from .configuration_rnn import KGlossRnnConfig
+from .configuration_kgloss import KGlossRnnConfig
 from .glosses import PLACEHOLDERS
 from .layers import TokenLoss, use_fast_dropout
 from .modeling_rnn import RnnEncoderDecoderModel

@@ -11,7 +11,7 @@ import transformers
 from transformers import Pipeline
 
 from .analyzers import has_analyzer
-from .decoding import GreedyDecoder, explain, is_plain
+from .decoding import GreedyDecoder, explain, is_plain, with_int8_weights
 from .fingerspelling import fingerspell
 from .glosses import PLACEHOLDERS, type_of_notation
 from .numerals import Source
@@ -90,9 +90,14 @@ class Text2GlossPipeline(Pipeline):
             that the vocabulary does not hold and no gloss stands for (default False).
         **generate: Any of `generate`'s, such as `num_beams=1`.
 
+    Args, to `pipeline` alone:
+        int8: Answer with eight-bit weights (`kgloss_hf.decoding.with_int8_weights`): faster on a CPU, with some other
+            answers, which depend a little on what else is in a batch (default False).
+
     Raises:
         TypeError: A text is not a string, or the tokenizer is not a KGlossTokenizerFast.
-        ValueError: The tokenizer is not the one that the model was trained with.
+        ValueError: The tokenizer is not the one that the model was trained with, or `int8` is asked for a model that
+            has no such form.
 
     Example:
         >>> import kgloss_hf
@@ -102,13 +107,14 @@ class Text2GlossPipeline(Pipeline):
         ['generated_text', 'glosses', 'types', 'unresolved']
     """
 
+    model: Any  # another can be put in its place
     _load_processor = False
     _load_image_processor = False
     _load_feature_extractor = False
     _load_tokenizer = True
     _pipeline_calls_generate = True
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, int8: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not has_analyzer(self.tokenizer):
             raise TypeError(
@@ -122,6 +128,9 @@ class Text2GlossPipeline(Pipeline):
                 "entries, with which it would say other glosses; take model and tokenizer from one run's folder"
             )
         self.model.eval()
+        self.int8 = int8
+        if int8:
+            self.model = with_int8_weights(self.model)
         self.special = frozenset(self.tokenizer.all_special_ids)
         self.greedy: GreedyDecoder | None = None  # made at the first use
 
@@ -211,7 +220,8 @@ class Text2GlossPipeline(Pipeline):
         """
         limit = self._greedy_limit(generate)
         if limit and not (self.greedy and self.greedy.fits(self.model)):
-            self.greedy = GreedyDecoder(self.model) if is_plain(self.model) else None
+            plain = is_plain(self.model, int8=self.int8)
+            self.greedy = GreedyDecoder(self.model, int8=self.int8) if plain else None
         if limit and self.greedy:
             rows = self.greedy(ids, mask, limit)
         else:
@@ -342,11 +352,19 @@ def _checked(index: int, text: Any) -> str:
     return text
 
 
-class Text2TextPipeline(Text2GlossPipeline):
-    """`text2text-generation` with this plug-in: ours for our checkpoints, the stock one for all others."""
+def text2text_pipeline(*args: Any, tokenizer: Any = None, **kwargs: Any) -> Pipeline:
+    """Return a pipeline for `text2text-generation`: ours for our checkpoints, the stock one for all others.
 
-    def __new__(cls, *args: Any, tokenizer: Any = None, **kwargs: Any) -> Any:
-        stock = getattr(transformers, "Text2TextGenerationPipeline", None)
-        if stock is None or has_analyzer(tokenizer):
-            return super().__new__(cls)
-        return stock(*args, tokenizer=tokenizer, **kwargs)
+    Args:
+        *args: As for the pipeline.
+        tokenizer: Decides which.
+        **kwargs: As for the pipeline.
+    """
+    stock = getattr(transformers, "Text2TextGenerationPipeline", None)  # transformers 5 has none
+    chosen = Text2GlossPipeline if stock is None or has_analyzer(tokenizer) else stock
+    return chosen(*args, tokenizer=tokenizer, **kwargs)
+
+
+# What transformers asks the class of a pipeline before it loads a model.
+for _part in ("processor", "image_processor", "video_processor", "feature_extractor", "tokenizer"):
+    vars(text2text_pipeline)[f"_load_{_part}"] = getattr(Text2GlossPipeline, f"_load_{_part}", False)

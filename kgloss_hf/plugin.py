@@ -25,16 +25,13 @@ logger = logging.getLogger(__name__)
 DATASETS = ("mcksg", "gksl", "ko_backtranslation")
 """Names that `datasets.load_dataset` knows once the plug-in is registered."""
 
-MODELS = {"kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel", "kgloss-int8": "modeling_int8.Int8EncoderDecoderModel"}
+MODELS = {"kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel"}
 """Models of our own, by `model_type`: what their code is called in a checkpoint."""
 
 _SCRIPTS = "kgloss_hf.dataset_scripts"
 _PIPELINE = "kgloss_hf.pipeline_kgloss"
 _RNN = "kgloss_hf.modeling_rnn"
-_INT8 = "kgloss_hf.modeling_int8"
 _AUTO = "transformers.models.auto.modeling_auto"
-_TWO_BERTS = "transformers.models.encoder_decoder.modeling_encoder_decoder"
-_TWO_BERTS_CONFIG = "transformers.models.encoder_decoder.configuration_encoder_decoder"
 _HASHED = (".py", ".csv", ".jsonl")
 
 
@@ -89,8 +86,6 @@ def register_transformers() -> None:
         module, name = f"kgloss_hf.{model}".rsplit(".", 1)
         _when_imported(module, functools.partial(_register_model, module, name))
     _when_imported(_AUTO, _import_models)
-    _when_imported(_TWO_BERTS, _import_int8)
-    _when_imported(_TWO_BERTS_CONFIG, _import_int8_beside_auto)
     _when_imported(_PIPELINE, _register_pipelines)
     _when_imported("transformers.pipelines", _import_pipelines)
 
@@ -98,7 +93,7 @@ def register_transformers() -> None:
 def _register_configuration() -> None:
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    from .configuration_rnn import KGlossRnnConfig
+    from .configuration_kgloss import KGlossRnnConfig
 
     AutoConfig.register(KGlossRnnConfig.model_type, KGlossRnnConfig, exist_ok=True)
 
@@ -106,30 +101,15 @@ def _register_configuration() -> None:
 def _register_tokenizer() -> None:
     from transformers.models.auto.tokenization_auto import AutoTokenizer
 
-    from .configuration_int8 import KGlossInt8Config
-    from .configuration_kgloss import KGlossConfig
-    from .configuration_rnn import KGlossRnnConfig
+    from .configuration_kgloss import KGlossConfig, KGlossRnnConfig
     from .tokenization_kgloss import KGlossTokenizerFast
 
-    for config in (KGlossConfig, KGlossRnnConfig, KGlossInt8Config):
+    for config in (KGlossConfig, KGlossRnnConfig):
         AutoTokenizer.register(config, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
 
 
 def _import_models() -> None:
     importlib.import_module(_RNN)
-    # What imports the Auto classes may be one of these two, and not complete yet.
-    config = sys.modules.get(_TWO_BERTS_CONFIG)
-    if _TWO_BERTS not in sys.modules and (config is None or hasattr(config, "EncoderDecoderConfig")):
-        _import_int8()
-
-
-def _import_int8_beside_auto() -> None:
-    if _AUTO in sys.modules and _TWO_BERTS not in sys.modules:
-        _import_int8()
-
-
-def _import_int8() -> None:
-    importlib.import_module(_INT8)
 
 
 def _register_model(module: str, name: str) -> None:
@@ -148,10 +128,10 @@ def _import_pipelines() -> None:
 def _register_pipelines() -> None:
     from transformers import AutoModelForSeq2SeqLM, pipelines
 
-    from .pipeline_kgloss import Text2GlossPipeline, Text2TextPipeline
+    from .pipeline_kgloss import Text2GlossPipeline, text2text_pipeline
 
     getattr(pipelines, "REMOVED_TASKS", {}).pop("text2text-generation", None)
-    for task, pipeline_class in (("text2text-generation", Text2TextPipeline), ("text-to-gloss", Text2GlossPipeline)):
+    for task, pipeline_class in (("text2text-generation", text2text_pipeline), ("text-to-gloss", Text2GlossPipeline)):
         entry = {"impl": pipeline_class, "pt": (AutoModelForSeq2SeqLM,), "tf": (), "type": "text"}
         known = pipelines.PIPELINE_REGISTRY.supported_tasks.get(task, {})
         pipelines.PIPELINE_REGISTRY.supported_tasks[task] = {**known, **entry}
