@@ -81,7 +81,7 @@ class Text2GlossPipeline(Pipeline):
     word in it gives no glosses. Text beyond the model's length is cut, and a warning counts what is lost.
 
     Args, on call or to `pipeline`:
-        batch_size: Sentences a step (default 128). The result does not depend on it.
+        batch_size: Sentences per step (default 128). Without `int8` the result does not depend on it.
         num_return_sequences: Give for each text a list of so many sequences, with `log_prob`, in `generate`'s order,
             which weighs length (default: one sequence, no list). Takes as many beams, if the checkpoint has fewer.
         return_types: Add the type of each gloss: the checkpoint's, or what the notation tells (default False).
@@ -92,7 +92,7 @@ class Text2GlossPipeline(Pipeline):
 
     Args, to `pipeline` alone:
         int8: Answer with eight-bit weights (`kgloss_hf.decoding.with_int8_weights`): faster on a CPU, with some other
-            answers, which depend a little on what else is in a batch (default False).
+            answers, which depend on what else is in a batch (default False).
 
     Raises:
         TypeError: A text is not a string, or the tokenizer is not a KGlossTokenizerFast.
