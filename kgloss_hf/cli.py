@@ -89,16 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     translate.add_argument("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss")
     translate.add_argument("--num_beams", type=int, help="beams (default: the model's)")
     translate.add_argument("--batch_size", type=int, help="sentences a step (default: 128)")
+    translate.add_argument("--int8", action="store_true", help="eight-bit weights: faster, with some other outputs")
     translate.add_argument("--threads", type=int, help="threads to compute with (default: all cores)")
     translate.set_defaults(run=_translate)
-    export = commands.add_parser(
-        "export",
-        help="write a model with eight-bit weights: smaller, and faster on a CPU",
-        description="The folder is a model like any other where kgloss-hf is installed. Some outputs differ.",
-    )
-    export.add_argument("model", help="folder or Hub repository of a trained model")
-    export.add_argument("--output_dir", required=True, help="folder to make")
-    export.set_defaults(run=_export)
     check = commands.add_parser(
         "check",
         help="look a folder over before it is published, and load it like a stranger",
@@ -115,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "the one of `hf auth login` or HF_TOKEN.",
     )
     for kind, source, purpose in (
-        ("model", "FOLDER", "model and tokenizer of a training run, or of kgloss export"),
+        ("model", "FOLDER", "model and tokenizer of a training run"),
         ("tokenizer", "FOLDER", "folder of kgloss train-tokenizer"),
         ("dataset", "FOLDER", "folder of kgloss export-dataset"),
         ("metric", "", "the metric gloss_jaccard, a Space"),
@@ -246,14 +239,6 @@ def _translate(**options: Any) -> int:
         return 0
     except KeyboardInterrupt:  # finished lines are out already
         return 130
-
-
-def _export(*, model: str, output_dir: str) -> int:
-    from .hub.model_export import export_int8
-
-    before, after = export_int8(model, output_dir)
-    print(f"{output_dir}: weights of {after / 2**20:.0f} MiB, which were {before / 2**20:.0f} MiB")
-    return 0
 
 
 def _check(*, folder: str) -> int:

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
-from .configuration_rnn import KGlossRnnConfig
+from .configuration_kgloss import KGlossRnnConfig
 from .layers import TokenLoss, use_fast_dropout
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 OURS = (
-    *("baselines", "checking", "cli", "dataset_export", "dataset_stats", "evaluation", "model_export"),
+    *("baselines", "checking", "cli", "dataset_export", "dataset_stats", "evaluation"),
     *("pipeline_kgloss", "publishing", "reporting", "table5", "tokenizer_training", "training"),
 )
 OTHERS = (
