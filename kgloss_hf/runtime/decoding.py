@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -11,123 +10,15 @@ from operator import attrgetter, is_
 from typing import Any, NamedTuple
 
 import torch
-import transformers
 from torch import nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
+from .plain import is_altered, is_plain, parts_of
+
 _Attended = tuple[torch.Tensor, ...]  # query, key, value; or key, value
 
 _MOSTLY_DONE = 0.75  # where this share of a batch's rows, or less, is unfinished, the others are taken out
-
-_PLAIN_TYPES = {nn.Linear, nn.Embedding, nn.LayerNorm, nn.Dropout, nn.ModuleList}
-_PLAIN_FILES = {"transformers.models.bert.modeling_bert", "transformers.activations", "torch.nn.modules.activation"}
-_INT8_FILES = {"torch.ao.nn.quantized.dynamic.modules.linear", "torch.ao.nn.quantized.modules.linear"}
-
-
-def is_plain(model: Any, *, int8: bool = False) -> bool:
-    """Return whether a model computes exactly what two stock BERTs compute from its parameters, in float32.
-
-    An adapter, a hook, a parametrization, a layer of another class and training mode all change what is computed. In
-    half precision, the order of operations decides which gloss has the best score.
-
-    Args:
-        model: Any model.
-        int8: Let layers be those of `with_int8_weights` too, whose answers depend on what else is in a batch.
-
-    Example:
-        >>> from transformers import AutoModelForSeq2SeqLM
-        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
-        >>> is_plain(model), is_plain(model.half())
-        (True, False)
-    """
-    if type(model) is not transformers.EncoderDecoderModel and not _is_like_stock(model):
-        return False
-    encoder, decoder = model.encoder, model.decoder
-    if type(encoder) is not transformers.BertModel or type(decoder) is not transformers.BertLMHeadModel:
-        return False
-    _, *modules = model.modules()
-    projection = decoder.get_output_embeddings()
-    files = _PLAIN_FILES | (_INT8_FILES if int8 else set())
-    return (
-        all(
-            type(module) in _PLAIN_TYPES or type(module).__module__ in files or _is_like_stock(module)
-            for module in modules
-        )
-        # transformers 4 has kinds of positions that enter elsewhere
-        and all(getattr(module, "position_embedding_type", "absolute") == "absolute" for module in modules)
-        and {(type(parameter), parameter.dtype) for parameter in model.parameters()} == {(nn.Parameter, torch.float32)}
-        and type(projection) is nn.Linear
-        and projection.bias is not None
-        and not encoder.config.is_decoder
-        and decoder.config.is_decoder
-        and all(hasattr(layer, "crossattention") for layer in decoder.bert.encoder.layer)
-        and not hasattr(model, "enc_to_dec_proj")
-        and not _is_altered([model, *modules])
-    )
-
-
-def _is_like_stock(module: nn.Module) -> bool:
-    """Return whether a class itself, and not one that it is made of, says that it generates like the stock one."""
-    return "generates_like_stock" in vars(type(module))
-
-
-def _is_altered(modules: Sequence[nn.Module]) -> bool:
-    """Return whether a model of plain modules, itself the first of them, is set to compute something else."""
-    model: Any = modules[0]
-    # torch has no public way to ask for hooks, nor transformers for the kind of attention.
-    hooks = nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks
-    attention = {part.config._attn_implementation for part in (model.encoder, model.decoder)}
-    return bool(
-        hooks
-        or any(map(attrgetter("_forward_hooks"), modules))
-        or any(map(attrgetter("_forward_pre_hooks"), modules))
-        or any(map(attrgetter("training"), modules))
-        or any("forward" in attributes for attributes in map(vars, modules))
-        or "generate" in vars(model)
-        or not attention <= {"eager", "sdpa"}
-        or torch.is_autocast_enabled(model.device.type)
-    )
-
-
-def _parts(modules: Sequence[nn.Module]) -> list[Any]:
-    """Return the classes, children and parameters of modules. The public ways to the latter take ten times as long."""
-    held = (map(dict.values, map(attrgetter(name), modules)) for name in ("_modules", "_parameters"))
-    return [*map(type, modules), *chain.from_iterable(chain(*held))]
-
-
-def with_int8_weights(model: Any) -> Any:
-    """Return a copy of a model with eight-bit weights in each linear layer but the output projection.
-
-    Inputs of these layers are rounded to eight bits too, by the range of each call. It generates on a CPU; it cannot be
-    trained or saved.
-
-    Args:
-        model: A plain model (`is_plain`) on a CPU.
-
-    Raises:
-        ValueError: The model is another, or on another device.
-        ImportError: This version of torch has no dynamic quantisation.
-
-    Example:
-        >>> from transformers import AutoModelForSeq2SeqLM
-        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
-        >>> small = with_int8_weights(model)
-        >>> type(small.encoder.encoder.layer[0].output.dense)
-        <class 'torch.ao.nn.quantized.dynamic.modules.linear.Linear'>
-    """
-    if not is_plain(model) or model.device.type != "cpu":
-        raise ValueError(
-            "int8: expected an encoder-decoder of two BERTs in float32 on a CPU, without adapters or hooks, found "
-            f"{type(model).__name__} in {model.dtype} on {model.device}; leave out int8, or merge the adapter first"
-        )
-    from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
-
-    final = model.get_output_embeddings()
-    names = [name for name, part in model.named_modules() if type(part) is nn.Linear and part is not final]
-    with warnings.catch_warnings():  # torch announces that a later release will do this in another library
-        warnings.simplefilter("ignore")
-        return quantize_dynamic(model, dict.fromkeys(names, per_channel_dynamic_qconfig)).eval()
 
 
 def emitted_ids(suppressed: Iterable[int] | None, vocab_size: int) -> torch.Tensor:
@@ -192,7 +83,7 @@ class GreedyDecoder:
         self.model = model
         self.modules = list(model.modules())
         self.parameters = list(model.parameters())
-        self.parts = _parts(self.modules)
+        self.parts = parts_of(self.modules)
         self.suppressed: list[int] | None = None
         self.ids = torch.tensor([])
         self.encoder = _Embedding(model.encoder.embeddings)
@@ -206,12 +97,12 @@ class GreedyDecoder:
         Args:
             model: Any model.
         """
-        parts = _parts(self.modules)
+        parts = parts_of(self.modules)
         return (
             model is self.model
             and len(parts) == len(self.parts)
             and all(map(is_, parts, self.parts))
-            and not _is_altered(self.modules)
+            and not is_altered(self.modules)
             and set(map(attrgetter("dtype"), self.parameters)) == {torch.float32}
         )
 

@@ -11,13 +11,15 @@ import transformers
 from transformers import Pipeline
 
 from .analyzers import has_analyzer
-from .decoding import GreedyDecoder, explain, is_plain, with_int8_weights
+from .decoding import GreedyDecoder, explain
 from .fingerspelling import fingerspell
 from .glosses import PLACEHOLDERS, type_of_notation
+from .int8 import with_int8_weights
 from .java import start_jvm  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
 from .numerals import Source
 from .okt import Morpheme
 from .placeholders import assign_sources
+from .plain import is_plain
 
 BATCH_SIZE = 128
 """Sentences a step where a call does not say."""
@@ -92,8 +94,8 @@ class Text2GlossPipeline(Pipeline):
         **generate: Any of `generate`'s, such as `num_beams=1`.
 
     Args, to `pipeline` alone:
-        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with some other answers, which depend
-            on what else is in a batch (default False).
+        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with some other answers, which
+            depend on what else is in a batch (default False).
 
     Raises:
         TypeError: A text is not a string, or the tokenizer is not a KGlossTokenizerFast.

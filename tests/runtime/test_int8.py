@@ -9,8 +9,9 @@ from transformers import AutoModelForSeq2SeqLM, pipeline
 from conftest import SENTENCES
 from kgloss_hf.cli import main
 from kgloss_hf.models.modeling import build_model
-from kgloss_hf.runtime.decoding import is_plain, with_int8_weights
+from kgloss_hf.runtime.int8 import with_int8_weights
 from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
+from kgloss_hf.runtime.plain import is_plain
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 

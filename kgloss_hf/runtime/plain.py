@@ -1,0 +1,96 @@
+"""Tell models that compute exactly what two stock BERTs compute from all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+_PLAIN_TYPES = {nn.Linear, nn.Embedding, nn.LayerNorm, nn.Dropout, nn.ModuleList}
+_PLAIN_FILES = {"transformers.models.bert.modeling_bert", "transformers.activations", "torch.nn.modules.activation"}
+_INT8_FILES = {"torch.ao.nn.quantized.dynamic.modules.linear", "torch.ao.nn.quantized.modules.linear"}
+
+
+def is_plain(model: Any, *, int8: bool = False) -> bool:
+    """Return whether a model computes exactly what two stock BERTs compute from its parameters, in float32.
+
+    An adapter, a hook, a parametrization, a layer of another class and training mode all change what is computed. In
+    half precision, the order of operations decides which gloss has the best score.
+
+    Args:
+        model: Any model.
+        int8: Let layers be those of `with_int8_weights` too, whose answers depend on what else is in a batch.
+
+    Example:
+        >>> from transformers import AutoModelForSeq2SeqLM
+        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
+        >>> is_plain(model), is_plain(model.half())
+        (True, False)
+    """
+    if type(model) is not transformers.EncoderDecoderModel and not _is_like_stock(model):
+        return False
+    encoder, decoder = model.encoder, model.decoder
+    if type(encoder) is not transformers.BertModel or type(decoder) is not transformers.BertLMHeadModel:
+        return False
+    _, *modules = model.modules()
+    projection = decoder.get_output_embeddings()
+    files = _PLAIN_FILES | (_INT8_FILES if int8 else set())
+    return (
+        all(
+            type(module) in _PLAIN_TYPES or type(module).__module__ in files or _is_like_stock(module)
+            for module in modules
+        )
+        # transformers 4 has kinds of positions that enter elsewhere
+        and all(getattr(module, "position_embedding_type", "absolute") == "absolute" for module in modules)
+        and {(type(parameter), parameter.dtype) for parameter in model.parameters()} == {(nn.Parameter, torch.float32)}
+        and type(projection) is nn.Linear
+        and projection.bias is not None
+        and not encoder.config.is_decoder
+        and decoder.config.is_decoder
+        and all(hasattr(layer, "crossattention") for layer in decoder.bert.encoder.layer)
+        and not hasattr(model, "enc_to_dec_proj")
+        and not is_altered([model, *modules])
+    )
+
+
+def _is_like_stock(module: nn.Module) -> bool:
+    """Return whether a class itself, and not one that it is made of, says that it generates like the stock one."""
+    return "generates_like_stock" in vars(type(module))
+
+
+def is_altered(modules: Sequence[nn.Module]) -> bool:
+    """Return whether a model of plain modules is set to compute something else: by a hook, or in training mode.
+
+    Args:
+        modules: The model's, itself the first of them.
+    """
+    model: Any = modules[0]
+    # torch has no public way to ask for hooks, nor transformers for the kind of attention.
+    hooks = nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks
+    attention = {part.config._attn_implementation for part in (model.encoder, model.decoder)}
+    return bool(
+        hooks
+        or any(map(attrgetter("_forward_hooks"), modules))
+        or any(map(attrgetter("_forward_pre_hooks"), modules))
+        or any(map(attrgetter("training"), modules))
+        or any("forward" in attributes for attributes in map(vars, modules))
+        or "generate" in vars(model)
+        or not attention <= {"eager", "sdpa"}
+        or torch.is_autocast_enabled(model.device.type)
+    )
+
+
+def parts_of(modules: Sequence[nn.Module]) -> list[Any]:
+    """Return the classes, children and parameters of modules, by which a change of parts shows.
+
+    Args:
+        modules: A model's.
+    """
+    # The public ways to children and parameters take ten times as long, which each call would pay.
+    held = (map(dict.values, map(attrgetter(name), modules)) for name in ("_modules", "_parameters"))
+    return [*map(type, modules), *chain.from_iterable(chain(*held))]
