@@ -16,9 +16,9 @@ import pytest
 from conftest import SENTENCES
 from kgloss_hf.cli import main
 from kgloss_hf.files import sole_writer
+from tests.command_server import Forks
 
 from .conftest import SmallDisk, contents, litter, moments
-from .forks import Forks
 
 OUTPUT = "made"
 
