@@ -185,28 +185,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsers[name].error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         status = command.run(**options) or 0
-        sys.stdout.flush()
+        print(end="", flush=True)
         return status
     except KeyboardInterrupt:
         return 130
     except SafetensorError as error:
         message = f"the weights are cut short or damaged ({error}); fetch or make them again"
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
-        if isinstance(error, BrokenPipeError) and _reader_has_gone():
-            return int(name != "translate")  # a filter is done when its reader is; others report by their status
+        if isinstance(error, BrokenPipeError):  # Python's final flush would raise it again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if name == "translate":  # a filter is done when its reader is
+                return 0
         message = str(error)
     print(visible(f"kgloss {name}: {message}"), file=sys.stderr)
     return 1
-
-
-def _reader_has_gone() -> bool:
-    """Whether standard output is a closed pipe; then redirect it, so that Python's final flush raises no error."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 if __name__ == "__main__":

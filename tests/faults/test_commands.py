@@ -75,11 +75,11 @@ def test_ended_at_a_random_moment(command: str, place: Place, forks: Forks) -> N
             shutil.rmtree(folder)
             place(seed)
             moment *= 0.9
-        found = contents(folder / OUTPUT)
-        assert all(expected[name] == data for name, data in found.items()), f"{seed}: half a file has its final name"
+        left = contents(folder / OUTPUT)
+        assert all(expected[name] == data for name, data in left.items()), f"{seed}: half a file has its final name"
         if command != "evaluate":  # which replaces its two files
-            assert found in ({}, expected), seed
-            if found:
+            assert left in ({}, expected), seed
+            if left:
                 continue
         _finish(forks, command, folder)
         assert contents(folder / OUTPUT) == expected, seed
@@ -126,5 +126,5 @@ def test_no_room_and_no_permission(
     assert last.startswith(f"kgloss {command}: ")
     assert message in last
     assert "disk/" in last  # which folder it is
-    _, left = forks.shell(f"ls -A {disk}")
-    assert not set(left.split()) - {OUTPUT}  # at most an empty folder, without litter
+    _, listed = forks.shell(f"ls -A {disk}")
+    assert not set(listed.split()) - {OUTPUT}  # at most an empty folder, without litter
