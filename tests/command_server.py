@@ -139,7 +139,7 @@ def accelerate(*words: str) -> int:
     chosen = launch_command_parser().parse_args(words[1:])
     if chosen.config_file:
         load_config_from_file(chosen.config_file)
-    return python(*["-m"] * chosen.module, chosen.training_script, *chosen.training_script_args)
+    return python(*["-m"] * bool(chosen.module), chosen.training_script, *chosen.training_script_args)
 
 
 def torchrun(*words: str) -> int:
@@ -147,7 +147,7 @@ def torchrun(*words: str) -> int:
     from torch.distributed.run import get_args_parser
 
     chosen = get_args_parser().parse_args(words)
-    return python(*["-m"] * chosen.module, chosen.training_script, *chosen.training_script_args)
+    return python(*["-m"] * bool(chosen.module), chosen.training_script, *chosen.training_script_args)
 
 
 def pip(*words: str) -> int:
