@@ -85,18 +85,10 @@ def test_launchers_start_the_command(launcher: str, tmp_path: Path) -> None:
     """A corpus by two processes, or one: it is reported once, by the main one."""
     model = save_m2m100(tmp_path / "m2m100", sentencepiece_model())
     (tmp_path / "texts.txt").write_text("\n".join(SENTENCES), "utf-8")
-    options = f"--sources texts.txt --engines transformers:{model} --chunk_size 2 --on_bad_rows skip"
+    command = f"-m {launcher} -m kgloss_hf.cli back-translate --sources texts.txt --engines transformers:{model}"
+    options = "--chunk_size 2 --on_bad_rows skip --output_dir corpus"
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            *launcher.split(),
-            *MODULE,
-            "back-translate",
-            *options.split(),
-            "--output_dir",
-            "corpus",
-        ],
+        [sys.executable, *command.split(), *options.split()],
         cwd=tmp_path,
         env={**os.environ, "HF_HOME": str(tmp_path / "home"), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,

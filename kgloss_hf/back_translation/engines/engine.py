@@ -134,7 +134,7 @@ def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, flo
     kind, _, model = head.partition(":")
     if kind not in ENGINES:
         raise ValueError(f"{spec}: expected an engine of the kind {', '.join(ENGINES)}, found {kind!r}")
-    engine_class = getattr(importlib.import_module(f".{kind}_engine", __package__), ENGINES[kind])
+    engine_class = getattr(importlib.import_module(f".{kind}", __package__), ENGINES[kind])
     known = inspect.signature(engine_class).parameters
     options: dict[str, Any] = {"model": model} if model else {}
     for pair in pairs:
