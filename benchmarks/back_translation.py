@@ -108,19 +108,19 @@ def train_copier(folder: Path, sentences: Sequence[str], steps: int) -> None:
 
 def generate(model: Any, tokenizer: Any, texts: Sequence[str], size: int) -> list[str]:
     """Batches of one size, in the order given, as the documentation of transformers shows it."""
-    found = []
+    translations = []
     for start in range(0, len(texts), size):
         inputs = tokenizer(list(texts[start : start + size]), padding=True, return_tensors="pt")
         with torch.inference_mode():
             made = model.generate(**inputs, num_beams=BEAMS, max_new_tokens=NEW_TOKENS)
-        found += tokenizer.batch_decode(made, skip_special_tokens=True)
-    return found
+        translations += tokenizer.batch_decode(made, skip_special_tokens=True)
+    return translations
 
 
 def by_length(texts: Sequence[str], call: Callable[[list[str]], list[str]]) -> list[str]:
     order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
-    found = dict(zip(order, call([texts[index] for index in order]), strict=True))
-    return [found[index] for index in range(len(texts))]
+    by_index = dict(zip(order, call([texts[index] for index in order]), strict=True))
+    return [by_index[index] for index in range(len(texts))]
 
 
 def main() -> None:
@@ -188,7 +188,7 @@ def main() -> None:
         "to_one": {name: round(rate / rates["one"], 2) for name, rate in rates.items()},
         "to_order_16": {name: round(rate / rates["order_16"], 2) for name, rate in rates.items()},
         "different": {
-            name: sum(a != b for a, b in zip(found, expected, strict=False)) for name, found in outputs.items()
+            name: sum(a != b for a, b in zip(answers, expected, strict=False)) for name, answers in outputs.items()
         },
         "seconds": {name: [round(second, 1) for second in times] for name, times in seconds.items()},
         "batch": ours.limits[:2],

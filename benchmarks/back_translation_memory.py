@@ -85,7 +85,7 @@ def main() -> None:
         return
     # Each different one once, as the builder takes them.
     sentences = [text for text in dict.fromkeys(clean_sentences()) if text.strip() and len(text) <= 300]
-    found = []
+    builds = []
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "marian")
         model.mkdir()
@@ -95,9 +95,9 @@ def main() -> None:
             texts.write_text("\n".join(sentences[:number]) + "\n", "utf-8")
             command = [sys.executable, __file__, "--build", str(model), str(texts), str(Path(folder, str(number)))]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - this script
-            found.append(json.loads(done.stdout.splitlines()[-1]))
+            builds.append(json.loads(done.stdout.splitlines()[-1]))
     versions = {name: version(name) for name in ("torch", "transformers", "pyarrow", "datasketch")}
-    print(json.dumps({"runs": found, "versions": versions}))
+    print(json.dumps({"runs": builds, "versions": versions}))
 
 
 if __name__ == "__main__":

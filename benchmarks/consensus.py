@@ -33,7 +33,7 @@ def answers(checkpoint: str, texts: list[str], beams: int) -> dict[str, Answers]
     """The best answers of one model to each text, the first one first."""
     tokenizer = KGlossTokenizerFast.from_pretrained(checkpoint)
     model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).eval()
-    found: dict[str, Answers] = {}
+    of_text: dict[str, Answers] = {}
     for start in range(0, len(texts), 16):
         batch = texts[start : start + 16]
         inputs = tokenizer(batch, padding=True, truncation=True, return_tensors="pt")
@@ -46,8 +46,8 @@ def answers(checkpoint: str, texts: list[str], beams: int) -> dict[str, Answers]
         scores = [score * (len(row) + 1) for score, row in zip(output.sequences_scores.tolist(), glosses, strict=True)]
         for place, text in enumerate(batch):
             rows = slice(place * beams, (place + 1) * beams)
-            found[text] = list(zip(glosses[rows], scores[rows], strict=True))
-    return found
+            of_text[text] = list(zip(glosses[rows], scores[rows], strict=True))
+    return of_text
 
 
 def consensus(candidates: Answers, temperature: float) -> list[str]:
@@ -66,13 +66,13 @@ def scores(part: list[Pair], by_model: dict[str, dict[str, Answers]], temperatur
         references[pair.text].append([content_of(gloss) for gloss in pair.glosses])
 
     def score(chosen: dict[str, list[str]]) -> float:
-        wanted = [(chosen[text], reference) for text, found in references.items() for reference in found]
+        wanted = [(chosen[text], reference) for text, same in references.items() for reference in same]
         return round(jaccard(*zip(*wanted, strict=True)), 2)
 
-    union = {text: [answer for found in by_model.values() for answer in found[text]] for text in references}
-    oracle = {text: most_like(union[text], found, np.ones(len(found))) for text, found in references.items()}
+    union = {text: [answer for answers in by_model.values() for answer in answers[text]] for text in references}
+    oracle = {text: most_like(union[text], same, np.ones(len(same))) for text, same in references.items()}
     return {
-        **{name: score({text: found[text][0][0] for text in references}) for name, found in by_model.items()},
+        **{name: score({text: answers[text][0][0] for text in references}) for name, answers in by_model.items()},
         "consensus": score({text: consensus(union[text], temperature) for text in references}),
         "oracle": score(oracle),
     }

@@ -27,7 +27,6 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 import kgloss_hf  # noqa: F401 - registers the pipeline
 from kgloss_hf.data.pairs import load_pairs
-from kgloss_hf.hub.model_export import export_int8
 from kgloss_hf.runtime.placeholders import restore_placeholders
 
 STOCK_BATCHES = (16, 32, 64, 128, 256)
@@ -44,12 +43,9 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     checkpoint = chosen.model or trained()
-    int8 = f"{checkpoint}-int8"
-    if not Path(int8).exists():
-        export_int8(checkpoint, int8)
 
     gksl = {"dataset": "gksl", "data_dir": str(folder() / "gksl")}
-    texts = sorted({pair.text for part in (None, "augmented") for pair in load_pairs(**gksl, extra=part)})
+    texts = sorted({pair.text for part in (None, "augmented") for pair in load_pairs(**gksl, config=part)})
     texts = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[: chosen.sentences]]
 
     stock = Stock(checkpoint)
@@ -57,7 +53,9 @@ def main() -> None:
     few = texts[: chosen.latency_sentences]
     sides: dict[str, Callable[[], list[str]]] = {"stock, one by one": lambda: stock.all(few, 1)}
     sides |= {f"stock, batches of {size}": (lambda size=size: stock.all(texts, size)) for size in STOCK_BATCHES}
-    pipelines = {"pipeline": pipeline("text-to-gloss", model=checkpoint), "int8": pipeline("text-to-gloss", model=int8)}
+    pipelines = {
+        name: pipeline("text-to-gloss", model=checkpoint, int8=name == "int8") for name in ("pipeline", "int8")
+    }
     for name, text_to_gloss in pipelines.items():
         sides[name] = lambda ours=text_to_gloss: [answer["generated_text"] for answer in ours(texts)]
     rates: dict[str, float] = {}
@@ -78,7 +76,7 @@ def main() -> None:
         for name, one in {"stock": stock.one, **pipelines}.items():
             found = [seconds(one, text) for text in few]
             latencies[name] = found if name not in latencies else list(map(min, latencies[name], found))
-    cold = {name: cold_start(code, chosen.threads) for name, code in cold_starts(checkpoint, int8).items()}
+    cold = {name: cold_start(code, chosen.threads) for name, code in cold_starts(checkpoint).items()}
 
     for name in sides:
         print(f"{name:24} {rates[name]:8.1f} sentences/s, {rates[name] / rates[best]:.2f} times the best of stock")
@@ -130,7 +128,7 @@ def seconds(one: Callable[[str], Any], text: str) -> float:
     return time.perf_counter() - began
 
 
-def cold_starts(checkpoint: str, int8: str) -> dict[str, str]:
+def cold_starts(checkpoint: str) -> dict[str, str]:
     """Programs that answer one sentence."""
     text = "기차가 곧 도착합니다."
     stock = (
@@ -138,8 +136,11 @@ def cold_starts(checkpoint: str, int8: str) -> dict[str, str]:
         f"t, m = T.from_pretrained({checkpoint!r}), M.from_pretrained({checkpoint!r}); "
         f"t.convert_ids_to_tokens(m.generate(**t({text!r}, return_tensors='pt'))[0])"
     )
-    ours = f"import kgloss_hf; from transformers import pipeline; pipeline('text-to-gloss', {{!r}})({text!r})"
-    return {"stock": stock, "pipeline": ours.format(checkpoint), "int8": ours.format(int8)}
+    ours = (
+        "import kgloss_hf; from transformers import pipeline; "
+        f"pipeline('text-to-gloss', {checkpoint!r}, int8={{}})({text!r})"
+    )
+    return {"stock": stock, "pipeline": ours.format(False), "int8": ours.format(True)}
 
 
 def cold_start(code: str, threads: int) -> dict[str, float]:

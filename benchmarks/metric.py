@@ -38,10 +38,10 @@ def main() -> None:
         metric = evaluate.load(str(SCRIPT), cache_dir=cache)
         metric.compute(predictions=predictions[:10], references=references[:10])
         sample = {"predictions": predictions[: options.sample], "references": references[: options.sample]}
-        found, seconds = timed(lambda: metric.compute(**sample))
+        computed, seconds = timed(lambda: metric.compute(**sample))
     count = len(sample["predictions"])
     theirs = seconds * options.pairs / count
-    difference = max(abs(scores - plain).max(), abs(found["jaccard"] / 100 - scores[:count].mean()))
+    difference = max(abs(scores - plain).max(), abs(computed["jaccard"] / 100 - scores[:count].mean()))
     result = {
         "pairs": options.pairs,
         "ours_s": round(ours, 2),

@@ -19,7 +19,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import kgloss_hf  # noqa: F401 - registers the tokenizer
 from kgloss_hf.data.pairs import load_pairs
-from kgloss_hf.runtime.decoding import GlossHead, explain
+from kgloss_hf.runtime.decoding import emitted_ids, explain
 from kgloss_hf.runtime.glosses import PLACEHOLDERS, content_of, placeholder_of
 from kgloss_hf.runtime.numerals import Source
 from kgloss_hf.runtime.placeholders import assign_sources, placeholder_sources
@@ -31,20 +31,20 @@ def main() -> None:
     checkpoint, dataset, data_dir = [*sys.argv[1:], None][:3]
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).eval()
-    head = GlossHead(model)
-    emitted = set(tokenizer.convert_ids_to_tokens(head.ids.tolist())) - set(tokenizer.all_special_tokens)
+    ids = emitted_ids(model.generation_config.suppress_tokens, len(tokenizer)).tolist()
+    emitted = set(tokenizer.convert_ids_to_tokens(ids)) - set(tokenizer.all_special_tokens)
     rows = [(pair.text, list(pair.glosses)) for pair in load_pairs(dataset=str(dataset), data_dir=data_dir)]
     rows = [(text, [gloss for gloss in glosses if placeholder_of(gloss) in emitted]) for text, glosses in rows]
     holding = [row for row in rows if any(placeholder_of(gloss) in PLACEHOLDERS for gloss in row[1])]
     others = [holding[i] for i in np.random.default_rng(0).permutation(len(holding))]
     swapped = [(f"{a} {b}", [*of_b, *of_a]) for (a, of_a), (b, of_b) in zip(holding, others, strict=True)]
-    counts = {name: count(tokenizer, model, head, cases) for name, cases in (("natural", rows), ("swapped", swapped))}
-    for name, found in counts.items():
-        print(name, *(f"{key} {value}" for key, value in found.items()), sep=", ")
+    counts = {name: count(tokenizer, model, cases) for name, cases in (("natural", rows), ("swapped", swapped))}
+    for name, numbers in counts.items():
+        print(name, *(f"{key} {value}" for key, value in numbers.items()), sep=", ")
     print(json.dumps(counts))
 
 
-def count(tokenizer: Any, model: Any, head: GlossHead, cases: list[tuple[str, list[str]]]) -> dict[str, int]:
+def count(tokenizer: Any, model: Any, cases: list[tuple[str, list[str]]]) -> dict[str, int]:
     """Placeholders with a choice, and how many of them each way gives their own content."""
     counts = {"placeholders": 0, "by order": 0, "by attention": 0, "by neighbours": 0}
     for text, glosses in cases:
@@ -62,8 +62,8 @@ def count(tokenizer: Any, model: Any, head: GlossHead, cases: list[tuple[str, li
         encoded = tokenizer([text], truncation=True, return_offsets_mapping=True, return_tensors="pt")
         ids = tokenizer.convert_tokens_to_ids(tokens)
         with torch.inference_mode():
-            found = explain(model, head, encoded["input_ids"], encoded["attention_mask"], [ids])
-        weights = found.attention[0] @ inside(encoded["offset_mapping"][0], sources)
+            explained = explain(model, encoded["input_ids"], encoded["attention_mask"], [ids])
+        weights = explained.attention[0] @ inside(encoded["offset_mapping"][0], sources)
         ways = {
             "by order": in_order(tokens, sources),
             "by attention": most_attended(tokens, sources, weights),

@@ -45,10 +45,10 @@ def main() -> None:
         file = Path(folder) / "pairs.jsonl"
         real = _write(file, max(sizes), folder)
         for size in sizes:
-            found = {way: _alone(way, file, size) for way in ("ours", "datasketch")}
-            verdicts = [result.pop("dropped") for result in found.values()]
+            ways = {way: _alone(way, file, size) for way in ("ours", "datasketch")}
+            verdicts = [result.pop("dropped") for result in ways.values()]
             different = sum(a != b for a, b in zip(*verdicts, strict=True))
-            results.append({"pairs": size, **found, "different": different})
+            results.append({"pairs": size, **ways, "different": different})
     print(json.dumps({"real_pairs": real, "sizes": results}))
 
 

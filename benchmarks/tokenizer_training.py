@@ -35,13 +35,13 @@ def lines(limit: int | None) -> Iterator[str]:
 
 def words_in_a_loop(okt: Okt, texts: list[str]) -> list[list[str]]:
     """The words of each text as the tokenizer sees them, from KoNLPy's own output."""
-    found = []
+    words = []
     for text in texts:
         morphemes = okt.pos(text, norm=True, stem=True)
-        found.append(
+        words.append(
             [tag if tag in PLACEHOLDERS else lemma.lower() for lemma, tag in morphemes if tag not in DROPPED_TAGS]
         )
-    return found
+    return words
 
 
 def main() -> None:

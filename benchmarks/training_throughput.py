@@ -96,7 +96,8 @@ def load(data: str, count: int) -> tuple[KGlossTokenizerFast, Dataset]:
         pairs = pairs.select(range(min(len(pairs), max(count, 20_000))))
         tokenizer = train_tokenizer(sentences(pairs), marked_glosses(load_pairs("mcksg")))
         return tokenizer, encode_pretext(tokenizer, pairs.select(range(min(len(pairs), count))))
-    original, more = (load_pairs("gksl", data_dir=str(folder() / "gksl"), extra=extra) for extra in (None, "augmented"))
+    gksl = {"dataset": "gksl", "data_dir": str(folder() / "gksl")}
+    original, more = (load_pairs(config=config, **gksl) for config in (None, "augmented"))
     train: list[Pair] = split_pairs(original, more, by="group", seed=0).train
     tokenizer = train_tokenizer((pair.text for pair in train), marked_glosses(train))
     order = np.random.default_rng(0).permutation(len(train))[:count]
@@ -207,7 +208,7 @@ def differences(job: Job, device: torch.device) -> dict[str, float]:
     """The largest relative difference of losses and of parameters' gradients, over three batches."""
     collators = {"stock": DataCollatorForSeq2Seq(job.tokenizer), "ours": PairCollator(job.tokenizer.pad_token_id, 8)}
     models = {name: model_for(name, job).to(device).eval() for name in collators}
-    found = {"loss": 0.0, "gradient": 0.0}
+    differences = {"loss": 0.0, "gradient": 0.0}
     for start in range(0, 3 * job.options.batch_size, job.options.batch_size):
         rows = job.pairs.select(range(start, start + job.options.batch_size)).to_list()
         losses = []
@@ -216,17 +217,17 @@ def differences(job: Job, device: torch.device) -> dict[str, float]:
             batch = {key: value.to(device) for key, value in collators[name](copy.deepcopy(rows)).items()}
             losses.append(model(**batch).loss)
             losses[-1].backward()
-        found["loss"] = max(found["loss"], abs(1 - (losses[1] / losses[0]).item()))
+        differences["loss"] = max(differences["loss"], abs(1 - (losses[1] / losses[0]).item()))
         ours = dict(models["ours"].named_parameters())
         for name, parameter in models["stock"].named_parameters():
             if name.endswith("key.bias"):
                 continue  # Its gradient is zero but for rounding: it moves all weights of a softmax alike.
             there, here = parameter.grad, ours[name].grad
             if there is None or here is None:
-                found["gradient"] = max(found["gradient"], 0.0 if there is here else float("inf"))
+                differences["gradient"] = max(differences["gradient"], 0.0 if there is here else float("inf"))
             else:
-                found["gradient"] = max(found["gradient"], ((here - there).norm() / there.norm()).item())
-    return found
+                differences["gradient"] = max(differences["gradient"], ((here - there).norm() / there.norm()).item())
+    return differences
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from transformers import HfArgumentParser, set_seed
 
 import kgloss_hf  # noqa: F401 - registers ko_backtranslation, mcksg and gksl
-from kgloss_hf.data.pairs import load_pairs
+from kgloss_hf.data.pairs import load_extra_pairs, load_pairs
 from kgloss_hf.hub.provenance import gloss_sources, pretext_sources
 from kgloss_hf.models.modeling import PRESETS, build_model
 from kgloss_hf.options import parse_arguments
@@ -83,7 +83,7 @@ def main() -> None:
     with PartialState().main_process_first():
         dataset = load_pretext(data.pretext_dir, pairs=data.pairs, corpus=data.corpus)
         glosses = load_pairs(data.dataset, **columns)
-        glosses += load_pairs(data.dataset, extra=data.extra_train, **columns) if data.extra_train else []
+        glosses += load_extra_pairs(data.dataset, data.extra_train, **columns)
     train, validation = split_pretext(dataset, data.validation_share, by=data.split, seed=data.split_seed)
     PartialState().print(f"{len(train):,} training and {len(validation):,} validation pairs")
     known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}

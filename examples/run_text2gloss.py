@@ -14,7 +14,7 @@ from accelerate import PartialState
 from transformers import HfArgumentParser, set_seed
 
 import kgloss_hf  # noqa: F401 - registers mcksg and gksl
-from kgloss_hf.data.pairs import load_gloss_types, load_pairs, split_pairs
+from kgloss_hf.data.pairs import load_extra_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.evaluation.baselines import baseline_predictions
 from kgloss_hf.evaluation.scores import score_table, scores_on
 from kgloss_hf.hub.provenance import gloss_sources
@@ -91,7 +91,7 @@ def main() -> None:
     columns = {"data_dir": data.data_dir, "text_column": data.text_column, "gloss_column": data.gloss_column}
     with PartialState().main_process_first():
         pairs = load_pairs(data.dataset, **columns)
-        extra = load_pairs(data.dataset, extra=data.extra_train, **columns) if data.extra_train else []
+        extra = load_extra_pairs(data.dataset, data.extra_train, **columns)
         types = load_gloss_types(data.dataset, data_dir=data.data_dir, gloss_column=data.gloss_column)
     split = split_pairs(pairs, extra, by=data.split, seed=data.split_seed)
     PartialState().print(

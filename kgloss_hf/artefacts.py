@@ -7,7 +7,7 @@ from pathlib import Path
 DATASETS = ("mcksg", "gksl", "ko_backtranslation")
 """Names that `datasets.load_dataset` knows once the plug-in is registered."""
 
-MODELS = {"kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel", "kgloss-int8": "modeling_int8.Int8EncoderDecoderModel"}
+MODELS = {"kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel"}
 """Models of our own, by `model_type`: module and class in a checkpoint."""
 
 

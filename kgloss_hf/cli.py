@@ -28,7 +28,6 @@ def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, An
     return names, settings
 
 
-_MODEL = _option("model", help="folder or Hub repository of a trained model")
 _OUTPUT_DIR = _option("--output_dir", required=True, help="folder to make")
 _DATA_DIR = _option("--data_dir", help="folder with your copy of a data set that is not shipped")
 _CONFIG = _option("--config", help="configuration of the data set")
@@ -90,7 +89,7 @@ _COMMANDS = {
         "A line that is not UTF-8 gives an empty output and a message on standard error; the others go on, and the "
         "command ends with status 1.",
         [
-            _MODEL,
+            _option("model", help="folder or Hub repository of a trained model"),
             _option("sentences", nargs="*", help="what to translate (default: the lines of standard input)"),
             _option("--input", help="text file, UTF-8, a sentence a line; - is standard input"),
             _option("--format", default="text", choices=("text", "jsonl", "tsv"), help="default: text"),
@@ -100,14 +99,9 @@ _COMMANDS = {
             _option("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss"),
             _option("--num_beams", type=int, help="beams (default: the model's)"),
             _option("--batch_size", type=int, help="sentences a step (default: 128)"),
+            _option("--int8", action="store_true", help="eight-bit weights: faster, with some other outputs"),
             _option("--threads", type=int, help="threads to compute with (default: all cores)"),
         ],
-    ),
-    "export": _Command(
-        calls.export,
-        "write a model with eight-bit weights: smaller, and faster on a CPU",
-        "The folder is a model like any other where kgloss-hf is installed. Some outputs differ.",
-        [_MODEL, _OUTPUT_DIR],
     ),
     "check": _Command(
         calls.check,
@@ -126,7 +120,7 @@ _COMMANDS = {
             *(
                 _option(f"--{kind}", action="append", nargs=len(words), metavar=words, default=[], help=purpose)
                 for kind, words, purpose in (
-                    ("model", ("REPOSITORY", "FOLDER"), "model and tokenizer of a training run, or of kgloss export"),
+                    ("model", ("REPOSITORY", "FOLDER"), "model and tokenizer of a training run"),
                     ("tokenizer", ("REPOSITORY", "FOLDER"), "folder of kgloss train-tokenizer"),
                     ("dataset", ("REPOSITORY", "FOLDER"), "folder of kgloss export-dataset"),
                     ("metric", ("REPOSITORY",), "the metric gloss_jaccard, a Space"),

@@ -39,7 +39,7 @@ def sole_writer(path: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
         # The writer before may have removed the file after it was opened here: what is locked then has no name, and the
-        # next writer locks another. filelock looks from version 4 on.
+        # next writer locks another. filelock looks from version 4 on; 3 shows the descriptor nowhere else.
         while os.fstat(cast(int, lock._context.lock_file_fd)).st_nlink == 0:
             lock.release()
             lock.acquire(timeout=0)

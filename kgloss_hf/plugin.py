@@ -27,10 +27,7 @@ logger = logging.getLogger(__name__)
 _SCRIPTS = "kgloss_hf.dataset_scripts"
 _PIPELINE = "kgloss_hf.runtime.pipeline_kgloss"
 _RNN = "kgloss_hf.runtime.modeling_rnn"
-_INT8 = "kgloss_hf.runtime.modeling_int8"
 _AUTO = "transformers.models.auto.modeling_auto"
-_TWO_BERTS = "transformers.models.encoder_decoder.modeling_encoder_decoder"
-_TWO_BERTS_CONFIG = "transformers.models.encoder_decoder.configuration_encoder_decoder"
 _HASHED = (".py", ".csv", ".jsonl")
 
 
@@ -85,8 +82,6 @@ def register_transformers() -> None:
         module, name = f"kgloss_hf.runtime.{model}".rsplit(".", 1)
         _when_imported(module, functools.partial(_register_model, module, name))
     _when_imported(_AUTO, _import_models)
-    _when_imported(_TWO_BERTS, _import_int8)
-    _when_imported(_TWO_BERTS_CONFIG, _import_int8_beside_auto)
     _when_imported(_PIPELINE, _register_pipelines)
     _when_imported("transformers.pipelines", _import_pipelines)
 
@@ -94,7 +89,7 @@ def register_transformers() -> None:
 def _register_configuration() -> None:
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    from .runtime.configuration_rnn import KGlossRnnConfig
+    from .runtime.configuration_kgloss import KGlossRnnConfig
 
     AutoConfig.register(KGlossRnnConfig.model_type, KGlossRnnConfig, exist_ok=True)
 
@@ -102,30 +97,15 @@ def _register_configuration() -> None:
 def _register_tokenizer() -> None:
     from transformers.models.auto.tokenization_auto import AutoTokenizer
 
-    from .runtime.configuration_int8 import KGlossInt8Config
-    from .runtime.configuration_kgloss import KGlossConfig
-    from .runtime.configuration_rnn import KGlossRnnConfig
+    from .runtime.configuration_kgloss import KGlossConfig, KGlossRnnConfig
     from .runtime.tokenization_kgloss import KGlossTokenizerFast
 
-    for config in (KGlossConfig, KGlossRnnConfig, KGlossInt8Config):
+    for config in (KGlossConfig, KGlossRnnConfig):
         AutoTokenizer.register(config, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
 
 
 def _import_models() -> None:
     importlib.import_module(_RNN)
-    # What imports the Auto classes may be one of these two, and not complete yet.
-    config = sys.modules.get(_TWO_BERTS_CONFIG)
-    if _TWO_BERTS not in sys.modules and (config is None or hasattr(config, "EncoderDecoderConfig")):
-        _import_int8()
-
-
-def _import_int8_beside_auto() -> None:
-    if _AUTO in sys.modules and _TWO_BERTS not in sys.modules:
-        _import_int8()
-
-
-def _import_int8() -> None:
-    importlib.import_module(_INT8)
 
 
 def _register_model(module: str, name: str) -> None:
@@ -144,10 +124,10 @@ def _import_pipelines() -> None:
 def _register_pipelines() -> None:
     from transformers import AutoModelForSeq2SeqLM, pipelines
 
-    from .runtime.pipeline_kgloss import Text2GlossPipeline, Text2TextPipeline
+    from .runtime.pipeline_kgloss import Text2GlossPipeline, text2text_pipeline
 
     getattr(pipelines, "REMOVED_TASKS", {}).pop("text2text-generation", None)
-    for task, pipeline_class in (("text2text-generation", Text2TextPipeline), ("text-to-gloss", Text2GlossPipeline)):
+    for task, pipeline_class in (("text2text-generation", text2text_pipeline), ("text-to-gloss", Text2GlossPipeline)):
         entry = {"impl": pipeline_class, "pt": (AutoModelForSeq2SeqLM,), "tf": (), "type": "text"}
         known = pipelines.PIPELINE_REGISTRY.supported_tasks.get(task, {})
         pipelines.PIPELINE_REGISTRY.supported_tasks[task] = {**known, **entry}
@@ -248,7 +228,7 @@ class _ImportHook(MetaPathFinder):
             return None
         others = sys.meta_path[sys.meta_path.index(self) + 1 :]
         specs = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next((found for found in specs if found is not None), None)
+        spec = next((candidate for candidate in specs if candidate is not None), None)
         if spec is not None and spec.loader is not None:
             spec.loader = _CallingLoader(spec.loader, self.callbacks)
         return spec

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_INSTALL = 'pip install "kgloss-hf[train]"'
+from .optional import require
 
 # Control characters but tab and line feed, the other ends of lines, marks of direction, and halves of characters.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -127,11 +127,10 @@ def print_tables(tables: Iterable[Table]) -> None:
     Raises:
         ImportError: rich is not installed.
     """
-    try:
-        from rich.console import Console
-        from rich.table import Table as RichTable
-    except ImportError as error:
-        raise ImportError(f"tables need rich; run: {_INSTALL}") from error
+    require("train", "rich", purpose="tables")
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
     for table in tables:
         shown = RichTable(*map(visible, table.header), title=visible(table.title))
         for row in table.rows:
@@ -149,7 +148,7 @@ def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
     Raises:
         ImportError: Matplotlib is not installed.
     """
-    figure = _figure("the training curve needs", figsize=(9, 3.6))
+    figure = _figure("the training curve", figsize=(9, 3.6))
     scores = [(row["epoch"], row["eval_jaccard"]) for row in log_history if "eval_jaccard" in row]
     panels = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
     loss_axes = panels[0]
@@ -178,7 +177,7 @@ def plot_loss_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]
     Raises:
         ImportError: Matplotlib is not installed.
     """
-    figure = _figure("loss curves need", figsize=(7, 6))
+    figure = _figure("loss curves", figsize=(7, 6))
     panels = figure.subplots(2, 1, sharex=True)
     for axes, key, label in zip(panels, ("loss", "eval_loss"), ("training", "validation"), strict=True):
         for name, runs in histories.items():
@@ -206,7 +205,7 @@ def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> 
     Raises:
         ImportError: Matplotlib is not installed.
     """
-    figure = _figure("histograms need", figsize=(4.5 * len(histograms), 3.6))
+    figure = _figure("histograms", figsize=(4.5 * len(histograms), 3.6))
     panels = figure.subplots(1, len(histograms), squeeze=False)[0]
     for axes, (label, counts) in zip(panels, histograms.items(), strict=True):
         axes.bar(list(counts), list(counts.values()), width=1, edgecolor="white", linewidth=0.3)
@@ -215,9 +214,8 @@ def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> 
     figure.savefig(path, dpi=120)
 
 
-def _figure(what_needs_it: str, figsize: tuple[float, float]) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(f"{what_needs_it} Matplotlib; run: {_INSTALL}") from error
+def _figure(what: str, figsize: tuple[float, float]) -> Any:
+    require("train", "matplotlib", purpose=what)
+    from matplotlib.figure import Figure
+
     return Figure(figsize=figsize, layout="constrained")

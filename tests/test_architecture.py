@@ -1,4 +1,4 @@
-"""What docs/architecture.md says of the package's modules."""
+"""A folder of the package imports only folders below it; tests and documentation know every folder."""
 
 from __future__ import annotations
 
@@ -13,12 +13,24 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "kgloss_hf"
 MAP = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
-ROOMS = {
-    name: number
-    for number, room in enumerate(re.split(r"^### \d+\. ", MAP, flags=re.MULTILINE)[1:])
-    for name in re.findall(r"^\| `([\w/]+\.py)` \|", room, re.MULTILINE)
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
 }
+FOLDERS = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*") if any(path.glob("*.py"))}
+GROUND = {"version", "artefacts", "files", "optional", "options", "reporting"}
+LAYERS = (
+    {"runtime", *GROUND},
+    {"data", "plugin"},
+    {"models", "evaluation"},
+    {"back_translation"},
+    {"hub"},
+    {"training"},
+    {"commands"},
+    {"cli"},
+    {"", "dataset_scripts"},
+)
+"""Folders, and modules beside them, from the bottom; "" is the package itself, which imports its public names late."""
 EXTENDED = {"transformers", "datasets", "evaluate"}
 CHANGING = {"register", "register_pipeline", "pop", "update", "setdefault", "clear", "append", "insert"}
 
@@ -27,38 +39,111 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def _imported(name: str) -> Iterator[tuple[str, str]]:
-    """The modules of the package that a module imports, anywhere in it, each with the name it takes."""
-    folder = MODULES[name].parent
-    for node in ast.walk(_tree(MODULES[name])):
-        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("kgloss_hf")):
-            base = (ROOT, folder, folder.parent)[node.level].joinpath(*(node.module or "").split("."))
-            for alias in node.names:
-                files = (base / f"{alias.name}.py", base.with_suffix(".py"), base / "__init__.py")
-                file = next((file for file in files if file in MODULES.values()), None)
-                if file is not None:  # else one of the artefact folders, which the installed package holds
-                    yield file.relative_to(PACKAGE).as_posix(), alias.name
+def _absolute(importer: str, name: str) -> str:
+    """A name with leading dots as the import system reads it in a module of the package."""
+    level = len(name) - len(name.lstrip("."))
+    package = importer if MODULES[importer].name == "__init__.py" else importer.rpartition(".")[0]
+    parents = package.split(".")[: 1 - level or None] if level else []
+    return ".".join([*parents, *filter(None, name.lstrip(".").split("."))])
 
 
-def test_the_map_names_every_module_once_and_no_other() -> None:
-    rows = re.findall(r"^\| `([\w/]+\.py)` \|", MAP, re.MULTILINE)
-    assert sorted(rows) == sorted(MODULES)
+def _names(importer: str) -> Iterator[tuple[str, str]]:
+    """Every name of a module that stands in an import, or in a string that could be handed to `import_module`."""
+    tree = _tree(MODULES[importer])
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = _absolute(importer, "." * node.level + (node.module or ""))
+            yield from ((base, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            name = re.match(r"kgloss_hf\.[\w.]*|\.+[a-z]\w*(\.\w+)*$", node.value)
+            yield from [(_absolute(importer, name[0]), "")] if name else []
 
 
-def test_the_tests_that_it_cites_are_there() -> None:
-    cited = re.findall(r"`([\w/]+\.py)::(test_\w+)`", MAP)
-    assert len(cited) > 10
-    assert [pair for pair in cited if f"def {pair[1]}(" not in (ROOT / "tests" / pair[0]).read_text("utf-8")] == []
+def _imported(importer: str) -> Iterator[tuple[str, str]]:
+    """The modules of the package that a module imports, each with the name that it takes."""
+    for base, name in _names(importer):
+        whole = f"{base}.{name}".rstrip(".")
+        if whole.startswith("kgloss_hf.dataset_scripts"):
+            yield "kgloss_hf.dataset_scripts", ""
+        elif whole in MODULES:
+            yield whole, ""
+        elif base in MODULES:
+            yield base, name
 
 
-def test_modules_import_public_names_from_their_own_room_and_those_above() -> None:
-    taken = [(name, other, what) for name in MODULES for other, what in _imported(name)]
-    assert [found for found in taken if ROOMS[found[1]] > ROOMS[found[0]]] == []
-    assert [found for found in taken if found[2].startswith("_") and not found[2].startswith("__")] == []
+def _room(module: str) -> str:
+    return module.removeprefix("kgloss_hf").lstrip(".").partition(".")[0]
+
+
+def _layer(module: str) -> int:
+    return next(number for number, rooms in enumerate(LAYERS) if _room(module) in rooms)
+
+
+IMPORTS = {module: [found for found in _imported(module) if found[0] != module] for module in MODULES}
+
+
+def test_a_folder_imports_only_folders_below_it() -> None:
+    assert sum(map(len, IMPORTS.values())) > 200
+    upward = [
+        (importer, imported)
+        for importer, taken in IMPORTS.items()
+        for imported, _ in taken
+        if _room(imported) != _room(importer)
+        and _layer(imported) >= _layer(importer)
+        and not {_room(imported), _room(importer)} <= GROUND
+    ]
+    assert upward == [("kgloss_hf.plugin", "kgloss_hf.dataset_scripts")]  # which it makes importable
+
+
+def test_what_travels_imports_its_neighbours_alone() -> None:
+    travelling = [path for path in MODULES.values() if path.parent.name == "runtime"]
+    imports = [node for path in travelling for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom)]
+    assert {node.level for node in imports} == {0, 1}  # transformers copies relative files flat
+    assert {_room(name) for module in MODULES if _room(module) == "runtime" for name, _ in IMPORTS[module]} == {
+        "runtime"
+    }
+
+
+def test_no_module_takes_a_private_name() -> None:
+    taken = {name for names in IMPORTS.values() for _, name in names}
+    assert {name for name in taken if name.startswith("_")} == {"__version__"}
 
 
 def test_no_cycle() -> None:
-    TopologicalSorter({name: {other for other, _ in _imported(name)} for name in MODULES}).prepare()
+    TopologicalSorter({module: {imported for imported, _ in taken} for module, taken in IMPORTS.items()}).prepare()
+
+
+def test_imports_by_string_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "strings.py"
+    file.write_text(
+        '"""kgloss_hf.cli"""\nimport importlib\n_NAME = "kgloss_hf.hub.cards"\n'
+        "def late():\n    importlib.import_module(f'kgloss_hf.training.{1}')\n    __import__('kgloss_hf.data.tables')\n"
+        "    importlib.import_module('..models.modeling', __package__)\n    from ..runtime import okt\n"
+    )
+    monkeypatch.setitem(MODULES, "kgloss_hf.evaluation.strings", file)
+    assert sorted(name for name, _ in _imported("kgloss_hf.evaluation.strings")) == [
+        *("kgloss_hf.data.tables", "kgloss_hf.hub.cards", "kgloss_hf.models.modeling", "kgloss_hf.runtime.okt"),
+        "kgloss_hf.training",
+    ]
+
+
+def test_tests_mirror_the_folders() -> None:
+    tests = [
+        path.relative_to(ROOT / "tests") for folder in FOLDERS for path in (ROOT / "tests" / folder).glob("test_*")
+    ]
+    assert {path.parent.as_posix() for path in tests} == FOLDERS
+    modules = [PACKAGE / path.parent / path.name.removeprefix("test_") for path in tests]
+    assert [path for path in modules if not path.is_file()] == []
+
+
+def test_the_map_names_every_folder_and_the_tests_that_it_cites_exist() -> None:
+    assert set(re.findall(r"^\| `([\w/]+)/` \|", MAP, re.MULTILINE)) >= FOLDERS
+    cited = re.findall(r"`([\w/]+\.py)::(test_\w+)`", MAP)
+    assert len(cited) > 10
+    assert [pair for pair in cited if f"def {pair[1]}(" not in (ROOT / "tests" / pair[0]).read_text("utf-8")] == []
 
 
 def _changes_other_libraries(path: Path) -> bool:
@@ -89,8 +174,8 @@ def _changes_other_libraries(path: Path) -> bool:
 
 def test_the_plug_in_alone_changes_other_libraries() -> None:
     artefacts = [*ROOT.glob("dataset_scripts/*/*.py"), *ROOT.glob("metric_scripts/*/*.py")]
-    found = {path.name for path in (*MODULES.values(), *artefacts) if _changes_other_libraries(path)}
-    assert found == {"plugin.py"}
+    changing = {path.name for path in (*MODULES.values(), *artefacts) if _changes_other_libraries(path)}
+    assert changing == {"plugin.py"}
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.stem)

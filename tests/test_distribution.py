@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import email
 import json
@@ -14,6 +15,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from email.message import Message
+from importlib.metadata import files, packages_distributions
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -203,13 +205,39 @@ def pins(generation: str) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in found}
 
 
-def stated() -> dict[str, Requirement]:
-    """What setup.cfg asks for, with and without extras."""
+def stated(*, without: str = "") -> dict[str, Requirement]:
+    """What setup.cfg asks for, with and without extras, of which one may be left out."""
     options = configparser.ConfigParser()
     options.read(ROOT / "setup.cfg", "utf-8")
-    lines = [options["options"]["install_requires"], *options["options.extras_require"].values()]
+    extras = options["options.extras_require"]
+    lines = [options["options"]["install_requires"], *(extras[name] for name in extras if name != without)]
     asked = [Requirement(line) for text in lines for line in text.splitlines() if line and not line.startswith("#")]
     return {canonicalize_name(one.name): one for one in asked if one.name != "kgloss-hf"}
+
+
+def imports() -> Iterator[str]:
+    """The modules that the package and its artefacts import, by absolute names, anywhere in them."""
+    for folder in ("kgloss_hf", "examples", "dataset_scripts", "metric_scripts"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Import):
+                    yield from (alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    yield node.module
+
+
+def test_setup_cfg_states_what_is_imported() -> None:
+    asked = stated(without="test")
+    of_packages = packages_distributions()
+    ours = {*sys.stdlib_module_names, "kgloss_hf"}
+    modules = {module for module in imports() if module.partition(".")[0] not in ours}
+    assert {"torch", "google.auth", "tenacity"} <= modules
+    for module in modules:
+        names = set(of_packages.get(module.partition(".")[0], ()))
+        if len(names) > 1:  # of a namespace, such as google, it is the one with the module's files
+            start = module.replace(".", "/")
+            names = {name for name in names if any(str(file).startswith(start) for file in files(name) or ())}
+        assert {canonicalize_name(name) for name in names} & asked.keys(), f"{module}: state {names} in setup.cfg"
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)

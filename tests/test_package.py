@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import assert_type
 
 import pytest
 
@@ -12,8 +13,11 @@ from kgloss_hf.cli import main
 def test_public_names() -> None:
     for name in kgloss_hf.__all__:
         assert getattr(kgloss_hf, name) is not None
+    assert set(kgloss_hf.__all__) <= set(dir(kgloss_hf))
+    # mypy reads this file: the names are typed, and an ignored error that is none would be one.
+    assert assert_type(kgloss_hf.jaccard([["집"]], [["집"]]), float) == 100
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = kgloss_hf.nothing
+        _ = kgloss_hf.nothing  # type: ignore[attr-defined]
 
 
 def test_baseline_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,15 +182,11 @@ class Gksl(PairBuilder):
         path = find_file(self.config.data_dir, name) if self.config.data_dir else self._fetch(name, dl_manager)
         source = FILES[name].source
         try:
-            numbered = list(read_rows(path, suffix=".csv"))
+            numbered = list(read_rows(path, suffix=".csv", columns=(source, GLOSSES, TEXT)))
         except ValueError as error:
             raise ValueError(f"{error}{REPAIR}.") from error
         if not numbered:
             raise ValueError(f"{path}: expected rows below a header, found none{REPAIR}.")
-        columns = list(numbered[0][1])
-        for column in (source, GLOSSES, TEXT):
-            if column not in columns:
-                raise ValueError(f"{path}: expected a column {column!r}, found the columns {columns!s:.300}{REPAIR}.")
 
         def check(number: int, row: Any) -> dict[str, Any]:
             for column, what in ((GLOSSES, "glosses"), (TEXT, "a sentence")):
@@ -200,7 +196,7 @@ class Gksl(PairBuilder):
             # The header is row 1 of the file.
             return {"id": f"{name}-{number - 1}", "text": row[TEXT], "glosses": glosses, "source": row[source]}
 
-        return list(self.checked(path, numbered, check, repair=REPAIR))
+        return self.checked(path, numbered, check, REPAIR)
 
     def _fetch(self, name: str, dl_manager: Any) -> Path:
         url = f"{URL}/{FILES[name].name}"

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from typing import Any
 import datasets
 
 from kgloss_hf.data.builders import PairBuilder, PairConfig, split_pairs_by
+from kgloss_hf.data.checks import inside
 from kgloss_hf.data.splitting import ROW_FRACTIONS
-from kgloss_hf.data.tables import TABLE_SUFFIXES, read_rows
+from kgloss_hf.data.tables import TABLE_SUFFIXES, is_text, read_rows
 from kgloss_hf.runtime.glosses import (
     GLOSS_TYPES,
     UNKNOWN_TYPE,
@@ -122,11 +123,7 @@ def find_files(data_dir: str | None, lexicon: str | None = None) -> tuple[list[P
         lexicons = [path for path in tables if path.stem.casefold() == "lexicon"]
     pairs = [path for path in tables if path.stem.casefold() != "lexicon" and path not in lexicons]
     for path in (*lexicons, *pairs):
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(
-                f"{path}: expected a file inside {folder}, found {path.resolve()}; copy it into the folder"
-            )
-        if not path.is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
+        if not inside(folder, path).is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
             raise FileNotFoundError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found none")
     if not pairs:
         raise FileNotFoundError(f"{folder}: expected a {', '.join(TABLE_SUFFIXES)} file, found none. {LAYOUT}")
@@ -160,11 +157,11 @@ def find_columns(
     names = [name for name in row if isinstance(name, str)]
     columns = {}
     for field, synonyms in wanted.items():
-        found = [name for name in names if name.strip().casefold() in synonyms]
-        if len(found) > 1:
-            raise ValueError(f"{path}: expected one column of {field}, found {found}; rename all but one")
-        if found:
-            columns[field] = found[0]
+        matches = [name for name in names if name.strip().casefold() in synonyms]
+        if len(matches) > 1:
+            raise ValueError(f"{path}: expected one column of {field}, found {matches}; rename all but one")
+        if matches:
+            columns[field] = matches[0]
         elif field in needed:
             raise ValueError(
                 f"{path}: expected a column of {field}, named {', '.join(synonyms)}; found the columns {names!s:.300}; "
@@ -186,10 +183,10 @@ def parse_type(name: Any) -> str:
         >>> parse_type("Sign_word"), parse_type("비수지 신호")
         ('sign_word', 'non_manual')
     """
-    found = TYPE_NAMES.get("".join(name.casefold().split())) if isinstance(name, str) else None
-    if found is None:
+    gloss_type = TYPE_NAMES.get("".join(name.casefold().split())) if isinstance(name, str) else None
+    if gloss_type is None:
         raise ValueError(f"expected a type ({', '.join(TYPE_NAMES)}), found {name!r:.60}; correct it")
-    return found
+    return gloss_type
 
 
 def parse_glosses(cell: Any) -> list[str]:
@@ -288,13 +285,13 @@ class Mcksg(PairBuilder):
         types = self._read_lexicon(lexicon) if lexicon else {}
         seen: dict[str, str] = {}
         rows = [row for file in files for row in self._read_pairs(file, types, seen)]
-        found = [name for row in rows for name in row["gloss_types"]]
-        if unknown := found.count(UNKNOWN_TYPE):
+        types_of_rows = [name for row in rows for name in row["gloss_types"]]
+        if unknown := types_of_rows.count(UNKNOWN_TYPE):
             logger.warning(
                 "mcksg/%s: %d of %d gloss types are unknown; a lexicon beside the table tells more than the notation",
                 config.name,
                 unknown,
-                len(found),
+                len(types_of_rows),
             )
         return self.generators(split_pairs_by(rows, ROW_FRACTIONS, by=config.split_by, seed=config.split_seed))
 
@@ -317,15 +314,15 @@ class Mcksg(PairBuilder):
         def check(number: int, row: Any) -> dict[str, Any]:
             cells = _object(row)
             [gloss] = parse_glosses([cells.get(columns["gloss"])])
-            found = parse_type(cells.get(columns["type"]))
-            if types.setdefault(gloss, found) != found:
-                raise ValueError(f"expected one type of {gloss!r}, found {types[gloss]} and {found}; remove one")
+            gloss_type = parse_type(cells.get(columns["type"]))
+            if types.setdefault(gloss, gloss_type) != gloss_type:
+                raise ValueError(f"expected one type of {gloss!r}, found {types[gloss]} and {gloss_type}; remove one")
             return {}
 
-        list(self.checked(path, rows, check))
+        self.checked(path, rows, check)
         return types
 
-    def _read_pairs(self, path: Path, types: Mapping[str, str], seen: dict[str, str]) -> Iterator[dict[str, Any]]:
+    def _read_pairs(self, path: Path, types: Mapping[str, str], seen: dict[str, str]) -> list[dict[str, Any]]:
         rows, columns = self._read(path, COLUMNS, ("text", "glosses"))
         unused = [name for name in rows[0][1] if name and name not in columns.values()]
         if unused:
@@ -339,15 +336,26 @@ class Mcksg(PairBuilder):
                 raise ValueError(f"expected a sentence, found {text!r:.60}; add it or remove the row")
             glosses = parse_glosses(cells["glosses"])
             place = f"{path.name}:{number}"
-            found = str(cells.get("id", place) or "").strip()
-            if not found:
+            row_id = str(cells.get("id", place) or "").strip()
+            if not row_id:
                 raise ValueError("expected an id, found none; add it or remove the column")
-            if found in seen:
-                raise ValueError(f"expected an id of its own, found {found!r}, as in {seen[found]}; change one of them")
+            if row_id in seen:
+                raise ValueError(
+                    f"expected an id of its own, found {row_id!r}, as in {seen[row_id]}; change one of them"
+                )
             source = str(cells.get("source") or path.name)
             gloss_types = _types(cells.get("gloss_types"), glosses, types)
-            seen[found] = place
-            return {"id": found, "text": text.strip(), "glosses": glosses, "gloss_types": gloss_types, "source": source}
+            for field, cell in {"id": row_id, "text": text, "glosses": "".join(glosses), "source": source}.items():
+                if not is_text(cell):
+                    raise ValueError(f"expected text in {field}, found half a character; correct it")
+            seen[row_id] = place
+            return {
+                "id": row_id,
+                "text": text.strip(),
+                "glosses": glosses,
+                "gloss_types": gloss_types,
+                "source": source,
+            }
 
         return self.checked(path, rows, check)
 

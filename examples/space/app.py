@@ -177,7 +177,7 @@ def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -
     if len(text) > LIMIT:
         return Answer(problem="too_long", reason=str(len(text)))  # the text would stay in memory, however long
     try:
-        found = text_to_gloss(
+        answers = text_to_gloss(
             text,
             num_return_sequences=SEQUENCES,
             num_beams=SEQUENCES,
@@ -187,7 +187,7 @@ def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -
         )
     except (TypeError, ValueError) as error:
         return Answer(text, problem="failed", reason=str(error))
-    sequences = [dict(sequence) for sequence in found]
+    sequences = [dict(sequence) for sequence in answers]
     return Answer(text, sequences, "" if sequences and sequences[0]["glosses"] else "none")
 
 
@@ -258,11 +258,11 @@ def _spans(sequence: Mapping[str, Any], length: int) -> list[tuple[int, int] | N
 
 def _sentence(text: str, spans: Sequence[tuple[int, int] | None]) -> str:
     """The text, cut wherever the source of a gloss begins or ends, as sources may overlap."""
-    found = [(place, *span) for place, span in enumerate(spans) if span]
-    cuts = sorted({0, len(text), *(edge for _, *span in found for edge in span)})
+    places = [(place, *span) for place, span in enumerate(spans) if span]
+    cuts = sorted({0, len(text), *(edge for _, *span in places for edge in span)})
     parts = []
     for start, end in pairwise(cuts):
-        classes = " ".join(f"kg-source-{place}" for place, first, last in found if first <= start and end <= last)
+        classes = " ".join(f"kg-source-{place}" for place, first, last in places if first <= start and end <= last)
         part = html.escape(text[start:end])
         parts.append(f'<span class="{classes}">{part}</span>' if classes else part)
     return "".join(parts)
@@ -321,8 +321,8 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
     import gradio
 
     def answer(text: str, fingerspell: bool, language: str) -> tuple[str, Answer]:
-        found = translate(text_to_gloss, text, fingerspell)
-        return render(found, language), found
+        answer = translate(text_to_gloss, text, fingerspell)
+        return render(answer, language), answer
 
     def example(text: str, fingerspell: bool, language: str) -> tuple[str, str, Answer]:
         return text, *answer(text, fingerspell, language)

@@ -19,9 +19,9 @@ import pyarrow as pa
 from pyarrow import parquet
 from tqdm import tqdm
 
-from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
+from ..data.shards import COLUMNS, SHARDS
 from ..files import save_file, save_folder, sole_writer, write_json
-from ..version import __version__
+from ..optional import versions
 from .chunks import translate_chunk
 from .engines.engine import Engine, open_engine
 from .filters import REASONS, Thresholds, reason
@@ -231,7 +231,7 @@ def _options(
 ) -> dict[str, Any]:
     """What may not change while a corpus is built, as it comes back from JSON. It names no folder of this machine."""
     described = [(engine, weight, engine.describe()) for engine, weight in engines]
-    versions = {engine.name: description.pop("versions", {}) for engine, _, description in described}
+    of_engines = {engine.name: description.pop("versions", {}) for engine, _, description in described}
     found = {
         "sources": [Path(source).name for source in arguments.sources],
         "pivot": arguments.pivot,
@@ -246,7 +246,7 @@ def _options(
             for engine, weight, description in described
         ],
         "selection": asdict(thresholds),
-        "versions": {"kgloss-hf": __version__, "pyarrow": pa.__version__, **versions},
+        "versions": versions("kgloss-hf", "pyarrow") | of_engines,
     }
     options: dict[str, Any] = json.loads(json.dumps(found))
     return options

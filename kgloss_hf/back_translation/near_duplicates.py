@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from pandas.util import hash_array
 
+from ..optional import require
+
 _SHINGLE = 3
 _AT_ONCE = 10_000  # pairs whose bands are looked up and written together: sorted, they touch a page of the file once
 _SIGNED_AT_ONCE = 1000
@@ -57,12 +59,9 @@ class NearDuplicates:
     """
 
     def __init__(self, path: str | Path, threshold: float = 0.9) -> None:
-        try:
-            from datasketch import MinHash, MinHashLSH
-        except ImportError as error:
-            raise ImportError(
-                f'near duplicates need datasketch ({error}); run: pip install "kgloss-hf[back-translation]"'
-            ) from error
+        require("back-translation", "datasketch", purpose="near duplicates")
+        from datasketch import MinHash, MinHashLSH
+
         check_jaccard("threshold", threshold)
         self.path = Path(path)
         self.threshold = threshold

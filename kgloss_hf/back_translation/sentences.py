@@ -8,7 +8,7 @@ import sqlite3
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ import pyarrow as pa
 from pyarrow import parquet
 from tqdm import tqdm
 
+from ..data.corpora import CORPORA, CorpusFolder
 from ..data.tables import is_text
-from ..dataset_scripts.ko_backtranslation.ko_backtranslation import CORPORA, corpora_in, read_sentences
 
 SCHEMA = pa.schema([("source", pa.string()), ("origin", pa.string()), ("engine", pa.int16())])
 """Columns of a file of sentences: the sentence, where it is from, and the number of the engine that translates it."""
@@ -60,15 +60,16 @@ def read_sources(
 
     if not sources:
         raise ValueError(f"expected sources: {', '.join(CORPORA)}, all, files or data sets; found none")
-    streams: list[tuple[str, Iterable[str]]] = []
+    streams: list[Iterable[tuple[str, str]]] = []
     for source in sources:
         if source in CORPORA or source == "all":
-            for name in [source] if source in CORPORA else corpora_in(data_dir):
-                texts = read_sentences(name, data_dir, encoding=encoding, on_bad_rows=on_bad_rows)
-                streams.append((name, texts))
+            names = [source] if source in CORPORA else list(CORPORA)
+            folder = CorpusFolder(data_dir, names, encoding=encoding, on_bad_rows=on_bad_rows)
+            streams.append(folder.read_sentences())
         else:
-            streams.append((re.split("[.:]", Path(source).name)[0], read_texts([source], column=text_column)))
-    return ((text, origin) for origin, texts in streams for text in texts)
+            origin = re.split("[.:]", Path(source).name)[0]
+            streams.append(zip(read_texts([source], column=text_column), repeat(origin)))
+    return chain.from_iterable(streams)
 
 
 def write_sentences(

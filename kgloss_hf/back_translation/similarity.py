@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..optional import require
 
 
 class SemanticScorer:
@@ -28,11 +29,7 @@ class SemanticScorer:
     """
 
     def __init__(self, model: str, batch_size: int = 64) -> None:
-        if importlib.util.find_spec("sentence_transformers") is None:
-            raise ImportError(
-                "similarity of meaning needs sentence-transformers, which is not installed; run: "
-                'pip install "kgloss-hf[semantic]"'
-            )
+        require("semantic", "sentence_transformers", purpose="similarity of meaning")
         self.model = model
         self.batch_size = batch_size
         self._encoder: Any = None

@@ -11,11 +11,11 @@ from ..reporting import Table, print_tables, visible
 
 def baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> None:
     """Print the score of both baselines."""
-    from ..data.pairs import load_pairs, split_pairs
+    from ..data.pairs import load_extra_pairs, load_pairs, split_pairs
     from ..evaluation.baselines import baseline_predictions
     from ..evaluation.scores import score_table, scores_on
 
-    extra = load_pairs(extra=extra_train, **source) if extra_train else []
+    extra = load_extra_pairs(extra=extra_train, **source)
     parts = split_pairs(load_pairs(**source), extra, by=split, seed=split_seed)
     scores = scores_on([pair.glosses for pair in parts.test], baseline_predictions(parts))
     print_tables([score_table(f"Jaccard score on {len(parts.test)} test pairs", scores)])
@@ -81,14 +81,6 @@ def translate(**options: Any) -> int:
     from .translate import translate
 
     return int(translate(**options) > 0)
-
-
-def export(*, model: str, output_dir: str) -> None:
-    """Write a model with eight-bit weights and print both sizes."""
-    from ..hub.model_export import export_int8
-
-    before, after = export_int8(model, output_dir)
-    print(f"{output_dir}: weights of {after / 2**20:.0f} MiB, which were {before / 2**20:.0f} MiB")
 
 
 def check(*, folder: str) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 DISTRIBUTION = "kgloss-hf"
-OLDEST_JAVA = 16
+_OLDEST_JAVA = 16
 """The first release with all that the Okt analyser calls of Java's own library."""
 
 # Where a distribution's module has another name.
@@ -155,8 +155,8 @@ def _java() -> Finding:
     what = f"Java {version or 'of unknown version'} from {origin} ({home}), heap at most {java.MAX_HEAP_MB} MiB"
     if not version:
         return Finding("warning", what, _OTHER_JAVA)
-    if version < OLDEST_JAVA:
-        return Finding("error", f"{what}; expected {OLDEST_JAVA} or later", _OTHER_JAVA)
+    if version < _OLDEST_JAVA:
+        return Finding("error", f"{what}; expected {_OLDEST_JAVA} or later", _OTHER_JAVA)
     return Finding("ok", what)
 
 

@@ -31,6 +31,7 @@ def translate(
     fingerspell: bool = False,
     num_beams: int | None = None,
     batch_size: int | None = None,
+    int8: bool = False,
     threads: int | None = None,
     output: TextIO | None = None,
 ) -> int:
@@ -51,6 +52,7 @@ def translate(
         fingerspell: Spell what has no gloss.
         num_beams: Beams (default: the model's).
         batch_size: Sentences a step (default: the pipeline's).
+        int8: Compute with eight-bit weights.
         threads: Threads of the processor to compute with (default: all cores).
         output: Where to write (default: standard output).
 
@@ -59,7 +61,8 @@ def translate(
 
     Raises:
         FileNotFoundError: `input` is not there.
-        ValueError: `format` is not known, both sentences and `input` are given, or the format cannot hold an option.
+        ValueError: `format` is not known, both sentences and `input` are given, the format cannot hold an option, or
+            the model has no eight-bit form.
         OSError: The model cannot be loaded.
 
     Example:
@@ -86,7 +89,7 @@ def translate(
         # Weights that can hold code are not read; and transformers must not ask whether to run a model's code, for it
         # would take a line of standard input for the answer.
         safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
-        text_to_gloss = pipeline("text-to-gloss", model=model, **safe)
+        text_to_gloss = pipeline("text-to-gloss", model=model, int8=int8, **safe)
         options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
         chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
         options |= {name: value for name, value in chosen.items() if value is not None}

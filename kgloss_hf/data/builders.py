@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +9,55 @@ from typing import Any
 
 import datasets
 
+from .checks import BadRows
 from .splitting import split_rows
-from .tables import TABLE_SUFFIXES, is_text
-
-logger = logging.getLogger(__name__)
+from .tables import is_table
 
 
 @dataclass
-class PairConfig(datasets.BuilderConfig):
-    """Options of a data set of pairs, which `load_dataset` takes by name.
+class FolderConfig(datasets.BuilderConfig):
+    """Options of a data set that is read from a folder of the user, which `load_dataset` takes by name.
+
+    Args:
+        on_bad_rows: `raise` stops at the first row that is not as expected; `skip` leaves such rows out and says how
+            many in a warning. A damaged file or a wrong header is an error in any case.
+
+    Example:
+        >>> FolderConfig("full").on_bad_rows
+        'raise'
+    """
+
+    on_bad_rows: str = "raise"
+
+    def files(self, folder: Path) -> list[Path]:
+        """List the files in `data_dir` that rows may come from: by default all tables in it, sorted by name.
+
+        Args:
+            folder: `data_dir`, which need not exist.
+        """
+        return [path for path in sorted(folder.glob("*")) if is_table(path.name) and path.is_file()]
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
+        """Return the part of the cache's path that stands for the options.
+
+        It changes with the files too: with their names, sizes and times of change, for they may be too large to read.
+        """
+        if self.data_dir:
+            stats = [(str(path), path.stat()) for path in self.files(Path(self.data_dir))]
+            files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+            config_kwargs = {**config_kwargs, "files": str(files)}
+        config_id: str = super().create_config_id(config_kwargs, custom_features)
+        return config_id
+
+
+@dataclass
+class PairConfig(FolderConfig):
+    """Options of a data set of pairs: those of `FolderConfig`, and two for its splits.
 
     Args:
         split_by: `group` keeps equal sentences and equal gloss strings in one split; `row` splits at random by row, as
             the paper does, so that they leak; `none` gives all rows in the order of the files as `train`.
         split_seed: Of the shuffle before the split.
-        on_bad_rows: `raise` stops at the first row that is not as expected; `skip` leaves such rows out and says how
-            many in a warning. A damaged file or a wrong header is an error in any case.
 
     Example:
         >>> PairConfig("full", split_by="row").split_seed
@@ -35,30 +66,6 @@ class PairConfig(datasets.BuilderConfig):
 
     split_by: str = "group"
     split_seed: int = 0
-    on_bad_rows: str = "raise"
-
-    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
-        """The part of the cache's path that stands for the options; it changes with the files in `data_dir` too."""
-        if self.data_dir:
-            config_kwargs = {**config_kwargs, "files": fingerprint(Path(self.data_dir))}
-        config_id: str = super().create_config_id(config_kwargs, custom_features)
-        return config_id
-
-
-def fingerprint(folder: Path) -> str:
-    """A hash of the names, sizes and times of change of a folder's tables, which may be too large to read.
-
-    Args:
-        folder: It need not exist.
-
-    Example:
-        >>> len(fingerprint(Path("nowhere")))
-        16
-    """
-    found = sorted(folder.glob("*")) if folder.is_dir() else []
-    stats = [(path.name, path.stat()) for path in found if path.suffix.lower() in TABLE_SUFFIXES and path.is_file()]
-    seen = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 def split_pairs_by(
@@ -116,47 +123,13 @@ class PairBuilder(datasets.GeneratorBasedBuilder):
     BUILDER_CONFIG_CLASS = PairConfig
 
     def checked(
-        self,
-        path: Path,
-        rows: Iterable[tuple[int, Any]],
-        check: Callable[[int, Any], dict[str, Any]],
-        *,
-        repair: str = "",
-    ) -> Iterator[dict[str, Any]]:
-        """What `check` makes of the rows of a file; bad ones are treated as `on_bad_rows` says.
-
-        Args:
-            path: The file, for messages.
-            rows: Numbers and rows.
-            check: Takes a number and a row; raises ValueError for a bad row.
-            repair: What to do about a bad row, a sentence for the end of the message.
-
-        Raises:
-            ValueError: A row is bad, or `on_bad_rows` is not known.
-        """
-        if self.config.on_bad_rows not in ("raise", "skip"):
-            raise ValueError(f"on_bad_rows: expected 'raise' or 'skip', found {self.config.on_bad_rows!r}")
-        skipped: list[str] = []
-        for number, row in rows:
-            try:
-                if isinstance(row, dict) and None in row:
-                    width = len(row) - 1
-                    raise ValueError(
-                        f"expected {width} cells, as in the header, found {width + len(row[None])}; "
-                        "put a cell that holds a comma in quotation marks"
-                    )
-                good = check(number, row)
-                if broken := [name for name, cell in good.items() if not is_text("".join(cell or ""))]:
-                    raise ValueError(f"expected text in {broken[0]}, found half a character; correct it")
-            except ValueError as error:
-                message = f"{path}, row {number}: {error}"
-                if self.config.on_bad_rows == "raise":
-                    raise ValueError(f"{message}{repair}, or leave bad rows out with on_bad_rows='skip'") from error
-                skipped.append(message)
-            else:
-                yield good
-        if skipped:
-            logger.warning("%s: %d bad rows skipped; the first: %s", path, len(skipped), skipped[0])
+        self, path: Path, rows: Iterable[tuple[int, Any]], check: Callable[[int, Any], dict[str, Any]], repair: str = ""
+    ) -> list[dict[str, Any]]:
+        """Return what `check` makes of the rows of a file; `BadRows` has its arguments."""
+        bad = BadRows(path, self.config.on_bad_rows, repair)
+        good = list(bad.checked(rows, check))
+        bad.warn()
+        return good
 
     def local(self, dl_manager: Any, files: Any) -> Any:
         """Paths of files on this machine, also when streaming, for which `dl_manager` would hand URLs on."""

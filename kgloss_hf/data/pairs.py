@@ -12,14 +12,9 @@ from ..runtime.analyzers import Analyzer
 from ..runtime.glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
 from ..runtime.okt import analyze
 from ..runtime.placeholders import mark_placeholders
+from .checks import check_columns
 from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, split_rows, unlinked
-from .tables import (
-    check_columns,
-    existing_file,
-    is_table,
-    is_text,
-    read_rows,
-)
+from .tables import existing_file, is_table, is_text, read_rows
 
 
 class Pair(NamedTuple):
@@ -44,29 +39,32 @@ class Split(NamedTuple):
 def load_pairs(
     dataset: str,
     *,
+    config: str | None = None,
     data_dir: str | None = None,
-    extra: str | None = None,
     text_column: str = "text",
     gloss_column: str = "glosses",
 ) -> list[Pair]:
-    """All pairs of a dataset, in order. Of `mcksg` and `gksl` that is the order of the files, not of their splits.
+    """Read all pairs of a data set, in order: of `mcksg` and `gksl` in that of the files, not of their splits.
 
     Args:
         dataset: `mcksg`, `gksl`, a Hub dataset id, or files (CSV, TSV, JSON Lines, Parquet, XLSX) separated by commas.
+        config: Configuration of the data set, such as `augmented` of gksl (default: its own default).
         data_dir: Folder with the user's own copy, for datasets that are not shipped.
-        extra: Instead of the dataset's default configuration, this one (`augmented` of gksl), or these files.
         text_column: Column with the Korean sentence.
         gloss_column: Column with the glosses: a list, or a string for `kgloss_hf.runtime.glosses.split_glosses`.
 
     Raises:
         FileNotFoundError: A file is not there.
         ImportError: openpyxl, which reads XLSX, is not installed.
-        ValueError: A column is missing, or a row has no text or no glosses; names file, row and column.
+        ValueError: A column is missing, or a row has no text or no glosses; names file, row and column. Or files are
+            given a configuration.
     """
-    names = (extra or dataset).split(",")
+    names = dataset.split(",")
     if any(map(is_table, names)):
+        if config is not None:
+            raise ValueError(f"{dataset}: files have no configurations, found {config!r}; leave it out")
         return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
-    splits = load_dataset(dataset, extra, data_dir=data_dir, **unsplit_options(dataset, extra, data_dir))
+    splits = load_dataset(dataset, config, data_dir=data_dir, **unsplit_options(dataset, config, data_dir))
     return [
         pair
         for name, rows in splits.items()
@@ -74,20 +72,38 @@ def load_pairs(
     ]
 
 
-def unsplit_options(dataset: str, configuration: str | None, data_dir: str | None = None) -> dict[str, str]:
+def load_extra_pairs(dataset: str, extra: str | None, **source: Any) -> list[Pair]:
+    """Read pairs for training only.
+
+    Args:
+        dataset: As for `load_pairs`.
+        extra: Files, or a configuration of the data set; None for no pairs.
+        **source: Other arguments of `load_pairs`.
+
+    Example:
+        >>> load_extra_pairs("mcksg", None)
+        []
+    """
+    if extra is None:
+        return []
+    files = any(map(is_table, extra.split(",")))
+    return load_pairs(extra, **source) if files else load_pairs(dataset, config=extra, **source)
+
+
+def unsplit_options(dataset: str, config: str | None, data_dir: str | None = None) -> dict[str, str]:
     """What `load_dataset` needs so that a data set of ours gives all rows in file order; nothing for any other.
 
     Args:
         dataset: Name of the data set.
-        configuration: Its configuration, or None for the default.
+        config: Its configuration, or None for the default.
         data_dir: Folder with the user's own copy.
 
     Example:
         >>> unsplit_options("mcksg", "sample")
         {'split_by': 'none'}
     """
-    config = load_dataset_builder(dataset, configuration, data_dir=data_dir).config
-    return {"split_by": "none"} if hasattr(config, "split_by") else {}
+    options = load_dataset_builder(dataset, config, data_dir=data_dir).config
+    return {"split_by": "none"} if hasattr(options, "split_by") else {}
 
 
 def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = None) -> Iterator[Any]:

@@ -19,14 +19,14 @@ Row = Iterable[Hashable]
 """The keys of a row. A `kgloss_hf.data.pairs.Pair` is one: sentence and glosses."""
 
 
-def group_rows(rows: Sequence[Row]) -> list[int]:
+def _group_rows(rows: Sequence[Row]) -> list[int]:
     """A label for each row, equal where rows are linked, directly or through others.
 
     Args:
         rows: Keys of each row.
 
     Example:
-        >>> group_rows([("집", "불"), ("물", "비"), ("집", "비"), ("산", "강")])
+        >>> _group_rows([("집", "불"), ("물", "비"), ("집", "비"), ("산", "강")])
         [1, 1, 1, 3]
     """
     parent = list(range(len(rows)))
@@ -72,7 +72,7 @@ def split_rows(rows: Sequence[Row], fractions: Sequence[float], *, by: str = "gr
         return [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
     if by != "group":
         raise ValueError(f"unknown split {by!r}; choose 'group' or 'row'")
-    label = group_rows(rows)
+    label = _group_rows(rows)
     groups: dict[int, list[int]] = {}
     for i in order:
         groups.setdefault(label[i], []).append(i)

@@ -8,12 +8,14 @@ import json
 import logging
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyarrow import ArrowException
+from pyarrow import ArrowException, RecordBatch
 from pyarrow.parquet import ParquetFile
+
+from ..optional import require
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,14 @@ def is_text_file(name: str) -> bool:
     return name.lower().endswith(TEXT_SUFFIXES)
 
 
-def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None) -> Iterator[tuple[int, Any]]:
+def read_rows(
+    path: Path,
+    *,
+    encoding: str = "utf-8",
+    suffix: str | None = None,
+    header: Sequence[str] | None = None,
+    columns: Sequence[str] = (),
+) -> Iterator[tuple[int, Any]]:
     """The rows of a table and their numbers, of which only a part is ever in memory.
 
     Args:
@@ -52,6 +61,8 @@ def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None)
             sheet counts, with the results of formulas.
         encoding: Of CSV, TSV and JSON Lines, such as `cp949`. UTF-8 may begin with a byte order mark.
         suffix: What kind of file it is, where its name does not tell.
+        header: Names of the columns of a CSV, TSV or XLSX file that has no header. Default: its first row.
+        columns: Names that the header of a CSV, TSV or XLSX file must hold.
 
     Returns:
         An iterator over numbers and rows. A row is a dict, in JSON Lines whatever stands in the line. Cells that a row
@@ -61,7 +72,7 @@ def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None)
 
     Raises:
         UnicodeError: A line is in another encoding. A ValueError.
-        ValueError: The file is damaged, is not of its kind, or has two columns of one name.
+        ValueError: The file is damaged, is not of its kind, has two columns of one name, or lacks one of `columns`.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
     Example:
@@ -76,16 +87,47 @@ def read_rows(path: Path, *, encoding: str = "utf-8", suffix: str | None = None)
         case ".parquet":
             yield from _parquet(path)
         case ".xlsx":
-            yield from _records(path, _sheet(path))
+            yield from _records(path, _sheet(path), header, columns)
         case ".csv":
-            yield from _records(path, _cells(path, encoding, delimiter=",", strict=True))
+            yield from _records(path, _cells(path, encoding, delimiter=",", strict=True), header, columns)
         case ".tsv":
             # TSV knows no quoting: a stray quotation mark must not swallow the rows up to the next one.
-            yield from _records(path, _cells(path, encoding, delimiter="\t", quoting=csv.QUOTE_NONE))
+            yield from _records(path, _cells(path, encoding, delimiter="\t", quoting=csv.QUOTE_NONE), header, columns)
         case ".json" | ".jsonl":
             yield from _objects(path, encoding)
         case other:
             raise ValueError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found {other or 'no ending'!r}")
+
+
+def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536) -> Iterator[RecordBatch]:
+    """Yield the Arrow batches of a Parquet file.
+
+    Args:
+        path: The file.
+        columns: Names that it must have; no other column is read. Default: all columns.
+        size: Most rows per batch.
+
+    Raises:
+        ValueError: The file is damaged or cut off, has two columns of one name, or lacks one of `columns`.
+
+    Example:
+        >>> import pyarrow, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "sentences.parquet")
+        ...     pyarrow.parquet.write_table(pyarrow.table({"text": ["집", "불", "물"]}), file)
+        ...     [batch.num_rows for batch in read_batches(file, size=2)]
+        [2, 1]
+    """
+    rows = 0
+    try:
+        with ParquetFile(path) as file:
+            _check_names(path, file.schema_arrow.names, columns)
+            for batch in file.iter_batches(size, columns=list(columns) or None):
+                batch.validate(full=True)  # a damaged page may hold text that is none
+                yield batch
+                rows += batch.num_rows
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _no_parquet(path, rows, error) from error
 
 
 def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
@@ -112,10 +154,9 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
         try:
             line.encode()
         except UnicodeEncodeError as error:
-            found = "b" + ascii(line[error.start :][:10]).replace(
-                "\\udc", "\\x"
-            )  # not every codec encodes what it smuggled
-            raise _wrong_encoding(f"{path}, line {number}", "UTF-8" if utf8 else encoding, found) from error
+            # Not every codec encodes what it smuggled.
+            smuggled = "b" + ascii(line[error.start :][:10]).replace("\\udc", "\\x")
+            raise _wrong_encoding(f"{path}, line {number}", "UTF-8" if utf8 else encoding, smuggled) from error
         if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
             raise _wrong_encoding(f"{path}, line {number}", encoding, "UTF-8")
         yield line
@@ -166,21 +207,19 @@ def _is_korean_utf8(line: str, encoding: str) -> bool:
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        file = ParquetFile(path)
-        names = file.schema_arrow.names
-    except (ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _no_parquet(path, error) from error
-    with file:
-        _check_names(path, names)
+    number = 0
+    for batch in read_batches(path):
         try:
-            yield from enumerate((row for batch in file.iter_batches() for row in batch.to_pylist()), 1)
-        except (ArrowException, OSError, ValueError, OverflowError) as error:  # also text and dates that are none
-            raise _no_parquet(path, error) from error
+            rows = batch.to_pylist()
+        except (ArrowException, ValueError, OverflowError) as error:  # dates that are none
+            raise _no_parquet(path, number, error) from error
+        yield from enumerate(rows, number + 1)
+        number += len(rows)
 
 
-def _no_parquet(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path}: damaged or not a Parquet file ({error}); fetch it again")
+def _no_parquet(path: Path, rows: int, error: Exception) -> ValueError:
+    where = f"{path}, after row {rows}" if rows else str(path)
+    return ValueError(f"{where}: damaged or not a Parquet file ({error}); fetch it again")
 
 
 def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
@@ -200,10 +239,9 @@ def _cells(path: Path, encoding: str, **style: Any) -> Iterator[Sequence[Any]]:
 
 
 def _sheet(path: Path) -> Iterator[Sequence[Any]]:
-    try:
-        from openpyxl import load_workbook
-    except ImportError as error:
-        raise ImportError(f'{path}: XLSX is read by openpyxl; pip install "kgloss-hf[excel]"') from error
+    require("excel", "openpyxl", purpose=str(path))
+    from openpyxl import load_workbook
+
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:
@@ -228,18 +266,23 @@ def _as_in_csv(cell: Any) -> Any:
     return str(cell) if isinstance(cell, int) and not isinstance(cell, bool) else cell
 
 
-def _records(path: Path, table: Iterator[Sequence[Any]]) -> Iterator[tuple[int, dict[Any, Any]]]:
-    header = ["" if name is None else str(name) for name in next(table, [])]
-    _check_names(path, header)
-    for number, cells in enumerate(table, 2):
+def _records(
+    path: Path, table: Iterator[Sequence[Any]], header: Sequence[str] | None, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[Any, Any]]]:
+    first = 2 if header is None else 1
+    names = ["" if name is None else str(name) for name in (next(table, []) if header is None else header)]
+    _check_names(path, names, columns)
+    for number, cells in enumerate(table, first):
         if cells:
-            row = dict.fromkeys(header) | dict(zip(header, cells, strict=False))
-            yield number, row | ({None: list(cells[len(header) :])} if len(cells) > len(header) else {})
+            row = dict.fromkeys(names) | dict(zip(names, cells, strict=False))
+            yield number, row | ({None: list(cells[len(names) :])} if len(cells) > len(names) else {})
 
 
-def _check_names(path: Path, header: Sequence[str]) -> None:
+def _check_names(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
     if doubled := sorted({name for name in header if name and header.count(name) > 1}):
         raise ValueError(f"{path}: expected one column of each name, found several {', '.join(doubled)}; rename them")
+    if not set(columns) <= set(header):
+        raise ValueError(f"{path}: expected the columns {', '.join(columns)}, found {list(header)!s:.300}; rename them")
 
 
 def existing_file(name: str) -> Path:
@@ -261,20 +304,3 @@ def existing_file(name: str) -> Path:
         kinds = TEXT_SUFFIXES if is_text_file(name) else TABLE_SUFFIXES
         raise FileNotFoundError(f"{path}: no such file; give the path of a {', '.join(kinds)} file")
     return path
-
-
-def check_columns(row: Any, where: str, columns: Mapping[str, str]) -> None:
-    """Raise ValueError where a row lacks a column.
-
-    Args:
-        row: Of `read_rows`.
-        where: File and number of the row, for the message.
-        columns: Names of columns by the options that name them.
-    """
-    if not isinstance(row, dict):
-        expected = " and ".join(map(repr, columns.values()))
-        raise ValueError(f"{where}: expected an object with {expected}, found {row!r:.60}")
-    for option, column in columns.items():
-        if column not in row:
-            found = ", ".join(map(repr, row))
-            raise ValueError(f"{where}: no column {column!r}; found {found:.300}; name the column with {option}")

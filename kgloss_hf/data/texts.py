@@ -8,17 +8,9 @@ from typing import Any
 
 from datasets import load_dataset
 
+from .checks import check_columns
 from .pairs import unsplit_options
-from .tables import (
-    TABLE_SUFFIXES,
-    TEXT_SUFFIXES,
-    check_columns,
-    existing_file,
-    is_table,
-    is_text_file,
-    read_lines,
-    read_rows,
-)
+from .tables import TABLE_SUFFIXES, TEXT_SUFFIXES, existing_file, is_table, is_text_file, read_lines, read_rows
 
 
 def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..data.pairs import Split
+from ..optional import require
 from ..runtime.glosses import CENTURY, PLACEHOLDERS, content_of
 from ..runtime.okt import Morpheme, analyze
 from ..runtime.placeholders import restore_placeholders
@@ -15,7 +16,6 @@ COPIED_TAGS = ("Noun", "Verb", "Adjective", "Adverb", "VerbPrefix", "Number", "A
 """Okt's tags of content words, which Korean Sign Language signs too. A VerbPrefix is 못, 안 or 잘: mostly negation."""
 
 _SIMILARITIES_AT_ONCE = 4_000_000
-_INSTALL = 'pip install "kgloss-hf[train]"'
 
 
 def copy_glosses(texts: Sequence[str]) -> list[list[str]]:
@@ -88,10 +88,9 @@ class NearestNeighbour:
             raise ValueError(
                 f"expected at least one text that is not blank, found {len(sentences)} texts; check the split"
             )
-        try:
-            from sklearn.feature_extraction.text import TfidfVectorizer
-        except ImportError as error:
-            raise ImportError(f"NearestNeighbour needs scikit-learn ({error}); run: {_INSTALL}") from error
+        require("train", "sklearn", purpose="NearestNeighbour")
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         self._vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 4))
         self._vectors = self._vectorizer.fit_transform(sentences).T.tocsr()
         self._glosses = targets

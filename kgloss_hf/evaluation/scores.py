@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from ..data.tables import is_text, read_lines, read_rows
 from ..files import save_file, sole_writer, write_json
+from ..optional import install_command, versions
 from ..reporting import Table
 from ..runtime.glosses import content_of, placeholder_of
 from ..version import __version__
@@ -35,7 +35,7 @@ try:
     from sacrebleu.significance import PairedTest
 except ImportError as error:
     raise ImportError(
-        f'expected sacrebleu, rouge-score and jiwer, found no {error.name}; run: pip install "kgloss-hf[evaluate]"'
+        f"expected sacrebleu, rouge-score and jiwer, found no {error.name}; run: {install_command('evaluate')}"
     ) from error
 
 SPACE = "␣"
@@ -115,12 +115,12 @@ def evaluate_files(
     evaluation = evaluate_systems(
         {name: _as_signed(found) for name, found in systems.items()}, _as_signed(wanted), types=lexicon, trials=trials
     )
-    libraries = ("sacrebleu", "rouge-score", "jiwer", "numpy")
+    libraries = ("kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy")
     result = {
         "pairs": len(wanted),
         "scores": evaluation.scores,
         "files": {"system": predictions, "references": references, "baseline": baseline, "types": types},
-        "versions": {"kgloss-hf": __version__, **{name: importlib.metadata.version(name) for name in libraries}},
+        "versions": versions(*libraries),
     }
     if output_dir:
         folder = Path(output_dir)
@@ -193,7 +193,7 @@ def evaluate_systems(
         **_means(of_sentences),
         "gloss_error_rate": {
             **{name: {"score": _error_rate(found)} for name, found in of_sentences.items()},
-            "signature": f"ger|jiwer:{importlib.metadata.version('jiwer')}",
+            "signature": f"ger|jiwer:{versions('jiwer')['jiwer']}",
         },
     }
     if len(systems) == 2:
@@ -299,7 +299,7 @@ def _means(systems: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> dict[str, d
     procedure = f"bs:{_RESAMPLES}|seed:{_SEED}"
     scores: dict[str, dict[str, Any]] = {
         "rouge_l": {
-            "signature": f"rougeL|f1|tok:none|{procedure}|rouge-score:{importlib.metadata.version('rouge-score')}"
+            "signature": f"rougeL|f1|tok:none|{procedure}|rouge-score:{versions('rouge-score')['rouge-score']}"
         },
         "exact_match": {"signature": f"exact|{procedure}|v:{__version__}"},
     }

@@ -41,7 +41,6 @@ _ANALYZERS = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-p
 
 _ARCHITECTURES = {
     "encoder-decoder": "an encoder-decoder of two BERTs",
-    "kgloss-int8": "an encoder-decoder of two BERTs with eight-bit weights",
     "kgloss-rnn": "GRUs with additive attention",
 }
 _ESTABLISHED = {

@@ -22,6 +22,7 @@ from ..artefacts import artefact
 from ..data.tables import read_rows
 from ..evaluation.metrics import jaccard
 from ..models.modeling import OUTPUT_BIASES
+from ..optional import require
 from ..runtime.glosses import content_of
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .cards import card_problems
@@ -214,11 +215,10 @@ def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
         >>> find_secrets([artefact("metric_scripts/gloss_jaccard/app.py")])
         []
     """
-    try:
-        from detect_secrets.core.scan import scan_file
-        from detect_secrets.settings import transient_settings
-    except ImportError as error:
-        raise ImportError(f"needs detect-secrets ({error}); run: pip install 'kgloss-hf[publish]'") from error
+    require("publish", "detect_secrets", purpose="the search for secrets")
+    from detect_secrets.core.scan import scan_file
+    from detect_secrets.settings import transient_settings
+
     with transient_settings({"plugins_used": [{"name": name} for name in _DETECTORS]}):
         return [(path, found.line_number, found.type) for path in paths for found in scan_file(str(path))]
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import yaml
 from datasets import DatasetInfo, Features, IterableDataset, load_dataset_builder
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCardData
 from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
@@ -89,7 +91,7 @@ def export_dataset(
         raise ValueError(f"expected one of {', '.join(DATASETS)}, found {name!r}")
     folder = new_folder(output_dir)
     builder = load_dataset_builder(name, config, data_dir=data_dir, **options)
-    if not type(builder).__module__.startswith("kgloss_hf."):
+    if type(builder).__module__.partition(".")[0] != "kgloss_hf":
         raise ValueError(f"the local folder {name}/ hides the data set; rename it or change the working directory")
     streams: dict[str, Mapping[str, IterableDataset]] = {}
     left_out: dict[str, str] = {}
@@ -148,7 +150,9 @@ def feature_yaml(features: Features) -> list[dict[str, Any]]:
             return {"sequence" if key == "list" else key: readable(value) for key, value in node.items()}
         return [readable(value) for value in node] if isinstance(node, list) else node
 
-    written: list[dict[str, Any]] = readable(features._to_yaml_list())
+    card = DatasetCardData()
+    DatasetInfosDict(default=DatasetInfo(features=features)).to_dataset_card_data(card)
+    written: list[dict[str, Any]] = readable(card.to_dict()["dataset_info"]["features"])
     return written
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import shlex
 from bisect import bisect_left
@@ -18,6 +17,7 @@ from ..data.pairs import Pair, load_pairs, marked_glosses, split_pairs, typed_ro
 from ..data.tables import is_table
 from ..files import new_folder, save_folder, write_json
 from ..models.vocabulary import target_in_source, train_tokenizer
+from ..optional import versions
 from ..reporting import Table, code, markdown, plot_histograms
 from ..runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
 
@@ -63,10 +63,10 @@ def write_statistics(
     if isinstance(first, dict) and {"source", "target"} <= set(first) and "glosses" not in first:
         statistics = sentence_statistics(chain([first], rows))
     else:
-        pairs = load_pairs(dataset, data_dir=data_dir, extra=config)
+        pairs = load_pairs(dataset, data_dir=data_dir, config=config)
         statistics = pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
     statistics["arguments"] = {"dataset": dataset, "data_dir": data_dir, "config": config}
-    statistics["versions"] = {name: importlib.metadata.version(name) for name in ("kgloss-hf", "datasets", "konlpy")}
+    statistics["versions"] = versions("kgloss-hf", "datasets", "konlpy")
 
     def write(partial: Path) -> None:
         write_json(partial / "statistics.json", statistics)

@@ -12,7 +12,7 @@ from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig, Pre
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
 
-from ..runtime.configuration_rnn import KGlossRnnConfig
+from ..runtime.configuration_kgloss import KGlossRnnConfig
 from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.layers import TokenLoss, use_fast_dropout
 from ..runtime.modeling_rnn import RnnEncoderDecoderModel
@@ -108,6 +108,8 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         >>> round(build_model("tiny", tokenizer)(**batch).loss.item())  # three tokens, as good as at random
         5
     """
+
+    generates_like_stock = True  # for `decoding.is_plain`
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

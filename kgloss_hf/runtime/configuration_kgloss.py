@@ -1,21 +1,48 @@
-"""The configuration with which a checkpoint brings its own pipeline, where its code is trusted."""
+"""Configurations: the RNN's, and the one with which a checkpoint brings its own pipeline, where its code is trusted."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from transformers import EncoderDecoderConfig, PretrainedConfig
-
-from .configuration_int8 import KGlossInt8Config
-from .configuration_rnn import KGlossRnnConfig
-
-CONFIGURATIONS: dict[str, type[PretrainedConfig]] = {
-    config.model_type: config for config in (EncoderDecoderConfig, KGlossRnnConfig, KGlossInt8Config)
-}
-"""By the `model_type` of config.json."""
+from transformers import PretrainedConfig
 
 
-class KGlossConfig(EncoderDecoderConfig):
+class KGlossRnnConfig(PretrainedConfig):
+    """Shape of an `RnnEncoderDecoderModel` (`kgloss_hf.runtime.modeling_rnn`).
+
+    Args:
+        vocab_size: Tokens, of source and target.
+        embedding_size: Width of the token embeddings and of what the output projection reads.
+        hidden_size: Width of the GRUs, each direction of the encoder's and the decoder's, and of the attention.
+        dropout: Dropout on embeddings and before the output projection.
+        max_position_embeddings: Longest target in tokens; the GRUs themselves know no limit.
+        **kwargs: PretrainedConfig's, such as `pad_token_id` and `decoder_start_token_id`.
+
+    Example:
+        >>> KGlossRnnConfig(vocab_size=100).hidden_size
+        512
+    """
+
+    model_type = "kgloss-rnn"
+
+    def __init__(
+        self,
+        vocab_size: int = 10_000,
+        embedding_size: int = 256,
+        hidden_size: int = 512,
+        dropout: float = 0.3,
+        max_position_embeddings: int = 128,
+        **kwargs: Any,
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.embedding_size = embedding_size
+        self.hidden_size = hidden_size
+        self.dropout = dropout
+        self.max_position_embeddings = max_position_embeddings
+        super().__init__(**{"is_encoder_decoder": True, "tie_word_embeddings": False, **kwargs})
+
+
+class KGlossConfig(PretrainedConfig):
     """What `auto_map` of a checkpoint names: the checkpoint's own configuration, told which pipeline is in the folder.
 
     It stands in no `config.json`. With `trust_remote_code=True` transformers reads the file through it, and `pipeline`
@@ -37,13 +64,17 @@ class KGlossConfig(EncoderDecoderConfig):
             **kwargs: As for any configuration of transformers.
 
         Raises:
-            ValueError: `model_type` is none of `CONFIGURATIONS`.
+            ValueError: The checkpoint holds another kind of model.
         """
+        # Registration imports this file while transformers may still be importing that one.
+        from transformers import EncoderDecoderConfig
+
+        kinds: dict[str, Any] = {kind.model_type: kind for kind in (EncoderDecoderConfig, KGlossRnnConfig)}
         content, _ = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
         model_type = content.get("model_type")
-        if model_type not in CONFIGURATIONS:
-            raise ValueError(f"model_type: expected one of {', '.join(CONFIGURATIONS)}, found {model_type!r}")
-        found = CONFIGURATIONS[model_type].from_pretrained(pretrained_model_name_or_path, **kwargs)
+        if model_type not in kinds:
+            raise ValueError(f"model_type: expected one of {', '.join(kinds)}, found {model_type!r}")
+        found = kinds[model_type].from_pretrained(pretrained_model_name_or_path, **kwargs)
         config = found[0] if isinstance(found, tuple) else found  # a tuple where unused arguments are asked for
         config.custom_pipelines = {
             "text2text-generation": {

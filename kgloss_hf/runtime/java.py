@@ -194,8 +194,8 @@ def java_version(home: Path) -> int:
         home: Of `java_home`.
     """
     release = home / "release"
-    found = re.search(r'JAVA_VERSION="(\d+)', release.read_text("utf-8")) if release.is_file() else None
-    return int(found.group(1)) if found else 0
+    version = re.search(r'JAVA_VERSION="(\d+)', release.read_text("utf-8")) if release.is_file() else None
+    return int(version.group(1)) if version else 0
 
 
 def _batch_analyser(jpype: Any) -> Callable[[list[str]], Iterable[Columns]]:

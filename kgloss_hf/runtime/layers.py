@@ -30,6 +30,7 @@ class TokenLoss(nn.Module):
     """
 
     ids: torch.Tensor | None
+    generates_like_stock = True  # for `decoding.is_plain`, as it stays out of generation
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +101,8 @@ class FastDropout(nn.Dropout):
         >>> sorted(dropout(torch.ones(100)).unique().tolist())
         [0.0, 2.0]
     """
+
+    generates_like_stock = True  # for `decoding.is_plain`
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         threshold = round(256 * self.p)

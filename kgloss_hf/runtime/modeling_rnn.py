@@ -14,18 +14,18 @@ from torch import nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
-from .configuration_rnn import KGlossRnnConfig
+from .configuration_kgloss import KGlossRnnConfig
 from .layers import TokenLoss, use_fast_dropout
 
 
-class RnnEncoder(nn.Module):
+class _RnnEncoder(nn.Module):
     """A bidirectional GRU, whose states do not depend on padding.
 
     Args:
         config: Its shape.
 
     Example:
-        >>> encoder = RnnEncoder(KGlossRnnConfig(vocab_size=100, hidden_size=8))
+        >>> encoder = _RnnEncoder(KGlossRnnConfig(vocab_size=100, hidden_size=8))
         >>> encoder(torch.tensor([[2, 9, 3]])).last_hidden_state.shape
         torch.Size([1, 3, 16])
     """
@@ -69,7 +69,7 @@ def _reversal(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> t
     return torch.where(real, lengths - 1 - positions, positions)
 
 
-class AdditiveAttention(nn.Module):
+class _AdditiveAttention(nn.Module):
     """The energy of a source state h for a decoder state s is v · tanh(W s + U h) (Bahdanau et al. 2015).
 
     Args:
@@ -78,7 +78,7 @@ class AdditiveAttention(nn.Module):
         hidden_size: Width of v.
 
     Example:
-        >>> attention = AdditiveAttention(query_size=2, key_size=4, hidden_size=3)
+        >>> attention = _AdditiveAttention(query_size=2, key_size=4, hidden_size=3)
         >>> encoded, padding = torch.randn(1, 3, 4), torch.tensor([[False, False, True]])
         >>> attention(torch.zeros(1, 2), attention.key(encoded), padding).count_nonzero().item()
         2
@@ -104,7 +104,7 @@ class AdditiveAttention(nn.Module):
         return energies.softmax(dim=1)
 
 
-class DecoderState:
+class _DecoderState:
     """What the decoder knows after a step; `generate` keeps it as it keeps a transformer's cache.
 
     Args:
@@ -123,14 +123,14 @@ class DecoderState:
         self.hidden = self.hidden.index_select(0, beam_idx)
 
 
-class RnnDecoder(nn.Module):
+class _RnnDecoder(nn.Module):
     """A GRU that reads the last token and what the attention finds with the last state.
 
     Args:
         config: Its shape.
 
     Example:
-        >>> decoder = RnnDecoder(KGlossRnnConfig(vocab_size=100, embedding_size=4, hidden_size=8))
+        >>> decoder = _RnnDecoder(KGlossRnnConfig(vocab_size=100, embedding_size=4, hidden_size=8))
         >>> decoder(torch.tensor([[2, 9, 3]]), torch.randn(1, 5, 16))[0].shape
         torch.Size([1, 3, 4])
     """
@@ -141,7 +141,7 @@ class RnnDecoder(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, embedding)
         self.dropout = nn.Dropout(config.dropout)
         self.start = nn.Linear(width, width)
-        self.attention = AdditiveAttention(width, 2 * width, width)
+        self.attention = _AdditiveAttention(width, 2 * width, width)
         self.gru = nn.GRUCell(embedding + 2 * width, width)
         self.readout = nn.Linear(width + embedding + 2 * width, embedding)
 
@@ -150,8 +150,8 @@ class RnnDecoder(nn.Module):
         input_ids: torch.Tensor,
         encoded: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        past: DecoderState | None = None,
-    ) -> tuple[torch.Tensor, DecoderState]:
+        past: _DecoderState | None = None,
+    ) -> tuple[torch.Tensor, _DecoderState]:
         """What the output projection reads, batch × target length × embedding width, and the state at the end.
 
         Args:
@@ -162,7 +162,7 @@ class RnnDecoder(nn.Module):
         """
         if past is None:
             whole_source = encoded[:, 0, encoded.shape[2] // 2 :]  # where the encoder arrives going leftwards
-            past = DecoderState(torch.tanh(self.start(whole_source)), self.attention.key(encoded))
+            past = _DecoderState(torch.tanh(self.start(whole_source)), self.attention.key(encoded))
         padding = None if attention_mask is None else attention_mask == 0
         embedded = self.dropout(self.embedding(input_ids))
         hidden, states, inputs = past.hidden, [], []
@@ -173,7 +173,7 @@ class RnnDecoder(nn.Module):
             hidden = self.gru(inputs[-1], hidden)
             states.append(hidden)
         read = torch.cat([torch.stack(states, dim=1), torch.stack(inputs, dim=1)], dim=2)
-        return self.dropout(torch.tanh(self.readout(read))), DecoderState(hidden, past.keys)
+        return self.dropout(torch.tanh(self.readout(read))), _DecoderState(hidden, past.keys)
 
 
 class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
@@ -200,8 +200,8 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
 
     def __init__(self, config: KGlossRnnConfig) -> None:
         super().__init__(config)
-        self.encoder = RnnEncoder(config)
-        self.decoder = RnnDecoder(config)
+        self.encoder = _RnnEncoder(config)
+        self.decoder = _RnnDecoder(config)
         self.output = nn.Linear(config.embedding_size, config.vocab_size)
         self.token_loss = TokenLoss()
         use_fast_dropout(self)
@@ -212,7 +212,7 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
         if isinstance(module, (nn.Embedding, nn.Linear, nn.RNNBase, nn.RNNCellBase)):
             module.reset_parameters()
 
-    def get_encoder(self, modality: str | None = None) -> RnnEncoder:
+    def get_encoder(self, modality: str | None = None) -> _RnnEncoder:
         return self.encoder
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -227,7 +227,7 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
         smoothing: float = 0.0,
         decoder_input_ids: torch.Tensor | None = None,
         encoder_outputs: BaseModelOutput | None = None,
-        past_key_values: DecoderState | None = None,
+        past_key_values: _DecoderState | None = None,
         use_cache: bool | None = None,
         **kwargs: Any,
     ) -> Seq2SeqLMOutput:
@@ -259,7 +259,7 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
         return torch.cat([start, labels[:, :-1].masked_fill(labels[:, :-1] == -100, self.config.pad_token_id)], dim=1)
 
     def prepare_inputs_for_generation(
-        self, input_ids: torch.Tensor, past_key_values: DecoderState | None = None, **kwargs: Any
+        self, input_ids: torch.Tensor, past_key_values: _DecoderState | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         """What `forward` needs for the next step: with a state, the last id alone.
 

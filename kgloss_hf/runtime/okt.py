@@ -113,8 +113,8 @@ def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
     words = _TO_REPLACE.sub(lambda m: "\ufffd" if m.group() >= "\ud800" else " ", " ".join(texts)).split(" ")
     known: list[Any] = list(map(_newer.get, words))
     if not all(known):
-        found = _look_up(dict.fromkeys(word for word, value in zip(words, known, strict=True) if not value))
-        known = [value or found[word] for word, value in zip(words, known, strict=True)]
+        looked_up = _look_up(dict.fromkeys(word for word, value in zip(words, known, strict=True) if not value))
+        known = [value or looked_up[word] for word, value in zip(words, known, strict=True)]
     surfaces, lemmas, tags, starts, ends = (chain.from_iterable(map(itemgetter(i), known)) for i in range(5))
     sizes = np.fromiter(map(len, map(itemgetter(0), known)), np.int64, len(known))
     word_starts, text_starts = _starts(words), _starts(texts)
@@ -161,21 +161,21 @@ def _starts(parts: Sequence[str]) -> Any:
 def _look_up(words: Iterable[str]) -> dict[str, _Word]:
     """The morphemes of words that were not in the newer half of the cache."""
     with _lock:
-        found: dict[str, _Word] = {}
+        columns: dict[str, _Word] = {}
         parts_of: dict[str, list[str]] = {}
         for word in words:
             if known := _cached(word):
-                found[word] = known
+                columns[word] = known
             else:
                 parts_of[word] = _parts(word)
         parts = {part: _cached(part) for part in chain.from_iterable(parts_of.values())}
         analysed = _analyse([part for part, known in parts.items() if not known])
         analysed.update((part, known) for part, known in parts.items() if known)
         for word, pieces in parts_of.items():
-            found[word] = analysed[word] if pieces == [word] else _join(pieces, analysed)
+            columns[word] = analysed[word] if pieces == [word] else _join(pieces, analysed)
         _remember(analysed)
-        _remember(found)
-    return found
+        _remember(columns)
+    return columns
 
 
 def _cached(word: str) -> _Word | None:
@@ -220,23 +220,23 @@ def _word(
 
 def _analyse(words: list[str]) -> dict[str, _Word]:
     """The morphemes of words that are not in memory: from the cache file, else from Java."""
-    found = _from_file(words) if CACHE_FILE and words else {}
-    new = [word for word in words if word not in found]
+    columns = _from_file(words) if CACHE_FILE and words else {}
+    new = [word for word in words if word not in columns]
     for start in range(0, len(new), _WORDS_A_CALL):
         batch = new[start : start + _WORDS_A_CALL]
         analysed = dict(zip(batch, starmap(_word, analyze_words(batch)), strict=True))
         if CACHE_FILE:
             _to_file(analysed)
-        found.update(analysed)
-    return found
+        columns.update(analysed)
+    return columns
 
 
 def _from_file(words: list[str]) -> dict[str, _Word]:
     with _cache_file() as rows:
-        found = rows.execute(
+        stored = rows.execute(
             "SELECT word, morphemes FROM words WHERE word IN (SELECT value FROM json_each(?))", [json.dumps(words)]
         )
-        return {word: _word(*json.loads(columns)) for word, columns in found}
+        return {word: _word(*json.loads(columns)) for word, columns in stored}
 
 
 def _to_file(words: dict[str, _Word]) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+import torch
 import transformers
 from transformers import Pipeline
 
 from .analyzers import has_analyzer
-from .decoding import GlossHead, GreedyDecoder, explain
+from .decoding import GreedyDecoder, explain, is_plain, with_int8_weights
 from .fingerspelling import fingerspell
 from .glosses import PLACEHOLDERS, type_of_notation
 from .java import start_jvm  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
@@ -32,7 +32,7 @@ _OWN_SETTINGS = _OWN_LOOP | {
     *("early_stopping", "length_penalty", "num_beam_groups", "diversity_penalty"),
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
     *("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"),
-    *("assistant_lookbehind", "target_lookbehind", "transformers_version", "_from_model_config"),
+    *("assistant_lookbehind", "target_lookbehind", "transformers_version"),
 }
 
 _Row = tuple[list[Morpheme], list[tuple[int, int]]]  # a text's morphemes, and the spans of its tokens
@@ -82,7 +82,7 @@ class Text2GlossPipeline(Pipeline):
     word in it gives no glosses. Text beyond the model's length is cut, and a warning counts what is lost.
 
     Args, on call or to `pipeline`:
-        batch_size: Sentences a step (default 128). The result does not depend on it.
+        batch_size: Sentences per step (default 128). Without `int8` the result does not depend on it.
         num_return_sequences: Give for each text a list of so many sequences, with `log_prob`, in `generate`'s order,
             which weighs length (default: one sequence, no list). Takes as many beams, if the checkpoint has fewer.
         return_types: Add the type of each gloss: the checkpoint's, or what the notation tells (default False).
@@ -91,9 +91,14 @@ class Text2GlossPipeline(Pipeline):
             that the vocabulary does not hold and no gloss stands for (default False).
         **generate: Any of `generate`'s, such as `num_beams=1`.
 
+    Args, to `pipeline` alone:
+        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with some other answers, which depend
+            on what else is in a batch (default False).
+
     Raises:
         TypeError: A text is not a string, or the tokenizer is not a KGlossTokenizerFast.
-        ValueError: The tokenizer is not the one that the model was trained with.
+        ValueError: The tokenizer is not the one that the model was trained with, or `int8` is asked for a model that
+            has no such form.
 
     Example:
         >>> import kgloss_hf
@@ -103,13 +108,14 @@ class Text2GlossPipeline(Pipeline):
         ['generated_text', 'glosses', 'types', 'unresolved']
     """
 
+    model: Any  # another can be put in its place
     _load_processor = False
     _load_image_processor = False
     _load_feature_extractor = False
     _load_tokenizer = True
     _pipeline_calls_generate = True
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, int8: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not has_analyzer(self.tokenizer):
             raise TypeError(
@@ -123,13 +129,11 @@ class Text2GlossPipeline(Pipeline):
                 "entries, with which it would say other glosses; take model and tokenizer from one run's folder"
             )
         self.model.eval()
-        self.head = GlossHead(self.model)
+        self.int8 = int8
+        if int8:
+            self.model = with_int8_weights(self.model)
         self.special = frozenset(self.tokenizer.all_special_ids)
-
-    @functools.cached_property
-    def decode(self) -> GreedyDecoder:
-        """Greedy decoding, made at its first use: it holds some of the weights once more."""
-        return GreedyDecoder(self.model, self.head)
+        self.greedy: GreedyDecoder | None = None  # made at the first use
 
     def __call__(self, inputs: str | Iterable[Any], batch_size: int | None = None, **kwargs: Any) -> Any:
         own, generate, _ = self._sanitize_parameters(**kwargs)
@@ -198,36 +202,51 @@ class Text2GlossPipeline(Pipeline):
         return dict(self.tokenizer.pad({"input_ids": ids}, return_tensors="pt"))
 
     def _forward(self, inputs: dict[str, Any], options: Mapping[str, Any], **generate: Any) -> dict[str, Any]:
-        ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        if limit := self._greedy_limit(generate):
-            sequences = self.decode(ids, mask, limit)
-        else:
-            rows = self.model.generate(input_ids=ids, attention_mask=mask, **generate)
-            sequences = [[index for index in row if index not in self.special] for row in rows.tolist()]
+        ids, mask = (inputs[name].to(self.model.device) for name in ("input_ids", "attention_mask"))
+        sequences = self.decode(ids, mask, generate)
         outputs: dict[str, Any] = {"sequences": sequences, "each": len(sequences) // len(ids)}
         if self._needs_attention(options) or options.get("num_return_sequences") is not None:
             ids, mask = (values.repeat_interleave(outputs["each"], dim=0) for values in (ids, mask))
-            outputs |= explain(self.model, self.head, ids, mask, sequences)._asdict()
+            suppressed = generate.get("suppress_tokens")
+            outputs |= explain(self.model, ids, mask, sequences, suppressed)._asdict()
         return outputs
+
+    def decode(self, ids: torch.Tensor, mask: torch.Tensor, generate: Mapping[str, Any]) -> list[list[int]]:
+        """Return what the model's `generate` gives, without special ids, by our own loop where that gives the same.
+
+        Args:
+            ids: Source ids, batch × source length.
+            mask: 1 where a source id is no padding; same shape.
+            generate: Arguments of `generate`.
+        """
+        limit = self._greedy_limit(generate)
+        if limit and not (self.greedy and self.greedy.fits(self.model)):
+            plain = is_plain(self.model, int8=self.int8)
+            self.greedy = GreedyDecoder(self.model, int8=self.int8) if plain else None
+        if limit and self.greedy:
+            rows = self.greedy(ids, mask, limit)
+        else:
+            rows = self.model.generate(input_ids=ids, attention_mask=mask, **generate).tolist()
+        return [[index for index in row if index not in self.special] for row in rows]
 
     @staticmethod
     def _needs_attention(options: Mapping[str, Any]) -> bool:
         return bool(options.get("return_alignment") or options.get("fingerspell"))
 
     def _greedy_limit(self, generate: Mapping[str, Any]) -> int | None:
-        """The target's length for our own loop, or None where `generate` is asked for more than it does."""
+        """Return the target's length for our own loop, or None where `generate` is asked for more than it does."""
         config = self.model.generation_config
+        chosen = {name: generate.get(name, getattr(config, name)) for name in _OWN_LOOP}
         plain = (
-            self.head.bert
-            and generate.keys() <= _OWN_LOOP
-            and (generate.get("num_beams") or config.num_beams or 1) == 1
-            and not (generate.get("do_sample") or config.do_sample)
-            and all(_changes_nothing(name, value) for name, value in config.to_dict().items())
+            generate.keys() <= _OWN_LOOP
+            and (chosen["num_beams"] or 1) == (chosen["num_return_sequences"] or 1) == 1
+            and not chosen["do_sample"]
+            and isinstance(config.decoder_start_token_id, int)
+            and all(_changes_nothing(name, value) for name, value in vars(config).items())
         )
-        if not plain:
-            return None
-        new = generate.get("max_new_tokens")
-        return (1 + new) if new else (generate.get("max_length") or config.max_length)
+        new = chosen["max_new_tokens"]
+        limit = chosen["max_length"] if new is None else 1 + new
+        return limit if plain and limit and limit > 1 else None
 
     def postprocess(self, outputs: dict[str, Any], rows: Sequence[_Row] = (), **options: Any) -> list[Any]:
         each, attention = outputs["each"], outputs.get("attention")
@@ -314,7 +333,7 @@ def _letters(content: str, span: tuple[int, int] | None) -> list[_Sign]:
 
 def _changes_nothing(setting: str, value: Any) -> bool:
     neutral = value in (None, False, 0) or (value == 1 and setting.endswith("_penalty"))
-    return neutral or setting in _OWN_SETTINGS
+    return neutral or setting in _OWN_SETTINGS or setting.startswith("_")  # how it was made
 
 
 def _most_attended(offsets: Sequence[tuple[int, int]], weights: Sequence[float]) -> tuple[int, int] | None:
@@ -334,11 +353,19 @@ def _checked(index: int, text: Any) -> str:
     return text
 
 
-class Text2TextPipeline(Text2GlossPipeline):
-    """`text2text-generation` with this plug-in: ours for our checkpoints, the stock one for all others."""
+def text2text_pipeline(*args: Any, tokenizer: Any = None, **kwargs: Any) -> Pipeline:
+    """Return a pipeline for `text2text-generation`: ours for our checkpoints, the stock one for all others.
 
-    def __new__(cls, *args: Any, tokenizer: Any = None, **kwargs: Any) -> Any:
-        stock = getattr(transformers, "Text2TextGenerationPipeline", None)
-        if stock is None or has_analyzer(tokenizer):
-            return super().__new__(cls)
-        return stock(*args, tokenizer=tokenizer, **kwargs)
+    Args:
+        *args: As for the pipeline.
+        tokenizer: Decides which.
+        **kwargs: As for the pipeline.
+    """
+    stock = getattr(transformers, "Text2TextGenerationPipeline", None)  # transformers 5 has none
+    chosen = Text2GlossPipeline if stock is None or has_analyzer(tokenizer) else stock
+    return chosen(*args, tokenizer=tokenizer, **kwargs)
+
+
+# What transformers asks the class of a pipeline before it loads a model.
+for _part in ("processor", "image_processor", "video_processor", "feature_extractor", "tokenizer"):
+    vars(text2text_pipeline)[f"_load_{_part}"] = getattr(Text2GlossPipeline, f"_load_{_part}", False)

@@ -10,13 +10,13 @@ from .glosses import CENTURY, PLACEHOLDERS
 from .numerals import Source, number_words
 from .okt import Morpheme
 
-REACH = 2.0
+_REACH = 2.0
 """Glosses and morphemes over which nearness falls to a third. This and the next were chosen on the bundled sample."""
 
-COST_OF_A_SWAP = 0.05
+_COST_OF_A_SWAP = 0.05
 """What two placeholders in another order than their sources must gain in nearness."""
 
-MOST_PERMUTED = 6
+_MOST_PERMUTED = 6
 """Up to so many placeholders or sources of a kind all assignments are compared; above, the sentence's order counts."""
 
 
@@ -76,7 +76,7 @@ def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> 
         ['도착', 'Number/10분']
     """
     contents = placeholder_contents(morphemes)
-    tag_of = {content: tag for tag, found in contents.items() for content in found}
+    tag_of = {content: tag for tag, group in contents.items() for content in group}
     return [f"{tag_of[gloss]}/{gloss}" if gloss in tag_of else gloss for gloss in glosses]
 
 
@@ -95,8 +95,8 @@ def assign_sources(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> lis
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> morphemes = analyze(["높이 12m, 폭 6m의 벽"])[0]
-        >>> found = assign_sources(["벽", "폭", "Number", "높이", "Number", "Number"], morphemes)
-        >>> [source and source.content for source in found]
+        >>> sources = assign_sources(["벽", "폭", "Number", "높이", "Number", "Number"], morphemes)
+        >>> [source and source.content for source in sources]
         [None, None, '6', None, '12', None]
     """
     glosses = list(glosses)
@@ -121,7 +121,7 @@ def _by_neighbours(
     glosses: Sequence[str], places: Sequence[int], morphemes: Sequence[Morpheme], candidates: Sequence[Source]
 ) -> list[tuple[int, Source]]:
     """The assignment whose pairs have the greatest sum of nearness, less something for each change of order."""
-    if not places or max(len(places), len(candidates)) > MOST_PERMUTED:
+    if not places or max(len(places), len(candidates)) > _MOST_PERMUTED:
         return list(zip(places, candidates, strict=False))
     nearness = _nearness(glosses, places, morphemes, candidates)
     size = max(len(places), len(candidates))
@@ -131,7 +131,7 @@ def _by_neighbours(
     for order in permutations(range(size)):
         pairs = [(p, c) for p, c in enumerate(order[: len(places)]) if c < len(candidates)]
         swaps = sum(one > other for (_, one), (_, other) in combinations(pairs, 2))
-        sum_of_pairs = sum(nearness[p][c] for p, c in pairs) - COST_OF_A_SWAP * swaps
+        sum_of_pairs = sum(nearness[p][c] for p, c in pairs) - _COST_OF_A_SWAP * swaps
         if sum_of_pairs > best + 1e-9:
             best, chosen = sum_of_pairs, pairs
     return [(places[p], candidates[c]) for p, c in chosen]
@@ -149,7 +149,7 @@ def _nearness(
     return [
         [
             sum(
-                exp(-(abs(at - place) + min(abs(index - source.index) for index in indices)) / REACH)
+                exp(-(abs(at - place) + min(abs(index - source.index) for index in indices)) / _REACH)
                 for at, indices in anchors
             )
             for source in candidates

@@ -19,7 +19,7 @@ from .okt import Morpheme, collection_paused
 logger = logging.getLogger(__name__)
 
 DROPPED_TAGS = ("Josa", "Punctuation")
-ADDED_TAG = "AddedToken"
+_ADDED_TAG = "AddedToken"
 """Tag of what `add_tokens` added: it is no morpheme, and stays as it is."""
 ANALYZER = "okt"
 OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_words": (), "copy_names": False}
@@ -325,7 +325,7 @@ def _word(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool) 
     if tag in PLACEHOLDERS:
         return tag
     word = lemma if lemmatize else surface
-    return word.lower() if normalize and tag != ADDED_TAG else word
+    return word.lower() if normalize and tag != _ADDED_TAG else word
 
 
 def _readable(index: int, text: Any) -> str:
@@ -349,7 +349,7 @@ def _analyze_between(
         at = 0
         for place, piece in enumerate(pieces):
             if place % 2:
-                row.append(Morpheme(piece, piece, ADDED_TAG, at, at + len(piece)))
+                row.append(Morpheme(piece, piece, _ADDED_TAG, at, at + len(piece)))
             else:
                 row += (m._replace(start=at + m.start, end=at + m.end) for m in next(analysed))
             at += len(piece)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import importlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -30,9 +28,9 @@ from ..files import public_path, save_folder, sole_writer
 from ..hub.cards import write_facts
 from ..hub.publishing import Publication, check_access, publish
 from ..hub.remote_code import add_remote_code
+from ..optional import versions
 from ..reporting import plot_training
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
-from ..version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -195,8 +193,7 @@ def save_result(
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
             "command": shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv])),
             "seed": trainer.args.seed,
-            "versions": {"kgloss-hf": __version__}
-            | {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets")},
+            "versions": versions("kgloss-hf", "torch", "transformers", "datasets"),
             "hardware": hardware(trainer.args),
         }
         plot_training(history, folder / "training.png")
@@ -228,7 +225,7 @@ def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:
     data = getattr(tracker, "final_emissions_data", None)
     if data is None:
         return {}
-    source = f"codecarbon {importlib.metadata.version('codecarbon')}"
+    source = f"codecarbon {versions('codecarbon')['codecarbon']}"
     return {"emissions": {"kg_co2_eq": data.emissions, "source": source, "country": data.country_name or None}}
 
 

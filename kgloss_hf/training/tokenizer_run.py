@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
@@ -28,6 +27,7 @@ from ..models.vocabulary import (
     untrained_tokenizer,
     with_glosses,
 )
+from ..optional import versions
 from ..reporting import Table
 from ..runtime.analyzers import ANALYZERS
 from ..runtime.glosses import PLACEHOLDERS, placeholder_of
@@ -199,7 +199,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
             *(source_of(name, "vocabulary", **stated) for name in arguments.corpus),
         ],
         "arguments": {name: _public(value) for name, value in asdict(arguments).items() if name not in stated},
-        "versions": {name: importlib.metadata.version(name) for name in ("tokenizers", "konlpy")},
+        "versions": versions("tokenizers", "konlpy"),
     }
 
     def write(partial: Path) -> None:

@@ -113,6 +113,7 @@ class GlossTrainer(Seq2SeqTrainer):
         self._smoothing = self.args.label_smoothing_factor
         self.label_smoother = None
 
+    # The trainer asks for a sampler, or saves, in no public method that does not do more.
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> StepSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         args = self.args

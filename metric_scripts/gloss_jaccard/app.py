@@ -34,10 +34,10 @@ def score(predictions: str, references: str, multiset: bool = False) -> tuple[fl
     if (longest := max(len(predictions), len(references))) > LIMIT:
         raise ValueError(f"expected at most {LIMIT:,} characters, found {longest:,}; use kgloss evaluate for more")
     sides = predictions.splitlines(), references.splitlines()
-    found = jaccard_result(*sides, multiset=multiset, resamples=1000)
+    result = jaccard_result(*sides, multiset=multiset, resamples=1000)
     scores = (100 * jaccard_scores(*sides, multiset=multiset)).round(2).tolist()
     rows: list[list[str | float]] = [list(row) for row in zip(*sides, scores, strict=True)]
-    return round(found["jaccard"], 2), f"{found['low']:.2f} – {found['high']:.2f}", found["signature"], rows
+    return round(result["jaccard"], 2), f"{result['low']:.2f} – {result['high']:.2f}", result["signature"], rows
 
 
 def build() -> Any:

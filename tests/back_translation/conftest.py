@@ -1,15 +1,21 @@
-"""Tiny checkpoints with random weights and real tokenizers, made once a session."""
+"""Tiny checkpoints with random weights and real tokenizers, made once per session; paid services on this machine."""
 
 from __future__ import annotations
 
 import io
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration, MarianConfig, MarianMTModel
+
+from kgloss_hf.back_translation.engines import remote
+
+from .servers import IDENTITY, KEYS, PAID, SECRET, Paid, Service, serve
 
 KOREAN = [
     "그는 어제 도서관에서 책을 읽었다.",
@@ -150,3 +156,35 @@ def save_m2m100(folder: Path, spm: bytes) -> str:
     )
     M2M100ForConditionalGeneration(config).save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between attempts, which take no time."""
+    seconds: list[float] = []
+    monkeypatch.setattr(remote, "sleep", seconds.append)
+    return seconds
+
+
+@pytest.fixture
+def paid(request: pytest.FixtureRequest) -> Paid:
+    return PAID[request.param]
+
+
+@pytest.fixture
+def service(
+    paid: Paid, monkeypatch: pytest.MonkeyPatch, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> Iterator[Service]:
+    """A paid service; no key may come into the log."""
+    for library in ("tenacity", *paid.engine.libraries):
+        pytest.importorskip(library)
+    for variable, value in {**KEYS, "NO_PROXY": "127.0.0.1"}.items():
+        monkeypatch.setenv(variable, value)
+    caplog.set_level(logging.DEBUG)
+    with serve(paid.translate) as service:
+        yield service
+    assert not has_key(caplog.text)
+
+
+def has_key(text: str) -> bool:
+    return IDENTITY in text or SECRET in text

@@ -1,4 +1,4 @@
-"""A web service on this machine that answers as it is told, also badly."""
+"""A web service on this machine that answers as it is told, also badly; and what the paid services answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,41 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
+
+from kgloss_hf.back_translation.engines.google import GoogleEngine
+from kgloss_hf.back_translation.engines.papago import PapagoEngine
+
+IDENTITY, SECRET = "identity-4711", "secret-0815"
+KEYS = {"PAPAGO_CLIENT_ID": f"{IDENTITY}\n", "PAPAGO_CLIENT_SECRET": SECRET, "GOOGLE_CLOUD_PROJECT": "gloss-1"}
+
+
+class Paid(NamedTuple):
+    """A paid service: its engine, and where the texts are in what it is sent and in what it answers, as documented."""
+
+    engine: type[GoogleEngine] | type[PapagoEngine]
+    endpoint: str
+    asked: Callable[[Any], list[str]]
+    answer: Callable[[list[str]], dict[str, Any]]
+
+    def translate(self, body: Any) -> dict[str, Any]:
+        return self.answer([f"[{text}]" for text in self.asked(body)])
+
+
+PAID = {
+    "google": Paid(
+        GoogleEngine,
+        "",
+        lambda body: body["contents"],
+        lambda texts: {"translations": [{"translatedText": text, "model": "models/general/nmt"} for text in texts]},
+    ),
+    "papago": Paid(
+        PapagoEngine,
+        "/nmt/v1/translation",
+        lambda body: body["text"].split("\n"),
+        lambda texts: {"message": {"result": {"srcLangType": "ko", "translatedText": "\n".join(texts)}}},
+    ),
+}
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgloss_hf.back_translation import filters
+from kgloss_hf.back_translation import filters, near_duplicates
 from kgloss_hf.back_translation.filters import LONGEST_LOOP, REASONS, Thresholds, reason
 from kgloss_hf.back_translation.near_duplicates import NearDuplicates
 from kgloss_hf.back_translation.similarity import SemanticScorer
@@ -240,8 +240,8 @@ def test_verdicts_do_not_depend_on_batches_or_the_process(tmp_path: Path, monkey
     assert 0 < sum(verdicts) < 240
     with NearDuplicates(path, 0.8) as earlier:
         assert [earlier.seen(*pair) for pair in pairs] == verdicts
-    monkeypatch.setattr(selection, "_AT_ONCE", 50)
-    monkeypatch.setattr(selection, "_SIGNED_AT_ONCE", 7)
+    monkeypatch.setattr(near_duplicates, "_AT_ONCE", 50)
+    monkeypatch.setattr(near_duplicates, "_SIGNED_AT_ONCE", 7)
     with NearDuplicates(path, 0.8) as earlier:
         assert earlier.seen_many(pairs) == verdicts
     program = (

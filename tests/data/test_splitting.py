@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgloss_hf.data.splitting import group_rows, split_rows, unlinked
+from kgloss_hf.data.splitting import _group_rows, split_rows, unlinked
 
 ROWS = [("집", "불"), ("물", "비"), ("집", "비"), ("산", "강")]
 
 
 def test_groups_are_linked_through_others() -> None:
-    first, second, third, fourth = group_rows(ROWS)
+    first, second, third, fourth = _group_rows(ROWS)
     assert first == second == third != fourth
 
 
 def test_no_rows() -> None:
-    assert group_rows([]) == []
+    assert _group_rows([]) == []
     assert split_rows([], (0.7, 0.3)) == [[], []]
 
 

@@ -10,7 +10,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from kgloss_hf.data.tables import read_lines, read_rows
+from kgloss_hf.data.checks import BadRows
+from kgloss_hf.data.tables import read_batches, read_lines, read_rows
 
 TABLE = [["문장", "글로스"], ["집에 불이 났어요.", "집 불"], ["도와 주세요.", "돕다 부탁"]]
 ROWS = [dict(zip(TABLE[0], cells, strict=True)) for cells in TABLE[1:]]
@@ -55,6 +56,37 @@ def test_rows_and_their_numbers(tmp_path: Path, name: str, write: Callable[[Path
 def test_json_lines_are_numbered_as_lines(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n\n[2]\n')
     assert list(read_rows(tmp_path / "a.jsonl")) == [(1, {"a": 1}), (3, [2])]
+
+
+def test_names_of_columns_are_given_or_checked(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("1\t2\n3\t4\n")
+    rows = read_rows(tmp_path / "a.txt", suffix=".tsv", header=["a", "b"])
+    assert list(rows) == [(1, {"a": "1", "b": "2"}), (2, {"a": "3", "b": "4"})]
+    assert len(list(read_rows(tmp_path / "a.txt", suffix=".tsv", columns=["2"]))) == 1
+    with pytest.raises(ValueError, match=r"a.txt: expected the columns 2, 3, found \['1', '2'\]; rename them"):
+        next(read_rows(tmp_path / "a.txt", suffix=".tsv", columns=["2", "3"]))
+
+
+def test_batches_hold_the_named_columns(tmp_path: Path) -> None:
+    _parquet(tmp_path / "a.parquet")
+    batches = list(read_batches(tmp_path / "a.parquet", columns=["글로스"], size=1))
+    assert [batch.to_pylist() for batch in batches] == [[{"글로스": row["글로스"]}] for row in ROWS]
+    with pytest.raises(ValueError, match=r"a.parquet: expected the columns text, found \['문장', '글로스'\]"):
+        next(read_batches(tmp_path / "a.parquet", columns=["text"]))
+
+
+def test_bad_rows_are_raised_or_counted(caplog: pytest.LogCaptureFixture) -> None:
+    rows: list[tuple[int, object]] = [(1, "1"), (3, "집"), (4, "2"), (5, {"a": "1", None: ["2"]})]
+    skipped = BadRows(Path("a.csv"), "skip")
+    assert list(skipped.checked(rows, lambda number, row: int(row))) == [1, 2]
+    skipped.warn()
+    assert "a.csv: 2 bad rows skipped; the first: a.csv, row 3: invalid literal" in caplog.text
+    for bad, message in (
+        (rows[1:], "row 3: invalid.*; mend it, or leave"),
+        (rows[3:], "row 5: expected 1 cells, .* 2;"),
+    ):
+        with pytest.raises(ValueError, match=f"a.csv, {message}.* out with on_bad_rows='skip'"):
+            list(BadRows(Path("a.csv"), "raise", "; mend it").checked(bad, lambda number, row: int(row)))
 
 
 def test_short_long_and_blank_rows(tmp_path: Path) -> None:
@@ -140,7 +172,7 @@ def test_parquet_with_two_columns_of_one_name(tmp_path: Path) -> None:
 def test_parquet_with_text_that_is_none(tmp_path: Path) -> None:
     cells = pyarrow.array([b"\xb0\xa1"]).view(pyarrow.string())
     parquet.write_table(pyarrow.table([cells], names=["글로스"]), tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match="a.parquet: damaged or not a Parquet file .*0xb0.*; fetch it again"):
+    with pytest.raises(ValueError, match="a.parquet: damaged or not a Parquet file .*UTF8 sequence.*; fetch it again"):
         list(read_rows(tmp_path / "a.parquet"))
 
 

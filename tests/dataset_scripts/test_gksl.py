@@ -85,7 +85,7 @@ def test_splits_are_those_of_training(gksl: Callable[..., str], caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         augmented = load_dataset("gksl", "augmented", data_dir=folder)
     assert list(augmented) == ["train"]
-    pairs, extra = load_pairs("gksl", data_dir=folder), load_pairs("gksl", extra="augmented", data_dir=folder)
+    pairs, extra = load_pairs("gksl", data_dir=folder), load_pairs("gksl", config="augmented", data_dir=folder)
     assert len(pairs) == len(extra) == 40
     assert pairs[0] == Pair("문장 0", ("글로스0",))
     expected = split_pairs(pairs, extra)
@@ -194,9 +194,13 @@ def test_folder_without_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "encoding", "message"),
     [
-        ("", "utf-8", "original.csv: expected rows below a header, found none"),
+        ("", "utf-8", r"original.csv: expected the columns .*, found \[\]"),
         (HEADER, "utf-8-sig", "original.csv: expected rows below a header"),
-        (HEADER.replace(GLOSSES, "glosses") + ROWS, "utf-8-sig", r"expected a column 'Gloss level.*found.*'glosses'"),
+        (
+            HEADER.replace(GLOSSES, "glosses") + ROWS,
+            "utf-8-sig",
+            r"expected the columns .*Gloss level.*found.*'glosses'",
+        ),
         (HEADER + ROWS, "cp949", "original.csv, line 2: expected UTF-8, found b'.xc1"),
         (HEADER + 'NIA-2020,,,,집 불,"집이요\r\n' + ROWS, "utf-8-sig", "original.csv: unexpected end.*quotation mark"),
     ],
@@ -228,7 +232,7 @@ def test_bad_row_is_named_or_skipped(
     with caplog.at_level(logging.WARNING):
         rows = load_dataset("gksl", data_dir=folder, split="train", split_by="none", on_bad_rows="skip")
     assert rows["id"] == ["original-1", "original-2", "original-4"]
-    assert "original.csv: 1 bad rows skipped; the first: " in caplog.text
+    assert "original.csv: 1 bad row skipped; the first: " in caplog.text
 
 
 def test_public_files(corpora: Path) -> None:

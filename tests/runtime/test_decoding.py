@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from conftest import SENTENCES
 from kgloss_hf.models.modeling import build_model
-from kgloss_hf.runtime.decoding import GlossHead, GreedyDecoder, explain
+from kgloss_hf.runtime.decoding import GreedyDecoder, _cut_head, emitted_ids, explain
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 
@@ -38,7 +38,8 @@ def test_greedy_is_generate(model: PreTrainedModel, tokenizer: KGlossTokenizerFa
         [index for index in row if index not in tokenizer.all_special_ids] for row in model.generate(**rows).tolist()
     ]
     assert len(set(map(len, expected))) > 3  # rows do leave at different times
-    assert GreedyDecoder(model, GlossHead(model))(rows["input_ids"], rows["attention_mask"], 12) == expected
+    found = GreedyDecoder(model)(rows["input_ids"], rows["attention_mask"], 12)
+    assert [[index for index in row if index not in tokenizer.all_special_ids] for row in found] == expected
 
 
 @torch.inference_mode()
@@ -47,22 +48,26 @@ def test_end_as_transformers_4_saves_it(
 ) -> None:
     rows = batch(tokenizer)
     inputs = rows["input_ids"], rows["attention_mask"]
-    head = GlossHead(model)
-    expected = GreedyDecoder(model, head)(*inputs, 12)
-    scores = explain(model, head, *inputs, expected).log_probs
+    expected = GreedyDecoder(model)(*inputs, 12)
+    sequences = [[index for index in row if index not in tokenizer.all_special_ids] for row in expected]
+    scores = explain(model, *inputs, sequences).log_probs
     monkeypatch.setattr(model.generation_config, "eos_token_id", [tokenizer.eos_token_id])
-    assert GreedyDecoder(model, head)(*inputs, 12) == expected
-    assert explain(model, head, *inputs, expected).log_probs == scores
+    assert GreedyDecoder(model)(*inputs, 12) == expected
+    assert explain(model, *inputs, sequences).log_probs == scores
+
+
+def emitted_by(model: PreTrainedModel) -> torch.Tensor:
+    return emitted_ids(model.generation_config.suppress_tokens, model.config.vocab_size)
 
 
 @torch.inference_mode()
 def test_cut_projection_gives_the_same_scores(model: PreTrainedModel) -> None:
     hidden = torch.randn(7, 128)
-    head = GlossHead(model)
+    ids = emitted_by(model)
     whole = model.decoder.cls.predictions(hidden)
-    assert torch.allclose(head(hidden), whole[:, head.ids], atol=1e-6)
-    assert model.generation_config.eos_token_id in head.ids
-    assert not set(head.ids.tolist()) & set(model.generation_config.suppress_tokens)
+    assert torch.allclose(_cut_head(model, ids)(hidden), whole[:, ids], atol=1e-6)
+    assert model.generation_config.eos_token_id in ids
+    assert not set(ids.tolist()) & set(model.generation_config.suppress_tokens)
 
 
 @torch.inference_mode()
@@ -71,9 +76,9 @@ def test_log_probabilities_are_those_of_the_steps(preset: str, tokenizer: KGloss
     torch.manual_seed(0)
     model = build_model(preset, tokenizer).eval()
     rows = tokenizer([SENTENCES[0], "4세기의 토기"], padding=True, return_tensors="pt")
-    head = GlossHead(model)
-    sequences = [head.ids[-3:].tolist(), [head.ids[-1].item()]]
-    found = explain(model, head, rows["input_ids"], rows["attention_mask"], sequences)
+    emitted = emitted_by(model).tolist()
+    sequences = [emitted[-3:], emitted[-1:]]
+    found = explain(model, rows["input_ids"], rows["attention_mask"], sequences)
     for row, (sequence, log_prob) in enumerate(zip(sequences, found.log_probs, strict=True)):
         ids = torch.tensor([[tokenizer.bos_token_id, *sequence, tokenizer.eos_token_id]])
         one = {name: values[row : row + 1] for name, values in rows.items()}
@@ -88,14 +93,14 @@ def test_log_probabilities_are_those_of_the_steps(preset: str, tokenizer: KGloss
 def test_attention_is_the_models_own(preset: str, tokenizer: KGlossTokenizerFast) -> None:
     model = build_model(preset, tokenizer).eval()
     rows = tokenizer([SENTENCES[0], "4세기의 토기"], padding=True, return_tensors="pt")
-    head = GlossHead(model)
-    found = explain(model, head, rows["input_ids"], rows["attention_mask"], [head.ids[-3:].tolist()] * 2).attention
+    emitted = emitted_by(model).tolist()
+    found = explain(model, rows["input_ids"], rows["attention_mask"], [emitted[-3:]] * 2).attention
     assert found.shape == (2, 4, rows["input_ids"].shape[1])
     assert torch.allclose(found.sum(dim=2), torch.ones(2, 4))
     assert found[1][:, rows["attention_mask"][1] == 0].eq(0).all()
     if preset == "tiny":
         model.decoder.set_attn_implementation("eager")
-        read = torch.tensor([[tokenizer.bos_token_id, *head.ids[-3:].tolist()]] * 2)
+        read = torch.tensor([[tokenizer.bos_token_id, *emitted[-3:]]] * 2)
         outputs = model(**rows, decoder_input_ids=read, output_attentions=True)
         assert torch.allclose(found, torch.stack(outputs.cross_attentions).mean(dim=(0, 2)), atol=1e-6)
 
@@ -103,11 +108,8 @@ def test_attention_is_the_models_own(preset: str, tokenizer: KGlossTokenizerFast
 def test_sequence_that_cannot_come_out(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
     rows = tokenizer(["토기"], return_tensors="pt")
     with pytest.raises(ValueError, match="expected ids that the model can emit"):
-        explain(model, GlossHead(model), rows["input_ids"], rows["attention_mask"], [[tokenizer.mask_token_id]])
+        explain(model, rows["input_ids"], rows["attention_mask"], [[tokenizer.mask_token_id]])
 
 
-@torch.inference_mode()
-def test_head_of_a_checkpoint_that_restricts_nothing(checkpoint: str) -> None:
-    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
-    model.generation_config.suppress_tokens = None
-    assert len(GlossHead(model).ids) == model.config.vocab_size
+def test_checkpoint_that_restricts_nothing(checkpoint: str) -> None:
+    assert emitted_ids(None, 7).tolist() == [*range(7)]

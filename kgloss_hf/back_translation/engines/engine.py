@@ -16,7 +16,7 @@ ENGINES = {
     "google": "GoogleEngine",
     "papago": "PapagoEngine",
 }
-"""The class of each kind of engine, which is in the module KIND_engine."""
+"""The class of each kind of engine, in the module of that name."""
 
 
 class EngineError(RuntimeError):
@@ -89,27 +89,30 @@ class Engine(Protocol):
 
 
 def batches(texts: Sequence[str], limits: Limits) -> list[list[int]]:
-    """Indices of texts in batches that an engine takes, of similar length, the longest first.
+    """Divide texts into batches that an engine takes, of similar length, the longest first.
 
     Args:
         texts: None longer than `limits.text`.
         limits: Of the engine. A text longer than `limits.characters` is a batch of its own.
+
+    Returns:
+        Indices of the texts.
 
     Example:
         >>> batches(["물", "도와 주세요.", "불"], Limits(texts=2, characters=100, text=100))
         [[1, 0], [2]]
     """
     order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
-    found: list[list[int]] = []
+    divided: list[list[int]] = []
     longest = 0
     for index in order:
-        fits = found and len(found[-1]) < limits.texts and longest * (len(found[-1]) + 1) <= limits.characters
-        if fits:
-            found[-1].append(index)
+        size = len(divided[-1]) if divided else limits.texts
+        if size < limits.texts and longest * (size + 1) <= limits.characters:
+            divided[-1].append(index)
         else:
-            found.append([index])
+            divided.append([index])
             longest = len(texts[index])
-    return found
+    return divided
 
 
 def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, float]:
@@ -158,11 +161,11 @@ def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, flo
 def _value(spec: str, option: str, value: str, annotation: str) -> Any:
     """The value of an option as the kind's class annotates it."""
     try:
-        found = yaml.safe_load(value)
+        read = yaml.safe_load(value)
     except Exception as error:  # PyYAML has its own, and trips over tags such as !!bool
         raise ValueError(f"{spec}: expected a number, true, false or a word for {option}, found {value!r}") from error
-    if annotation.startswith("bool") and not isinstance(found, bool):
+    if annotation.startswith("bool") and not isinstance(read, bool):
         raise ValueError(f"{spec}: expected {option} to be true or false, found {value!r}")
-    if annotation.startswith("float") and (isinstance(found, bool) or not isinstance(found, int | float)):
+    if annotation.startswith("float") and (isinstance(read, bool) or not isinstance(read, int | float)):
         raise ValueError(f"{spec}: expected {option} to be a number, found {value!r}")
-    return value if annotation.startswith("str") or not isinstance(found, int | float | bool) else found
+    return value if annotation.startswith("str") or not isinstance(read, int | float | bool) else read

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from ...optional import require
+
 # mBART's ko_KR and NLLB's kor_Hang.
 _SPECIAL = re.compile(r"[a-z]{2}_[A-Z]{2}|[a-z]{3}_[A-Z][a-z]{3}")
 
@@ -50,8 +52,8 @@ def find_direction(tokenizer: Any, source: str, target: str, model: str) -> Dire
     """
     tokens = _tokens(tokenizer)
     if tokens:
-        found = find_language(target, tokens, model)
-        return Direction(source=find_language(source, tokens, model), target=tokens[found])
+        code = find_language(target, tokens, model)
+        return Direction(source=find_language(source, tokens, model), target=tokens[code])
     # A Marian with several target languages is told which in the text.
     targets = [token[2:-2] for token in getattr(tokenizer, "supported_language_codes", [])]
     own_source, own_target = (getattr(tokenizer, name, None) for name in ("source_lang", "target_lang"))
@@ -91,19 +93,19 @@ def find_language(language: str, codes: Iterable[str], model: str) -> str:
         parsed = [(code, parts) for code in codes if (parts := _parts(code))]
         # Level 0 is the language itself; 1 is what it is a part of, as Standard Arabic (arb) of Arabic (ar).
         for level in (0, 1):
-            found = [
+            matches = [
                 code
                 for code, parts in parsed
                 if parts[level] == wanted[level]
                 and all(w in (None, p) for w, p in zip(wanted[2:], parts[2:], strict=True))
             ]
-            if len(found) > 1:
+            if len(matches) > 1:
                 raise ValueError(
-                    f"{model}: expected one language, found that {language} can be {', '.join(found)}; "
+                    f"{model}: expected one language, found that {language} can be {', '.join(matches)}; "
                     "give one of these"
                 )
-            if found:
-                return found[0]
+            if matches:
+                return matches[0]
     near = sorted(codes, key=lambda code: (code[:1] != language[:1], code))
     raise ValueError(
         f"{model}: expected one of its {len(codes)} languages ({', '.join(near[:12])}{', …' if near[12:] else ''}), "
@@ -127,13 +129,9 @@ def _other(code: str | None, asked: str) -> bool:
 @lru_cache(maxsize=4096)
 def _parts(code: str) -> tuple[str, str, str | None, str | None] | None:
     """ISO 639-3 code, tag of the language it is a part of, script and country; None if it is no language."""
-    try:
-        import langcodes
-    except ImportError as error:
-        raise ImportError(
-            f"{code!r} is looked up with langcodes, which is not installed; "
-            'pip install "kgloss-hf[back-translation]", or write the language as the checkpoint does'
-        ) from error
+    require("back-translation", "langcodes", purpose=f"{code!r}, which is not written as the checkpoint writes it")
+    import langcodes
+
     try:
         tag = langcodes.Language.get(code, normalize=False)
         return tag.to_alpha3(), langcodes.standardize_tag(tag.language or "und", macro=True), tag.script, tag.territory

@@ -8,18 +8,27 @@ import math
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from importlib.util import find_spec
+from functools import cached_property
 from pathlib import Path
-from time import sleep
-from typing import Any, TypeVar
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from filelock import FileLock, Timeout
+
 from ...files import save_file
+from ...optional import require
 from .engine import EngineError, Limits, Price, RefusedError, batches
+
+if TYPE_CHECKING:
+    import requests
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +38,6 @@ LONGEST_WAIT = 300.0
 """Seconds that a service may ask to wait; if it asks for more, the request is given up."""
 
 _LOCK_TIMEOUT = 60.0
-_PACE_UNIT = 100
-
-T = TypeVar("T")
 
 
 class BudgetError(EngineError):
@@ -61,6 +67,7 @@ class RequestError(Exception):
         return self.status is None or self.status in (408, 429) or self.status >= 500
 
 
+@dataclass
 class Budget:
     """Counts the characters that an engine sends, and keeps them under a limit over processes and restarts.
 
@@ -83,22 +90,17 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
         10
     """
 
-    def __init__(
-        self,
-        name: str,
-        price: Price,
-        *,
-        max_characters: int | None = None,
-        max_cost: float | None = None,
-        path: Path | None = None,
-    ) -> None:
-        self.name = name
-        self.price = price
-        self.path = path
+    name: str
+    price: Price
+    max_characters: int | None = None
+    max_cost: float | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
         self._counts: dict[str, int] = {}
-        limits = [] if max_characters is None else [max_characters]
-        if max_cost is not None and price.per_million:
-            limits.append(int(Decimal(str(max_cost)) * 1_000_000 / Decimal(str(price.per_million))))
+        limits = [] if self.max_characters is None else [self.max_characters]
+        if self.max_cost is not None and self.price.per_million:
+            limits.append(int(Decimal(str(self.max_cost)) * 1_000_000 / Decimal(str(self.price.per_million))))
         self.limit = min(limits, default=None)
 
     def spent(self) -> int:
@@ -122,35 +124,29 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
         self._change(-characters)
 
     def _change(self, characters: int) -> None:
-        if self.path is None:
-            self._counts[self.name] = self._sum(self.spent(), characters)
-            return
-        from filelock import FileLock, Timeout
-
-        path = self.path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(f"{path}.lock", timeout=_LOCK_TIMEOUT):
-                counts = self._read()
-                counts[self.name] = self._sum(counts.get(self.name, 0), characters)
-                save_file(path, lambda partial: partial.write_text(json.dumps(counts, ensure_ascii=False), "utf-8"))
+            with FileLock(f"{self.path}.lock", timeout=_LOCK_TIMEOUT) if self.path else nullcontext():
+                self._add(characters)
         except Timeout as error:
             raise BudgetError(
-                f"{path}: another process holds {path}.lock for {_LOCK_TIMEOUT:.0f} s; end it, then go on"
+                f"{self.path}: another process holds {self.path}.lock for {_LOCK_TIMEOUT:.0f} s; end it, then go on"
             ) from error
 
-    def _sum(self, spent: int, characters: int) -> int:
-        if self.limit is not None and characters > 0 and spent + characters > self.limit:
+    def _add(self, characters: int) -> None:
+        spent, limit = self.spent(), self.limit
+        if limit is not None and characters > 0 and spent + characters > limit:
+            cost = f"{limit * self.price.per_million / 1_000_000:,.2f} {self.price.currency}"
             where = f" ({self.path})" if self.path else ""
             raise BudgetError(
-                f"{self.name}: expected at most {self.limit:,} characters in all ({self._cost(self.limit)}), found "
-                f"{spent:,} spent{where} and {characters:,} in the next request; raise max_characters or max_cost to "
-                "go on"
+                f"{self.name}: expected at most {limit:,} characters in all ({cost}), found {spent:,} spent{where} and "
+                f"{characters:,} in the next request; raise max_characters or max_cost to go on"
             )
-        return max(0, spent + characters)
-
-    def _cost(self, characters: int) -> str:
-        return f"{characters * self.price.per_million / 1_000_000:,.2f} {self.price.currency}"
+        self._counts = self._read() | {self.name: max(0, spent + characters)}
+        if self.path:
+            text = json.dumps(self._counts, ensure_ascii=False)
+            save_file(self.path, lambda partial: partial.write_text(text, "utf-8"))
 
     def _read(self) -> dict[str, int]:
         if self.path is None:
@@ -170,107 +166,109 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
 
 
 class Pace:
-    """Lets requests through only so fast. Of several processes (`WORLD_SIZE`), each takes its share.
+    """Let units through at a rate: at most `most` in any `seconds`; more at once wait in portions.
+
+    A queue of what was sent is all that takes: tenacity waits only after failures, and what a service asks for by
+    `Retry-After` comes too late.
 
     Args:
-        requests_per_second: Of all processes together; None for no limit.
-        characters_per_minute: Of all processes together; None for no limit. Counted in hundreds begun.
+        most: Units, at least 1.
+        seconds: Length of the window.
+
+    Example:
+        >>> pace = Pace(2, 0.01)
+        >>> pace.wait(5)  # takes 0.02 seconds
     """
 
-    def __init__(self, requests_per_second: float | None, characters_per_minute: float | None) -> None:
-        from pyrate_limiter import InMemoryBucket, Limiter, Rate
+    def __init__(self, most: int, seconds: float) -> None:
+        self.most = most
+        self.seconds = seconds
+        self._sent: deque[tuple[float, int]] = deque()
 
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
-        self._requests = self._characters = None
-        if requests_per_second is not None:
-            # One request in an interval, instead of several in a second, allows fractions and makes no bursts.
-            rate = Rate(1, max(1, round(1000 * processes / requests_per_second)))
-            self._requests = Limiter(InMemoryBucket([rate]), buffer_ms=1)
-        if characters_per_minute is not None:
-            self._portion = max(1, int(characters_per_minute / processes / _PACE_UNIT))
-            self._characters = Limiter(InMemoryBucket([Rate(self._portion, 60_000)]), buffer_ms=1)
-
-    def wait(self, characters: int) -> None:
-        """Wait until a request of so many characters may be sent."""
-        if self._requests:
-            self._requests.try_acquire()
-        if self._characters:
-            units = math.ceil(characters / _PACE_UNIT)
-            # A limiter refuses for good what is more than it lets through in a minute.
-            for start in range(0, units, self._portion):
-                self._characters.try_acquire(weight=min(self._portion, units - start))
+    def wait(self, units: int) -> None:
+        """Wait until units may be sent, and count them."""
+        for start in range(0, units, self.most):
+            portion = min(self.most, units - start)
+            while sum(count for _, count in self._sent) > self.most - portion:
+                moment, _ = self._sent.popleft()
+                sleep(max(0.0, moment + self.seconds - monotonic()))
+            self._sent.append((monotonic(), portion))
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class RemoteEngine(ABC):
-    """An engine behind a web service that is paid for by the character.
+    """An engine behind a web service that takes JSON and is paid for by the character.
 
-    Answers that say so (429, 5xx), timeouts, cut connections and answers that are no JSON are tried again up to
+    Errors that may pass (429, 5xx), timeouts, cut connections and answers that are no JSON are tried again up to
     `ATTEMPTS` times, after a wait that doubles each time, or after the one that the service asks for (`Retry-After`).
     Each attempt is counted before it is sent. It is taken back if the service answers with an error; what had no answer
     stays counted, since it may be billed.
 
     Args:
-        name: Stands in the corpus's column `engine`, and in the file of what is spent.
-        price: What characters cost.
-        max_characters: Characters in all at most.
-        max_cost: Money in all at most, in the price's currency.
-        requests_per_second: At most, of all processes together.
-        characters_per_minute: At most, of all processes together.
-        timeout: Seconds to wait for a connection, and for each part of an answer.
-        spending: File in which characters are counted; None counts in memory.
+        name: Stands in the corpus's column `engine`, and in the file of what is spent (default: the engine's kind).
+        max_characters: Characters to send in all at most (default: no limit).
+        max_cost: Money to spend in all at most, by `price` (default: no limit).
+        price: Of a million characters, in the service's currency (default: its list price).
+        requests_per_second: At most, of all processes together (default: no limit).
+        characters_per_minute: At most, of all processes together (default: no limit).
+        timeout: Seconds to wait for a connection, and for each part of an answer (30).
+        endpoint: URL of the API, or of a proxy for it.
+        spending: File in which characters are counted (default: they are counted in memory).
 
     Raises:
         ValueError: An option has no sense.
         ImportError: A library is missing.
     """
 
-    extra: str
-    """Extra of kgloss-hf that installs the libraries."""
-    libraries: Sequence[str]
-    """Modules that the engine needs."""
-    credentials: str
-    """What to look at if the service does not let us in."""
-    limits: Limits
+    name: str
+    max_characters: int | None = None
+    max_cost: float | None = None
+    price: Any = None  # given as a number, kept as a Price, for which dataclasses have no type
+    requests_per_second: float | None = None
+    characters_per_minute: float | None = None
+    timeout: float = 30.0
+    endpoint: str
+    spending: Path | None = None
 
-    def __init__(
-        self,
-        name: str,
-        price: Price,
-        *,
-        max_characters: int | None,
-        max_cost: float | None,
-        requests_per_second: float | None,
-        characters_per_minute: float | None,
-        timeout: float,
-        spending: Path | None,
-    ) -> None:
+    extra: ClassVar[str]
+    """Extra of kgloss-hf that installs the libraries."""
+    libraries: ClassVar[Sequence[str]]
+    """Modules that the engine needs."""
+    keys: ClassVar[Mapping[str, str]] = {}
+    """Headers, each with the environment variable that has its key."""
+    credentials: ClassVar[str]
+    """What to look at if the service does not let us in."""
+    list_price: ClassVar[Price]
+    result: ClassVar[str]
+    """Where an answer has translations, for messages."""
+    explanations: ClassVar[Sequence[tuple[str, type[Exception], str]]] = ()
+    """Patterns of errors, each with the exception to raise and with what to add to its message."""
+    limits: Limits = field(init=False)
+
+    def __post_init__(self) -> None:
+        name, price = self.name, self.price
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"expected name to be a word, found {name!r}")
-        if isinstance(max_characters, float):
-            raise ValueError(f"{name}: expected max_characters to be a whole number, found {max_characters!r}")
-        if not _is_number(price.per_million) or price.per_million < 0:
-            raise ValueError(f"{name}: expected price to be a number from 0, found {price.per_million!r}")
-        for option, value in (
-            ("max_characters", max_characters),
-            ("max_cost", max_cost),
-            ("requests_per_second", requests_per_second),
-            ("characters_per_minute", characters_per_minute),
-            ("timeout", timeout),
-        ):
+        if isinstance(self.max_characters, float):
+            raise ValueError(f"{name}: expected max_characters to be a whole number, found {self.max_characters!r}")
+        if price is not None and (not _is_number(price) or price < 0):
+            raise ValueError(f"{name}: expected price to be a number from 0, found {price!r}")
+        for option in ("max_characters", "max_cost", "requests_per_second", "characters_per_minute", "timeout"):
+            value = getattr(self, option)
             if value is not None and (not _is_number(value) or value <= 0):
                 raise ValueError(f"{name}: expected {option} to be a number above 0, found {value!r}")
-        require((*self.libraries, "filelock", "tenacity", "pyrate_limiter"), self.extra)
-        self.name = name
-        self.price = price
-        self.budget = Budget(name, price, max_characters=max_characters, max_cost=max_cost, path=spending)
-        self._rates = requests_per_second, characters_per_minute
-        self._pace: Pace | None = None
-        self._timeout = timeout
+        check_endpoint(name, self.endpoint)
+        require(self.extra, *self.libraries, "tenacity", purpose=name)
+        self.price = self.list_price if price is None else self.list_price._replace(per_million=price)
+        self.budget = Budget(name, self.price, self.max_characters, self.max_cost, self.spending)
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        self._requests = self._characters = None
+        if self.requests_per_second is not None:
+            # One request in an interval, instead of several in a second, allows fractions and makes no bursts.
+            self._requests = Pace(1, processes / self.requests_per_second)
+        if self.characters_per_minute is not None:
+            self._characters = Pace(max(1, int(self.characters_per_minute / processes)), 60)
         self._kept: dict[tuple[str, str, str], str] = {}
-
-    @abstractmethod
-    def describe(self) -> dict[str, Any]:
-        """What decides the translations."""
 
     @abstractmethod
     def check_languages(self, source: str, target: str) -> None:
@@ -278,48 +276,40 @@ class RemoteEngine(ABC):
 
     @abstractmethod
     def translate_batch(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """The translations of texts that fit into one request."""
+        """Translate texts that fit into one request."""
+
+    @abstractmethod
+    def read(self, answer: Any) -> list[str]:
+        """Return the translations in an answer; raise KeyError, TypeError or AttributeError if it has another form."""
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """The translations of any number of texts, in their order.
+        """Translate any number of texts, in their order; see `Engine.translate`.
 
-        Equal texts are sent once. What was translated before a call failed is kept, and not sent again by the next.
-
-        Args:
-            texts: Not blank, without line ends, none longer than `limits.text`.
-            source: Language of the texts.
-            target: Language to translate to.
-
-        Returns:
-            As many texts as were given; "" where the service gave nothing.
-
-        Raises:
-            ValueError: A language is not known.
-            BudgetError: The budget is spent.
-            RefusedError: The service will not take one of the texts.
-            EngineError: There is no usable answer.
+        Equal texts are sent once. What was translated before a call failed, also by the budget (BudgetError), is kept,
+        and not sent again by the next. A translation is "" where the service gave nothing.
         """
         self.check_languages(source, target)
         missing = [text for text in dict.fromkeys(texts) if (text, source, target) not in self._kept]
         for indices in batches(missing, self.limits):
             batch = [missing[index] for index in indices]
             self.keep(batch, self.translate_batch(batch, source, target), source, target)
-        found = [self._kept[text, source, target] for text in texts]
+        translations = [self._kept[text, source, target] for text in texts]
         for text in texts:
             self._kept.pop((text, source, target), None)
-        return found
+        return translations
 
     def keep(self, texts: Iterable[str], translations: Iterable[str], source: str, target: str) -> None:
         """Keep translations, as many as texts, for this call or, if it fails, for the next."""
         for text, translation in zip(texts, translations, strict=True):
             self._kept[text, source, target] = translation
 
-    def ask(self, send: Callable[[], T], characters: int) -> T:
-        """What `send` returns, within the budget, at the pace, and tried again where that can help.
+    def ask(self, url: str, body: dict[str, Any], characters: int) -> list[str]:
+        """Request translations, within the budget, at the pace, and again where that can help.
 
         Args:
-            send: Sends one request, and raises `RequestError` if that brings nothing.
-            characters: That it sends.
+            url: To post to.
+            body: What is sent as JSON.
+            characters: That are paid for.
 
         Raises:
             BudgetError: The budget is spent.
@@ -328,12 +318,26 @@ class RemoteEngine(ABC):
         """
         import tenacity
 
+        session = self._session  # before anything is counted
         backoff = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
 
         def log(state: tenacity.RetryCallState) -> None:
             wait = state.next_action.sleep if state.next_action else 0.0
             number = state.attempt_number
             logger.warning("%s: %s; attempt %d of %d, next in %.0f s", self.name, _error(state), number, ATTEMPTS, wait)
+
+        def attempt() -> list[str]:
+            if self._requests:
+                self._requests.wait(1)
+            if self._characters:
+                self._characters.wait(characters)
+            self.budget.reserve(characters)
+            try:
+                return self.post(session, url, body)
+            except RequestError as error:
+                if error.free:
+                    self.budget.give_back(characters)
+                raise
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(
@@ -346,32 +350,71 @@ class RemoteEngine(ABC):
             reraise=True,
         )
         try:
-            return retrying(self._attempt, send, characters)
+            return retrying(attempt)
         except RequestError as error:
-            raise self.explain(error) from error
+            raise self._explained(error) from error
 
-    def explain(self, error: RequestError) -> Exception:
-        """What to raise for a request that is given up."""
+    def post(self, session: requests.Session, url: str, body: dict[str, Any]) -> list[str]:
+        """Send one request, and return its translations.
+
+        Raises:
+            RequestError: The request brought nothing.
+        """
+        import requests
+        from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+        try:
+            # Keys do not follow a redirection.
+            response = session.post(url, json=body, timeout=self.timeout, allow_redirects=False)
+        except requests.RequestException as error:
+            reason = getattr(error.args[0], "reason", None) if error.args else None
+            sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
+            what = f"no {'answer' if sent else 'connection'} ({type(error).__name__})"
+            raise RequestError(what, sent=sent) from error
+        status = response.status_code
+        if status != 200:
+            message = _message(response.content)
+            for header, variable in self.keys.items():  # before it is cut, lest a part of a key is left
+                message = message.replace(str(session.headers[header]), f"${variable}")
+            message = message[:300] or "no message"
+            # Google's quota by the minute may come as 403, as that by the day does.
+            busy = status == 403 and "rate limit exceeded" in message.lower()
+            wait = retry_after(response.headers.get("retry-after"))
+            raise RequestError(f"HTTP {status}: {message}", status=429 if busy else status, wait=wait)
+        try:
+            translations = self.read(json.loads(response.content))
+            if not all(isinstance(text, str) for text in translations):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            kind = response.headers.get("content-type", "no content type")
+            what = f"expected JSON with {self.result}, found {len(response.content)} bytes ({kind})"
+            raise RequestError(what) from error
+        return translations
+
+    def open(self) -> requests.Session:
+        """Return a session that carries the keys."""
+        import requests
+
+        session = requests.Session()
+        session.headers.update({header: _key(self.name, variable) for header, variable in self.keys.items()})
+        return session
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        return self.open()
+
+    def _explained(self, error: RequestError) -> Exception:
+        """Return what to raise for a request that is given up."""
+        message = f"{self.name}: {error}"
         if error.passes:
             asked = f", and asks to wait {error.wait:.0f} s" if error.wait > LONGEST_WAIT else ""
-            return EngineError(f"{self.name}: {error}{asked}; given up, run it again later to go on")
-        if error.status in (400, 413):
-            return RefusedError(f"{self.name}: {error}")
+            message += f"{asked}; given up, run it again later to go on"
+        for pattern, kind, advice in self.explanations:
+            if re.search(pattern, str(error), re.IGNORECASE | re.DOTALL):
+                return kind(message + advice)
         if error.status in (401, 403):
-            return EngineError(f"{self.name}: {error}; check {self.credentials}")
-        return EngineError(f"{self.name}: {error}")
-
-    def _attempt(self, send: Callable[[], T], characters: int) -> T:
-        if self._pace is None:
-            self._pace = Pace(*self._rates)
-        self._pace.wait(characters)
-        self.budget.reserve(characters)
-        try:
-            return send()
-        except RequestError as error:
-            if error.free:
-                self.budget.give_back(characters)
-            raise
+            message += f"; check {self.credentials}"
+        return (RefusedError if error.status in (400, 413) else EngineError)(message)
 
 
 def retry_after(value: str | None) -> float:
@@ -387,9 +430,7 @@ def retry_after(value: str | None) -> float:
         >>> retry_after("120"), retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), retry_after("soon"), retry_after(None)
         (120.0, 0.0, 0.0, 0.0)
     """
-    if value is None:
-        return 0.0
-    value = value.strip()
+    value = (value or "").strip()
     if re.fullmatch(r"[0-9]+", value):
         return float(value)
     try:
@@ -413,14 +454,14 @@ def check_endpoint(name: str, endpoint: str) -> None:
         ValueError: papago: expected endpoint to be https://…, or http://localhost…, found http://example.com
     """
     try:
-        found = urlsplit(endpoint if isinstance(endpoint, str) else "")
+        url = urlsplit(endpoint if isinstance(endpoint, str) else "")
     except ValueError:
-        found = urlsplit("")
-    local = found.scheme == "http" and found.hostname in ("localhost", "127.0.0.1", "::1")
-    if not found.hostname or found.username is not None or not (found.scheme == "https" or local):
+        url = urlsplit("")
+    local = url.scheme == "http" and url.hostname in ("localhost", "127.0.0.1", "::1")
+    if not url.hostname or url.username is not None or not (url.scheme == "https" or local):
         raise ValueError(
             f"{name}: expected endpoint to be https://…, or http://localhost…, found "
-            f"{found.scheme or 'no scheme'}://{found.hostname or ''}"
+            f"{url.scheme or 'no scheme'}://{url.hostname or ''}"
         )
 
 
@@ -429,15 +470,28 @@ def is_local(endpoint: str) -> bool:
     return urlsplit(endpoint).scheme == "http"
 
 
-def require(modules: Iterable[str], extra: str) -> None:
-    """Raise ImportError, with how to install it, if a module is missing. None is imported."""
-    for module in modules:
-        try:
-            missing = find_spec(module) is None
-        except ModuleNotFoundError:
-            missing = True
-        if missing:
-            raise ImportError(f'expected the module {module}, found none; run: pip install "kgloss-hf[{extra}]"')
+def _message(content: bytes) -> str:
+    """Return a service's own message, in the form of Google, of NAVER's gateway, or of Papago behind that."""
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    fault = answer.get("error", answer) if isinstance(answer, dict) else {}
+    if not isinstance(fault, dict):
+        return ""
+    parts = [fault.get(name) for name in ("errorCode", "message", "errorMessage", "details")]
+    return ", ".join(str(part) for part in parts if part and isinstance(part, str | int))
+
+
+def _key(name: str, variable: str) -> str:
+    key = os.environ.get(variable, "").strip()
+    # An HTTP library that does not take a key says so with the key in its message.
+    if not key or not key.isascii() or not key.isprintable():
+        raise EngineError(
+            f"{name}: expected the environment variable {variable} to hold a key, found "
+            f"{'something else' if key else 'none'}; see the authentication information in the service's console"
+        )
+    return key
 
 
 def _error(state: Any) -> RequestError:

@@ -2,59 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib.metadata import version
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from ...optional import versions
 from .checkpoints import (
     MAX_CHARACTERS,
-    check_folder,
-    check_positive,
-    decode,
-    encode,
+    Checkpoint,
+    CheckpointEngine,
     identity,
     load_tokenizer,
     most_new_tokens,
     name_of,
 )
-from .engine import EngineError, Limits, Price, batches
-from .languages import Direction, find_direction, into_korean
+from .engine import EngineError, Limits
+from .languages import Direction
 
-DTYPES = ("float32", "bfloat16", "float16")
-
-
-class _Checkpoint(NamedTuple):
-    model: Any
-    tokenizer: Any
-    name: str
+_DTYPES = ("float32", "bfloat16", "float16")
 
 
-class TransformersEngine:
+@dataclass(kw_only=True, eq=False, repr=False)
+class TransformersEngine(CheckpointEngine):
     """An engine that generates with transformers, on the device that accelerate chooses.
 
-    Texts are put into batches of similar length. The models are loaded when first needed. Options of generation that
-    are not listed here, such as a length penalty, are the checkpoint's own.
+    Options are those of `CheckpointEngine`, and these. `model` is an id on the Hub, or a folder. `num_beams` is 4, or 1
+    with `do_sample`. `batch_size` is 64, or 16 on a CPU, which is faster there. Options of generation that are not
+    listed here, such as a length penalty, are the checkpoint's own.
 
     Args:
-        model: Id on the Hub, or a folder.
-        back_model: Checkpoint for translating into Korean, where `model` is of one direction, as Marian's are (default:
-            `model`).
-        name: Value of the corpus's column `engine` (default: the last part of `model`).
         revision: Branch, tag or commit of `model` on the Hub. A commit makes sure that it is the same tomorrow.
         back_revision: The same of `back_model`.
-        num_beams: Beams; 1 is greedy (default: 4, and 1 with `do_sample`).
         do_sample: Draw each token instead of taking the likeliest, from `torch`'s random state.
         temperature: Of drawing (1); needs `do_sample`.
         top_p: Draw from the likeliest tokens that together have this probability (1); needs `do_sample`.
         max_new_tokens: Tokens of a translation at most (default: three times as many as the longest text of the batch
             has, and at least 50, which stops a decoder that repeats itself and no translation).
-        batch_size: Texts in a batch at most (default: 64, of which a CPU takes 16 at a time, which is faster there).
-        batch_characters: Characters in a batch at most, each text counted as long as the longest.
         dtype: `float32`, `bfloat16` or `float16` (default: `bfloat16` on a CUDA device that has it, else `float32`).
-
-    Raises:
-        FileNotFoundError: A checkpoint is written as a folder and is none.
-        ValueError: An option has no use, or a value that it cannot have.
 
     Example:
         >>> engine = TransformersEngine(
@@ -66,130 +51,96 @@ class TransformersEngine:
         ['He reads a book.']
     """
 
-    price: Price | None = None
+    revision: str | None = None
+    back_revision: str | None = None
+    do_sample: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    max_new_tokens: int | None = None
+    dtype: str | None = None
 
-    def __init__(
-        self,
-        *,
-        model: str,
-        back_model: str | None = None,
-        name: str | None = None,
-        revision: str | None = None,
-        back_revision: str | None = None,
-        num_beams: int | None = None,
-        do_sample: bool = False,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_new_tokens: int | None = None,
-        batch_size: int | None = None,
-        batch_characters: int = 8192,
-        dtype: str | None = None,
-    ) -> None:
-        for checkpoint in filter(None, (model, back_model)):
-            check_folder(checkpoint)
-        check_positive(
-            num_beams=num_beams,
-            max_new_tokens=max_new_tokens,
-            batch_size=batch_size,
-            batch_characters=batch_characters,
-        )
-        if back_revision and not back_model:
-            raise ValueError(f"back_revision: expected a back_model that it is of, found only {back_revision!r}")
-        if not do_sample and (temperature, top_p) != (None, None):
+    def __post_init__(self) -> None:
+        for model in filter(None, (self.model, self.back_model)):
+            _check_folder(model)
+        super().__post_init__()
+        if self.back_revision and not self.back_model:
+            raise ValueError(f"back_revision: expected a back_model that it is of, found only {self.back_revision!r}")
+        if not self.do_sample and (self.temperature, self.top_p) != (None, None):
             raise ValueError(
                 "temperature and top_p: expected do_sample=true with them, found it false; give it, or leave them out"
             )
-        if temperature is not None and not temperature > 0:
-            raise ValueError(f"temperature: expected a number above 0, found {temperature!r}")
-        if top_p is not None and not 0 < top_p <= 1:
-            raise ValueError(f"top_p: expected a number above 0, at most 1, found {top_p!r}")
-        if dtype not in (None, *DTYPES):
-            raise ValueError(f"dtype: expected {', '.join(DTYPES)}, found {dtype!r}")
-        self.name = name or name_of(model)
-        self.limits = Limits(batch_size or 64, batch_characters, MAX_CHARACTERS)
-        self._cpu_limits = self.limits._replace(texts=batch_size or 16)
-        self._forth = (model, revision)
-        self._back = (back_model, back_revision) if back_model else self._forth
+        if self.temperature is not None and not self.temperature > 0:
+            raise ValueError(f"temperature: expected a number above 0, found {self.temperature!r}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p: expected a number above 0, at most 1, found {self.top_p!r}")
+        if self.dtype not in (None, *_DTYPES):
+            raise ValueError(f"dtype: expected {', '.join(_DTYPES)}, found {self.dtype!r}")
+        self.limits = self.batch_limits = Limits(self.batch_size or 64, self.batch_characters, MAX_CHARACTERS)
+        self.forth = (self.model, self.revision)
+        self.back = (self.back_model, self.back_revision) if self.back_model else self.forth
         self._generation: dict[str, Any] = {
-            "num_beams": num_beams or (1 if do_sample else 4),
-            "do_sample": do_sample,
+            "num_beams": self.num_beams or (1 if self.do_sample else 4),
+            "do_sample": self.do_sample,
         }
-        if do_sample:
+        if self.do_sample:
             # A checkpoint's own default is to draw from 50 tokens only.
-            self._generation |= {"temperature": temperature or 1.0, "top_p": top_p or 1.0, "top_k": 0}
-        self._max_new_tokens = max_new_tokens
-        self._given_dtype = dtype
-        self._loaded: dict[tuple[str, str | None], _Checkpoint] = {}
+            self._generation |= {"temperature": self.temperature or 1.0, "top_p": self.top_p or 1.0, "top_k": 0}
 
     def describe(self) -> dict[str, Any]:
-        """All that decides what comes out, beside `limits`."""
+        """Return all that decides what comes out, besides `limits`."""
         return {
             "kind": "transformers",
-            "forth": identity(*self._forth),
-            "back": identity(*self._back),
-            "max_new_tokens": self._max_new_tokens,
+            "forth": identity(*self.forth),
+            "back": identity(*self.back),
+            "max_new_tokens": self.max_new_tokens,
             "dtype": self._dtype,
             **self._generation,
-            "versions": {name: version(name) for name in ("transformers", "torch")},
+            "versions": versions("transformers", "torch"),
         }
 
     def seed(self, value: int) -> None:
-        """Seed `torch`, from whose random state the next translations are drawn.
-
-        Args:
-            value: From 0.
-        """
+        """Seed `torch`, from whose random state the next translations are drawn, by a number from 0."""
         import torch
 
         torch.manual_seed(value)
 
-    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """The translations of any number of texts, in their order; see `Engine.translate`."""
-        if not texts:
-            return []
-        checkpoint = self._load(*(self._back if into_korean(target) else self._forth))
-        direction = find_direction(checkpoint.tokenizer, source, target, checkpoint.name)
-        positions = getattr(checkpoint.model.config, "max_position_embeddings", None)
-        ids = encode(checkpoint.tokenizer, texts, direction, positions)
-        found = [""] * len(texts)
-        on_cpu = checkpoint.model.device.type == "cpu"
-        for batch in batches(texts, self._cpu_limits if on_cpu else self.limits):
-            translated = self._generate(checkpoint, [ids[index] for index in batch], direction, positions)
-            for index, text in zip(batch, translated, strict=True):
-                found[index] = text
-        return found
+    def load(self, model: str, other: str | None) -> Checkpoint:
+        """Load a checkpoint by its name and revision."""
+        import torch
+        from accelerate import PartialState
+
+        device = PartialState().device
+        if device.type == "cpu":
+            self.batch_limits = self.limits._replace(texts=self.batch_size or 16)
+        # Weights are drawn before they are read, which must not change what the caller's seed gives.
+        with torch.random.fork_rng(devices=[]):
+            loaded = _load_model(model, other, self._dtype)
+        loaded.generation_config.max_length = None  # max_new_tokens is always given, and warns beside it.
+        positions = getattr(loaded.config, "max_position_embeddings", None)
+        return Checkpoint(loaded.to(device), load_tokenizer(model, other), name_of(model), positions)
+
+    def generate(
+        self, checkpoint: Checkpoint, rows: Sequence[list[list[int]]], direction: Direction
+    ) -> Iterator[list[list[int]]]:
+        """Translate batches of ids to batches of ids, in their order."""
+        return (self._generate(checkpoint, batch, direction) for batch in rows)
 
     @property
     def _dtype(self) -> str:
-        if self._given_dtype:
-            return self._given_dtype
+        if self.dtype:
+            return self.dtype
         import torch
         from accelerate import PartialState
 
         on_cuda = PartialState().device.type == "cuda"
         return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
-    def _load(self, model: str, revision: str | None) -> _Checkpoint:
-        if (model, revision) not in self._loaded:
-            import torch
-            from accelerate import PartialState
-
-            # Weights are drawn before they are read, which must not change what the caller's seed gives.
-            with torch.random.fork_rng(devices=[]):
-                loaded = _load_model(model, revision, self._dtype)
-            loaded.generation_config.max_length = None  # max_new_tokens is always given, and warns beside it.
-            tokenizer = load_tokenizer(model, revision)
-            self._loaded[model, revision] = _Checkpoint(loaded.to(PartialState().device), tokenizer, name_of(model))
-        return self._loaded[model, revision]
-
-    def _generate(
-        self, checkpoint: _Checkpoint, ids: list[list[int]], direction: Direction, positions: int | None
-    ) -> list[str]:
-        """Translations of one batch, or of its halves where it needs more memory than a CUDA device has."""
+    def _generate(self, checkpoint: Checkpoint, ids: list[list[int]], direction: Direction) -> list[list[int]]:
+        """Translate one batch, or its halves where it needs more memory than a CUDA device has."""
         import torch
 
-        model, tokenizer, name = checkpoint
-        most = self._max_new_tokens or most_new_tokens(ids)
+        model, tokenizer, name, positions = checkpoint
+        most = self.max_new_tokens or most_new_tokens(ids)
         options: dict[str, Any] = {"max_new_tokens": min(most, positions - 1) if positions else most}
         if direction.target:
             options["forced_bos_token_id"] = tokenizer.convert_tokens_to_ids(direction.target)
@@ -202,7 +153,8 @@ class TransformersEngine:
                     inputs.to(model.device), attention_mask=mask.to(model.device), **self._generation, **options
                 )
             # The decoder's start, and the language it was made to begin with, are no part of the translation.
-            return decode(tokenizer, made[:, 2 if direction.target else 1 :].tolist())
+            translations: list[list[int]] = made[:, 2 if direction.target else 1 :].tolist()
+            return translations
         except torch.cuda.OutOfMemoryError as error:
             if len(ids) == 1:
                 raise EngineError(
@@ -212,9 +164,16 @@ class TransformersEngine:
         # After the except clause, so that nothing holds on to the tensors of the failed batch.
         torch.cuda.empty_cache()
         half = len(ids) // 2
-        return [
-            text for part in (ids[:half], ids[half:]) for text in self._generate(checkpoint, part, direction, positions)
-        ]
+        return [*self._generate(checkpoint, ids[:half], direction), *self._generate(checkpoint, ids[half:], direction)]
+
+
+def _check_folder(model: str) -> None:
+    """Check that a checkpoint that is written as a folder is one."""
+    if Path(model).is_dir():
+        if not Path(model, "config.json").is_file():
+            raise FileNotFoundError(f"{model}: expected a checkpoint, found a folder without config.json")
+    elif model.startswith((".", "~", "/")) or model.count("/") > 1 or "\\" in model:
+        raise FileNotFoundError(f"{model}: expected the folder of a checkpoint, found none there")
 
 
 def _load_model(model: str, revision: str | None, dtype: str) -> Any:

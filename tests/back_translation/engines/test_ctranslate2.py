@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 
@@ -95,8 +95,8 @@ def test_a_text_that_is_too_long_is_refused_and_not_cut(engine: CTranslate2Engin
 
 def test_a_limit_that_only_the_model_knows(engine: CTranslate2Engine) -> None:
     engine.translate(["물"], "ko", "en")
-    for _, tokenizer in engine._loaded.values():
-        tokenizer.model_max_length = 10**30
+    for checkpoint in engine._loaded.values():
+        checkpoint.tokenizer.model_max_length = 10**30
     with pytest.raises(
         EngineError, match="opus-mt-ko-en: expected translations, found that CTranslate2 stopped: .*position"
     ):
@@ -122,9 +122,7 @@ def test_options_that_cannot_be(converted: str) -> None:
         CTranslate2Engine(model=converted, threads=0)
 
 
-def test_the_library_is_named_where_it_is_missing() -> None:
-    with (
-        mock.patch("kgloss_hf.back_translation.engines.ctranslate2.find_spec", return_value=None),
-        pytest.raises(ImportError, match=r'pip install "kgloss-hf\[ctranslate2\]"'),
-    ):
+def test_the_library_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    with pytest.raises(ImportError, match=r'pip install "kgloss-hf\[ctranslate2\]"'):
         CTranslate2Engine(model="anything")

@@ -1,76 +1,46 @@
 from __future__ import annotations
 
-import json
-import logging
 import traceback
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgloss_hf.back_translation.engines import remote
 from kgloss_hf.back_translation.engines.engine import EngineError, Price, RefusedError, open_engine
-from kgloss_hf.back_translation.engines.papago import PAIRS, PapagoEngine, languages
-from kgloss_hf.back_translation.engines.remote import ATTEMPTS, BudgetError
+from kgloss_hf.back_translation.engines.papago import PAIRS, PapagoEngine
+from kgloss_hf.back_translation.engines.remote import ATTEMPTS
 
-from ..servers import Answer, Service, serve
+from ..conftest import has_key
+from ..servers import IDENTITY, KEYS, PAID, SECRET, Answer, Service
 
-for library in ("httpx", "filelock", "tenacity", "pyrate_limiter"):
+for library in ("requests", "tenacity"):
     pytest.importorskip(library)
+SERVED = pytest.mark.parametrize("paid", ["papago"], indirect=True)
 
-IDENTITY, SECRET = "identity-4711", "secret-0815"
 TEXTS = ["집에 불이 났어요.", "도와주세요.", "물"]
 SPENT = sum(map(len, TEXTS)) + 2
 
 
-def result(text: Any) -> dict[str, Any]:
-    """An answer as documented."""
-    return {"message": {"result": {"srcLangType": "ko", "tarLangType": "en", "translatedText": text}}}
+def result(text: str) -> dict[str, Any]:
+    return PAID["papago"].answer([text])
 
 
 def gateway_fault(code: str, message: str, details: str = "") -> dict[str, Any]:
     return {"error": {"errorCode": code, "message": message, "details": details}}
 
 
-def translate(body: Any) -> dict[str, Any]:
-    return result("\n".join(f"[{body['target']}] {line}" for line in body["text"].split("\n")))
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    found: list[float] = []
-    monkeypatch.setattr(remote, "sleep", found.append)
-    return found
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch, waits: list[float], caplog: pytest.LogCaptureFixture) -> Iterator[Service]:
-    """Papago; no key may come into the log."""
-    monkeypatch.setenv("PAPAGO_CLIENT_ID", f"{IDENTITY}\n")
-    monkeypatch.setenv("PAPAGO_CLIENT_SECRET", SECRET)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    caplog.set_level(logging.DEBUG)
-    with serve(translate) as service:
-        yield service
-    assert not has_key(caplog.text)
-
-
-def has_key(text: str) -> bool:
-    return IDENTITY in text or SECRET in text
-
-
 def papago(service: Service, **options: Any) -> PapagoEngine:
-    return PapagoEngine(endpoint=f"{service.url}/nmt/v1/translation", **options)
+    return PapagoEngine(endpoint=service.url + PAID["papago"].endpoint, **options)
 
 
+@SERVED
 def test_sends_what_is_documented(service: Service) -> None:
     engine = papago(service)
-    assert engine.translate(TEXTS, "ko", "en") == [f"[en] {text}" for text in TEXTS]
+    assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     (request,) = service.requests
     assert request.path == "/nmt/v1/translation"
     assert request.headers["x-ncp-apigw-api-key-id"] == IDENTITY
@@ -80,6 +50,7 @@ def test_sends_what_is_documented(service: Service) -> None:
     assert engine.budget.spent() == SPENT
 
 
+@SERVED
 def test_honorific_is_asked_for_where_it_is_known(service: Service) -> None:
     engine = papago(service, honorific=True)
     for source, target in (("ko", "en"), ("en", "ko"), ("ko", "ja"), ("vi", "ko")):
@@ -87,16 +58,18 @@ def test_honorific_is_asked_for_where_it_is_known(service: Service) -> None:
     assert [request.body.get("honorific") for request in service.requests] == [None, True, True, None]
 
 
+@SERVED
 def test_requests_stay_within_the_limits(service: Service) -> None:
     engine = papago(service)
     texts = [f"{number:04}" + "가" * (number % 70) for number in range(400)] + ["나" * 5000, "다" * 4901]
-    assert engine.translate(texts, "ko", "en") == [f"[en] {text}" for text in texts]
+    assert engine.translate(texts, "ko", "en") == [f"[{text}]" for text in texts]
     sent = [request.body["text"] for request in service.requests]
     assert max(map(len, sent)) == 5000
     assert max(text.count("\n") + 1 for text in sent) == 100
     assert engine.budget.spent() == sum(map(len, sent))
 
 
+@SERVED
 def test_line_ends_count_as_characters(service: Service) -> None:
     engine = papago(service)
     engine.translate([f"{number:03}" + "가" * 47 for number in range(100)], "ko", "en")
@@ -104,18 +77,20 @@ def test_line_ends_count_as_characters(service: Service) -> None:
     assert engine.budget.spent() == 100 * 51 - 2
 
 
+@SERVED
 def test_one_text_a_request(service: Service) -> None:
     papago(service, texts_per_request=1).translate(TEXTS, "ko", "en")
     assert sorted(request.body["text"] for request in service.requests) == sorted(TEXTS)
 
 
+@SERVED
 @pytest.mark.parametrize("lines", ["one", "one\ntwo", "one\ntwo\nthree\nfour", ""])
 def test_texts_are_sent_one_by_one_if_lines_do_not_match(
     service: Service, caplog: pytest.LogCaptureFixture, lines: str
 ) -> None:
     service.script = [Answer(body=result(lines))]
     engine = papago(service)
-    assert engine.translate(TEXTS, "ko", "en") == [f"[en] {text}" for text in TEXTS]
+    assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     assert len(service.requests) == 4
     assert engine.budget.spent() == 2 * SPENT - 2
     found = len(lines.split("\n"))
@@ -123,6 +98,7 @@ def test_texts_are_sent_one_by_one_if_lines_do_not_match(
     assert not any(text in record.message for text in TEXTS[:2] for record in caplog.records)
 
 
+@SERVED
 def test_a_text_that_becomes_two_is_refused_and_the_others_are_kept(service: Service) -> None:
     service.script = [Answer(body=result("one")), Answer(body=result("first")), Answer(body=result("two\nlines"))]
     engine = papago(service)
@@ -132,6 +108,7 @@ def test_a_text_that_becomes_two_is_refused_and_the_others_are_kept(service: Ser
     assert len(service.requests) == 3
 
 
+@SERVED
 def test_an_empty_translation_is_passed_on(service: Service) -> None:
     service.script = [Answer(body=result("")), Answer(body=result("a\n\nb"))]
     engine = papago(service)
@@ -139,11 +116,13 @@ def test_an_empty_translation_is_passed_on(service: Service) -> None:
     assert engine.translate(TEXTS, "ko", "en") == ["a", "", "b"]
 
 
+@SERVED
 def test_carriage_returns_end_no_translation(service: Service) -> None:
     service.script = [Answer(body=result("a\r\nb\r\nc"))]
     assert papago(service).translate(TEXTS, "ko", "en") == ["a", "b", "c"]
 
 
+@SERVED
 @pytest.mark.parametrize("text", ["one\ntwo", "one\r"])
 def test_texts_with_line_ends_are_not_sent(service: Service, text: str) -> None:
     with pytest.raises(ValueError, match="without line ends, found 'one"):
@@ -151,61 +130,7 @@ def test_texts_with_line_ends_are_not_sent(service: Service, text: str) -> None:
     assert service.requests == []
 
 
-@pytest.mark.parametrize(
-    ("fault", "counted"),
-    [
-        (Answer(429, gateway_fault("410", "Throttle Limited")), False),
-        (Answer(500, {"errorCode": "N2MT99", "errorMessage": "Internal server errors"}), False),
-        (Answer(503, gateway_fault("500", "Endpoint Error")), False),
-        (Answer(502, b"<html>Bad Gateway</html>", {"Content-Type": "text/html"}), False),
-        (Answer(504, gateway_fault("510", "Endpoint Timeout")), True),
-        (Answer(200, result("x" * 100), cut=True), True),
-        (Answer(200, b'{"message": {'), True),
-        (Answer(200, b""), True),
-        (Answer(200, b"[" * 99_999), True),
-        (Answer(200, b"<html>Log in</html>", {"Content-Type": "text/html"}), True),
-        (Answer(200, '{"message": "물"}'.encode("cp949")), True),
-        (Answer(200, {}), True),
-        (Answer(200, ["message"]), True),
-        (Answer(200, {"message": None}), True),
-        (Answer(200, result(5)), True),
-        (Answer(200, result(None)), True),
-    ],
-)
-def test_faults_that_may_pass_are_tried_again(
-    service: Service, waits: list[float], fault: Answer, counted: bool
-) -> None:
-    service.script = [fault]
-    engine = papago(service)
-    assert engine.translate(TEXTS, "ko", "en") == [f"[en] {text}" for text in TEXTS]
-    assert service.requests[0].body == service.requests[1].body
-    assert engine.budget.spent() == (2 if counted else 1) * SPENT
-    assert len(waits) == 1
-
-
-def test_a_slow_answer_is_given_up_and_counted(service: Service) -> None:
-    service.script = [Answer(body=result("late"), delay=5)]
-    engine = papago(service, timeout=0.1)
-    assert engine.translate(["물"], "ko", "en") == ["[en] 물"]
-    assert engine.budget.spent() == 2
-
-
-def test_no_connection_is_tried_again_and_not_counted(service: Service, waits: list[float]) -> None:
-    with serve(translate) as gone:
-        engine = papago(gone)
-    with pytest.raises(EngineError, match=r"papago: no connection \(ConnectError\); given up"):
-        engine.translate(["물"], "ko", "en")
-    assert (len(waits), engine.budget.spent()) == (ATTEMPTS - 1, 0)
-
-
-def test_retry_after(service: Service, waits: list[float]) -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=200), usegmt=True)
-    service.script = [Answer(429, headers={"Retry-After": value}) for value in ("70", date)]
-    papago(service).translate(["물"], "ko", "en")
-    assert waits[0] == 70
-    assert 190 < waits[1] <= 200
-
-
+@SERVED
 def test_a_quota_that_is_spent_is_explained(service: Service) -> None:
     service.script = [Answer(429, gateway_fault("400", "Quota Exceeded"))] * ATTEMPTS
     with pytest.raises(EngineError, match="HTTP 429: 400, Quota Exceeded; given up.* selected APIs") as error:
@@ -214,16 +139,13 @@ def test_a_quota_that_is_spent_is_explained(service: Service) -> None:
     assert len(service.requests) == ATTEMPTS
 
 
+@SERVED
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
         (Answer(400, gateway_fault("100", "Bad Request Exception", "Invalid")), "100, Bad Request Exception, Invalid"),
         (Answer(400, {"errorCode": "N2MT08", "errorMessage": "exceeds max length"}), "N2MT08, exceeds max length"),
         (Answer(413, gateway_fault("430", "Request Entity Too Large")), "430, Request Entity Too Large"),
-        (Answer(400, b"\xff\xfe\xfd"), "no message"),
-        (Answer(400, b"[" * 99_999), "no message"),
-        (Answer(400, ["?"]), "no message"),
-        (Answer(400, {"error": "?"}), "no message"),
     ],
 )
 def test_refusals(service: Service, waits: list[float], fault: Answer, message: str) -> None:
@@ -234,6 +156,7 @@ def test_refusals(service: Service, waits: list[float], fault: Answer, message: 
     assert (waits, engine.budget.spent()) == ([], 0)
 
 
+@SERVED
 @pytest.mark.parametrize("code", ["N2MT02", "N2MT04", "N2MT05", "N2MT06"])
 def test_languages_that_the_service_does_not_know_concern_all_texts(service: Service, code: str) -> None:
     service.script = [Answer(400, {"errorCode": code, "errorMessage": "Unsupported"})]
@@ -241,6 +164,7 @@ def test_languages_that_the_service_does_not_know_concern_all_texts(service: Ser
         papago(service).translate(TEXTS, "ko", "en")
 
 
+@SERVED
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_key_is_not_shown(service: Service, status: int) -> None:
     echo = gateway_fault("200", "Authentication Failed", f"{'key ' * 60}{SECRET} {SECRET} of {IDENTITY}" + "." * 400)
@@ -256,14 +180,7 @@ def test_a_wrong_key_is_not_shown(service: Service, status: int) -> None:
     assert len(service.requests) == 1
 
 
-def test_keys_do_not_follow_a_redirection(service: Service) -> None:
-    with serve(translate) as other:
-        service.script = [Answer(307, headers={"Location": other.url})]
-        with pytest.raises(EngineError, match="HTTP 307"):
-            papago(service).translate(["물"], "ko", "en")
-        assert other.requests == []
-
-
+@SERVED
 @pytest.mark.parametrize("secret", ["", "  ", "비밀", "two\nlines"])
 def test_keys_are_looked_up_at_the_first_translation(
     service: Service, monkeypatch: pytest.MonkeyPatch, secret: str
@@ -276,20 +193,9 @@ def test_keys_are_looked_up_at_the_first_translation(
     assert (service.requests, engine.budget.spent()) == ([], 0)
 
 
-def test_the_budget_is_never_passed_also_by_a_second_run(service: Service, tmp_path: Path) -> None:
-    spending = tmp_path / "spending.json"
-    options: dict[str, Any] = {"max_cost": 0.5, "price": 20_000, "spending": spending, "texts_per_request": 1}
-    papago(service, **options).translate(["가" * 20], "ko", "en")
-    with pytest.raises(BudgetError, match=r"at most 25 characters in all \(0.50 KRW\), found 20 spent .* and 6 in"):
-        papago(service, **options).translate(["나" * 6], "ko", "en")
-    papago(service, **options).translate(["다" * 5], "ko", "en")
-    assert json.loads(spending.read_text()) == {"papago": 25}
-    assert sum(len(request.body["text"]) for request in service.requests) == 25
-
-
 def test_languages() -> None:
     engine = PapagoEngine()
-    assert (len(PAIRS), len(languages())) == (29, 13)
+    assert (len(PAIRS), len(frozenset().union(*PAIRS))) == (29, 13)
     engine.check_languages("it", "ko")
     with pytest.raises(ValueError, match="papago: expected languages from it to ko, found 'it' and 'en'"):
         engine.check_languages("it", "en")
@@ -314,20 +220,10 @@ def test_opens_from_the_command_line(tmp_path: Path) -> None:
     assert engine.budget.path == tmp_path / "spending.json"
 
 
-@pytest.mark.parametrize(
-    "options", [{"honorific": "yes"}, {"texts_per_request": 0}, {"texts_per_request": 2501}, {"endpoint": "http://a.b"}]
-)
+@pytest.mark.parametrize("options", [{"honorific": "yes"}, {"texts_per_request": 0}, {"texts_per_request": 2501}])
 def test_options_without_sense(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"papago: expected {next(iter(options))}"):
         PapagoEngine(**options)
-
-
-class Echo(PapagoEngine):
-    """Gives each request's text back."""
-
-    def _translate_text(self, text: str, source: str, target: str) -> str:
-        assert len(text) <= 5000
-        return text
 
 
 TEXT = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), min_size=1)
@@ -336,4 +232,6 @@ TEXT = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"
 @settings(deadline=None)
 @given(st.lists(TEXT, max_size=30), st.integers(1, 9))
 def test_lines_keep_texts_and_their_order(texts: Sequence[str], texts_per_request: int) -> None:
-    assert Echo(texts_per_request=texts_per_request).translate(texts, "ko", "en") == texts
+    engine = PapagoEngine(texts_per_request=texts_per_request)
+    with patch.dict("os.environ", KEYS), patch.object(engine, "post", lambda session, url, body: [body["text"]]):
+        assert engine.translate(texts, "ko", "en") == texts

@@ -4,79 +4,34 @@ import json
 import logging
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kgloss_hf.back_translation.engines import remote
 from kgloss_hf.back_translation.engines.engine import EngineError, Limits, Price, RefusedError
+from kgloss_hf.back_translation.engines.google import GoogleEngine
+from kgloss_hf.back_translation.engines.papago import PapagoEngine
 from kgloss_hf.back_translation.engines.remote import (
     ATTEMPTS,
     Budget,
     BudgetError,
     Pace,
     RemoteEngine,
-    RequestError,
     check_endpoint,
-    require,
     retry_after,
 )
 
-for library in ("filelock", "tenacity", "pyrate_limiter"):
-    pytest.importorskip(library)
+from ..servers import KEYS, PAID, Answer, Paid, Service, serve
+
+pytest.importorskip("tenacity")
 
 PRICE = Price(20_000, "KRW")
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between attempts, which take no time."""
-    found: list[float] = []
-    monkeypatch.setattr(remote, "sleep", found.append)
-    return found
-
-
-class Upper(RemoteEngine):
-    """Translates to upper case, once it has raised all of `faults`."""
-
-    extra = "papago"
-    libraries = ()
-    credentials = "UPPER_KEY"
-    limits = Limits(2, 100, 50)
-
-    def __init__(self, *faults: Exception, **options: Any) -> None:
-        defaults: dict[str, Any] = dict.fromkeys(
-            ("max_characters", "max_cost", "requests_per_second", "characters_per_minute", "spending")
-        )
-        options = {"name": "upper", "price": PRICE, "timeout": 1} | defaults | options
-        super().__init__(options.pop("name"), options.pop("price"), **options)
-        self.faults = list(faults)
-        self.sent: list[list[str]] = []
-
-    def describe(self) -> dict[str, Any]:
-        return {}
-
-    def check_languages(self, source: str, target: str) -> None:
-        if source == target:
-            raise ValueError("one language")
-
-    def translate_batch(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        def send() -> list[str]:
-            self.sent.append(list(texts))
-            if self.faults:
-                raise self.faults.pop(0)
-            return [text.upper() for text in texts]
-
-        return self.ask(send, sum(map(len, texts)))
-
-
-def busy(count: int = 1, **options: Any) -> list[RequestError]:
-    return [RequestError("busy", status=503, **options) for _ in range(count)]
 
 
 def test_budget_is_the_smaller_of_characters_and_money() -> None:
@@ -201,140 +156,251 @@ def test_endpoints_that_are_safe(endpoint: str) -> None:
     check_endpoint("papago", endpoint)
 
 
-@pytest.mark.parametrize("module", ["no_such_library", "no_such.part", "json.no_such"])
-def test_a_missing_library_is_named_with_its_remedy(module: str) -> None:
-    with pytest.raises(ImportError, match=r'the module no_such.*pip install "kgloss-hf\[papago\]"|the module json.no'):
-        require(["json", module], "papago")
+class Clock:
+    """Time that passes only in sleep."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(remote, "monotonic", lambda: self.now)
+        monkeypatch.setattr(remote, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
-@pytest.mark.parametrize(("processes", "seconds"), [("1", 0.1), ("2", 0.2)])
-def test_pace_of_requests_is_shared_by_processes(
-    monkeypatch: pytest.MonkeyPatch, processes: str, seconds: float
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", processes)
-    pace = Pace(20, None)
-    start = time.monotonic()
-    for _ in range(3):
-        pace.wait(10)
-    # The limiter counts in whole milliseconds.
-    assert time.monotonic() - start > seconds - 0.01
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(1, 35), st.integers(0, 90)), max_size=20))
+def test_a_pace_is_never_gone_over(monkeypatch: pytest.MonkeyPatch, requests: list[tuple[int, int]]) -> None:
+    clock, pace, sent = Clock(monkeypatch), Pace(10, 60), []
+    for units, pause in requests:
+        before = clock.now
+        pace.wait(units)
+        assert clock.now - before <= 60 * -(-units // 10), "it waits no longer than it must"
+        sent += [(clock.now, units)] if units <= 10 else []  # of more than it lets through, portions were waited for
+        clock.now += pause
+    for begin, _ in sent:
+        assert sum(units for moment, units in sent if begin <= moment < begin + 60) <= 10
 
 
-def test_pace_of_characters_lets_long_requests_through_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyrate_limiter import Limiter
-
-    weights: list[int] = []
-    monkeypatch.setattr(Limiter, "try_acquire", lambda self, weight=1: weights.append(weight))
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    pace = Pace(None, 2_000)
-    for characters in (1, 100, 101, 2_450):
+def test_a_pace_lets_more_through_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pace = Clock(monkeypatch), Pace(1000, 60)
+    moments = []
+    for characters in (1, 999, 2_450, 550, 1):
         pace.wait(characters)
-    assert weights == [1, 1, 2, 10, 10, 5]
+        moments.append(clock.now)
+    assert moments == [0, 0, 180, 180, 240]
 
 
-def test_translates_in_batches_in_order_and_equal_texts_once() -> None:
-    engine = Upper()
-    assert engine.translate(["a", "bbb", "cc", "a"], "ko", "en") == ["A", "BBB", "CC", "A"]
-    assert engine.sent == [["bbb", "cc"], ["a"]]
-    assert engine.budget.spent() == 6
-    assert engine.translate([], "ko", "en") == []
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("options", [{"requests_per_second": 0.1}, {"characters_per_minute": 60}])
+def test_processes_share_the_pace(monkeypatch: pytest.MonkeyPatch, processes: int, options: dict[str, Any]) -> None:
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    clock, engine = Clock(monkeypatch), PapagoEngine(**options, texts_per_request=1)
+    for variable, value in KEYS.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(engine, "post", lambda session, url, body: [body["text"]])
+    engine.translate([f"{number:010}" for number in range(1, 20)], "ko", "en")
+    # 19 requests of 10 characters: one each ten seconds, or six each minute.
+    assert clock.now == pytest.approx(180 * processes)
 
 
-def test_passing_faults_are_tried_again_after_growing_waits(
-    waits: list[float], caplog: pytest.LogCaptureFixture
+PAUSING = [
+    *[(Answer(status, {"error": {"message": "busy"}}), False) for status in (408, 429, 500, 503)],
+    (Answer(502, b"<html>Bad Gateway</html>", {"Content-Type": "text/html"}), False),
+    (Answer(500, {"error": "text"}), False),
+    (Answer(500, b'"text"'), False),
+    (Answer(500, b"[" * 99_999), False),
+    (Answer(403, {"error": {"message": "User Rate Limit Exceeded"}}), False),
+    # Behind a gateway that gave up waiting, the service may have translated.
+    (Answer(504, {"error": {"message": "Deadline exceeded."}}), True),
+    (Answer(200, {"translations": [], "message": None}, cut=True), True),
+    *[
+        (Answer(200, body), True)
+        for body in (b'{"translations": [', b'{"message": {', b"", b"[" * 99_999, b"null", b"5")
+    ],
+    (Answer(200, b"<html>Log in</html>", {"Content-Type": "text/html"}), True),
+    (Answer(200, '{"translations": [{"translatedText": "물"}]}'.encode("cp949")), True),
+    (Answer(200, ["translations"]), True),
+    (Answer(200, b'"translations"'), True),
+    (Answer(200, {"translations": 5}), True),
+    (Answer(200, {"translations": {"translatedText": "a"}, "message": None}), True),
+    *[
+        (
+            Answer(200, {"translations": [{"translatedText": text}], "message": {"result": {"translatedText": text}}}),
+            True,
+        )
+        for text in (5, None)
+    ],
+]
+BOTH = pytest.mark.parametrize("paid", PAID, indirect=True)
+TEXTS = ["집에 불이 났어요.", "도와주세요.", "물"]
+TRANSLATIONS = [f"[{text}]" for text in TEXTS]
+
+
+def engine_of(paid: Paid, service: Service, **options: Any) -> GoogleEngine | PapagoEngine:
+    return paid.engine(endpoint=service.url + paid.endpoint, **options)
+
+
+def cost(engine: RemoteEngine) -> int:
+    """The characters of TEXTS, of which Papago gets lines."""
+    return sum(map(len, TEXTS)) + (2 if engine.name == "papago" else 0)
+
+
+@BOTH
+@pytest.mark.parametrize(("answer", "counted"), PAUSING)
+def test_faults_that_may_pass_are_tried_again(
+    paid: Paid, service: Service, waits: list[float], answer: Answer, counted: bool
 ) -> None:
-    engine = Upper(*busy(ATTEMPTS - 1))
-    assert engine.translate(["불이 났어요."], "ko", "en") == ["불이 났어요."]
-    assert len(waits) == ATTEMPTS - 1
-    assert all(2**n <= wait <= 2**n + 1 for n, wait in enumerate(waits))
-    assert [record.levelno for record in caplog.records] == [logging.WARNING] * len(waits)
-    assert "upper: busy; attempt 1 of 6, next in" in caplog.text
-    assert "불이" not in caplog.text
+    service.script = [answer]
+    engine = engine_of(paid, service)
+    assert engine.translate(TEXTS, "ko", "en") == TRANSLATIONS
+    assert service.requests[0].body == service.requests[1].body
+    assert engine.budget.spent() == (2 if counted else 1) * cost(engine)
+    assert len(waits) == 1
 
 
-def test_attempts_are_bounded(waits: list[float]) -> None:
-    engine = Upper(*busy(99))
-    with pytest.raises(EngineError, match="upper: busy; given up, run it again later") as error:
-        engine.translate(["a"], "ko", "en")
-    assert not isinstance(error.value, RefusedError)
-    assert len(engine.sent) == ATTEMPTS
-    assert len(waits) == ATTEMPTS - 1
+@BOTH
+def test_a_slow_answer_is_given_up_and_counted(paid: Paid, service: Service) -> None:
+    service.script = [Answer(body=paid.answer(["late"]), delay=5)]
+    engine = engine_of(paid, service, timeout=0.2)
+    assert engine.translate(["물"], "ko", "en") == ["[물]"]
+    assert engine.budget.spent() == 2
 
 
-def test_the_service_s_own_wait_counts(waits: list[float]) -> None:
-    Upper(*busy(wait=42)).translate(["a"], "ko", "en")
-    assert waits == [42]
+@BOTH
+def test_the_budget_holds_for_further_attempts(paid: Paid, service: Service) -> None:
+    service.script = [Answer(504)] * 2
+    with pytest.raises(BudgetError, match="found 6 spent"):
+        engine_of(paid, service, max_characters=7).translate(["abc"], "ko", "en")
+    assert len(service.requests) == 2
 
 
-def test_a_wait_too_long_is_not_begun(waits: list[float]) -> None:
-    with pytest.raises(EngineError, match="busy, and asks to wait 3600 s; given up"):
-        Upper(*busy(wait=3600)).translate(["a"], "ko", "en")
+@BOTH
+def test_no_connection_is_tried_again_and_not_counted(paid: Paid, service: Service, waits: list[float]) -> None:
+    with serve(paid.translate) as gone:
+        engine = engine_of(paid, gone)
+    with pytest.raises(EngineError, match=rf"{engine.name}: no connection \(ConnectionError\); given up"):
+        engine.translate(["물"], "ko", "en")
+    assert (len(waits), engine.budget.spent()) == (ATTEMPTS - 1, 0)
+
+
+@BOTH
+def test_the_service_s_own_wait_counts(paid: Paid, service: Service, waits: list[float]) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=200), usegmt=True)
+    service.script = [Answer(429, headers={"Retry-After": value}) for value in ("70", date)]
+    engine_of(paid, service).translate(["물"], "ko", "en")
+    assert waits[0] == 70
+    assert 190 < waits[1] <= 200
+
+
+@BOTH
+def test_a_wait_too_long_is_not_begun(paid: Paid, service: Service, waits: list[float]) -> None:
+    service.script = [Answer(503, headers={"Retry-After": "3600"})]
+    with pytest.raises(EngineError, match="HTTP 503: no message, and asks to wait 3600 s; given up"):
+        engine_of(paid, service).translate(["물"], "ko", "en")
     assert waits == []
 
 
+@BOTH
+def test_attempts_are_bounded_and_logged_without_texts(
+    paid: Paid, service: Service, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    service.script = [Answer(503, {"error": {"message": "busy"}})] * ATTEMPTS
+    engine = engine_of(paid, service)
+    with pytest.raises(EngineError, match=f"{engine.name}: HTTP 503: busy; given up, run it again later") as error:
+        engine.translate(TEXTS, "ko", "en")
+    assert not isinstance(error.value, RefusedError)
+    assert len(service.requests) == ATTEMPTS
+    assert all(2**number <= wait <= 2**number + 1 for number, wait in enumerate(waits))
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * len(waits) == [logging.WARNING] * 5
+    assert f"{engine.name}: HTTP 503: busy; attempt 1 of 6, next in" in caplog.text
+    assert TEXTS[0] not in caplog.text
+    assert "gloss-1" not in caplog.text
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("status", "kind", "message"),
     [
-        (400, RefusedError, "upper: no$"),
-        (413, RefusedError, "upper: no$"),
-        (401, EngineError, "upper: no; check UPPER_KEY$"),
-        (403, EngineError, "upper: no; check UPPER_KEY$"),
-        (404, EngineError, "upper: no$"),
-        (302, EngineError, "upper: no$"),
+        (400, RefusedError, "HTTP 400: no$"),
+        (413, RefusedError, "HTTP 413: no$"),
+        (401, EngineError, "(HTTP 401: no|no access .*); check [A-Z_]+_(CREDENTIALS|CLIENT_ID)"),
+        (403, EngineError, "HTTP 403: no; check [A-Z_]+_(CREDENTIALS|CLIENT_ID)"),
+        (404, EngineError, "HTTP 404: no$"),
+        (302, EngineError, "HTTP 302: no$"),
     ],
 )
 def test_faults_that_stay_are_not_tried_again(
-    waits: list[float], status: int, kind: type[Exception], message: str
+    paid: Paid, service: Service, waits: list[float], status: int, kind: type[Exception], message: str
 ) -> None:
-    engine = Upper(RequestError("no", status=status))
-    with pytest.raises(EngineError, match=message) as error:
-        engine.translate(["a"], "ko", "en")
+    service.script = [Answer(status, {"error": {"message": "no"}})]
+    engine = engine_of(paid, service)
+    with pytest.raises(EngineError, match=f"^{engine.name}: {message}") as error:
+        engine.translate(TEXTS, "ko", "en")
     assert type(error.value) is kind
-    assert (len(engine.sent), waits, engine.budget.spent()) == (1, [], 0)
+    assert (len(service.requests), waits, engine.budget.spent()) == (1, [], 0)
 
 
-@pytest.mark.parametrize(
-    ("fault", "spent"),
-    [
-        (RequestError("429", status=429), 3),
-        (RequestError("500", status=500), 3),
-        (RequestError("not connected", sent=False), 3),
-        (RequestError("gateway timed out", status=504), 6),
-        (RequestError("timed out"), 6),
-    ],
-)
-def test_only_what_is_certainly_not_billed_is_given_back(waits: list[float], fault: RequestError, spent: int) -> None:
-    engine = Upper(fault)
-    engine.translate(["abc"], "ko", "en")
-    assert engine.budget.spent() == spent
+@BOTH
+@pytest.mark.parametrize("body", [b"\xff\xfe\xfd", b"[" * 99_999, ["?"], {"error": "?"}])
+def test_refusals_without_a_message(paid: Paid, service: Service, body: Any) -> None:
+    service.script = [Answer(400, body)]
+    with pytest.raises(RefusedError, match="HTTP 400: no message$"):
+        engine_of(paid, service).translate(TEXTS, "ko", "en")
 
 
-def test_the_budget_holds_for_further_attempts(waits: list[float]) -> None:
-    engine = Upper(RequestError("timed out"), RequestError("timed out"), max_characters=7)
-    with pytest.raises(BudgetError, match="found 6 spent"):
-        engine.translate(["abc"], "ko", "en")
-    assert len(engine.sent) == 2
+@BOTH
+def test_keys_do_not_follow_a_redirection(paid: Paid, service: Service) -> None:
+    with serve(paid.translate) as other:
+        service.script = [Answer(307, headers={"Location": other.url})]
+        with pytest.raises(EngineError, match="HTTP 307"):
+            engine_of(paid, service).translate(["물"], "ko", "en")
+        assert other.requests == []
 
 
-def test_what_was_translated_before_a_failure_is_not_paid_for_again() -> None:
-    engine = Upper()
-    engine.budget.limit = 5
+@BOTH
+def test_the_budget_is_never_passed_also_by_a_second_run(paid: Paid, service: Service, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"max_cost": 0.5, "price": 20_000, "spending": tmp_path / "spending.json"}
+    engine_of(paid, service, **options).translate(["가" * 20], "ko", "en")
+    with pytest.raises(BudgetError, match=r"at most 25 characters in all \(0.50 ...\), found 20 spent .* and 6 in"):
+        engine_of(paid, service, **options).translate(["나" * 6], "ko", "en")
+    engine = engine_of(paid, service, **options)
+    engine.translate(["다" * 5], "ko", "en")
+    assert json.loads((tmp_path / "spending.json").read_text()) == {engine.name: 25}
+    assert len(service.requests) == 2
+
+
+@BOTH
+def test_translates_in_batches_in_order_and_equal_texts_once(paid: Paid, service: Service) -> None:
+    engine = engine_of(paid, service)
+    engine.limits = Limits(2, 100, 50)
+    assert engine.translate(["a", "bbb", "cc", "a"], "ko", "en") == ["[a]", "[bbb]", "[cc]", "[a]"]
+    assert [paid.asked(request.body) for request in service.requests] == [["bbb", "cc"], ["a"]]
+    assert engine.translate([], "ko", "en") == []
+
+
+@BOTH
+def test_what_was_translated_before_a_failure_is_not_paid_for_again(paid: Paid, service: Service) -> None:
+    engine = engine_of(paid, service)
+    engine.limits, engine.budget.limit = Limits(2, 100, 50), 6
     texts = ["aaa", "bb", "c"]
     with pytest.raises(BudgetError):
-        engine.translate(texts, "ko", "en")
+        engine.translate([*texts, "d"], "ko", "en")
     engine.budget.limit = None
-    assert engine.translate(["bb"], "en", "ko") == ["BB"]
-    assert engine.translate(texts, "ko", "en") == ["AAA", "BB", "C"]
-    assert engine.sent == [["aaa", "bb"], ["bb"], ["c"]]
+    assert engine.translate(["bb"], "en", "ko") == ["[bb]"]
+    assert engine.translate(texts, "ko", "en") == ["[aaa]", "[bb]", "[c]"]
+    assert [paid.asked(request.body) for request in service.requests] == [["aaa", "bb"], ["bb"], ["c"]]
 
 
-def test_languages_are_checked_before_anything_is_sent() -> None:
-    engine = Upper()
-    with pytest.raises(ValueError, match="one language"):
-        engine.translate(["a"], "ko", "ko")
-    assert engine.sent == []
+@BOTH
+def test_languages_are_checked_before_anything_is_sent(paid: Paid, service: Service) -> None:
+    with pytest.raises(ValueError, match="found 'ko'"):
+        engine_of(paid, service).translate(["a"], "ko", "ko")
+    assert service.requests == []
 
 
+@BOTH
 @pytest.mark.parametrize(
     "options",
     [
@@ -346,12 +412,13 @@ def test_languages_are_checked_before_anything_is_sent() -> None:
         {"requests_per_second": -1},
         {"characters_per_minute": "many"},
         {"timeout": 0},
-        {"price": Price(-1, "KRW")},
-        {"price": Price("cheap", "KRW")},  # type: ignore[arg-type]
+        {"price": -1},
+        {"price": "cheap"},
         {"name": " "},
         {"name": 5},
+        {"endpoint": "http://a.b"},
     ],
 )
-def test_options_without_sense(options: dict[str, Any]) -> None:
+def test_options_without_sense(paid: Paid, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"expected {next(iter(options))} to be"):
-        Upper(**options)
+        paid.engine(**options)

@@ -1,0 +1,114 @@
+"""Check rows and paths, and count the rows that are left out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+logger = logging.getLogger(__name__)
+
+_Row = TypeVar("_Row")
+_Good = TypeVar("_Good")
+
+
+def inside(folder: Path, path: Path) -> Path:
+    """Return a path, which must not lead out of a folder.
+
+    Args:
+        folder: A folder that the user named.
+        path: A file or folder that is looked for in it.
+
+    Raises:
+        ValueError: The path leads out of the folder, by a link or by `..`.
+
+    Example:
+        >>> inside(Path("data"), Path("data/pairs.csv")).name
+        'pairs.csv'
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{path}: expected a file inside {folder}, found {path.resolve()}; copy it into the folder")
+    return path
+
+
+class BadRows:
+    """Raise an error at the first bad row of a file, or leave bad rows out and count them.
+
+    Args:
+        path: The file, for messages.
+        on_bad_rows: `raise`, or `skip`.
+        repair: What to do about a bad row, for the end of the error's message.
+
+    Raises:
+        ValueError: `on_bad_rows` is something else.
+
+    Example:
+        >>> bad = BadRows(Path("numbers.csv"), "skip")
+        >>> list(bad.checked([(1, "7"), (2, "집")], lambda number, row: int(row)))
+        [7]
+        >>> bad.warn()
+    """
+
+    def __init__(self, path: Path, on_bad_rows: str, repair: str = "") -> None:
+        if on_bad_rows not in ("raise", "skip"):
+            raise ValueError(f"on_bad_rows: expected 'raise' or 'skip', found {on_bad_rows!r}")
+        self._path, self._skip, self._repair = path, on_bad_rows == "skip", repair
+        self._count, self._first = 0, ""
+
+    def checked(self, rows: Iterable[tuple[int, _Row]], check: Callable[[int, _Row], _Good]) -> Iterator[_Good]:
+        """Yield what `check` makes of each row, given its number; it raises a ValueError for a bad row."""
+        for number, row in rows:
+            try:
+                if isinstance(row, dict) and None in row:
+                    width = len(row) - 1
+                    raise ValueError(
+                        f"expected {width} cells, as in the header, found {width + len(row[None])}; "
+                        "put a cell that holds a comma in quotation marks, or remove what is too much"
+                    )
+                good = check(number, row)
+            except ValueError as error:
+                problem = f"{self._path}, row {number}: {error}"
+                if not self._skip:
+                    raise ValueError(
+                        f"{problem}{self._repair}, or leave bad rows out with on_bad_rows='skip'"
+                    ) from error
+                self._count, self._first = self._count + 1, self._first or problem
+            else:
+                yield good
+
+    def warn(self) -> None:
+        """Warn of the rows that were skipped: their number, and what is wrong with the first."""
+        if self._count:
+            rows = "row" if self._count == 1 else "rows"
+            logger.warning("%s: %d bad %s skipped; the first: %s", self._path, self._count, rows, self._first)
+
+
+def check_columns(row: Any, where: str, columns: Mapping[str, str]) -> None:
+    """Raise ValueError where a row lacks a column.
+
+    Args:
+        row: Of `read_rows`.
+        where: File and number of the row, for the message.
+        columns: Names of columns by the options that name them.
+    """
+    if not isinstance(row, dict):
+        expected = " and ".join(map(repr, columns.values()))
+        raise ValueError(f"{where}: expected an object with {expected}, found {row!r:.60}")
+    for option, column in columns.items():
+        if column not in row:
+            found = ", ".join(map(repr, row))
+            raise ValueError(f"{where}: no column {column!r}; found {found:.300}; name the column with {option}")
+
+
+def with_repair(items: Iterator[_Row], repair: str) -> Iterator[_Row]:
+    """Hand items on, and add what to do to a ValueError that comes between them.
+
+    Args:
+        items: Such as the rows of `read_rows`.
+        repair: What else to do about it.
+    """
+    try:
+        yield from items
+    except ValueError as error:
+        raise ValueError(f"{error}, or {repair}") from error

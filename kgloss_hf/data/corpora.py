@@ -1,0 +1,334 @@
+"""Read sentences and paraphrases of Korean corpora, and shards of back-translated pairs, from a user's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations, groupby, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from .checks import BadRows, inside, with_repair
+from .shards import COLUMNS, SHARDS, as_tables, check_shards, read_shard, shard_files
+from .tables import read_lines, read_rows
+
+logger = logging.getLogger(__name__)
+
+_SET = 10
+_FILE_AGAIN = "take the file again, unchanged, or name its encoding, such as encoding='cp949'"
+
+
+class Layout(NamedTuple):
+    """How one kind of tab-separated file is read.
+
+    Args:
+        sentences: The columns with sentences.
+        label: The column that says whether the sentences of a row are paraphrases, and what answers that for a label
+            (None where the label is unknown).
+        keys: Columns that are equal in the ten rows of a set of paraphrases, in a file of such sets.
+        header: Whether the first row is a header, which may hold more columns, in any order.
+        blank: What stands for a missing sentence. Rows that hold it are left out.
+    """
+
+    sentences: tuple[str, ...] = ("sentence1", "sentence2")
+    label: tuple[str, Callable[[str], bool | None]] | None = None
+    keys: tuple[str, ...] = ()
+    header: bool = True
+    blank: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read; those of a file without a header, in this order."""
+        return (*self.keys, *self.sentences, *(self.label or ())[:1])
+
+
+class Corpus(NamedTuple):
+    """Where a corpus comes from and which of its files are read.
+
+    Args:
+        clone: Folder of the files in a clone of the repository, within data_dir.
+        flat: The other folder that is looked into. A `/` in a file's name is `__` there.
+        repository: Where to get it.
+        licence: Its licence.
+        layouts: How files are read whose names stand in the key, with spaces between them; None is that of Naver NER.
+    """
+
+    clone: str
+    flat: str
+    repository: str
+    licence: str
+    layouts: Mapping[str, Layout | None]
+
+    @property
+    def files(self) -> dict[str, Layout | None]:
+        """How each file is read."""
+        return {name: layout for names, layout in self.layouts.items() for name in names.split()}
+
+
+def _is_high(score: str) -> bool | None:
+    try:
+        return float(score) >= 4 if 0 <= float(score) <= 5 else None
+    except ValueError:
+        return None
+
+
+_ENTAILMENT = {"entailment": True, "neutral": False, "contradiction": False}.get
+_ZERO_IS_SAME = {"0": True, "1": False}.get
+_ONE_IS_SAME = {"1": True, "0": False}.get
+
+_NLI = Layout(label=("gold_label", _ENTAILMENT))
+_STS = Layout(label=("score", _is_high))
+_QUESTIONS = Layout(("question1", "question2"), label=("is_duplicate", _ZERO_IS_SAME))
+_TEXT = Layout(("text",))
+_PARAKQC = Layout(("sentence",), keys=("topic", "act"), header=False)
+_STYLE_SETS = Layout(("sentence",), keys=("act",))
+_STYLE_PAIRS = Layout(label=("similarity", _ONE_IS_SAME))
+_PAWSX = Layout(label=("label", _ONE_IS_SAME), blank="NS")
+
+# Repository and licence
+_KOR_NLU = ("https://github.com/kakaobrain/kor-nlu-datasets", "CC BY-SA 4.0")
+_NAVER = ("https://github.com/naver/nlp-challenge", "no licence to pass it on")
+_QUESTION_PAIR = ("https://github.com/songys/Question_pair", "MIT")
+_MCKSG = ("its owner, for it was never published: a header and a column text", "the owner's")
+_PARAKQC_HOME = ("https://github.com/warnikchow/paraKQC", "CC BY-SA 4.0")
+_STYLEKQC = ("https://github.com/cynthia/stylekqc", "CC BY-SA 4.0")
+_KOELECTRA = ("https://github.com/monologg/KoELECTRA", "free for any purpose")
+_NLI_FILES = "snli_1.0_train.ko.tsv multinli.train.ko.tsv xnli.dev.ko.tsv xnli.test.ko.tsv"
+_STYLE = {"act/train.tsv act/dev.tsv act/test.tsv": _STYLE_SETS, "sts/train.tsv sts/dev.tsv sts/test.tsv": _STYLE_PAIRS}
+_PAWS_FILES = "translated_train.tsv dev_2k.tsv test_2k.tsv"
+
+CORPORA = {
+    "kornli": Corpus("kor-nlu-datasets/KorNLI", "kornlu", *_KOR_NLU, {_NLI_FILES: _NLI}),
+    "korsts": Corpus("kor-nlu-datasets/KorSTS", "kornlu", *_KOR_NLU, {"sts-train.tsv sts-dev.tsv sts-test.tsv": _STS}),
+    "naver_ner": Corpus("nlp-challenge/missions/ner/data/train", "naver_ner", *_NAVER, {"train_data": None}),
+    "question_pair": Corpus(
+        "Question_pair", "question_pair", *_QUESTION_PAIR, {"train.txt validation.txt test.txt": _QUESTIONS}
+    ),
+    "mcksg": Corpus("mcksg", "mcksg", *_MCKSG, {"mcksg.tsv": _TEXT}),
+    "parakqc": Corpus("paraKQC/data", "parakqc", *_PARAKQC_HOME, {"paraKQC_v1.txt": _PARAKQC}),
+    "stylekqc": Corpus("stylekqc", "stylekqc", *_STYLEKQC, _STYLE),
+    "pawsx": Corpus("KoELECTRA/finetune/data/paws", "pawsx_ko", *_KOELECTRA, {_PAWS_FILES: _PAWSX}),
+}
+"""The corpora by the name of their configuration, which is also the `origin` of their rows."""
+
+PARAPHRASED = tuple(
+    name
+    for name, corpus in CORPORA.items()
+    if any(file and (file.label or file.keys) for file in corpus.files.values())
+)
+"""The corpora that hold paraphrases."""
+
+
+def _where_to_get(names: Iterable[str]) -> str:
+    lines = [
+        f"Back-translated pairs (pairs='backtranslation') are read from DATA_DIR/{SHARDS}/*.parquet or *.jsonl, with "
+        f"the columns {', '.join(COLUMNS)}, as `kgloss back-translate` writes them.",
+        "Human paraphrases (pairs='paraphrase') and plain sentences are read from your copies of the corpora:",
+    ]
+    for name in names:
+        corpus = CORPORA[name]
+        files = ", ".join(corpus.files) + (" or with __ for /" if "/" in "".join(corpus.files) else "")
+        folders = " or ".join(f"DATA_DIR/{folder}/" for folder in dict.fromkeys((corpus.clone, corpus.flat)))
+        lines.append(f"- {name}: {files} in {folders}, from {corpus.repository} (licence: {corpus.licence})")
+    return "\n".join(lines)
+
+
+class _Row(NamedTuple):
+    sentences: list[str]
+    are_paraphrases: bool = False
+    keys: tuple[str, ...] = ()
+
+
+@dataclass
+class CorpusFolder:
+    """A user's folder with copies of corpora and with shards of back-translated pairs.
+
+    Args:
+        data_dir: The folder.
+        names: The corpora that are looked for.
+        encoding: Encoding of the corpora's files, such as `cp949`. Shards are always UTF-8.
+        on_bad_rows: `raise`, or `skip`, which leaves bad rows out and logs their number.
+
+    Raises:
+        ValueError: No folder is named or an option is not known; while reading, a path leads out of the folder or a
+            file is not as published.
+        FileNotFoundError: The folder is not there; later, it holds nothing of what is looked for.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as data_dir:
+        ...     Path(data_dir, "mcksg").mkdir()
+        ...     _ = Path(data_dir, "mcksg", "mcksg.tsv").write_text("text\\n환영합니다.\\n", "utf-8")
+        ...     list(CorpusFolder(data_dir, ["mcksg"]).read_sentences())
+        [('환영합니다.', 'mcksg')]
+    """
+
+    data_dir: str | None
+    names: Sequence[str] = tuple(CORPORA)
+    encoding: str = "utf-8"
+    on_bad_rows: str = "raise"
+
+    def __post_init__(self) -> None:
+        if not self.data_dir or not Path(self.data_dir).is_dir():
+            problem = f"expected data_dir, your folder of data, found {self.data_dir}.\n{_where_to_get(self.names)}"
+            raise FileNotFoundError(problem) if self.data_dir else ValueError(problem)
+        self._root = Path(self.data_dir)
+        BadRows(self._root, self.on_bad_rows)  # which checks the option
+
+    def files(self, name: str) -> dict[str, Path]:
+        """Return the paths of a corpus's files by their published names, for those that are there."""
+        corpus, files = CORPORA[name], {}
+        for file in corpus.files:
+            places = self._root / corpus.clone / file, self._root / corpus.flat / file.replace("/", "__")
+            if path := next(filter(Path.is_file, places), None):
+                files[file] = inside(self._root, path)
+        return files
+
+    def corpora(self) -> list[str]:
+        """Return the corpora that are there; refuse wrong headers, and warn of what is not there."""
+        present = [name for name in self.names if self.files(name)]
+        if not present:
+            wanted = ", ".join(self.names)
+            raise FileNotFoundError(
+                f"{self._root}: expected files of {wanted}, found none.\n{_where_to_get(self.names)}"
+            )
+        missing = [name for name in self.names if name not in present]
+        for name in present:
+            files = self.files(name)
+            missing += [f"{name}'s {file}" for file in CORPORA[name].files if file not in files]
+            for file, path in files.items():
+                next(self._rows(path, CORPORA[name].files[file]), None)
+        if missing:
+            logger.warning("%s: left out what was not found: %s", self._root, ", ".join(missing))
+        return present
+
+    def read_sentences(self) -> Iterator[tuple[str, str]]:
+        """Return the sentences, and the corpora they are from, in the order of the files.
+
+        Each different sentence of a corpus comes once, with white space folded.
+        """
+        return ((sentence, name) for name in self.corpora() for sentence in self._sentences(name))
+
+    def _sentences(self, name: str) -> Iterator[str]:
+        left_out: Counter[str] = Counter()
+        seen: set[bytes] = set()
+        for sentences, _ in self._groups(name, left_out):
+            for sentence in sentences:
+                if (key := _key(sentence)) not in seen:
+                    seen.add(key)
+                    yield sentence
+        _warn(name, left_out)
+
+    def read_paraphrases(self, name: str) -> Iterator[pa.Table]:
+        """Yield tables of the pairs of a corpus: every two paraphrases once, the earlier first.
+
+        Pairs of equal sentences, or seen before in either order, are left out and counted in a warning.
+        """
+        return as_tables(self._pairs(name))
+
+    def _pairs(self, name: str) -> Iterator[tuple[str, ...]]:
+        left_out: Counter[str] = Counter()
+        seen: set[bytes] = set()
+        for sentences, are_paraphrases in self._groups(name, left_out):
+            for source, target in combinations(sentences, 2) if are_paraphrases else ():
+                if source == target:
+                    left_out["pairs of equal sentences"] += 1
+                elif (key := _key(*sorted((source, target)))) in seen:
+                    left_out["pairs seen before"] += 1
+                else:
+                    seen.add(key)
+                    yield source, target, name, "human"
+        _warn(name, left_out)
+
+    def _groups(self, name: str, left_out: Counter[str]) -> Iterator[tuple[list[str], bool]]:
+        """Yield groups of sentences, and whether those of a group are paraphrases of each other."""
+        for file, path in self.files(name).items():
+            layout = CORPORA[name].files[file]
+            check: Callable[[int, Any], _Row] = partial(_check_row, layout) if layout else _check_words
+            rows, size = self._rows(path, layout), _SET if layout and layout.keys else 1
+            bad = BadRows(path, self.on_bad_rows, "; correct the row")
+            while numbered := list(islice(rows, size)):
+                good = list(bad.checked(numbered, check))
+                keys = {" ".join(row.keys) for row in good}
+                if len(numbered) < size or len(keys) > 1:
+                    raise ValueError(
+                        f"{path}, rows {numbered[0][0]} to {numbered[-1][0]}: expected sets of {size} rows that begin "
+                        f"alike, found {len(numbered)} rows that begin with {', '.join(sorted(keys))}; {_FILE_AGAIN}"
+                    )
+                if not all(row.sentences for row in good):
+                    left_out["rows without a sentence (NS)"] += 1
+                yield [sentence for row in good for sentence in row.sentences], any(row.are_paraphrases for row in good)
+            bad.warn()
+
+    def _rows(self, path: Path, layout: Layout | None) -> Iterator[tuple[int, Any]]:
+        """Yield the numbered rows of a file; of Naver NER, the numbered lines of each sentence."""
+        if layout is not None:
+            header, columns = None if layout.header else layout.columns, layout.columns
+            rows = read_rows(path, encoding=self.encoding, suffix=".tsv", header=header, columns=columns)
+            yield from with_repair(rows, _FILE_AGAIN)
+        else:
+            lines = enumerate(with_repair(read_lines(path, encoding=self.encoding), _FILE_AGAIN), 1)
+            for blank, sentence in groupby(lines, lambda line: not line[1].strip()):
+                numbered = list(sentence)
+                if not blank:
+                    yield numbered[0][0], numbered
+
+    def shards(self) -> list[Path]:
+        """List the shards in the order of their names."""
+        return shard_files(self._root)
+
+    def find_shards(self, origin: str | None) -> list[Path]:
+        """List the shards; refuse wrong columns, and shards without a row of the origin, before any is read through."""
+        paths = self.shards()
+        if not paths:
+            raise FileNotFoundError(f"{self._root / SHARDS}: expected shards, found none.\n{_where_to_get(self.names)}")
+        check_shards(paths, origin)
+        return paths
+
+    def read_shard(self, path: Path) -> Iterator[pa.Table]:
+        """Yield the rows of a shard in tables, of which only one is in memory."""
+        return read_shard(path, self.on_bad_rows)
+
+
+def _check_row(layout: Layout, _: int, row: dict[str, str]) -> _Row:
+    if None in row.values():
+        raise ValueError(f"expected {len(row)} cells ({', '.join(row)}), found fewer")
+    sentences = [" ".join(row[column].split()) for column in layout.sentences]
+    if "" in sentences:
+        raise ValueError(f"expected a sentence in {layout.sentences[sentences.index('')]}, found nothing")
+    if layout.blank in sentences:
+        return _Row([])
+    are_paraphrases = bool(layout.keys)
+    if layout.label is not None:
+        column, answer = layout.label
+        if (meaning := answer(row[column].strip())) is None:
+            raise ValueError(f"expected a label as published in {column}, found {row[column]!r:.60}")
+        are_paraphrases = meaning
+    return _Row(sentences, are_paraphrases, tuple(row[column] for column in layout.keys))
+
+
+def _check_words(_: int, lines: list[tuple[int, str]]) -> _Row:
+    """Join the words of lines with an index, a word and a tag each."""
+    words = []
+    for number, line in lines:
+        cells = line.rstrip("\r\n").split("\t")
+        if len(cells) != 3 or not cells[1].strip():
+            raise ValueError(f"expected an index, a word and a tag between tabs in line {number}, found {line!r:.60}")
+        words += cells[1].split()
+    return _Row([" ".join(words)])
+
+
+def _key(*texts: str) -> bytes:
+    # A digest takes a fraction of the memory of the sentences.
+    return hashlib.blake2b("\t".join(texts).encode(), digest_size=16).digest()
+
+
+def _warn(name: str, left_out: Counter[str]) -> None:
+    if left_out:
+        logger.warning("%s: left out: %s", name, ", ".join(f"{what} ({count})" for what, count in left_out.items()))

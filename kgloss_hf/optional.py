@@ -1,0 +1,56 @@
+"""Libraries of the extras: whether they are installed, how to install them, and which versions they have."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from importlib.util import find_spec
+
+from .version import __version__
+
+
+def require(extra: str, *modules: str, purpose: str) -> None:
+    """Check that modules are installed, without importing more than the packages that they are in.
+
+    Args:
+        extra: Extra of kgloss-hf that installs them.
+        modules: By their names in Python.
+        purpose: What needs them, for the message.
+
+    Raises:
+        ImportError: A module is missing.
+
+    Example:
+        >>> require("train", "json", "no_such_module", purpose="plots")
+        Traceback (most recent call last):
+        ImportError: plots: expected the module no_such_module, found none; run: pip install "kgloss-hf[train]"
+    """
+    for module in modules:
+        try:
+            missing = find_spec(module) is None
+        except ModuleNotFoundError:  # of the package that the module is in
+            missing = True
+        if missing:
+            raise ImportError(f"{purpose}: expected the module {module}, found none; run: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra.
+
+    Example:
+        >>> install_command("train")
+        'pip install "kgloss-hf[train]"'
+    """
+    return f'pip install "kgloss-hf[{extra}]"'
+
+
+def versions(*distributions: str) -> dict[str, str]:
+    """Return the versions of installed distributions. That of kgloss-hf is known without installing it.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: A distribution is not installed.
+
+    Example:
+        >>> list(versions("kgloss-hf", "torch"))
+        ['kgloss-hf', 'torch']
+    """
+    return {name: __version__ if name == "kgloss-hf" else importlib.metadata.version(name) for name in distributions}

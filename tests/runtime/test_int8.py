@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM, pipeline
+
+from conftest import SENTENCES
+from kgloss_hf.cli import main
+from kgloss_hf.models.modeling import build_model
+from kgloss_hf.runtime.decoding import is_plain, with_int8_weights
+from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+
+
+@pytest.fixture(scope="module")
+def text_to_gloss(checkpoint: str) -> Text2GlossPipeline:
+    return pipeline("text2text-generation", model=checkpoint, int8=True)
+
+
+@torch.inference_mode()
+def test_scores_are_close(checkpoint: str, tokenizer: KGlossTokenizerFast) -> None:
+    full = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).eval()
+    small = with_int8_weights(full)
+    rows = tokenizer(SENTENCES, padding=True, return_tensors="pt")
+    start = torch.full((len(SENTENCES), 1), tokenizer.bos_token_id)
+    expected, scores = (model(**rows, decoder_input_ids=start).logits for model in (full, small))
+    assert 0 < (scores - expected).abs().max() < 0.1 * expected.std()
+    assert small.generation_config.suppress_tokens == full.generation_config.suppress_tokens
+    assert is_plain(full)  # it is left as it was
+    assert not is_plain(small)  # answers depend on the batch, so that another's is left to generate
+    assert is_plain(small, int8=True)
+
+
+def test_our_own_loop_gives_what_generate_gives(text_to_gloss: Text2GlossPipeline) -> None:
+    for sentence in SENTENCES:
+        rows = text_to_gloss.tokenizer(sentence, return_tensors="pt")
+        [sequence] = text_to_gloss.decode(rows["input_ids"], rows["attention_mask"], {})
+        [row] = text_to_gloss.model.generate(**rows).tolist()
+        assert sequence == [index for index in row if index not in text_to_gloss.special]
+    assert text_to_gloss.greedy is not None
+
+
+def test_options_of_the_pipeline(text_to_gloss: Text2GlossPipeline) -> None:
+    best = text_to_gloss(SENTENCES[0], num_return_sequences=2, return_alignment=True)
+    assert best[0].glosses != best[1].glosses
+    assert all(answer["log_prob"] < 0 for answer in best)
+
+
+def test_command(checkpoint: str, text_to_gloss: Text2GlossPipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", checkpoint, *SENTENCES, "--int8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [answer.generated_text for answer in text_to_gloss(SENTENCES)]
+
+
+def test_other_models_are_refused(tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path) -> None:
+    rnn = build_model("rnn", tokenizer)
+    with pytest.raises(ValueError, match="expected an encoder-decoder of two BERTs.*found RnnEncoderDecoderModel"):
+        Text2GlossPipeline(model=rnn, tokenizer=tokenizer, int8=True)
+    half = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).bfloat16()
+    with pytest.raises(ValueError, match="found EncoderDecoderModel in torch.bfloat16 on cpu; leave out int8"):
+        Text2GlossPipeline(model=half, tokenizer=tokenizer, int8=True)
