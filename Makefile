@@ -7,7 +7,9 @@ export HF_HOME := $(XDG_CACHE_HOME)/huggingface
 .PHONY: demo test test-legacy test-slow quality bench clean
 
 demo: outputs/demo/model .venv/ready  ## Train on the bundled sample, show the score, translate sentences
-	$(BIN)/python examples/translate.py outputs/demo/model
+	$(BIN)/kgloss translate outputs/demo/model "이 토기는 4세기에 만들어졌습니다." "2층 전시실에서 청자를 볼 수 있습니다." \
+	    "QR 코드를 스캔하면 수어 해설을 볼 수 있습니다." --format tsv > outputs/demo/translations.tsv
+	@awk -F '\t' 'NR > 1 { print $$1 "\n  → " $$2 }' outputs/demo/translations.tsv
 
 outputs/demo/model: | .venv/ready
 	$(BIN)/python examples/run_text2gloss.py examples/demo.yaml

@@ -1,10 +1,8 @@
-"""Runs the commands of documentation in forked children of one process that has imported everything: 40 imports less.
+"""Runs commands in forks of one process that has imported everything: it saves imports, and a signal hits their work.
 
-    python tests/command_server.py SOCKET FOLDER
-
-makes FOLDER with a program for each name of `STAND_INS`. Each hands its words, folder, environment and files to the
-server, where a function of that name runs them. What cannot be had in a test is checked as far as it can be; the
-functions say how far.
+`Forks` starts that process, which listens on a socket. A question is a line of JSON with words, folder and environment,
+and carries the files of a command; the answers are its process id and then its exit status, a line each. A function of
+`STAND_INS` runs the words. What cannot be had in a test is checked as far as it can be; the functions say how far.
 """
 
 from __future__ import annotations
@@ -22,10 +20,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from packaging.requirements import Requirement
 
@@ -37,7 +37,7 @@ with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     question = [os.path.basename(sys.argv[0]), *sys.argv[1:]], os.getcwd(), dict(os.environ)
     socket.send_fds(server, [json.dumps(question).encode() + b"\\n"], [0, 1, 2])
-    sys.exit(int(server.makefile().readline() or 1))
+    sys.exit(int((*server.makefile(), 1)[1]))
 """
 
 # Appended to what the documentation says, so that nobody waits: the smallest model, an epoch, and of Table 5 one run.
@@ -48,16 +48,79 @@ SHORTER = {
 }
 
 
+class Forks:
+    """The process whose forks run commands, while the context is open.
+
+    Args:
+        environment: Of the process and its commands, all of it.
+        inside: Command that starts it, such as one that makes a mount namespace.
+    """
+
+    def __init__(self, environment: dict[str, str], inside: Sequence[str] = ()) -> None:
+        self._folder = tempfile.TemporaryDirectory()  # a socket's path is short
+        self._environment = environment
+        self.programs = Path(self._folder.name, "bin")
+        """The folder of a program per stand-in, which hands its words to the process."""
+        self._process = subprocess.Popen(
+            [*inside, sys.executable, __file__, self._folder.name], env=environment, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Self:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def run(
+        self, command: Sequence[str], folder: Path, seconds: float = 300, how: signal.Signals = signal.SIGKILL
+    ) -> tuple[int, str]:
+        """Run a stand-in or a script in a folder, to its end or for so many seconds.
+
+        Returns:
+            Its exit status, negative for a signal that ended it, and what it printed.
+        """
+        log = folder.parent / f"{folder.name}.log"
+        with socket.socket(socket.AF_UNIX) as server, open(os.devnull) as nothing, log.open("wb") as output:
+            server.connect(str(self.programs.with_name("socket")))
+            question = json.dumps([command, str(folder), self._environment]).encode() + b"\n"
+            socket.send_fds(server, [question], [nothing.fileno(), output.fileno(), output.fileno()])
+            answers = server.makefile()
+            process = int(answers.readline())
+            for wait, signal_then in ((seconds, how), (60, signal.SIGKILL)):
+                server.settimeout(max(wait, 0.001))  # 0 would mean something else
+                try:
+                    return int(answers.readline()), log.read_text("utf-8", "replace")
+                except TimeoutError:
+                    answers = server.makefile()  # one that has timed out cannot be read again
+                    with suppress(ProcessLookupError):
+                        os.killpg(process, signal_then)
+        raise AssertionError(f"no end a minute after {how.name}: {log.read_text('utf-8', 'replace')}")
+
+    def shell(self, command: str) -> tuple[int, str]:
+        """Exit status and output of a shell command, among the mounts of the process."""
+        inside = ["nsenter", "--mount", f"--target={self._process.pid}", "sh", "-c", command]
+        done = subprocess.run(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.returncode, done.stdout
+
+
+def script(path: str, *words: str) -> int:
+    """The demo is imported, but serves no page."""
+    sys.argv = [path, *words]
+    sys.path.insert(0, str(Path(path).parent))
+    runpy.run_path(path, run_name="demo" if Path(path).name == "app.py" else "__main__")
+    return 0
+
+
 def python(*words: str) -> int:
-    """A script with its `SHORTER` options, or a module. The demo is imported, but serves no page."""
-    if words[0] == "-m":
-        sys.argv = list(words[1:])
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
-    else:
-        script = Path(words[0])
-        sys.argv = [*words, *SHORTER.get(script.name, "").split()]
-        sys.path.insert(0, str(script.parent))
-        runpy.run_path(words[0], run_name="demo" if script.name == "app.py" else "__main__")
+    """A script with its `SHORTER` options, or a module."""
+    if words[0] != "-m":
+        return script(*words, *SHORTER.get(Path(words[0]).name, "").split())
+    sys.argv = list(words[1:])
+    runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     return 0
 
 
@@ -73,18 +136,18 @@ def accelerate(*words: str) -> int:
     from accelerate.commands.launch import launch_command_parser
 
     assert words[0] == "launch", words
-    found = launch_command_parser().parse_args(words[1:])
-    if found.config_file:
-        load_config_from_file(found.config_file)
-    return python(found.training_script, *found.training_script_args)
+    chosen = launch_command_parser().parse_args(words[1:])
+    if chosen.config_file:
+        load_config_from_file(chosen.config_file)
+    return python(*["-m"] * bool(chosen.module), chosen.training_script, *chosen.training_script_args)
 
 
 def torchrun(*words: str) -> int:
     """Options are read by torch itself; then the script runs, in one process."""
     from torch.distributed.run import get_args_parser
 
-    found = get_args_parser().parse_args(words)
-    return python(found.training_script, *found.training_script_args)
+    chosen = get_args_parser().parse_args(words)
+    return python(*["-m"] * bool(chosen.module), chosen.training_script, *chosen.training_script_args)
 
 
 def pip(*words: str) -> int:
@@ -103,11 +166,11 @@ NOT_INSTALLED = {"codecarbon"}
 def _installed(wanted: Requirement) -> None:
     if wanted.name in NOT_INSTALLED:
         return
-    found = importlib.metadata.distribution(wanted.name)
-    assert wanted.specifier.contains(found.version, prereleases=True), f"{wanted}: found {found.version}"
-    extras = {extra.replace("_", "-") for extra in found.metadata.get_all("Provides-Extra") or ()}
+    installed = importlib.metadata.distribution(wanted.name)
+    assert wanted.specifier.contains(installed.version, prereleases=True), f"{wanted}: found {installed.version}"
+    extras = {extra.replace("_", "-") for extra in installed.metadata.get_all("Provides-Extra") or ()}
     assert wanted.extras <= extras, f"{wanted}: expected extras among {sorted(extras)}"
-    for requirement in map(Requirement, found.requires or () if wanted.extras else ()):
+    for requirement in map(Requirement, installed.requires or () if wanted.extras else ()):
         marker = requirement.marker
         if marker and any(marker.evaluate({"extra": extra}) for extra in wanted.extras):
             _installed(requirement)
@@ -130,13 +193,18 @@ STAND_INS: dict[str, Callable[..., int]] = {
 }
 
 
+OTHERS = (
+    *("detect_secrets.core.scan", "detect_secrets.settings", "jiwer", "matplotlib.figure", "rich.console"),
+    *("rouge_score.rouge_scorer", "sacrebleu.metrics", "scipy.stats", "sklearn.feature_extraction.text"),
+    *("transformers.models.encoder_decoder.modeling_encoder_decoder", "transformers.models.bert.modeling_bert"),
+)
+
+
 def _prepare() -> None:
     import kgloss_hf
 
-    for found in pkgutil.walk_packages(kgloss_hf.__path__, "kgloss_hf."):
-        # Not the loading scripts, metric and demo, which others import by their paths; nor what starts threads.
-        if found.name.count(".") < 3 and not found.name.endswith(("stranger", "examples", "_scripts", "space")):
-            importlib.import_module(found.name)
+    for name in (*(module.name for module in pkgutil.walk_packages(kgloss_hf.__path__, "kgloss_hf.")), *OTHERS):
+        importlib.import_module(name)
     from kgloss_hf.back_translation.engines.google import GoogleEngine
 
     if "KGLOSS_TEST_GOOGLE" in os.environ:  # an address on this machine, which is asked without credentials
@@ -151,9 +219,12 @@ def _answer(connection: socket.socket) -> None:
         question, files = question + part, files + received
     (name, *words), folder, environment = json.loads(question)
     child = os.fork()
+    os.setpgid(child, child)  # in both, so that neither is too late
     if child:
-        connection.sendall(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        connection.sendall(b"%d\n" % child)
+        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         os._exit(0)
+    connection.close()
     for number, file in enumerate(files):
         os.dup2(file, number)
     os.chdir(folder)
@@ -161,7 +232,7 @@ def _answer(connection: socket.socket) -> None:
     os.environ.update(environment)
     status: Any = 1
     try:
-        status = STAND_INS[name](*words)
+        status = STAND_INS[name](*words) if name in STAND_INS else script(name, *words)
     except SystemExit as error:
         status = error.code
         if isinstance(status, str):
@@ -176,21 +247,23 @@ def _answer(connection: socket.socket) -> None:
 
 
 def main() -> None:
-    address, folder = sys.argv[1], Path(sys.argv[2])
+    folder = Path(sys.argv[1])
+    # A shell that starts the tests in the background makes them, and what they start, deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _prepare()
     gc.freeze()  # what is there is no child's to collect
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        folder.mkdir()
+        listener.bind(str(folder / "socket"))
+        (folder / "bin").mkdir()
         for name in STAND_INS:
-            program = folder / name
-            program.write_text(CLIENT.format(python=sys.executable, address=address), "utf-8")
+            program = folder / "bin" / name
+            program.write_text(CLIENT.format(python=sys.executable, address=str(folder / "socket")), "utf-8")
             program.chmod(0o700)
         listener.listen()
         print("ready", flush=True)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that children need not be waited for
         while True:
             connection, _ = listener.accept()
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that children need not be waited for
             if os.fork() == 0:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 listener.close()

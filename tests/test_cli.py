@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from conftest import SENTENCES
 from kgloss_hf.cli import main
+from tests.back_translation.conftest import save_m2m100, sentencepiece_model
+
+MODULE = ["-m", "kgloss_hf.cli"]
 
 
 def test_train_tokenizer_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,7 +38,9 @@ def test_train_tokenizer_command_says_what_is_wrong(capsys: pytest.CaptureFixtur
 def test_unknown_option_ends_with_the_usage(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([command, "--colour", "red"])
-    assert "unrecognized arguments: --colour red" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"usage: kgloss {command}")
+    assert "unrecognized arguments: --colour red" in printed
 
 
 @pytest.mark.parametrize(
@@ -47,3 +57,46 @@ def test_help_of_each_command(command: str, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     assert capsys.readouterr().out.startswith(f"usage: kgloss {command}")
+
+
+def test_help_imports_nothing_slow() -> None:
+    imported = subprocess.run([sys.executable, "-X", "importtime", *MODULE, "-h"], capture_output=True, check=True)
+    assert not re.search(rb"\| +(torch|transformers|datasets|numpy|rich)$", imported.stderr, re.MULTILINE)
+
+
+def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def examine(timeout: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kgloss_hf.commands.doctor.examine", examine)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_no_success_where_nobody_reads_the_report() -> None:
+    command = [sys.executable, *MODULE, "doctor", "--timeout", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"kgloss doctor: [Errno 32] Broken pipe\n", 1)
+
+
+@pytest.mark.parametrize("launcher", ["torch.distributed.run --nproc_per_node=2", "accelerate.commands.launch --cpu"])
+def test_launchers_start_the_command(launcher: str, tmp_path: Path) -> None:
+    """A corpus by two processes, or one: it is reported once, by the main one."""
+    model = save_m2m100(tmp_path / "m2m100", sentencepiece_model())
+    (tmp_path / "texts.txt").write_text("\n".join(SENTENCES), "utf-8")
+    command = f"-m {launcher} -m kgloss_hf.cli back-translate --sources texts.txt --engines transformers:{model}"
+    options = "--chunk_size 2 --on_bad_rows skip --output_dir corpus"
+    done = subprocess.run(
+        [sys.executable, *command.split(), *options.split()],
+        cwd=tmp_path,
+        env={**os.environ, "HF_HOME": str(tmp_path / "home"), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('load_dataset("ko_backtranslation", data_dir="corpus")') == 1
+    manifest = json.loads((tmp_path / "corpus" / "manifest.json").read_text("utf-8"))
+    assert manifest["result"]["pairs"] + sum(manifest["result"]["dropped"].values()) == len(SENTENCES)

@@ -13,8 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -23,15 +21,13 @@ from typing import Any, NamedTuple
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from transformers import HfArgumentParser
 
 from kgloss_hf.models.modeling import PRESETS, Preset
-from kgloss_hf.training.table5 import OPTIMISERS, Table5Arguments
-from kgloss_hf.training.trainer import PretextTrainingArguments, TrainingArguments
+from kgloss_hf.training.table5 import OPTIMISERS
 from tests.back_translation.conftest import save_m2m100, sentencepiece_model
 from tests.back_translation.servers import serve
 from tests.back_translation.stand_ins import WordSwapper
-from tests.command_server import STAND_INS
+from tests.command_server import STAND_INS, Forks
 from tests.dataset_scripts.test_gksl import AUGMENTED, MANY, NAMES
 from tests.local_hub import LocalHub
 
@@ -75,14 +71,14 @@ def _tokens(page: str) -> list[Token]:
 
 
 def _blocks(page: str) -> list[Block]:
-    found = []
+    blocks = []
     for token in _tokens(page):
         if token.type == "fence":
             assert token.map is not None
             language, _, file = token.info.partition(" ")
-            found.append(Block(page, token.map[0] + 1, language, file, token.content))
+            blocks.append(Block(page, token.map[0] + 1, language, file, token.content))
         assert token.type != "code_block", f"{page}: expected a fence that says the language: {token.content}"
-    return found
+    return blocks
 
 
 def _children(page: str, kind: str) -> Iterator[Token]:
@@ -119,33 +115,26 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     engine = WordSwapper()
 
     def translate(body: Any) -> dict[str, Any]:
-        found = engine.translate(body["contents"], body["sourceLanguageCode"], body["targetLanguageCode"])
-        return {"translations": [{"translatedText": text} for text in found]}
+        texts = engine.translate(body["contents"], body["sourceLanguageCode"], body["targetLanguageCode"])
+        return {"translations": [{"translatedText": text} for text in texts]}
 
-    # A socket's path is short.
-    with LocalHub("ME") as hub, serve(translate) as google, tempfile.TemporaryDirectory() as short:
+    with LocalHub("ME") as hub, serve(translate) as google:
         environment = {
             **hub.environment(folder / "home", hub.token),
             "HOME": str(folder / "home"),
-            "PATH": f"{folder / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin",
             "OMP_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
             "KGLOSS_OKT_CACHE": str(folder / "words.sqlite"),
             "KGLOSS_TEST_GOOGLE": google.url,
         }
         (folder / "home").mkdir()
-        command = [sys.executable, str(ROOT / "tests" / "command_server.py"), f"{short}/socket", str(folder / "bin")]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                assert server.stdout is not None
-                assert server.stdout.readline() == "ready\n"
-                found = Shell(environment, hub, folder / "outputs" / "demo", folder / "m2m100")
-                (folder / "examples").symlink_to(ROOT / "examples")
-                done = found.run("python", "examples/run_text2gloss.py", "examples/demo.yaml", folder=folder)
-                assert done.returncode == 0, done.stdout[-3000:]
-                yield found
-            finally:
-                server.kill()
+        with Forks(environment) as forks:
+            environment["PATH"] = f"{forks.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"
+            shell = Shell(environment, hub, folder / "outputs" / "demo", folder / "m2m100")
+            (folder / "examples").symlink_to(ROOT / "examples")
+            done = shell.run("python", "examples/run_text2gloss.py", "examples/demo.yaml", folder=folder)
+            assert done.returncode == 0, done.stdout[-3000:]
+            yield shell
 
 
 @pytest.fixture
@@ -217,17 +206,17 @@ def test_what_is_not_run_is_there() -> None:
 @pytest.fixture(scope="module")
 def options_of(shell: Shell) -> dict[str, set[str]]:
     """The options of each command, as its help names them."""
-    commands = [f"python examples/{path.name}" for path in (ROOT / "examples").glob("*.py") if path.stem != "translate"]
+    commands = [f"python examples/{path.name}" for path in (ROOT / "examples").glob("*.py")]
     listed = shell.run("kgloss", "--help", folder=ROOT).stdout
     names = re.search(r"{([\w,-]+)}", listed)
     assert names is not None
     commands += [f"kgloss {name}" for name in names[1].split(",")]
-    found = {}
+    options = {}
     for command in [*commands, "accelerate launch", "torchrun"]:
         done = shell.run(*command.split(), "--help", folder=ROOT)
         assert done.returncode == 0, done.stdout
-        found[command] = set(re.findall(r"--[a-zA-Z][\w-]*", done.stdout))
-    return found
+        options[command] = set(re.findall(r"--[a-zA-Z][\w-]*", done.stdout))
+    return options
 
 
 # Programs whose options are not looked at.
@@ -253,7 +242,7 @@ def test_what_the_prose_names(page: str, options_of: dict[str, set[str]]) -> Non
         for variable in re.findall(r"\bKGLOSS_[A-Z_]+", span.content):
             assert variable in sources, f"{page}: {variable}"
         if re.fullmatch(r"kgloss_hf(\.\w+)+(\(.*\))?", span.content):
-            assert _found(span.content.partition("(")[0]), f"{page}: {span.content}"
+            assert _importable(span.content.partition("(")[0]), f"{page}: {span.content}"
 
 
 # Messages of other libraries in the troubleshooting's tables.
@@ -278,7 +267,7 @@ def test_messages_of_the_troubleshooting_are_ours() -> None:
             assert not part or part in sources or span in FOREIGN or span.isupper(), span
 
 
-def _found(name: str) -> bool:
+def _importable(name: str) -> bool:
     """Whether a dotted name can be imported."""
     module, _, attribute = name.rpartition(".")
     if importlib.util.find_spec(module) and hasattr(importlib.import_module(module), attribute):
@@ -300,36 +289,15 @@ def test_links(page: str) -> None:
         if target.startswith(("https://", "mailto:")):
             continue
         path, _, anchor = target.partition("#")
-        found = (ROOT / page).parent / path if path else ROOT / page
-        assert found.exists(), f"{page}: {target}"
-        assert not anchor or anchor in _anchors(found), f"{page}: {target}, expected one of {_anchors(found)}"
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), f"{page}: {target}"
+        assert not anchor or anchor in _anchors(file), f"{page}: {target}, expected one of {_anchors(file)}"
 
 
-def _example(name: str) -> list[type]:
-    """The dataclasses of an example's own options."""
-    spec = importlib.util.spec_from_file_location(f"example_{name}", ROOT / "examples" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where HfArgumentParser looks annotations up
-    spec.loader.exec_module(module)
-    return [module.DataArguments, module.ModelArguments]
-
-
-@pytest.fixture(scope="module")
-def options() -> set[str]:
-    parsers = (
-        HfArgumentParser((*_example("run_text2gloss"), TrainingArguments)),
-        HfArgumentParser((*_example("run_pretext"), PretextTrainingArguments)),
-        HfArgumentParser(Table5Arguments),
-    )
-    return {option for parser in parsers for action in parser._actions for option in action.option_strings}
-
-
-def test_options_of_the_recipe_are_there(options: set[str]) -> None:
+def test_options_of_the_recipe_are_there(options_of: dict[str, set[str]]) -> None:
     named = set(re.findall(r"--[a-z_0-9]+", RECIPE))
     assert len(named) > 10
-    assert named <= options
+    assert named <= set().union(*(options for command, options in options_of.items() if "examples/" in command))
 
 
 def test_the_papers_optimiser_is_what_table_5_takes() -> None:

@@ -1,1 +1,1 @@
-"""Commands that are more than a call."""
+"""The commands of `kgloss`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections import deque
@@ -151,16 +150,11 @@ def _rows(text: str, answer: Any, format: str, n_best: int | None, types: bool) 
         yield visible(json.dumps(row, ensure_ascii=False))
         return
     candidates = [answer] if n_best is None else answer
-    for rank, found in enumerate(candidates, 1):
-        scored = [] if n_best is None else [f"{found['log_prob']:.4f}"]
-        cells = [*scored, found["generated_text"]]
+    for rank, candidate in enumerate(candidates, 1):
+        scored = [] if n_best is None else [f"{candidate['log_prob']:.4f}"]
+        cells = [*scored, candidate["generated_text"]]
         if format == "tsv":
-            cells = [text, *([str(rank)] if scored else []), *cells, *([" ".join(found["types"])] if types else [])]
+            cells = [text, *([str(rank)] if scored else []), *cells, *([" ".join(candidate["types"])] if types else [])]
         yield "\t".join(visible(re.sub(r"[\t\n]", " ", cell)) for cell in cells)
     if format == "text" and n_best is not None:
         yield ""
-
-
-def end_of_pipe() -> None:
-    """Let Python end quietly after whoever read standard output has gone: it would flush once more, and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

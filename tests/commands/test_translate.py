@@ -14,12 +14,12 @@ from conftest import SENTENCES
 from kgloss_hf.cli import main
 from kgloss_hf.commands.translate import translate
 
-COMMAND = [sys.executable, "-c", "import sys; from kgloss_hf.cli import main; sys.exit(main())", "translate"]
+COMMAND = [sys.executable, "-m", "kgloss_hf.cli", "translate"]
 
 
 @pytest.fixture(scope="module")
 def expected(checkpoint: str) -> list[str]:
-    return [found.generated_text for found in pipeline("text-to-gloss", model=checkpoint)(SENTENCES)]
+    return [answer.generated_text for answer in pipeline("text-to-gloss", model=checkpoint)(SENTENCES)]
 
 
 @pytest.fixture

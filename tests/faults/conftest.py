@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_server import Forks
 from tests.local_hub import LocalHub
-
-from .forks import Forks
 
 SmallDisk = Callable[[Path, str], Path]
 RUNS = int(os.environ.get("KGLOSS_FAULT_RUNS", "1"))

@@ -16,15 +16,14 @@ import pytest
 from conftest import SENTENCES
 from kgloss_hf.cli import main
 from kgloss_hf.files import sole_writer
+from tests.command_server import Forks
 
 from .conftest import SmallDisk, contents, litter, moments
-from .forks import Forks
 
 OUTPUT = "made"
 
 COMMANDS: dict[str, list[str]] = {
     "evaluate": ["evaluate", "predictions.txt", "--references", "references.txt", "--trials", "20"],
-    "export": ["export", "checkpoint"],
     "export-dataset": ["export-dataset", "mcksg", "--config", "sample"],
     "dataset-stats": ["dataset-stats", "mcksg"],
     "train-tokenizer": ["train-tokenizer", "--corpus", "texts.txt", "--dataset", "mcksg", "--vocab_size", "400"],
@@ -75,11 +74,11 @@ def test_ended_at_a_random_moment(command: str, place: Place, forks: Forks) -> N
             shutil.rmtree(folder)
             place(seed)
             moment *= 0.9
-        found = contents(folder / OUTPUT)
-        assert all(expected[name] == data for name, data in found.items()), f"{seed}: half a file has its final name"
+        left = contents(folder / OUTPUT)
+        assert all(expected[name] == data for name, data in left.items()), f"{seed}: half a file has its final name"
         if command != "evaluate":  # which replaces its two files
-            assert found in ({}, expected), seed
-            if found:
+            assert left in ({}, expected), seed
+            if left:
                 continue
         _finish(forks, command, folder)
         assert contents(folder / OUTPUT) == expected, seed
@@ -113,7 +112,7 @@ def test_second_table5_is_refused(place: Place, forks: Forks) -> None:
 @pytest.mark.parametrize(
     ("options", "message"), [("size=16k", "No space left on device"), ("ro", "Read-only file system")]
 )
-@pytest.mark.parametrize("command", ["evaluate", "export", "export-dataset", "train-tokenizer"])
+@pytest.mark.parametrize("command", ["evaluate", "export-dataset", "train-tokenizer"])
 def test_no_room_and_no_permission(
     command: str, options: str, message: str, place: Place, forks: Forks, small_disk: SmallDisk
 ) -> None:
@@ -126,5 +125,5 @@ def test_no_room_and_no_permission(
     assert last.startswith(f"kgloss {command}: ")
     assert message in last
     assert "disk/" in last  # which folder it is
-    _, left = forks.shell(f"ls -A {disk}")
-    assert not set(left.split()) - {OUTPUT}  # at most an empty folder, without litter
+    _, listed = forks.shell(f"ls -A {disk}")
+    assert not set(listed.split()) - {OUTPUT}  # at most an empty folder, without litter

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from kgloss_hf.cli import main
+from tests.command_server import Forks
 from tests.local_hub import LocalHub
 
 from .conftest import moments
-from .forks import Forks
 
 REPOSITORIES = [("dataset", "tester/mcksg"), ("model", "tester/vocabulary")]
 

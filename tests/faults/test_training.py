@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from conftest import GLOSSES, SENTENCES
+from tests.command_server import Forks
 
 from .conftest import SmallDisk, contents, litter, moments
-from .forks import Forks
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "run_text2gloss.py"
 OPTIONS = ["--dataset=pairs.jsonl", "--preset=tiny", "--vocab_size=300", "--num_beams=1", "--num_train_epochs=3"]

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -20,8 +18,6 @@ from kgloss_hf.data.texts import read_texts
 from kgloss_hf.models.vocabulary import _word_pieces, count_words, learn_entries, train_tokenizer
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.tokenizer_run import TokenizerTrainingArguments, train_and_save
-
-ROOT = Path(__file__).resolve().parents[2]
 
 # As Okt sees them: 몸 형태 | 몸 모양, and 몸 Number | 형태 | 박물관.
 CORPUS = ["몸의 형태", "", "몸의 모양", "  "]
@@ -255,21 +251,6 @@ def test_missing_file_is_said_before_anything_is_read(tmp_path: Path) -> None:
         read_texts(["mcksg", "nowhere.txt"])
     with pytest.raises(TypeError, match="write read_texts"):
         read_texts("a.txt")
-
-
-def test_example_prints_what_it_writes(arguments: TokenizerTrainingArguments) -> None:
-    options = ["--output_dir", arguments.output_dir, "--corpus", *arguments.corpus, "--dataset", arguments.dataset]
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "examples/train_tokenizer.py"), *options, "--model", "wordlevel"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=ROOT,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "37.50%" in result.stdout  # of the pairs' gloss tokens stand in the source
-    assert (Path(arguments.output_dir) / "statistics.json").is_file()
 
 
 def test_rare_characters_leave_room(monkeypatch: pytest.MonkeyPatch) -> None:
