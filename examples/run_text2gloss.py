@@ -16,7 +16,7 @@ from transformers import HfArgumentParser, set_seed
 import kgloss_hf  # noqa: F401 - registers mcksg and gksl
 from kgloss_hf.data.pairs import load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.evaluation.baselines import baseline_predictions
-from kgloss_hf.evaluation.scores import score_table, scores_on
+from kgloss_hf.evaluation.results import score_table, scores_on
 from kgloss_hf.hub.provenance import gloss_sources
 from kgloss_hf.models.modeling import PRESETS, build_model, transfer
 from kgloss_hf.options import parse_arguments

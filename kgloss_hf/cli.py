@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> int:
     from .data.pairs import load_pairs, split_pairs
     from .evaluation.baselines import baseline_predictions
-    from .evaluation.scores import score_table, scores_on
+    from .evaluation.results import score_table, scores_on
     from .reporting import print_tables
 
     extra = load_pairs(extra=extra_train, **source) if extra_train else []
@@ -208,7 +208,8 @@ def _back_translate(*, arguments: Sequence[str]) -> int:
 
 
 def _evaluate(**options: Any) -> int:
-    from .evaluation.scores import evaluate_files, evaluation_table
+    from .evaluation.results import evaluation_table
+    from .evaluation.scores import evaluate_files
     from .reporting import print_tables
 
     print_tables([evaluation_table(evaluate_files(**options)["scores"])])

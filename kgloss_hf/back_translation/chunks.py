@@ -19,7 +19,7 @@ from .sentences import fold
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = pa.schema(
+_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
         ("pivot", pa.string()),
@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
 
 
 @runtime_checkable
-class SamplingEngine(Engine, Protocol):
+class _SamplingEngine(Engine, Protocol):
     """An engine whose translations are drawn at random, each draw from a seed."""
 
     def seed(self, value: int) -> None:
@@ -59,7 +59,7 @@ def translate_chunk(
 
     Args:
         sentences: A file of `write_sentences`.
-        translations: File to make, with the columns of `SCHEMA`.
+        translations: File to make, with the columns of `_SCHEMA`.
         engines: By their numbers in the file.
         pivot: Language to translate to, and back to Korean from.
         seed: Of engines that draw.
@@ -82,7 +82,7 @@ def translate_chunk(
                 pivots, targets = _there_and_back(rows, engines, pivot, work)
             similarities = _similarities(rows["source"].to_pylist(), targets, score)
             table = pa.table(
-                [rows["source"], pivots, targets, rows["origin"], rows["engine"], similarities], schema=SCHEMA
+                [rows["source"], pivots, targets, rows["origin"], rows["engine"], similarities], schema=_SCHEMA
             )
             save_file(translations, lambda path: parquet.write_table(table, path))
         journal_file.unlink(missing_ok=True)
@@ -126,7 +126,7 @@ def _one_way(
         chosen = [taken[number] for number in batch]
         answer = work.journal.found([*key, place], len(chosen))
         if answer is None:
-            if isinstance(engine, SamplingEngine):
+            if isinstance(engine, _SamplingEngine):
                 name = json.dumps([work.seed, work.chunk, *key, place]).encode()
                 engine.seed(int.from_bytes(hashlib.blake2b(name, digest_size=4).digest()))
             answer = _translate(engine, [text for _, text in chosen], source, target, work.on_bad_rows)

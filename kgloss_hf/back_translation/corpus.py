@@ -34,16 +34,16 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 """File in the folder that says of what and how the corpus is made, and, once it is complete, what came of it."""
 
-PIVOT_CHARACTERS = 2.0
+_PIVOT_CHARACTERS = 2.0
 """Characters of an English translation for one Korean character, for estimates: 1.86 in NTREX's 1,997 sentences, 2.02
 and 2.06 in the 1,000 and 2,000 of korean-parallel-corpora's development and test sets."""
 
-NOT_TRANSLATED = "not_translated"
+_NOT_TRANSLATED = "not_translated"
 """Beside the reasons of selection: a text was longer than its engine takes, or refused by it."""
 
 _BATCH = 10_000
 _SHARD_BATCHES = 20
-Row = tuple[str, str, str, str]
+_Row = tuple[str, str, str, str]
 _SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
 
 
@@ -92,7 +92,7 @@ class BackTranslationArguments:
 
 
 class Estimate(NamedTuple):
-    """What an engine will be sent: `back` characters are estimated with `PIVOT_CHARACTERS`, the others are counted.
+    """What an engine will be sent: `back` characters are estimated with `_PIVOT_CHARACTERS`, the others are counted.
 
     `cost` is None for an engine that is not paid for.
     """
@@ -196,7 +196,7 @@ def estimate(
         counts = _plan(Path(folder), arguments, opened)
     found = []
     for (engine, _), share in zip(opened, counts["engines"], strict=True):
-        back = round(share["characters"] * PIVOT_CHARACTERS)
+        back = round(share["characters"] * _PIVOT_CHARACTERS)
         price = engine.price
         cost = (share["characters"] + back) * price.per_million / 1e6 if price else None
         currency = price.currency if price else ""
@@ -377,7 +377,7 @@ def _translate(
 def _select(folder: Path, manifest: dict[str, Any], thresholds: Thresholds) -> dict[str, Any]:
     """Write the pairs that pass to the folder of shards, and count the others by reason."""
     names = [engine["name"] for engine in manifest["engines"]]
-    dropped = Counter(dict.fromkeys((NOT_TRANSLATED, *REASONS), 0))
+    dropped = Counter(dict.fromkeys((_NOT_TRANSLATED, *REASONS), 0))
     origins: Counter[str] = Counter()
     engines: Counter[str] = Counter(dict.fromkeys(names, 0))
     shards: list[str] = []
@@ -406,19 +406,19 @@ def _select(folder: Path, manifest: dict[str, Any], thresholds: Thresholds) -> d
     }
 
 
-def _passed(folder: Path, names: Sequence[str], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[Row]:
+def _passed(folder: Path, names: Sequence[str], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[_Row]:
     """Rows of the corpus that pass each filter by themselves, in the order of the sentences."""
     for path in tqdm(sorted((folder / "translations").glob("*.parquet")), "selecting", unit=" files", disable=None):
         for row in parquet.read_table(path).to_pylist():
             if row["target"] is None:
-                dropped[NOT_TRANSLATED] += 1
+                dropped[_NOT_TRANSLATED] += 1
             elif wrong := reason(row["source"], row["target"], row["similarity"], thresholds):
                 dropped[wrong] += 1
             else:
                 yield row["source"], row["target"], row["origin"], names[row["engine"]]
 
 
-def _different(folder: Path, rows: Iterator[Row], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[list[Row]]:
+def _different(folder: Path, rows: Iterator[_Row], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[list[_Row]]:
     """The rows in batches, without near duplicates."""
     with ExitStack() as stack:
         near_duplicates = None

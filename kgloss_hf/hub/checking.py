@@ -28,7 +28,7 @@ from .cards import card_problems
 from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
 
-TOLERANCE = 0.5
+_TOLERANCE = 0.5
 """Points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise."""
 
 OWN_FOLDERS = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}
@@ -51,14 +51,14 @@ _DETECTORS = (
 
 
 @dataclass
-class Report:
+class _Report:
     """What a check found: `problems`, each of which forbids publishing, and `notes` on what was looked at."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def kind_of(folder: Path) -> str:
+def _kind_of(folder: Path) -> str:
     """What a folder holds: `model`, `tokenizer`, `dataset`, `metric` or `space`.
 
     Args:
@@ -69,7 +69,7 @@ def kind_of(folder: Path) -> str:
         ValueError: It is none of these.
 
     Example:
-        >>> kind_of(artefact("metric_scripts/gloss_jaccard"))
+        >>> _kind_of(artefact("metric_scripts/gloss_jaccard"))
         'metric'
     """
     if not folder.is_dir():
@@ -90,7 +90,7 @@ def kind_of(folder: Path) -> str:
     return kind
 
 
-def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
+def check_folder(folder: Path, *, predictions: Path | None = None) -> _Report:
     """Look a folder over as it is to be published, and load it like a stranger.
 
     Args:
@@ -106,8 +106,8 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
         >>> check_folder(artefact("metric_scripts/gloss_jaccard")).problems
         []
     """
-    kind = kind_of(folder)
-    report = Report()
+    kind = _kind_of(folder)
+    report = _Report()
     for path in sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts and not path.is_dir()):
         report.problems += _file_problems(folder, path)
     report.problems += _code_problems(folder, kind)
@@ -269,13 +269,13 @@ def _splits(folder: Path) -> Iterator[str]:
             yield f"{config}/{split} loads: {', '.join(row) if row else 'no rows'}"
 
 
-def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: Report) -> None:
+def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _Report) -> None:
     rows = []
     if predictions.is_file():
         rows = [row for _, row in read_rows(predictions)]
     sentences = [row["text"] for row in rows] or _SENTENCES
     try:
-        found = load_like_a_stranger(folder, sentences)
+        found = _load_like_a_stranger(folder, sentences)
     except RuntimeError as error:
         report.problems.append(str(error))
         return
@@ -295,14 +295,14 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: R
     report.notes.append(
         f"JC {score:.2f} on {len(rows)} test pairs, {stated:.2f} in metrics.json; {different} predictions differ"
     )
-    if abs(score - stated) > TOLERANCE:
+    if abs(score - stated) > _TOLERANCE:
         report.problems.append(
             f"metrics.json: expected the score of this model, JC {score:.2f} on {len(rows)} pairs, found {stated:.2f}; "
             "is it another model's?"
         )
 
 
-def load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
+def _load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
     """Ids and glosses that a checkpoint gives in a process where this package cannot be imported.
 
     Args:

@@ -22,7 +22,7 @@ from ..version import __version__
 
 logger = logging.getLogger(__name__)
 
-SHARD_BYTES = 256 * 2**20
+_SHARD_BYTES = 256 * 2**20
 """Size at which a Parquet file is closed and the next one begun."""
 
 RIGHTS = {
@@ -40,7 +40,7 @@ _ABOUT_THE_LOADER = ("Use", "Files", "Splits and options", "`full`: your own cop
 """Sections of the scripts' cards that are not true of an export."""
 
 
-class Part(NamedTuple):
+class _Part(NamedTuple):
     """What a split came to: its rows, their bytes in memory, and the bytes of its files."""
 
     rows: int
@@ -48,16 +48,16 @@ class Part(NamedTuple):
     file_bytes: int
 
 
-class Exported(NamedTuple):
+class _Exported(NamedTuple):
     """Splits by configuration, and why configurations were left out."""
 
-    parts: dict[str, dict[str, Part]]
+    parts: dict[str, dict[str, _Part]]
     left_out: dict[str, str]
 
 
 def export_dataset(
     name: str, output_dir: str, *, data_dir: str | None = None, config: str | None = None, **options: Any
-) -> Exported:
+) -> _Exported:
     """Write a data set as `CONFIG/SPLIT-00000-of-0000N.parquet` and a README.md with `configs` and `dataset_info`.
 
     Both generations of `datasets` load the folder, from disk or from the Hub, without this package. Rows are streamed,
@@ -108,7 +108,7 @@ def export_dataset(
         logger.warning("%s/%s is left out: %s", name, wanted, reason)
     if rights := _rights(name, streams):
         logger.warning("%s", rights)
-    exported = Exported({}, left_out)
+    exported = _Exported({}, left_out)
 
     def write(partial: Path) -> None:
         for wanted, splits in streams.items():
@@ -152,7 +152,7 @@ def feature_yaml(features: Features) -> list[dict[str, Any]]:
     return written
 
 
-def _write_split(stream: IterableDataset, folder: Path, split: str) -> Part:
+def _write_split(stream: IterableDataset, folder: Path, split: str) -> _Part:
     """Write a split's rows as Parquet files, of which only one batch is ever in memory."""
     # The schema's own metadata would name features that the other generation does not know.
     schema = stream.features.arrow_schema.remove_metadata()
@@ -167,7 +167,7 @@ def _write_split(stream: IterableDataset, folder: Path, split: str) -> Part:
                 full = False
                 while table is not None and not full:
                     writer.write_table(table)
-                    full = file.tell() >= SHARD_BYTES
+                    full = file.tell() >= _SHARD_BYTES
                     rows += len(table)
                     num_bytes += table.nbytes
                     progress.update(len(table))
@@ -175,7 +175,7 @@ def _write_split(stream: IterableDataset, folder: Path, split: str) -> Part:
     file_bytes = sum(file.stat().st_size for file in files)
     for number, path in enumerate(files):
         path.rename(folder / f"{split}-{number:05d}-of-{len(files):05d}.parquet")
-    return Part(rows, num_bytes, file_bytes)
+    return _Part(rows, num_bytes, file_bytes)
 
 
 def _tables(stream: IterableDataset, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -189,7 +189,7 @@ def _rights(name: str, configs: Mapping[str, Any]) -> str:
 
 def _card(
     name: str,
-    exported: Mapping[str, Mapping[str, Part]],
+    exported: Mapping[str, Mapping[str, _Part]],
     infos: Mapping[str, DatasetInfo],
     default: str,
     leak_free: bool,

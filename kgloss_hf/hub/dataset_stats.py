@@ -23,7 +23,7 @@ from ..runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("group", "row")
+_SPLITS = ("group", "row")
 """The two splits of training, the leak-free one and the paper's."""
 
 
@@ -40,7 +40,7 @@ def write_statistics(
         config: The configuration. Default: the data set's.
 
     Returns:
-        What `pair_statistics` or `sentence_statistics` found, with `arguments` and `versions`: the content of
+        What `_pair_statistics` or `_sentence_statistics` found, with `arguments` and `versions`: the content of
         `statistics.json`.
 
     Raises:
@@ -61,23 +61,23 @@ def write_statistics(
     if first is None:
         raise ValueError(f"{dataset}: expected rows, found none")
     if isinstance(first, dict) and {"source", "target"} <= set(first) and "glosses" not in first:
-        statistics = sentence_statistics(chain([first], rows))
+        statistics = _sentence_statistics(chain([first], rows))
     else:
         pairs = load_pairs(dataset, data_dir=data_dir, extra=config)
-        statistics = pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
+        statistics = _pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
     statistics["arguments"] = {"dataset": dataset, "data_dir": data_dir, "config": config}
     statistics["versions"] = {name: importlib.metadata.version(name) for name in ("kgloss-hf", "datasets", "konlpy")}
 
     def write(partial: Path) -> None:
         write_json(partial / "statistics.json", statistics)
-        (partial / "statistics.md").write_text(statistics_card(statistics), "utf-8")
+        (partial / "statistics.md").write_text(_statistics_card(statistics), "utf-8")
         plot_histograms(_panels(statistics), partial / "lengths.png")
 
     save_folder(folder, write)
     return statistics
 
 
-def pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None] | None = None) -> dict[str, Any]:
+def _pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None] | None = None) -> dict[str, Any]:
     """Statistics of sentence–gloss pairs. A placeholder with content (`Number/4C`) counts as the placeholder.
 
     Args:
@@ -99,7 +99,7 @@ def pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None]
         ValueError: There are no pairs, or not a type for each gloss.
 
     Example:
-        >>> found = pair_statistics([Pair("집에 불이 났어요.", ("집", "불", "Number/119"))] * 2)
+        >>> found = _pair_statistics([Pair("집에 불이 났어요.", ("집", "불", "Number/119"))] * 2)
         >>> found["rows"], found["repeated_rows"], found["types"]["fingerspelled_number"]
         (2, 1, {'different': 1, 'tokens': 2})
         >>> round(found["target_in_source"]["of_tokens"], 2)
@@ -125,7 +125,7 @@ def pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None]
     }
 
 
-def sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
+def _sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
     """Statistics of pairs of sentences, read once, of which only counts stay in memory.
 
     Args:
@@ -140,7 +140,7 @@ def sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
         ValueError: There are no rows, or one has no source or no target.
 
     Example:
-        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
+        >>> found = _sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
         >>> found["rows"], found["identical"], found["overlap"]["mean"]
         (1, 0, 50.0)
     """
@@ -182,26 +182,26 @@ def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
     """The tables of `statistics.md`.
 
     Args:
-        statistics: What `pair_statistics` or `sentence_statistics` returned.
+        statistics: What `_pair_statistics` or `_sentence_statistics` returned.
 
     Example:
-        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
+        >>> found = _sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
         >>> [table.title for table in statistics_tables(found)]
         ['Pairs', 'Origin and engine']
     """
     return _pair_tables(statistics) if "types" in statistics else _sentence_tables(statistics)
 
 
-def statistics_card(statistics: Mapping[str, Any]) -> str:
+def _statistics_card(statistics: Mapping[str, Any]) -> str:
     """A section of a card: the command, with `FOLDER` for the user's folder, and the tables.
 
     Args:
         statistics: What `write_statistics` returned.
 
     Example:
-        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
+        >>> found = _sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
         >>> arguments = {"dataset": "pairs.jsonl", "data_dir": None, "config": None}
-        >>> statistics_card({**found, "arguments": arguments}).splitlines()[2]
+        >>> _statistics_card({**found, "arguments": arguments}).splitlines()[2]
         'Computed by `kgloss dataset-stats pairs.jsonl --output_dir DIR`.'
     """
     arguments = statistics["arguments"]
@@ -247,7 +247,7 @@ def _distribution(counts: Counter[int]) -> dict[str, Any]:
 
 def _splits(pairs: Sequence[Pair]) -> dict[str, Any]:
     found = {}
-    for by in SPLITS:
+    for by in _SPLITS:
         try:
             parts = split_pairs(pairs, by=by)
         except ValueError as error:

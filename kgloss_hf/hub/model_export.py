@@ -10,7 +10,7 @@ from transformers import AutoModelForSeq2SeqLM, PreTrainedModel, pipeline
 from transformers.utils import cached_file
 
 from ..data.tables import read_rows
-from ..evaluation.scores import scores_on
+from ..evaluation.results import scores_on
 from ..files import new_folder, save_folder
 from ..models.modeling import with_both_biases
 from ..runtime.configuration_int8 import KGlossInt8Config

@@ -48,7 +48,7 @@ class Preset:
 
 
 @dataclass(frozen=True)
-class RnnPreset:
+class _RnnPreset:
     """Shape of the RNN baseline, and the decoding that goes with it (`kgloss_hf.runtime.modeling_rnn`).
 
     Args:
@@ -68,7 +68,7 @@ class RnnPreset:
     max_position_embeddings: int = 128
 
 
-PRESETS: dict[str, Preset | RnnPreset] = {
+PRESETS: dict[str, Preset | _RnnPreset] = {
     "tiny": Preset(hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=512),
     "small": Preset(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024, dropout=0.2),
     "paper": Preset(
@@ -80,7 +80,7 @@ PRESETS: dict[str, Preset | RnnPreset] = {
         share_embeddings=False,
         num_beams=1,
     ),
-    "rnn": RnnPreset(),
+    "rnn": _RnnPreset(),
 }
 """`tiny` trains on the bundled sample in a minute or two of CPU, `small` on GKSL in tens of minutes; `paper` is the
 paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1); `rnn` is what it compares with."""
@@ -200,7 +200,7 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
     }
-    build = _build_rnn if isinstance(chosen, RnnPreset) else _build_berts
+    build = _build_rnn if isinstance(chosen, _RnnPreset) else _build_berts
     model = build(asdict(chosen), len(tokenizer), special)
     model.config.vocabulary_digest = tokenizer.vocabulary_digest
     model.generation_config = GenerationConfig(

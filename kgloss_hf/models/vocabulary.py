@@ -15,10 +15,10 @@ from ..runtime.glosses import NAME, placeholder_of
 from ..runtime.okt import analyze
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
-RESERVED = (*SPECIAL_TOKENS, "Number", "Alpha")
-MAX_GLOSS_CHARS = 100
-MAX_CHARACTERS = 2_000
+_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
+RESERVED = (*_SPECIAL_TOKENS, "Number", "Alpha")
+_MAX_GLOSS_CHARS = 100
+_MAX_CHARACTERS = 2_000
 """Characters that become word pieces, each as the start of a word and as its continuation. Noisy text has thousands
 that occur a few times and would leave no room for longer pieces; a word that holds one of those becomes [UNK]."""
 
@@ -29,7 +29,7 @@ vocabulary"), where any other word becomes [UNK]."""
 _BATCH = 10_000
 
 
-class WordCounts(NamedTuple):
+class _WordCounts(NamedTuple):
     """What remains in memory of texts that were read once."""
 
     words: Counter[str]
@@ -118,7 +118,7 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
     return rare - elsewhere
 
 
-def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> WordCounts:
+def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> _WordCounts:
     """The words of texts as a tokenizer with these options sees them, and how often each occurs.
 
     Args:
@@ -131,7 +131,7 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
 
     Example:
         >>> count_words(["전시 전시가", " "])
-        WordCounts(words=Counter({'전시': 2}), sentences=1, blank=1)
+        _WordCounts(words=Counter({'전시': 2}), sentences=1, blank=1)
     """
     untrained = untrained_tokenizer(model, options)
     words: Counter[str] = Counter()
@@ -144,7 +144,7 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
             for sentence in untrained.words(kept):
                 words.update(sentence)
             progress.update(len(batch))
-    return WordCounts(words, sentences, blank)
+    return _WordCounts(words, sentences, blank)
 
 
 def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size: int = 10_000) -> list[str]:
@@ -175,7 +175,7 @@ def _word_pieces(counts: Counter[str], size: int) -> list[str]:
     for word, count in counts.items():
         for character in word:
             characters[character] += count
-    kept = set(sorted(characters, key=lambda character: (-characters[character], character))[:MAX_CHARACTERS])
+    kept = set(sorted(characters, key=lambda character: (-characters[character], character))[:_MAX_CHARACTERS])
     words = sorted(word for word in counts if kept.issuperset(word))
     pieces = kept | {f"##{character}" for word in words for character in word[1:]}
     backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -211,9 +211,9 @@ def with_glosses(
         glosses = chain(kept_sequences, [[NAME]])
     distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
     kept = [gloss for gloss in distinct if gloss not in RESERVED]
-    if too_long := [gloss for gloss in kept if len(gloss) > MAX_GLOSS_CHARS]:
+    if too_long := [gloss for gloss in kept if len(gloss) > _MAX_GLOSS_CHARS]:
         raise ValueError(
-            f"gloss of more than {MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
+            f"gloss of more than {_MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
         )
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*RESERVED, *entries, *kept]))}
     return _tokenizer(vocabulary, model, max_length, glosses=kept, **options)
@@ -226,13 +226,13 @@ def untrained_tokenizer(model: str, options: dict[str, Any]) -> KGlossTokenizerF
         model: As in `train_tokenizer`.
         options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
     """
-    vocabulary = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
+    vocabulary = {token: index for index, token in enumerate(_SPECIAL_TOKENS)}
     return _tokenizer(vocabulary, model, 128, glosses=[], **options)
 
 
 def _tokenizer(vocabulary: dict[str, int], model: str, max_length: int, **options: Any) -> KGlossTokenizerFast:
     if model == "wordpiece":
-        pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=MAX_GLOSS_CHARS)
+        pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=_MAX_GLOSS_CHARS)
         backend = Tokenizer(pieces)
         backend.decoder = decoders.WordPiece(prefix="##", cleanup=False)
     elif model == "wordlevel":
@@ -256,7 +256,7 @@ def _tokenizer(vocabulary: dict[str, int], model: str, max_length: int, **option
     )
 
 
-def fit(tokenizer: KGlossTokenizerFast, counted: WordCounts) -> dict[str, float]:
+def fit(tokenizer: KGlossTokenizerFast, counted: _WordCounts) -> dict[str, float]:
     """Measure how a vocabulary fits texts, by their words: no token spans two.
 
     Args:

@@ -77,7 +77,7 @@ def _reserve(output_dir: str, *, resume: bool) -> str | None:
     with PartialState().main_process_first():
         if PartialState().is_main_process:
             _kept.enter_context(sole_writer(Path(output_dir)))
-            return checkpoint_to_resume(output_dir, resume=resume)
+            return _checkpoint_to_resume(output_dir, resume=resume)
         found = _checkpoints(output_dir)  # those that the main process has looked through
         return str(found[0]) if found else None
 
@@ -86,7 +86,7 @@ _kept = ExitStack()
 atexit.register(_kept.close)
 
 
-def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
+def _checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     """Return the last whole checkpoint as `begin_run` does, without reserving the folder."""
     if (Path(output_dir) / "model").exists():
         raise ValueError(f"{output_dir} holds a finished run; choose another --output_dir, or delete it to train again")

@@ -23,7 +23,7 @@ from ..files import save_file, save_folder, sole_writer, write_json
 from ..models.modeling import PRESETS, Preset
 from ..reporting import Table, markdown, plot_loss_curves
 
-SYSTEMS = {
+_SYSTEMS = {
     "rnn": "RNN with attention, small vocabulary",
     "bert-small": "BERT, small vocabulary, no transfer",
     "bert-large": "BERT, large vocabulary, no transfer",
@@ -31,7 +31,7 @@ SYSTEMS = {
 }
 """The paper's four systems (section IV.2)."""
 
-PAPER = {
+_PAPER = {
     ("rnn", 100): 67.56,
     ("bert-small", 100): 70.99,
     ("bert-large", 10): 36.43,
@@ -41,7 +41,7 @@ PAPER = {
 }
 """What the paper's Table 5 gives, on MCKSG, after so many epochs."""
 
-OPTIMISERS: dict[str, dict[str, Any]] = {
+_OPTIMISERS: dict[str, dict[str, Any]] = {
     "paper": {
         "optim": "sgd",
         "learning_rate": 1e-4,
@@ -77,10 +77,10 @@ class Table5Arguments:
         default="small", metadata={"help": "Shape of the three BERTs; that of --pretext.", "choices": _BERTS}
     )
     optimisers: str = field(
-        default="kgloss", metadata={"help": "The paper's, to the letter, or ours.", "choices": tuple(OPTIMISERS)}
+        default="kgloss", metadata={"help": "The paper's, to the letter, or ours.", "choices": tuple(_OPTIMISERS)}
     )
     systems: list[str] = field(
-        default_factory=lambda: list(SYSTEMS), metadata={"help": "Which of the four.", "choices": tuple(SYSTEMS)}
+        default_factory=lambda: list(_SYSTEMS), metadata={"help": "Which of the four.", "choices": tuple(_SYSTEMS)}
     )
     epochs: list[int] = field(default_factory=lambda: [10, 100], metadata={"help": "Lengths of training."})
     runs: int = field(default=10, metadata={"help": "Runs of each; run N has seed and split seed N (paper: 10)."})
@@ -88,7 +88,7 @@ class Table5Arguments:
     workers: int = field(default=1, metadata={"help": "Runs at a time, spread over the GPUs where there are any."})
 
 
-class Run(NamedTuple):
+class _Run(NamedTuple):
     """One training run of the table."""
 
     system: str
@@ -131,7 +131,7 @@ def _reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str])
     of_checkpoint = [f"--pretext={arguments.pretext}", f"--preset={arguments.preset}"]
     _check_same_options(folder / "options.json", of_checkpoint + common)
     runs = [
-        Run(system, epochs, number)
+        _Run(system, epochs, number)
         for epochs in arguments.epochs
         for number in range(arguments.runs)
         for system in arguments.systems
@@ -139,7 +139,7 @@ def _reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str])
     missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
     failed = _train_all(missing, folder, script, {run: _command(run, arguments, common) for run in missing}, arguments)
     finished = _finished(folder / "runs")
-    result = summary(finished, common)
+    result = _summary(finished, common)
     _write(folder, finished, result)
     if failed:
         raise RuntimeError(
@@ -151,11 +151,11 @@ def _reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str])
 
 def _common(arguments: Table5Arguments, options: Sequence[str]) -> list[str]:
     given = {name: getattr(arguments, name) for name in ("dataset", "data_dir", "extra_train", "split", "patience")}
-    given |= OPTIMISERS[arguments.optimisers]
+    given |= _OPTIMISERS[arguments.optimisers]
     return [f"--{name}={value}" for name, value in given.items() if value is not None] + list(options)
 
 
-def _command(run: Run, arguments: Table5Arguments, common: Sequence[str]) -> list[str]:
+def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str]) -> list[str]:
     of_system = {
         "rnn": ["--preset=rnn", "--vocabulary=words"],
         "bert-small": [f"--preset={arguments.preset}", "--vocabulary=words"],
@@ -177,8 +177,8 @@ def _check_same_options(file: Path, common: list[str]) -> None:
 
 
 def _train_all(
-    runs: Sequence[Run], folder: Path, script: Path, commands: Mapping[Run, list[str]], arguments: Table5Arguments
-) -> list[Run]:
+    runs: Sequence[_Run], folder: Path, script: Path, commands: Mapping[_Run, list[str]], arguments: Table5Arguments
+) -> list[_Run]:
     """Train each run in a process of its own; returns those that failed."""
     gpus = torch.cuda.device_count()
     free: SimpleQueue[int] = SimpleQueue()
@@ -187,7 +187,7 @@ def _train_all(
     children: set[subprocess.Popen[bytes]] = set()
     ended = threading.Event()
 
-    def train(run: Run) -> bool:
+    def train(run: _Run) -> bool:
         worker = free.get()
         unfinished = folder / "unfinished" / run.name
         unfinished.mkdir(parents=True, exist_ok=True)
@@ -243,17 +243,17 @@ def _keep_result(unfinished: Path, kept: Path) -> None:
     shutil.rmtree(unfinished)
 
 
-def _finished(folder: Path) -> dict[Run, dict[str, Any]]:
+def _finished(folder: Path) -> dict[_Run, dict[str, Any]]:
     """What each run's metrics.json holds, of this call and of earlier ones, in the table's order."""
     found = {}
     for file in folder.glob("[!.]*/metrics.json"):
         system, epochs, number = file.parent.name.rsplit("-", 2)
-        found[Run(system, int(epochs), int(number))] = json.loads(file.read_text("utf-8"))
-    order = list(SYSTEMS)
+        found[_Run(system, int(epochs), int(number))] = json.loads(file.read_text("utf-8"))
+    order = list(_SYSTEMS)
     return dict(sorted(found.items(), key=lambda item: (item[0].epochs, order.index(item[0].system), item[0].number)))
 
 
-def summary(finished: Mapping[Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:
+def _summary(finished: Mapping[_Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:
     """Scores by system and epochs, and paired tests between systems.
 
     Args:
@@ -269,9 +269,9 @@ def summary(finished: Mapping[Run, Mapping[str, Any]], options: Sequence[str] = 
     Example:
         >>> def metrics(score):
         ...     return {"preset": "small", "scores": {"small": {"jaccard": score}, "copy": {"jaccard": 9.0}}}
-        >>> runs = {Run("bert-large", 10, n): metrics(30.0 + n) for n in range(3)}
-        >>> runs |= {Run("transfer", 10, n): metrics(40.0 + 2 * n) for n in range(3)}
-        >>> found = summary(runs)
+        >>> runs = {_Run("bert-large", 10, n): metrics(30.0 + n) for n in range(3)}
+        >>> runs |= {_Run("transfer", 10, n): metrics(40.0 + 2 * n) for n in range(3)}
+        >>> found = _summary(runs)
         >>> found["systems"]["transfer-10"]["mean"], found["tests"][0]["difference"]
         (42.0, 11.0)
     """
@@ -301,7 +301,7 @@ def _tests(scores: Mapping[tuple[str, int], Mapping[int, float]]) -> list[dict[s
 
     found = []
     for epochs in dict.fromkeys(epochs for _, epochs in scores):
-        names = [system for system in SYSTEMS if (system, epochs) in scores]
+        names = [system for system in _SYSTEMS if (system, epochs) in scores]
         for place, first in enumerate(names):
             for second in names[place + 1 :]:
                 one, other = scores[first, epochs], scores[second, epochs]
@@ -327,17 +327,17 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
     """Table 5 beside the paper's numbers, and the paired tests.
 
     Args:
-        result: From `summary`.
+        result: From `_summary`.
     """
     rows = []
     for name, found in result["systems"].items():
         system, _, epochs = name.rpartition("-")
-        paper = PAPER.get((system, int(epochs)))
-        rows.append((SYSTEMS[system], epochs, *_cells(found), "–" if paper is None else f"{paper:.2f}"))
+        paper = _PAPER.get((system, int(epochs)))
+        rows.append((_SYSTEMS[system], epochs, *_cells(found), "–" if paper is None else f"{paper:.2f}"))
     rows += [(name, "–", *_cells(found), "–") for name, found in result["baselines"].items()]
     tests = [
         (
-            f"{SYSTEMS[test['systems'][1]]} − {SYSTEMS[test['systems'][0]]}",
+            f"{_SYSTEMS[test['systems'][1]]} − {_SYSTEMS[test['systems'][0]]}",
             str(test["epochs"]),
             str(test["runs"]),
             f"{test['difference']:+.2f}",
@@ -357,13 +357,13 @@ def _cells(found: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(len(found["runs"])), f"{found['mean']:.2f}", deviation
 
 
-def _write(folder: Path, finished: Mapping[Run, Mapping[str, Any]], result: Mapping[str, Any]) -> None:
+def _write(folder: Path, finished: Mapping[_Run, Mapping[str, Any]], result: Mapping[str, Any]) -> None:
     if not finished:
         return
     save_file(folder / "table5.json", lambda path: write_json(path, result))
     save_file(folder / "table5.md", lambda path: path.write_text(markdown(tables(result)) + "\n", "utf-8"))
     curves = {
-        f"{SYSTEMS[system]}, {epochs} epochs": [
+        f"{_SYSTEMS[system]}, {epochs} epochs": [
             metrics["history"] for run, metrics in finished.items() if run[:2] == (system, epochs)
         ]
         for epochs in dict.fromkeys(run.epochs for run in finished)

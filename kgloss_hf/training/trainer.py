@@ -31,7 +31,7 @@ from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .batching import PairCollator, StepSampler, pair_lengths
 from .encoding import encode_pairs
 
-LOSSES = ("glosses", "vocabulary")
+_LOSSES = ("glosses", "vocabulary")
 """What the softmax of training runs over."""
 
 
@@ -66,7 +66,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         default="glosses",
         metadata={
             "help": "What a gloss is compared with: glosses, or the whole vocabulary (paper).",
-            "choices": LOSSES,
+            "choices": _LOSSES,
         },
     )
     batches_by_length: bool = field(default=True, metadata={"help": "Steps of pairs of similar length: less padding."})

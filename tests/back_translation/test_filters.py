@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgloss_hf.back_translation import filters
-from kgloss_hf.back_translation.filters import LONGEST_LOOP, REASONS, Thresholds, reason
+from kgloss_hf.back_translation import filters, near_duplicates
+from kgloss_hf.back_translation.filters import _LONGEST_LOOP, REASONS, Thresholds, reason
 from kgloss_hf.back_translation.near_duplicates import NearDuplicates
 from kgloss_hf.back_translation.similarity import SemanticScorer
 
@@ -131,8 +131,8 @@ def test_looking_for_loops_takes_steps_in_proportion_to_the_length() -> None:
     for values in ([0] * 2 + [1], [0] * 29 + [1], range(10_000)):
         items: Any = [_Item(value) for value in (list(values) * 10_000)[:10_000]]
         _Item.compared = 0
-        filters._loops(items, 10_000 // LONGEST_LOOP)
-        assert _Item.compared <= LONGEST_LOOP * len(items)
+        filters._loops(items, 10_000 // _LONGEST_LOOP)
+        assert _Item.compared <= _LONGEST_LOOP * len(items)
 
 
 @pytest.mark.parametrize(
@@ -240,12 +240,12 @@ def test_verdicts_do_not_depend_on_batches_or_the_process(tmp_path: Path, monkey
     assert 0 < sum(verdicts) < 240
     with NearDuplicates(path, 0.8) as earlier:
         assert [earlier.seen(*pair) for pair in pairs] == verdicts
-    monkeypatch.setattr(selection, "_AT_ONCE", 50)
-    monkeypatch.setattr(selection, "_SIGNED_AT_ONCE", 7)
+    monkeypatch.setattr(near_duplicates, "_AT_ONCE", 50)
+    monkeypatch.setattr(near_duplicates, "_SIGNED_AT_ONCE", 7)
     with NearDuplicates(path, 0.8) as earlier:
         assert earlier.seen_many(pairs) == verdicts
     program = (
-        "import sys\nfrom kgloss_hf.back_translation.filters import NearDuplicates\n"
+        "import sys\nfrom kgloss_hf.back_translation.near_duplicates import NearDuplicates\n"
         "with NearDuplicates(sys.argv[1], 0.8) as earlier:\n    print(earlier.seen_many(eval(sys.argv[2])))"
     )
     for seed in "1", "2":

@@ -17,7 +17,7 @@ sacrebleu = pytest.importorskip("sacrebleu")
 jiwer = pytest.importorskip("jiwer")
 pytest.importorskip("rouge_score")
 
-from kgloss_hf.evaluation.scores import SPACE, evaluate_files, evaluate_systems  # noqa: E402
+from kgloss_hf.evaluation.scores import _SPACE, evaluate_files, evaluate_systems  # noqa: E402
 
 SYSTEM = ["MORGEN REGEN NORD", "", "HEUTE WIND WIND STARK", "SONNE", "NACHT KALT SUED KOMMEN"]
 BASELINE = ["MORGEN WOLKE NORD", "SCHNEE", "WIND HEUTE", "REGEN", "NACHT WARM SUED KOMMEN"]
@@ -202,7 +202,7 @@ def test_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture
     with (out / "sentences.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["system"] for row in rows] == ["system", "system", "baseline", "baseline"]
-    assert rows[0]["prediction"] == f"V{SPACE}(a) 집"
+    assert rows[0]["prediction"] == f"V{_SPACE}(a) 집"
     assert (rows[0]["jaccard"], rows[0]["edits"], rows[0]["reference_glosses"]) == ("50.0", "1", "1")
     assert sorted(path.name for path in out.iterdir()) == ["scores.json", "sentences.csv"]
 

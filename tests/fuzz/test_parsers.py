@@ -22,7 +22,7 @@ from kgloss_hf.evaluation.metrics import gloss_pairs, jaccard_result, jaccard_sc
 from kgloss_hf.evaluation.scores import _read, _read_types, evaluate_files
 from kgloss_hf.files import public_path
 from kgloss_hf.hub.cards import card_problems, model_card
-from kgloss_hf.hub.checking import Report, _card_problems, _text_problems
+from kgloss_hf.hub.checking import _card_problems, _Report, _text_problems
 from kgloss_hf.hub.licences import UNKNOWN, license_of, license_problems
 
 from .strategies import GLOSS, HALVES, HUGE, TEXT, damaged, json_text, json_values, share
@@ -298,7 +298,7 @@ def test_any_facts_make_a_card_that_can_be_read(folder: Path, facts: dict[str, A
 )
 def test_any_file_is_looked_over(folder: Path, content: bytes, name: str) -> None:
     path = Path(written(folder, name, content))
-    report = Report(list(_text_problems(name, path)))
+    report = _Report(list(_text_problems(name, path)))
     assert all(problem.startswith(name) for problem in report.problems)
 
 

@@ -18,10 +18,10 @@ from conftest import GLOSSES, SENTENCES
 from kgloss_hf.artefacts import artefact
 from kgloss_hf.cli import main
 from kgloss_hf.data.pairs import Pair
-from kgloss_hf.evaluation.scores import scores_on
+from kgloss_hf.evaluation.results import scores_on
 from kgloss_hf.hub import checking
 from kgloss_hf.hub.cards import model_card
-from kgloss_hf.hub.checking import check_folder, kind_of
+from kgloss_hf.hub.checking import _kind_of, check_folder
 from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import pretext_sources, source_of
 from kgloss_hf.hub.remote_code import add_remote_code
@@ -300,13 +300,13 @@ def test_facts_that_are_no_json(folder: Path) -> None:
 
 
 def test_kinds(checkpoint: str, tmp_path: Path) -> None:
-    assert kind_of(Path(checkpoint)) == "model"
-    assert kind_of(artefact("examples/space")) == "space"
+    assert _kind_of(Path(checkpoint)) == "model"
+    assert _kind_of(artefact("examples/space")) == "space"
     assert check_folder(artefact("examples/space")).problems == []
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        kind_of(tmp_path / "nowhere")
+        _kind_of(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"found no config\.json, tokenizer_config\.json"):
-        kind_of(tmp_path)
+        _kind_of(tmp_path)
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,7 +158,7 @@ def test_a_field_may_be_called_list() -> None:
 
 
 def test_shards(shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_export, "SHARD_BYTES", 1)
+    monkeypatch.setattr(dataset_export, "_SHARD_BYTES", 1)
     monkeypatch.setattr(dataset_export, "_BATCH", 10)
     folder = tmp_path / "pairs"
     export_dataset("ko_backtranslation", str(folder), data_dir=shards, config="all")

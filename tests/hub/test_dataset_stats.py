@@ -14,10 +14,10 @@ from kgloss_hf.data.pairs import Pair, load_pairs
 from kgloss_hf.hub.dataset_stats import (
     _distribution,
     _leaks,
+    _pair_statistics,
+    _sentence_statistics,
+    _statistics_card,
     _unknown,
-    pair_statistics,
-    sentence_statistics,
-    statistics_card,
     statistics_tables,
     write_statistics,
 )
@@ -34,7 +34,7 @@ PAIRS = [
 
 
 def test_counts_by_hand() -> None:
-    found = pair_statistics(PAIRS)
+    found = _pair_statistics(PAIRS)
     assert (found["rows"], found["different_sentences"], found["different_gloss_strings"]) == (4, 2, 3)
     assert found["repeated_rows"] == 1
     # 집 2, 불 3, 나다 1, Number 2, ㄱ 1, 디지털(컴퓨터) 1, 의문형(무엇) 1
@@ -58,7 +58,7 @@ def test_counts_by_hand() -> None:
 
 def test_given_types_count_before_the_notation() -> None:
     types = [["sign_word", "iconic"], None, None, None]
-    found = pair_statistics(PAIRS, types)["types"]
+    found = _pair_statistics(PAIRS, types)["types"]
     assert found["sign_word"] == {"different": 1, "tokens": 1}
     assert found["iconic"] == {"different": 1, "tokens": 1}
     assert found["unknown"] == {"different": 3, "tokens": 4}
@@ -67,7 +67,7 @@ def test_given_types_count_before_the_notation() -> None:
 @pytest.mark.parametrize("types", [["sign_word"], ["sign_word", "verb"], [0, 1]])
 def test_wrong_types(types: list[str]) -> None:
     with pytest.raises(ValueError, match=r"row 1: expected a type .* for each of 2 glosses"):
-        pair_statistics(PAIRS, [types, None, None, None])
+        _pair_statistics(PAIRS, [types, None, None, None])
 
 
 def test_leaks_and_unknown_glosses() -> None:
@@ -86,7 +86,7 @@ def test_leaks_and_unknown_glosses() -> None:
 
 def test_random_split_leaks_and_the_other_does_not() -> None:
     pairs = [Pair(f"문장 {i}", (f"글로스{i}", f"표{version}")) for i in range(30) for version in range(2)]
-    splits = pair_statistics(pairs)["splits"]
+    splits = _pair_statistics(pairs)["splits"]
     assert splits["group"]["rows"] == {"train": 42, "validation": 6, "test": 12}
     assert splits["row"]["rows"] == {"train": 42, "test": 18}
     assert splits["group"]["test_rows_in_train"] == {"sentence": 0, "gloss_string": 0, "pair": 0, "any": 0}
@@ -98,11 +98,11 @@ def test_random_split_leaks_and_the_other_does_not() -> None:
 
 def test_too_few_pairs_have_no_splits(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="kgloss_hf"):
-        found = pair_statistics(PAIRS)
+        found = _pair_statistics(PAIRS)
     assert "group" not in found["splits"]
     assert "no statistics of the split by group" in caplog.text
     with pytest.raises(ValueError, match="expected pairs, found none"):
-        pair_statistics([])
+        _pair_statistics([])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_sentences_by_hand() -> None:
         {"source": "가  나", "target": "가 나", "origin": "kornli", "engine": "other"},
         {"source": "가", "target": "나 다", "origin": "korsts", "engine": "probe"},
     ]
-    found = sentence_statistics(iter(rows))
+    found = _sentence_statistics(iter(rows))
     assert (found["rows"], found["identical"]) == (3, 1)
     assert found["origins"] == {"kornli": 2, "korsts": 1}
     assert found["engines"] == {"probe": 2, "other": 1}
@@ -131,9 +131,9 @@ def test_sentences_by_hand() -> None:
 @pytest.mark.parametrize("row", [{"source": "가", "target": " "}, {"source": "가", "target": None}, ["가", "나"]])
 def test_bad_sentences(row: object) -> None:
     with pytest.raises(ValueError, match="row 1: expected sentences in source and target"):
-        sentence_statistics([row])
+        _sentence_statistics([row])
     with pytest.raises(ValueError, match="found none"):
-        sentence_statistics([])
+        _sentence_statistics([])
 
 
 def test_sample(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_files_with_types_count_as_the_data_set_does(tmp_path: Path) -> None:
     paths[1].write_text("\n".join(lines[100:]), "utf-8")
     found = write_statistics(",".join(map(str, paths)), str(tmp_path / "out"))
     assert found["types"]["iconic"] == {"different": 462, "tokens": 3015}
-    assert found["splits"] == pair_statistics(load_pairs("mcksg"))["splits"]
+    assert found["splits"] == _pair_statistics(load_pairs("mcksg"))["splits"]
     assert str(tmp_path) not in (tmp_path / "out" / "statistics.md").read_text("utf-8")
 
 
@@ -200,8 +200,8 @@ def test_shards_of_back_translations(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_section_of_a_card() -> None:
-    statistics = pair_statistics(PAIRS) | {"arguments": {"dataset": "gksl", "data_dir": "x", "config": None}}
-    text = statistics_card(statistics)
+    statistics = _pair_statistics(PAIRS) | {"arguments": {"dataset": "gksl", "data_dir": "x", "config": None}}
+    text = _statistics_card(statistics)
     assert text.startswith(
         "## Statistics\n\nComputed by `kgloss dataset-stats gksl --data_dir FOLDER --output_dir DIR`."
     )

@@ -27,7 +27,7 @@ from kgloss_hf.cli import main
 from kgloss_hf.hub import publishing
 from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import source_of
-from kgloss_hf.hub.publishing import KINDS, CheckFailed, Publication, check_access, dry_run, publish, stage
+from kgloss_hf.hub.publishing import KINDS, Publication, _stage, check_access, dry_run, publish
 from kgloss_hf.training import run as training
 from tests.local_hub import LocalHub
 
@@ -331,7 +331,7 @@ def test_a_folder_with_a_problem_stops_all(
     hub: LocalHub, publications: list[Publication], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     closed = _with_lines(_of(publications, "model")[0], tmp_path / "closed", license="license: unknown")
-    with pytest.raises(CheckFailed, match="expected the Hub's id of a licence"):
+    with pytest.raises(ValueError, match="expected the Hub's id of a licence"):
         publish([*_of(publications, "metric"), closed])
     assert hub.requests == []
     words = ["--model", closed.repo_id, closed.source, "--dry-run", str(tmp_path / "dry")]
@@ -346,16 +346,34 @@ def test_sentences_of_a_closed_corpus_stay_at_home(publications: list[Publicatio
     metrics = Path(model.source, "metrics.json")
     facts = json.loads(metrics.read_text("utf-8"))
     (tmp_path / "open").mkdir()
-    assert stage(model, tmp_path / "open") == []
+    assert _stage(model, tmp_path / "open") == []
     for license in (None, "other"):
         facts["data"][0]["license"] = license
         metrics.write_text(json.dumps(facts), "utf-8")
         folder = tmp_path / f"staged-{license}"
         folder.mkdir()
-        assert stage(model, folder) == ["predictions.jsonl"]
+        assert _stage(model, folder) == ["predictions.jsonl"]
     Path(model.source, "optimizer.pt").write_bytes(b"")
     (tmp_path / "again").mkdir()
-    assert stage(model, tmp_path / "again") == ["optimizer.pt", "predictions.jsonl"]
+    assert _stage(model, tmp_path / "again") == ["optimizer.pt", "predictions.jsonl"]
+
+
+def test_the_card_of_an_earlier_version_s_run_has_the_scores(run: Path, tmp_path: Path) -> None:
+    """Its metrics.json holds no established scores, as cards computed them."""
+    old, *staged = (tmp_path / name for name in ("old", "from new", "from old"))
+    shutil.copytree(run, old)
+    metrics = json.loads((old / "metrics.json").read_text("utf-8"))
+    del metrics["established"]
+    (old / "metrics.json").write_text(json.dumps(metrics), "utf-8")
+    (old / "README.md").unlink()
+    before = _contents(old)
+    for source, folder in zip((run, old), staged, strict=True):
+        folder.mkdir()
+        _stage(Publication("model", "me/glosses", str(source)), folder)
+    new_files, old_files = map(_contents, staged)
+    assert old_files == new_files
+    assert "| exact match | " in old_files["README.md"].decode()
+    assert _contents(old) == before
 
 
 def test_training_pushes_by_the_same_code(hub: LocalHub, tmp_path: Path) -> None:
@@ -382,7 +400,7 @@ def test_what_a_link_leads_to_is_not_published(checkpoint: str, tmp_path: Path) 
     (tmp_path / "private.md").write_text("private", "utf-8")
     (folder / "LICENSE").symlink_to(tmp_path / "private.md")
     (folder / "README.md").write_text("a card", "utf-8")
-    with pytest.raises(CheckFailed, match="LICENSE: expected a file, found a link"):
+    with pytest.raises(ValueError, match="LICENSE: expected a file, found a link"):
         dry_run([Publication("model", "me/glosses", str(folder))], str(tmp_path / "dry"))
     assert (tmp_path / "dry" / "models" / "me" / "glosses" / "LICENSE").is_symlink()
 

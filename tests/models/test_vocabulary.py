@@ -274,7 +274,7 @@ def test_example_prints_what_it_writes(arguments: TokenizerTrainingArguments) ->
 
 def test_rare_characters_leave_room(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = Counter({"전시": 5, "전기": 5, "전뷁": 1})
-    monkeypatch.setattr("kgloss_hf.models.vocabulary.MAX_CHARACTERS", 3)
+    monkeypatch.setattr("kgloss_hf.models.vocabulary._MAX_CHARACTERS", 3)
     assert learn_entries(counts, vocab_size=14) == ["##기", "##시", "기", "시", "전", "전기", "전시"]
 
 

@@ -27,7 +27,7 @@ from kgloss_hf.models.modeling import EncoderDecoderModel, build_model
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import run as training
 from kgloss_hf.training.encoding import encode_pairs
-from kgloss_hf.training.run import checkpoint_to_resume
+from kgloss_hf.training.run import _checkpoint_to_resume
 from kgloss_hf.training.tokenizer_run import tokenizer_for
 from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard_of_generation, predict
 from tests.training.divided_run import divided_run
@@ -167,20 +167,20 @@ def test_run_takes_a_trained_tokenizer_or_learns_its_own(checkpoint: str, tmp_pa
 
 
 def test_folders_of_earlier_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert checkpoint_to_resume(str(tmp_path), resume=True) is None
+    assert _checkpoint_to_resume(str(tmp_path), resume=True) is None
     (tmp_path / "checkpoints" / "checkpoint-5").mkdir(parents=True)
     (tmp_path / "checkpoints" / "checkpoint-5" / "trainer_state.json").write_text("{}", "utf-8")
     with pytest.raises(ValueError, match="add --resume"):
-        checkpoint_to_resume(str(tmp_path), resume=False)
-    assert checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
+        _checkpoint_to_resume(str(tmp_path), resume=False)
+    assert _checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
     (tmp_path / "checkpoints" / "checkpoint-9").mkdir()
     (tmp_path / "checkpoints" / "checkpoint-9" / "trainer_state.json").write_text('{"global_st', "utf-8")
-    assert checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
+    assert _checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
     assert "checkpoint-9 cannot be used: the run was ended while writing it" in caplog.text
     assert not (tmp_path / "checkpoints" / "checkpoint-9").exists()
     (tmp_path / "model").mkdir()
     with pytest.raises(ValueError, match="finished run"):
-        checkpoint_to_resume(str(tmp_path), resume=True)
+        _checkpoint_to_resume(str(tmp_path), resume=True)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kgloss_hf.training.table5 import OPTIMISERS, SYSTEMS, Run, Table5Arguments, reproduce, summary, tables
+from kgloss_hf.training.table5 import _OPTIMISERS, _SYSTEMS, Table5Arguments, _Run, _summary, reproduce, tables
 
 
 def _metrics(score: float, preset: str = "small") -> dict[str, Any]:
@@ -42,10 +42,10 @@ def script(tmp_path: Path) -> Path:
 
 
 def test_mean_deviation_and_paired_test() -> None:
-    runs = {Run("bert-large", 10, n): _metrics(score) for n, score in enumerate((30.0, 32.0, 37.0))}
-    runs |= {Run("transfer", 10, n): _metrics(score) for n, score in enumerate((41.0, 42.0, 46.0))}
-    runs |= {Run("rnn", 100, 0): _metrics(50.0, "rnn")}
-    found = summary(runs, ["--dataset=mcksg"])
+    runs = {_Run("bert-large", 10, n): _metrics(score) for n, score in enumerate((30.0, 32.0, 37.0))}
+    runs |= {_Run("transfer", 10, n): _metrics(score) for n, score in enumerate((41.0, 42.0, 46.0))}
+    runs |= {_Run("rnn", 100, 0): _metrics(50.0, "rnn")}
+    found = _summary(runs, ["--dataset=mcksg"])
     assert found["systems"]["bert-large-10"] == {
         "runs": {0: 30.0, 1: 32.0, 2: 37.0},
         "mean": 33.0,
@@ -67,12 +67,12 @@ def test_mean_deviation_and_paired_test() -> None:
 def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
     arguments = Table5Arguments(pretext="pretext", output_dir=str(tmp_path / "out"), epochs=[10], runs=2, workers=2)
     result = reproduce(arguments, script, ["--num_beams=1"])
-    assert set(result["systems"]) == {f"{system}-10" for system in SYSTEMS}
+    assert set(result["systems"]) == {f"{system}-10" for system in _SYSTEMS}
     of_run = {
         system: json.loads((tmp_path / "out" / "runs" / f"{system}-10-1" / "metrics.json").read_text("utf-8"))[
             "options"
         ]
-        for system in SYSTEMS
+        for system in _SYSTEMS
     }
     assert of_run["rnn"].items() >= {"preset": "rnn", "vocabulary": "words", "seed": "1", "split_seed": "1"}.items()
     assert of_run["bert-large"]["tokenizer"] == of_run["transfer"]["pretext"] == "pretext"
@@ -87,7 +87,7 @@ def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
     again = reproduce(arguments, script, ["--num_beams=1"])
     assert [len(found["runs"]) for found in again["systems"].values()] == [3, 3, 3, 3]
     started = (tmp_path / "out" / "started.txt").read_text("utf-8").split()
-    assert sorted(started) == sorted(f"{system}-10-{number}" for system in SYSTEMS for number in range(3))
+    assert sorted(started) == sorted(f"{system}-10-{number}" for system in _SYSTEMS for number in range(3))
     with pytest.raises(ValueError, match="holds runs of other options .*--num_beams=2"):
         reproduce(arguments, script, ["--num_beams=2"])
 
@@ -98,10 +98,10 @@ def test_failed_runs_are_named_and_the_others_kept(script: Path, tmp_path: Path)
         reproduce(arguments, script, ["--fail=bert-small-10-0"])
     assert (tmp_path / "out" / "unfinished" / "bert-small-10-0" / "log.txt").read_text("utf-8") == "no such file\n"
     assert set(json.loads((tmp_path / "out" / "table5.json").read_text("utf-8"))["systems"]) == {
-        f"{system}-10" for system in SYSTEMS if system != "bert-small"
+        f"{system}-10" for system in _SYSTEMS if system != "bert-small"
     }
 
 
 def test_papers_optimiser_is_the_papers() -> None:
-    paper = OPTIMISERS["paper"]
+    paper = _OPTIMISERS["paper"]
     assert (paper["optim"], paper["learning_rate"], paper["label_smoothing_factor"]) == ("sgd", 1e-4, 0.0)
