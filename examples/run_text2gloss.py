@@ -134,6 +134,7 @@ def main() -> None:
 
     ours = predict(trainer, tokenizer, split.test)
     scores = scores_on([pair.glosses for pair in split.test], {**baseline_predictions(split), preset: ours})
+    names = {source["name"] for source in sources}
     facts = {
         "preset": preset,
         "scores": scores,
@@ -141,7 +142,7 @@ def main() -> None:
         "extra_pairs_dropped": split.dropped,
         "split": {"by": data.split, "seed": data.split_seed},
         **({"pretext": {"command": before["command"]}} if chosen.pretext else {}),
-        "data": sources + [found for found in before["data"] if found["name"] not in {own["name"] for own in sources}],
+        "data": sources + [corpus for corpus in before["data"] if corpus["name"] not in names],
     }
     rows = [
         {"text": pair.text, "reference": list(pair.glosses), "prediction": glosses}

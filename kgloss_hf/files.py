@@ -191,7 +191,7 @@ def public_path(word: str) -> str:
         >>> public_path("--data_dir=/home/me/corpora/gksl"), public_path("outputs/demo")
         ('--data_dir=gksl', 'outputs/demo')
     """
-    return _ABSOLUTE.sub(lambda found: _below_here(Path(found[0])), word)
+    return _ABSOLUTE.sub(lambda match: _below_here(Path(match[0])), word)
 
 
 def _below_here(path: Path) -> str:

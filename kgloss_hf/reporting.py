@@ -25,7 +25,7 @@ def visible(text: str) -> str:
         >>> print(visible("집\x1b[31m 불"))
         집\\u001b[31m 불
     """
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def one_line(value: Any) -> str:

@@ -19,6 +19,7 @@ from .sentences import fold
 
 logger = logging.getLogger(__name__)
 
+# `pivot` or `target` is null where the engine did not take the text.
 _SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -29,7 +30,6 @@ _SCHEMA = pa.schema(
         ("similarity", pa.float32()),
     ]
 )
-"""Columns of a file of translations. `pivot` or `target` is null where the engine did not take the text."""
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ def translate_chunk(
 
     Args:
         sentences: A file of `write_sentences`.
-        translations: File to make, with the columns of `_SCHEMA`.
+        translations: File to make.
         engines: By their numbers in the file.
         pivot: Language to translate to, and back to Korean from.
         seed: Of engines that draw.
@@ -110,8 +110,8 @@ def _there_and_back(
         own = [index for index, choice in enumerate(chosen) if choice == number]
         there = _one_way(engine, [sources[index] for index in own], "ko", pivot, [number, "there"], work)
         back = _one_way(engine, there, pivot, "ko", [number, "back"], work)
-        for index, found, returned in zip(own, there, back, strict=True):
-            pivots[index], targets[index] = found, returned
+        for index, pivot_text, returned in zip(own, there, back, strict=True):
+            pivots[index], targets[index] = pivot_text, returned
     return pivots, targets
 
 
@@ -119,12 +119,12 @@ def _one_way(
     engine: Engine, texts: Sequence[str | None], source: str, target: str, key: list[Any], work: _Work
 ) -> list[str | None]:
     """The texts' translations; None for a text that is too long or refused, blank for a blank one."""
-    found: list[str | None] = [text if text == "" else None for text in texts]
+    translations: list[str | None] = [text if text == "" else None for text in texts]
     taken = [(index, text) for index, text in enumerate(texts) if text and len(text) <= engine.limits.text]
     work.progress(len(texts) - len(taken))
     for place, batch in enumerate(batches([text for _, text in taken], engine.limits)):
         chosen = [taken[number] for number in batch]
-        answer = work.journal.found([*key, place], len(chosen))
+        answer = work.journal.answer([*key, place], len(chosen))
         if answer is None:
             if isinstance(engine, _SamplingEngine):
                 name = json.dumps([work.seed, work.chunk, *key, place]).encode()
@@ -132,9 +132,9 @@ def _one_way(
             answer = _translate(engine, [text for _, text in chosen], source, target, work.on_bad_rows)
             work.journal.add([*key, place], answer)
         for (index, _), translation in zip(chosen, answer, strict=True):
-            found[index] = translation
+            translations[index] = translation
         work.progress(len(chosen))
-    return found
+    return translations
 
 
 def _similarities(
@@ -159,7 +159,7 @@ def _translate(engine: Engine, texts: list[str], source: str, target: str, on_ba
         if len(texts) == 1:
             logger.warning("%s: skipped %.40r: %s", engine.name, texts[0], error)
             return [None]
-        return [found for text in texts for found in _translate(engine, [text], source, target, on_bad_rows)]
+        return [only for text in texts for only in _translate(engine, [text], source, target, on_bad_rows)]
     if len(answer) != len(texts):
         raise EngineError(f"{engine.name}: expected {len(texts)} translations, found {len(answer)}")
     # Half a character, which no file can hold, becomes a question mark.
@@ -189,8 +189,8 @@ class _Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def found(self, key: list[Any], length: int) -> list[str | None] | None:
-        """A batch's answer, if there is one of that length."""
+    def answer(self, key: list[Any], length: int) -> list[str | None] | None:
+        """Return a batch's answer, or None where the journal has none of that length."""
         answer = self._answers.get(json.dumps(key))
         return answer if answer is not None and len(answer) == length else None
 

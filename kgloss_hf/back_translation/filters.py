@@ -18,9 +18,7 @@ target says something over and over, and the source does not. `similarity`: the 
 `near_duplicate`: an earlier pair is nearly the same.
 """
 
-_LONGEST_LOOP = 30
-"""Words, or letters, of the longest n-gram whose repetition is looked for."""
-
+_LONGEST_LOOP = 30  # words, or letters, of the longest n-gram whose repetition is looked for
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]")
 _WORD = re.compile(r"\w(?:\S*\w)?")
 _LETTERS = re.compile(r"[^\W\d_]+")

@@ -58,13 +58,13 @@ def estimate_table(estimates: Sequence[Estimate]) -> Table:
     """
     rows = [
         (
-            found.engine,
-            f"{found.sentences:,}",
-            f"{found.characters:,}",
-            f"{found.back:,}",
-            "nothing" if found.cost is None else f"{found.cost:,.2f} {found.currency}",
+            estimate.engine,
+            f"{estimate.sentences:,}",
+            f"{estimate.characters:,}",
+            f"{estimate.back:,}",
+            "nothing" if estimate.cost is None else f"{estimate.cost:,.2f} {estimate.currency}",
         )
-        for found in estimates
+        for estimate in estimates
     ]
     header = ("engine", "sentences", "characters there", "characters back, estimated", "cost, estimated")
     return Table("What would be translated", header, rows)

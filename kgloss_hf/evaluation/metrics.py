@@ -118,11 +118,11 @@ def jaccard_result(
     by_type = {}
     _check_types(types, ignore_non_manual)
     if types is not None:
-        found = {types.get(gloss, UNKNOWN_TYPE) for side in sides for glosses in side for gloss in glosses}
+        kinds = {types.get(gloss, UNKNOWN_TYPE) for side in sides for glosses in side for gloss in glosses}
         if ignore_non_manual:
-            found.discard(_NON_MANUAL)
-            sides = _of_types(sides, types, found)
-        for name in sorted(found):
+            kinds.discard(_NON_MANUAL)
+            sides = _of_types(sides, types, kinds)
+        for name in sorted(kinds):
             pairs = [pair for pair in zip(*_of_types(sides, types, {name}), strict=True) if any(pair)]
             predicted, wanted = zip(*pairs, strict=True)
             mean = float(_scores(predicted, wanted, multiset).mean())
@@ -250,8 +250,8 @@ def gloss_pairs(
         >>> gloss_pairs(["집 불"], [["집", "불"]])
         ([['집', '불']], [['집', '불']])
     """
-    hypothesis_lists = _checked(predictions, "predictions")
-    reference_lists = _checked(references, "references")
+    hypothesis_lists = _as_lists(predictions, "predictions")
+    reference_lists = _as_lists(references, "references")
     if len(hypothesis_lists) != len(reference_lists):
         raise ValueError(
             f"expected one reference a prediction, found {len(hypothesis_lists)} predictions and "
@@ -279,7 +279,7 @@ def gloss_lists(sequences: Iterable[str | Iterable[str]], name: str = "glosses")
         >>> gloss_lists(["집  불", ["V (불꽃무늬)"]])
         [['집', '불'], ['V (불꽃무늬)']]
     """
-    return [list(glosses) for glosses in _checked(sequences, name)]
+    return [list(glosses) for glosses in _as_lists(sequences, name)]
 
 
 def gloss_list(sequence: str | Iterable[str], name: str = "glosses") -> list[str]:
@@ -302,17 +302,17 @@ def gloss_list(sequence: str | Iterable[str], name: str = "glosses") -> list[str
     if isinstance(sequence, str):
         return sequence.split()
     if not _is_listing(sequence):
-        found = type(sequence).__name__
-        raise TypeError(f"{name}: expected a list of glosses or a string, found {found}; check for missing values")
+        kind = type(sequence).__name__
+        raise TypeError(f"{name}: expected a list of glosses or a string, found {kind}; check for missing values")
     glosses = sequence if isinstance(sequence, list) else list(sequence)
     for gloss in glosses:
         if not isinstance(gloss, str):
-            found = type(gloss).__name__
-            raise TypeError(f"{name}: expected glosses as strings, found {found}; pass one decoded sequence a pair")
+            kind = type(gloss).__name__
+            raise TypeError(f"{name}: expected glosses as strings, found {kind}; pass one decoded sequence a pair")
     return glosses
 
 
-def _checked(sequences: Iterable[str | Iterable[str]], name: str) -> list[list[str]]:
+def _as_lists(sequences: Iterable[str | Iterable[str]], name: str) -> list[list[str]]:
     if isinstance(sequences, str):
         raise TypeError(f"{name}: expected a list of gloss sequences, found one string; write [{sequences!r:.40}]")
     if not _is_listing(sequences):

@@ -28,13 +28,11 @@ from .cards import card_problems
 from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
 
-_TOLERANCE = 0.5
-"""Points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise."""
-
 OWN_FOLDERS = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}
 """What is published as it is in this package, by kind."""
 
 _SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "QR 코드는 2층에 있습니다.", ""]
+_TOLERANCE = 0.5  # points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise
 _BINARY = (".png", ".parquet")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<~-])(/(?:[\w.~+-]+/)+[\w.~+-]+|[A-Za-z]:\\{1,2}\w[^\"'\s]*)")
 _EXPORT = re.compile(r"`kgloss export-dataset (\w+)`")
@@ -52,26 +50,14 @@ _DETECTORS = (
 
 @dataclass
 class _Report:
-    """What a check found: `problems`, each of which forbids publishing, and `notes` on what was looked at."""
+    """The result of a check: `problems`, each of which forbids publishing, and `notes` on what was looked at."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def _kind_of(folder: Path) -> str:
-    """What a folder holds: `model`, `tokenizer`, `dataset`, `metric` or `space`.
-
-    Args:
-        folder: As it is to be published.
-
-    Raises:
-        FileNotFoundError: It is not there.
-        ValueError: It is none of these.
-
-    Example:
-        >>> _kind_of(artefact("metric_scripts/gloss_jaccard"))
-        'metric'
-    """
+    """Return what a folder holds: `model`, `tokenizer`, `dataset`, `metric` or `space`."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     marks = {
@@ -190,8 +176,8 @@ def _text_problems(name: str, path: Path) -> Iterator[str]:
         yield f"{name}: expected UTF-8, found byte {error.start} that is not"
         return
     for number, line in enumerate(lines, 1):
-        if path.suffix != ".py" and (found := _ABSOLUTE_PATH.search(line)):
-            yield f"{name}, line {number}: expected no path of one machine, found {found[0]!r:.80}; shorten it"
+        if path.suffix != ".py" and (match := _ABSOLUTE_PATH.search(line)):
+            yield f"{name}, line {number}: expected no path of one machine, found {match[0]!r:.80}; shorten it"
         if _HUB_TOKEN.search(line):
             yield f"{name}, line {number}: expected no secret, found what looks like a token of the Hub; revoke it"
     for _, number, secret in find_secrets([path]):
@@ -220,7 +206,7 @@ def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
     except ImportError as error:
         raise ImportError(f"needs detect-secrets ({error}); run: pip install 'kgloss-hf[publish]'") from error
     with transient_settings({"plugins_used": [{"name": name} for name in _DETECTORS]}):
-        return [(path, found.line_number, found.type) for path in paths for found in scan_file(str(path))]
+        return [(path, secret.line_number, secret.type) for path in paths for secret in scan_file(str(path))]
 
 
 def _code_problems(folder: Path, kind: str) -> Iterator[str]:
@@ -230,9 +216,9 @@ def _code_problems(folder: Path, kind: str) -> Iterator[str]:
         if missing := [name for name in ours if not (folder / name).is_file()]:
             yield f"{', '.join(missing)}: expected the code that loads the model, found none; publish adds it"
         for file in sorted(folder.glob("*config.json")):
-            for found in _named_code(_json(file)):
-                if not isinstance(found, str) or f"{found.partition('.')[0]}.py" not in ours:
-                    yield f"{file.name}: expected no code but that of the folder, found {found!r:.80}; delete it"
+            for reference in _named_code(_json(file)):
+                if not isinstance(reference, str) or f"{reference.partition('.')[0]}.py" not in ours:
+                    yield f"{file.name}: expected no code but that of the folder, found {reference!r:.80}; delete it"
     else:
         source = OWN_FOLDERS.get(kind)
         ours = {path.name: path for path in artefact(source).glob("*.py")} if source else {}
@@ -253,7 +239,7 @@ def _named_code(settings: Any) -> Iterator[Any]:
     for name, value in settings.items():
         if name == "auto_map":
             classes = value.values() if isinstance(value, dict) else [value]
-            flat = (each for found in classes for each in (found if isinstance(found, list) else [found]))
+            flat = (each for entry in classes for each in (entry if isinstance(entry, list) else [entry]))
             yield from (each for each in flat if each is not None)
         elif name == "impl" or (name in _KERNELS and "/" in str(value)):
             yield value
@@ -275,12 +261,12 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
         rows = [row for _, row in read_rows(predictions)]
     sentences = [row["text"] for row in rows] or _SENTENCES
     try:
-        found = _load_like_a_stranger(folder, sentences)
+        answers = _load_like_a_stranger(folder, sentences)
     except RuntimeError as error:
         report.problems.append(str(error))
         return
     ids = KGlossTokenizerFast.from_pretrained(folder)(sentences)["input_ids"]
-    if found["ids"] != ids:
+    if answers["ids"] != ids:
         report.problems.append("tokenizer: expected the plug-in's ids from the folder's own code, found others")
     report.notes.append("loads with transformers alone, by the code in the folder")
     scores = metrics.get("scores", {}).get(metrics.get("preset"))
@@ -290,8 +276,8 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
         report.notes.append("no predictions.jsonl: the score in metrics.json was not compared")
         return
     references = [list(map(content_of, row["reference"])) for row in rows]
-    score, stated = jaccard(found["glosses"], references), scores["jaccard"]
-    different = sum(row["prediction"] != glosses for row, glosses in zip(rows, found["glosses"], strict=True))
+    score, stated = jaccard(answers["glosses"], references), scores["jaccard"]
+    different = sum(row["prediction"] != glosses for row, glosses in zip(rows, answers["glosses"], strict=True))
     report.notes.append(
         f"JC {score:.2f} on {len(rows)} test pairs, {stated:.2f} in metrics.json; {different} predictions differ"
     )
@@ -303,14 +289,7 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
 
 
 def _load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
-    """Ids and glosses that a checkpoint gives in a process where this package cannot be imported.
-
-    Args:
-        folder: A model with its tokenizer, or a tokenizer.
-        sentences: What to encode and translate.
-
-    Returns:
-        `ids` and, with a model, `glosses`, for each sentence.
+    """Return the ids and, of a model, the glosses of sentences in a process where this package cannot be imported.
 
     Raises:
         RuntimeError: It does not load; with the last lines of what was printed.

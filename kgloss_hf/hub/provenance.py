@@ -57,24 +57,24 @@ def source_of(
         >>> source_of("gksl")["license"]
         'cc-by-nc-sa-4.0'
     """
-    found: dict[str, Any] = {"name": dataset, "use": use, "license": None, "domain": None, "url": None}
+    source: dict[str, Any] = {"name": dataset, "use": use, "license": None, "domain": None, "url": None}
     files = dataset.split(",")
     name, _, configuration = dataset.partition(":")
     if any(is_text_file(name) or is_table(name) for name in files) or Path(dataset).exists():
-        found["name"] = ", ".join(Path(name).name for name in files)
+        source["name"] = ", ".join(Path(name).name for name in files)
     elif name == "mcksg" and data_dir:
-        found["name"] = "mcksg (own copy)"
+        source["name"] = "mcksg (own copy)"
     elif name == "ko_backtranslation":
-        found = pretext_sources([configuration or name])[0] | {"use": use}
+        source = pretext_sources([configuration or name])[0] | {"use": use}
     elif name in DATASETS:
         card = metadata_load(artefact(f"dataset_scripts/{name}") / "README.md") or {}
-        found |= {"license": card["license"], "domain": DOMAINS[name]}
+        source |= {"license": card["license"], "domain": DOMAINS[name]}
         if name == "gksl":
-            found["url"] = "https://github.com/AIRC-KETI/GKSL-dataset"
+            source["url"] = "https://github.com/AIRC-KETI/GKSL-dataset"
     else:
-        found |= {"license": _license_on_the_hub(name), "url": f"https://huggingface.co/datasets/{name}"}
+        source |= {"license": _license_on_the_hub(name), "url": f"https://huggingface.co/datasets/{name}"}
     given = {"license": license, "domain": domain}
-    return found | {key: value for key, value in given.items() if found[key] is None}
+    return source | {key: value for key, value in given.items() if source[key] is None}
 
 
 def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[
         **known: `data_dir`, `license` and `domain`, as for `source_of`.
 
     Example:
-        >>> [found["name"] for found in gloss_sources("gksl", "augmented")], len(gloss_sources("gksl", "more.csv"))
+        >>> [source["name"] for source in gloss_sources("gksl", "augmented")], len(gloss_sources("gksl", "more.csv"))
         (['gksl'], 2)
     """
     own = [source_of(dataset, **known)]
@@ -98,8 +98,8 @@ def _license_on_the_hub(dataset: str) -> str | None:
         card = HfApi().dataset_info(dataset).card_data
     except (HfHubHTTPError, HFValidationError, NO_ANSWER, OSError):
         return None  # the author is asked
-    found = card.get("license") if card else None
-    return found if isinstance(found, str) else None
+    licence = card.get("license") if card else None
+    return licence if isinstance(licence, str) else None
 
 
 def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
         As `source_of`, one for each.
 
     Example:
-        >>> [(found["name"], found["license"]) for found in pretext_sources({"parakqc", "naver_ner"})]
+        >>> [(source["name"], source["license"]) for source in pretext_sources({"parakqc", "naver_ner"})]
         [('naver_ner', None), ('parakqc', 'cc-by-sa-4.0')]
     """
     corpora = importlib.import_module("kgloss_hf.dataset_scripts.ko_backtranslation.ko_backtranslation").CORPORA

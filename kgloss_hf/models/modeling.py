@@ -291,7 +291,7 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
     parameters = source.state_dict()
     shapes, expected = ({name: tuple(p.shape) for name, p in m.state_dict().items()} for m in (source, model))
     if wrong := [name for name in {**expected, **shapes} if shapes.get(name) != expected.get(name)]:
-        here, there = (found.get(wrong[0], "not there") for found in (expected, shapes))
+        here, there = (side.get(wrong[0], "not there") for side in (expected, shapes))
         raise ValueError(
             f"{checkpoint}: expected a model of the preset's shape, found another: of {len(wrong)} parameters that "
             f"differ {wrong[0]} should be {here} and is {there}; take the preset that the pretext was trained with"
@@ -315,9 +315,9 @@ def _check_same_vocabulary(here: KGlossTokenizerFast, there: KGlossTokenizerFast
     if moved := [token for token in ours.keys() & theirs.keys() if ours[token] != theirs[token]]:
         differences.append(f"{len(moved)} entries have another id, such as {min(moved)!r}")
     for name, default in OPTIONS.items():
-        found = [tokenizer.init_kwargs.get(name, default) for tokenizer in (here, there)]
-        if list(found[0]) != list(found[1]) if name == "stop_words" else found[0] != found[1]:
-            differences.append(f"{name} is {found[0]!r} here and {found[1]!r} there")
+        options = [tokenizer.init_kwargs.get(name, default) for tokenizer in (here, there)]
+        if list(options[0]) != list(options[1]) if name == "stop_words" else options[0] != options[1]:
+            differences.append(f"{name} is {options[0]!r} here and {options[1]!r} there")
     if differences:
         raise ValueError(
             f"{checkpoint}: expected the vocabulary of the pretext, found another: {'; '.join(differences)}. "

@@ -114,7 +114,7 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
         for noun in nouns:
             sentences.setdefault(noun, set()).add(pair.text)
             signed[noun] += 1 if noun in pair.glosses else -1
-    rare = {noun for noun, found in sentences.items() if len(found) <= most and signed[noun] >= 0}
+    rare = {noun for noun, holders in sentences.items() if len(holders) <= most and signed[noun] >= 0}
     return rare - elsewhere
 
 
@@ -306,13 +306,13 @@ def target_in_source(
     sentences = tokenizer.words([pair.text for pair in pairs])
     pieces = dict(_tokens_of(tokenizer, dict.fromkeys(word for sentence in sentences for word in sentence)))
     shares = []
-    found = 0
+    matches = 0
     for sentence, sequence in zip(sentences, glosses, strict=True):
         source = {piece for word in sentence for piece in pieces[word]}
         standing = sum(placeholder_of(gloss) in source for gloss in sequence)
-        found += standing
+        matches += standing
         shares.append(standing / len(sequence))
-    return {"of_tokens": found / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}
+    return {"of_tokens": matches / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}
 
 
 def _tokens_of(tokenizer: KGlossTokenizerFast, words: Iterable[str]) -> Iterator[tuple[str, list[str]]]:

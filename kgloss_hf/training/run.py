@@ -78,8 +78,8 @@ def _reserve(output_dir: str, *, resume: bool) -> str | None:
         if PartialState().is_main_process:
             _kept.enter_context(sole_writer(Path(output_dir)))
             return _checkpoint_to_resume(output_dir, resume=resume)
-        found = _checkpoints(output_dir)  # those that the main process has looked through
-        return str(found[0]) if found else None
+        checkpoints = _checkpoints(output_dir)  # those that the main process has looked through
+        return str(checkpoints[0]) if checkpoints else None
 
 
 _kept = ExitStack()
@@ -90,11 +90,11 @@ def _checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     """Return the last whole checkpoint as `begin_run` does, without reserving the folder."""
     if (Path(output_dir) / "model").exists():
         raise ValueError(f"{output_dir} holds a finished run; choose another --output_dir, or delete it to train again")
-    found = _checkpoints(output_dir)
-    if found and not resume:
-        raise ValueError(f"{output_dir} holds an unfinished run ({found[0].name}); add --resume, or delete it")
+    checkpoints = _checkpoints(output_dir)
+    if checkpoints and not resume:
+        raise ValueError(f"{output_dir} holds an unfinished run ({checkpoints[0].name}); add --resume, or delete it")
     broken = {}
-    for checkpoint in found:
+    for checkpoint in checkpoints:
         reason = _broken(checkpoint)
         if reason is None:
             _check_best(checkpoint)
@@ -103,7 +103,7 @@ def _checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     for checkpoint, reason in broken.items():
         logger.warning("%s cannot be used: %s. Going on from the one before", checkpoint, reason)
         shutil.rmtree(checkpoint)
-    return str(found[len(broken)]) if len(found) > len(broken) else None
+    return str(checkpoints[len(broken)]) if len(checkpoints) > len(broken) else None
 
 
 def _checkpoints(output_dir: str) -> list[Path]:
@@ -217,8 +217,8 @@ def _hyperparameters(args: Seq2SeqTrainingArguments) -> dict[str, Any]:
         *("label_smoothing_factor", "num_train_epochs", "loss_over", "batches_by_length"),
     )
     of_a_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    found = {name: getattr(args, name) for name in names if hasattr(args, name)}
-    return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in found.items()}
+    given = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in given.items()}
 
 
 def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:

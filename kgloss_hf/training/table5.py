@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -120,27 +121,24 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
         RuntimeError: Runs failed; names them and where they logged. The others are kept. Or another process is at work
             in the folder.
     """
-    with sole_writer(Path(arguments.output_dir)):
-        return _reproduce(arguments, script, options)
-
-
-def _reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str]) -> dict[str, Any]:
     folder = Path(arguments.output_dir)
-    folder.mkdir(exist_ok=True)
     common = _common(arguments, options)
-    of_checkpoint = [f"--pretext={arguments.pretext}", f"--preset={arguments.preset}"]
-    _check_same_options(folder / "options.json", of_checkpoint + common)
     runs = [
         _Run(system, epochs, number)
         for epochs in arguments.epochs
         for number in range(arguments.runs)
         for system in arguments.systems
     ]
-    missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
-    failed = _train_all(missing, folder, script, {run: _command(run, arguments, common) for run in missing}, arguments)
-    finished = _finished(folder / "runs")
-    result = _summary(finished, common)
-    _write(folder, finished, result)
+    with sole_writer(folder):
+        folder.mkdir(exist_ok=True)
+        of_checkpoint = [f"--pretext={arguments.pretext}", f"--preset={arguments.preset}"]
+        _check_same_options(folder / "options.json", of_checkpoint + common)
+        missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
+        commands = {run: _command(run, arguments, common) for run in missing}
+        failed = _train_all(missing, folder, script, commands, arguments)
+        finished = _finished(folder / "runs")
+        result = _summary(finished, common)
+        _write(folder, finished, result)
     if failed:
         raise RuntimeError(
             f"{len(failed)} of {len(runs)} runs failed: {', '.join(sorted(run.name for run in failed))}; each says why "
@@ -244,43 +242,28 @@ def _keep_result(unfinished: Path, kept: Path) -> None:
 
 
 def _finished(folder: Path) -> dict[_Run, dict[str, Any]]:
-    """What each run's metrics.json holds, of this call and of earlier ones, in the table's order."""
-    found = {}
+    """Read each run's metrics.json, of this call and of earlier ones, in the table's order."""
+    files = {}
     for file in folder.glob("[!.]*/metrics.json"):
         system, epochs, number = file.parent.name.rsplit("-", 2)
-        found[_Run(system, int(epochs), int(number))] = json.loads(file.read_text("utf-8"))
+        files[_Run(system, int(epochs), int(number))] = file
     order = list(_SYSTEMS)
-    return dict(sorted(found.items(), key=lambda item: (item[0].epochs, order.index(item[0].system), item[0].number)))
+    runs = sorted(files, key=lambda run: (run.epochs, order.index(run.system), run.number))
+    return {run: json.loads(files[run].read_text("utf-8")) for run in runs}
 
 
 def _summary(finished: Mapping[_Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:
-    """Scores by system and epochs, and paired tests between systems.
+    """Gather scores by system and epochs, and paired tests between systems, from what each run's metrics.json holds.
 
-    Args:
-        finished: For each run what its metrics.json holds.
-        options: Of the training script, the same for all runs.
-
-    Returns:
-        `options`; `systems`: for each `SYSTEM-EPOCHS` its scores by run number, mean and sample deviation; `baselines`:
-        the same for copy and nearest neighbour; `tests`: for each number of epochs and each two systems the mean
-        difference over the runs that both have, which are of the same splits, and from three runs on the p value of a
-        paired t test.
-
-    Example:
-        >>> def metrics(score):
-        ...     return {"preset": "small", "scores": {"small": {"jaccard": score}, "copy": {"jaccard": 9.0}}}
-        >>> runs = {_Run("bert-large", 10, n): metrics(30.0 + n) for n in range(3)}
-        >>> runs |= {_Run("transfer", 10, n): metrics(40.0 + 2 * n) for n in range(3)}
-        >>> found = _summary(runs)
-        >>> found["systems"]["transfer-10"]["mean"], found["tests"][0]["difference"]
-        (42.0, 11.0)
+    `tests` has, for each number of epochs and each two systems, the mean difference over the runs that both have, which
+    are of the same splits, and from three runs on the p value of a paired t test.
     """
     scores: dict[tuple[str, int], dict[int, float]] = {}
     baselines: dict[str, dict[int, float]] = {}
     for run, metrics in finished.items():
-        found = dict(metrics["scores"])
-        scores.setdefault((run.system, run.epochs), {})[run.number] = found.pop(metrics["preset"])["jaccard"]
-        for name, score in found.items():
+        of_systems = dict(metrics["scores"])
+        scores.setdefault((run.system, run.epochs), {})[run.number] = of_systems.pop(metrics["preset"])["jaccard"]
+        for name, score in of_systems.items():
             baselines.setdefault(name, {})[run.number] = score["jaccard"]
     return {
         "options": list(options),
@@ -299,28 +282,18 @@ def _spread(by_run: Mapping[int, float]) -> dict[str, Any]:
 def _tests(scores: Mapping[tuple[str, int], Mapping[int, float]]) -> list[dict[str, Any]]:
     from scipy.stats import ttest_rel
 
-    found = []
+    tests: list[dict[str, Any]] = []
     for epochs in dict.fromkeys(epochs for _, epochs in scores):
         names = [system for system in _SYSTEMS if (system, epochs) in scores]
-        for place, first in enumerate(names):
-            for second in names[place + 1 :]:
-                one, other = scores[first, epochs], scores[second, epochs]
-                runs = sorted(one.keys() & other.keys())
-                if not runs:
-                    continue
+        for first, second in combinations(names, 2):
+            one, other = scores[first, epochs], scores[second, epochs]
+            if runs := sorted(one.keys() & other.keys()):
                 pairs = ([one[run] for run in runs], [other[run] for run in runs])
-                difference = statistics.mean(pairs[1]) - statistics.mean(pairs[0])
-                p_value = float(ttest_rel(*pairs).pvalue) if len(runs) > 2 else None
-                found.append(
-                    {
-                        "epochs": epochs,
-                        "systems": [first, second],
-                        "runs": len(runs),
-                        "difference": difference,
-                        "p_value": p_value,
-                    }
-                )
-    return found
+                test: dict[str, Any] = {"epochs": epochs, "systems": [first, second], "runs": len(runs)}
+                test["difference"] = statistics.mean(pairs[1]) - statistics.mean(pairs[0])
+                test["p_value"] = float(ttest_rel(*pairs).pvalue) if len(runs) > 2 else None
+                tests.append(test)
+    return tests
 
 
 def tables(result: Mapping[str, Any]) -> list[Table]:
@@ -330,11 +303,11 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
         result: From `_summary`.
     """
     rows = []
-    for name, found in result["systems"].items():
+    for name, scores in result["systems"].items():
         system, _, epochs = name.rpartition("-")
         paper = _PAPER.get((system, int(epochs)))
-        rows.append((_SYSTEMS[system], epochs, *_cells(found), "–" if paper is None else f"{paper:.2f}"))
-    rows += [(name, "–", *_cells(found), "–") for name, found in result["baselines"].items()]
+        rows.append((_SYSTEMS[system], epochs, *_cells(scores), "–" if paper is None else f"{paper:.2f}"))
+    rows += [(name, "–", *_cells(scores), "–") for name, scores in result["baselines"].items()]
     tests = [
         (
             f"{_SYSTEMS[test['systems'][1]]} − {_SYSTEMS[test['systems'][0]]}",
@@ -352,9 +325,9 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
     ]
 
 
-def _cells(found: Mapping[str, Any]) -> tuple[str, str, str]:
-    deviation = "–" if found["deviation"] is None else f"{found['deviation']:.2f}"
-    return str(len(found["runs"])), f"{found['mean']:.2f}", deviation
+def _cells(scores: Mapping[str, Any]) -> tuple[str, str, str]:
+    deviation = "–" if scores["deviation"] is None else f"{scores['deviation']:.2f}"
+    return str(len(scores["runs"])), f"{scores['mean']:.2f}", deviation
 
 
 def _write(folder: Path, finished: Mapping[_Run, Mapping[str, Any]], result: Mapping[str, Any]) -> None:

@@ -87,10 +87,10 @@ def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpo
         ValueError: Glosses are missing; says how many and which.
     """
     known = {*tokenizer.glosses, *PLACEHOLDERS}
-    found = {placeholder_of(gloss) for glosses in marked_glosses(pairs, tokenizer.morphemes) for gloss in glosses}
-    if missing := sorted(found - known):
+    used = {placeholder_of(gloss) for glosses in marked_glosses(pairs, tokenizer.morphemes) for gloss in glosses}
+    if missing := sorted(used - known):
         raise ValueError(
-            f"{checkpoint}: expected a vocabulary with the training pairs' glosses, but {len(missing)} of {len(found)} "
+            f"{checkpoint}: expected a vocabulary with the training pairs' glosses, but {len(missing)} of {len(used)} "
             f"are not in it, such as {', '.join(missing[:3])}. Train the pretext with the same --dataset, or give it a "
             "tokenizer of kgloss train-tokenizer that was made with these pairs"
         )

@@ -220,8 +220,8 @@ def predicted_glosses(
     skipped = {*tokenizer.all_special_ids, -100}
     rows = [[int(index) for index in row if int(index) not in skipped] for row in sequences]
     return [
-        restore_placeholders(tokenizer.convert_ids_to_tokens(row), found)
-        for row, found in zip(rows, morphemes, strict=True)
+        restore_placeholders(tokenizer.convert_ids_to_tokens(row), of_source)
+        for row, of_source in zip(rows, morphemes, strict=True)
     ]
 
 

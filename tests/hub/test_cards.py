@@ -268,9 +268,7 @@ def test_only_hub_ids_are_datasets(folder: Write, tmp_path: Path, monkeypatch: p
     assert metadata(card)["datasets"] == ["me/pairs"]
 
 
-def test_the_run_scores_and_the_card_prints(
-    folder: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_run_scores_and_the_card_prints(folder: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder({})
     write_facts(path, SCORED, PREDICTIONS)
     card = (path / "README.md").read_text("utf-8")
