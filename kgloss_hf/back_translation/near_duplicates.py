@@ -68,10 +68,8 @@ class NearDuplicates:
         self.threshold = threshold
         # A false candidate costs a comparison, a missed one stays in the corpus. Beyond 0.99 there is but one band.
         lsh = MinHashLSH(threshold=min(threshold, 0.99), num_perm=96, weights=(0.01, 0.99))
-        self.bands: int = lsh.b
-        """How many bands a signature has."""
-        self.rows: int = lsh.r
-        """How many hash values a band has."""
+        self.bands: int = lsh.b  # of a signature
+        self.rows: int = lsh.r  # hash values of a band
         self._permutations = MinHash(self.bands * self.rows, seed=1, scheme="affine32").permutations
         self._multipliers = np.random.default_rng(1).integers(2**64, size=(self.bands, self.rows), dtype=np.uint64)
         self._count = 0
@@ -98,23 +96,11 @@ class NearDuplicates:
             self._database = None
         self.path.unlink(missing_ok=True)
 
-    def seen(self, source: str, target: str) -> bool:
-        """Whether an earlier pair is nearly the same; where none is, the pair is remembered.
-
-        Args:
-            source: Sentence.
-            target: Its pair.
-
-        Raises:
-            RuntimeError: Outside the `with` block.
-        """
-        return self.seen_many([(source, target)])[0]
-
     def seen_many(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """`seen` of each pair, after those before it; thousands at once are much faster.
+        """Return for each pair whether an earlier one is nearly the same; a pair without such a one is remembered.
 
         Args:
-            pairs: Source and target.
+            pairs: Source and target of each; thousands at once are much faster.
 
         Raises:
             RuntimeError: Outside the `with` block.

@@ -216,7 +216,12 @@ def paired_p_value(
         >>> paired_p_value([0.5, 0.25], [0.25, 0.5])
         1.0
     """
-    differences = _difference(_finite_scores(first), _finite_scores(second))
+    scores, others = _finite_scores(first), _finite_scores(second)
+    if len(scores) != len(others):
+        raise ValueError(
+            f"expected as many scores for both systems, found {len(scores)} and {len(others)}; score the same pairs"
+        )
+    differences = scores - others
     if trials < 1:
         raise ValueError(f"trials: expected at least 1, found {trials!r}; 10,000 is usual")
     # Sums that are equal on paper can differ in their last digits.
@@ -360,14 +365,6 @@ def _of_types(
 def _is_listing(value: object) -> bool:
     # Asking for Iterable is slow, and nearly every value is a list.
     return isinstance(value, list) or (isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)))
-
-
-def _difference(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    if len(first) != len(second):
-        raise ValueError(
-            f"expected as many scores for both systems, found {len(first)} and {len(second)}; score the same pairs"
-        )
-    return first - second
 
 
 def _finite_scores(scores: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -37,7 +37,7 @@ from ..version import __version__
 logger = logging.getLogger(__name__)
 
 
-class Run(NamedTuple):
+class _Run(NamedTuple):
     """A run that has begun.
 
     Args:
@@ -51,7 +51,7 @@ class Run(NamedTuple):
     publication: Publication | None = None
 
 
-def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> Run:
+def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> _Run:
     """Reserve a run's folder until the process ends, and find the checkpoint to go on from.
 
     Later checkpoints that were cut short are deleted, with a warning. `args` is changed: the trainer writes its
@@ -68,7 +68,7 @@ def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> Run:
             repository has no name, or nothing may be written to it.
         RuntimeError: Another process is at work in the folder.
     """
-    run = Run(Path(args.output_dir), _reserve(args.output_dir, resume=resume), _publication(args))
+    run = _Run(Path(args.output_dir), _reserve(args.output_dir, resume=resume), _publication(args))
     args.output_dir, args.push_to_hub = str(run.folder / "checkpoints"), False
     return run
 
@@ -157,7 +157,7 @@ def _publication(args: Seq2SeqTrainingArguments) -> Publication | None:
 
 
 def save_result(
-    run: Run,
+    run: _Run,
     trainer: Seq2SeqTrainer,
     tokenizer: KGlossTokenizerFast,
     *,

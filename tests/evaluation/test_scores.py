@@ -164,10 +164,10 @@ def test_files_of_both_kinds_give_the_same(tmp_path: Path) -> None:
     (tmp_path / "gold.txt").write_bytes(("\ufeff" + "\r\n".join(REFERENCES)).encode())
     rows = write_rows(tmp_path / "predictions.jsonl", [line.split() for line in SYSTEM], [*REFERENCES])
     text = evaluate_files(str(tmp_path / "ours.txt"), references=str(tmp_path / "gold.txt"))
-    found = evaluate_files(rows)
-    assert found["scores"] == text["scores"] == evaluate_systems({"system": SYSTEM}, REFERENCES).scores
-    assert found["pairs"] == 5
-    assert set(found["versions"]) == {"kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy"}
+    result = evaluate_files(rows)
+    assert result["scores"] == text["scores"] == evaluate_systems({"system": SYSTEM}, REFERENCES).scores
+    assert result["pairs"] == 5
+    assert set(result["versions"]) == {"kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy"}
 
 
 @pytest.mark.parametrize(
@@ -195,10 +195,10 @@ def test_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert "75.00" in printed
     assert "baseline" in printed
-    found = json.loads((out / "scores.json").read_text("utf-8"))
-    assert found["scores"]["jaccard"]["system"]["score"] == 75
-    assert found["scores"]["jaccard"]["signature"].startswith("jaccard|set|nonmanual:kept|bs:10000|seed:0|v:")
-    assert found["files"]["baseline"] == other
+    result = json.loads((out / "scores.json").read_text("utf-8"))
+    assert result["scores"]["jaccard"]["system"]["score"] == 75
+    assert result["scores"]["jaccard"]["signature"].startswith("jaccard|set|nonmanual:kept|bs:10000|seed:0|v:")
+    assert result["files"]["baseline"] == other
     with (out / "sentences.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["system"] for row in rows] == ["system", "system", "baseline", "baseline"]

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -29,9 +27,10 @@ from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import source_of
 from kgloss_hf.hub.publishing import KINDS, Publication, _stage, check_access, dry_run, publish
 from kgloss_hf.training import run as training
+from tests.environments import ROOT, run_example
+from tests.environments import run as run_command
 from tests.local_hub import LocalHub
 
-ROOT = Path(kgloss_hf.__file__).parent.parent
 REPOSITORIES = {
     "model": ("model", "tester/glosses"),
     "tokenizer": ("model", "tester/vocabulary"),
@@ -76,9 +75,8 @@ class Everything:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A result of training on the bundled sample."""
     output = tmp_path_factory.mktemp("run")
-    options = ["--num_train_epochs=2", f"--output_dir={output}", "--disable_tqdm=True", "--preset=tiny"]
-    command = [sys.executable, str(ROOT / "examples" / "run_text2gloss.py"), *options]
-    done = _run(*command, cwd=output)
+    options = ["--num_train_epochs=2", f"--output_dir={output}", "--preset=tiny"]
+    done = run_example("run_text2gloss.py", *options, cwd=output)
     assert done.returncode == 0, done.stderr[-3000:]
     return output / "model"
 
@@ -96,11 +94,6 @@ def publications(run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pu
         "space": "tester/glosses",
     }
     return [Publication(kind, repo_id, sources.get(kind, "")) for kind, (_, repo_id) in REPOSITORIES.items()]
-
-
-def _run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    variables = {**(env or os.environ), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -197,10 +190,10 @@ print(json.dumps([[answer["glosses"] for answer in found], *(t(texts)["input_ids
     ]
     for revision in ("v1", "main"):
         command = [str(strangers_python), "-P", "-c", code, json.dumps([revision, SENTENCES])]
-        done = _run(*command, cwd=tmp_path, env=hub.environment(tmp_path / revision, hub.token))
+        done = run_command(*command, cwd=tmp_path, env=hub.environment(tmp_path / revision, hub.token))
         assert done.returncode == 0, done.stderr[-3000:]
         assert json.loads(done.stdout.splitlines()[-1]) == expected
-    refused = _run(*command, cwd=tmp_path, env=hub.environment(tmp_path / "nobody", None))
+    refused = run_command(*command, cwd=tmp_path, env=hub.environment(tmp_path / "nobody", None))
     assert refused.returncode != 0  # it is private
 
 
@@ -217,7 +210,7 @@ print(json.dumps([{split: len(part) for split, part in rows.items()}, rows["trai
 """
     # The metric needs kgloss-hf: the checkout stands in for its installation.
     environment = everything.hub.environment(tmp_path / "reader", everything.hub.token) | {"PYTHONPATH": str(ROOT)}
-    done = _run(str(readers_python), "-P", "-c", code, cwd=tmp_path, env=environment)
+    done = run_command(str(readers_python), "-P", "-c", code, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     sizes, glosses, score = json.loads(done.stdout.splitlines()[-1])
     assert sizes == {"train": 249, "test": 108}
@@ -377,10 +370,9 @@ def test_the_card_of_an_earlier_version_s_run_has_the_scores(run: Path, tmp_path
 
 
 def test_training_pushes_by_the_same_code(hub: LocalHub, tmp_path: Path) -> None:
-    options = ["--num_train_epochs=1", "--preset=tiny", "--disable_tqdm=True", "--save_strategy=epoch"]
-    command = [sys.executable, str(ROOT / "examples" / "run_text2gloss.py"), *options]
+    command = ["run_text2gloss.py", "--num_train_epochs=1", "--preset=tiny", "--save_strategy=epoch"]
     push = ["--push_to_hub", "--hub_model_id=tester/trained"]
-    done = _run(*command, *push, f"--output_dir={tmp_path / 'run'}", cwd=tmp_path)
+    done = run_example(*command, *push, f"--output_dir={tmp_path / 'run'}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert hub.token not in done.stdout + done.stderr
     dry_run([Publication("model", "tester/trained", str(tmp_path / "run" / "model"))], str(tmp_path / "dry"))
@@ -388,7 +380,7 @@ def test_training_pushes_by_the_same_code(hub: LocalHub, tmp_path: Path) -> None
     assert len(hub.commits("model", "tester/trained")) == 2  # no checkpoints
     assert hub.repos["model", "tester/trained"].private
     for wrong, says in ((["--hub_token=secret"], "expected no token among the options"), (push[:1], "--hub_model_id")):
-        done = _run(*command, *wrong, f"--output_dir={tmp_path / 'not'}", cwd=tmp_path)
+        done = run_example(*command, *wrong, f"--output_dir={tmp_path / 'not'}", cwd=tmp_path)
         assert done.returncode != 0
         assert says in done.stderr
         assert not (tmp_path / "not" / "checkpoints").exists()  # before any training

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,8 +19,7 @@ from kgloss_hf.data.texts import read_texts
 from kgloss_hf.models.vocabulary import _word_pieces, count_words, learn_entries, train_tokenizer
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.tokenizer_run import TokenizerTrainingArguments, train_and_save
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.environments import ROOT, run
 
 # As Okt sees them: 몸 형태 | 몸 모양, and 몸 Number | 형태 | 박물관.
 CORPUS = ["몸의 형태", "", "몸의 모양", "  "]
@@ -69,8 +67,8 @@ def test_statistics_of_whole_words(arguments: TokenizerTrainingArguments) -> Non
 def test_unknown_words_are_counted(arguments: TokenizerTrainingArguments, tmp_path: Path) -> None:
     rows = [json.dumps({"text": text, "glosses": ["나라"]}, ensure_ascii=False) for text in ("몸 형태 토기", "토기")]
     (tmp_path / "pairs.jsonl").write_text("\n".join(rows), "utf-8")
-    found = train_and_save(arguments)["pairs"]
-    assert (found["words"], found["coverage"], found["tokens_a_sentence"], found["unknown_rate"]) == (4, 0.5, 2.0, 0.5)
+    fit = train_and_save(arguments)["pairs"]
+    assert (fit["words"], fit["coverage"], fit["tokens_a_sentence"], fit["unknown_rate"]) == (4, 0.5, 2.0, 0.5)
 
 
 def test_statistics_of_word_pieces(arguments: TokenizerTrainingArguments) -> None:
@@ -98,13 +96,8 @@ def test_saved_folder_loads_and_holds_the_statistics(arguments: TokenizerTrainin
     assert json.loads((folder / "statistics.json").read_text("utf-8")) == statistics
     loaded = AutoTokenizer.from_pretrained(folder)
     assert isinstance(loaded, KGlossTokenizerFast)
-    assert loaded.convert_ids_to_tokens(loaded("몸의 토기 12")["input_ids"]) == [
-        "[BOS]",
-        "몸",
-        "[UNK]",
-        "Number",
-        "[EOS]",
-    ]
+    tokens = loaded.convert_ids_to_tokens(loaded("몸의 토기 12")["input_ids"])
+    assert tokens == ["[BOS]", "몸", "[UNK]", "Number", "[EOS]"]
     assert loaded.decode(loaded(text_target=["박물관", "몸"])["input_ids"], skip_special_tokens=True) == "박물관 몸"
 
 
@@ -136,11 +129,8 @@ def test_folder_appears_only_when_complete(
             train_and_save(arguments)
     assert not Path(arguments.output_dir).exists()
     train_and_save(arguments)
-    assert {path.name for path in Path(arguments.output_dir).parent.iterdir()} == {
-        "corpus.txt",
-        "pairs.jsonl",
-        "tokenizer",
-    }
+    names = {path.name for path in Path(arguments.output_dir).parent.iterdir()}
+    assert names == {"corpus.txt", "pairs.jsonl", "tokenizer"}
 
 
 def test_folder_that_is_there_is_kept(arguments: TokenizerTrainingArguments) -> None:
@@ -259,14 +249,7 @@ def test_missing_file_is_said_before_anything_is_read(tmp_path: Path) -> None:
 
 def test_example_prints_what_it_writes(arguments: TokenizerTrainingArguments) -> None:
     options = ["--output_dir", arguments.output_dir, "--corpus", *arguments.corpus, "--dataset", arguments.dataset]
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "examples/train_tokenizer.py"), *options, "--model", "wordlevel"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=ROOT,
-        check=False,
-    )
+    result = run(sys.executable, str(ROOT / "examples" / "train_tokenizer.py"), *options, "--model", "wordlevel")
     assert result.returncode == 0, result.stderr
     assert "37.50%" in result.stdout  # of the pairs' gloss tokens stand in the source
     assert (Path(arguments.output_dir) / "statistics.json").is_file()
