@@ -68,7 +68,7 @@ class ModelArguments:
     )
     copy_names: int = field(
         default=0,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
+        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. 0: do not."},
     )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
@@ -78,7 +78,7 @@ class ModelArguments:
         metadata={"help": "Model of run_pretext.py to go on from; brings its tokenizer. Default: from scratch."},
     )
     num_beams: int | None = field(default=None, metadata={"help": "Beams of the saved model; default the preset's."})
-    patience: int | None = field(default=None, metadata={"help": "Stop after so many evaluations without a gain."})
+    patience: int | None = field(default=None, metadata={"help": "Stop after this many evaluations without a gain."})
     resume: bool = field(default=False, metadata={"help": "Go on from the last checkpoint in output_dir."})
 
 

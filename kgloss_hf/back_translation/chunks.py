@@ -1,4 +1,4 @@
-"""Translating one file of sentences there and back, kept batch by batch, so that nothing is translated twice."""
+"""Translate one file of sentences there and back, kept batch by batch, so that nothing is translated twice."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def translate_chunk(
     score: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None,
     progress: Callable[[int], Any] = lambda texts: None,
 ) -> None:
-    """Translate a file of sentences to a pivot language and back; does nothing if that is done.
+    """Translate a file of sentences to a pivot language and back, unless that is done.
 
     Each batch is on the disk before the next one begins, in a journal beside the file, which a later call goes on with.
     Equal sentences, engines and seeds give equal files, interrupted or not, if the engines themselves do.
@@ -89,7 +89,7 @@ def translate_chunk(
 
 
 class _Work(NamedTuple):
-    """What translating needs beside engine and texts."""
+    """What translating needs besides engine and texts."""
 
     journal: _Journal
     chunk: str
@@ -101,7 +101,7 @@ class _Work(NamedTuple):
 def _there_and_back(
     rows: pa.Table, engines: Sequence[Engine], pivot: str, work: _Work
 ) -> tuple[list[str | None], list[str | None]]:
-    """The translation of each row's sentence by its engine, and the translation of that."""
+    """Return the translation of each row's sentence by its engine, and the translation of that."""
     sources = rows["source"].to_pylist()
     chosen = rows["engine"].to_pylist()
     pivots: list[str | None] = [None] * len(rows)
@@ -118,7 +118,7 @@ def _there_and_back(
 def _one_way(
     engine: Engine, texts: Sequence[str | None], source: str, target: str, key: list[Any], work: _Work
 ) -> list[str | None]:
-    """The texts' translations; None for a text that is too long or refused, blank for a blank one."""
+    """Return the texts' translations; None for a text that is too long or refused, blank for a blank one."""
     translations: list[str | None] = [text if text == "" else None for text in texts]
     taken = [(index, text) for index, text in enumerate(texts) if text and len(text) <= engine.limits.text]
     work.progress(len(texts) - len(taken))
@@ -150,7 +150,7 @@ def _similarities(
 
 
 def _translate(engine: Engine, texts: list[str], source: str, target: str, on_bad_rows: str) -> list[str | None]:
-    """The translations of a batch; None for a text that the engine refuses, where such texts are skipped."""
+    """Return the translations of a batch; None for a text that the engine refuses, where such texts are skipped."""
     try:
         answer = engine.translate(texts, source, target)
     except RefusedError as error:
@@ -167,7 +167,7 @@ def _translate(engine: Engine, texts: list[str], source: str, target: str, on_ba
 
 
 class _Journal:
-    """Answers by batch in a file of one JSON array a line, each on the disk when `add` returns."""
+    """Answers by batch in a file of one JSON array per line, each on the disk when `add` returns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -202,7 +202,7 @@ class _Journal:
 
 
 def _entry(line: bytes) -> tuple[list[Any], list[str | None]] | None:
-    """A line of the journal, or None where it was cut off."""
+    """Return a line of the journal, or None where it was cut off."""
     if not line.endswith(b"\n"):
         return None
     try:

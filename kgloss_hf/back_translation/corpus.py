@@ -164,7 +164,7 @@ def build_corpus(
 def estimate(
     arguments: BackTranslationArguments, *, engines: Sequence[tuple[Engine, float]] | None = None
 ) -> list[Estimate]:
-    """What building a corpus would send to each engine, and its cost, without asking any of them.
+    """Return what building a corpus would send to each engine, and its cost, without asking any of them.
 
     Args:
         arguments: As for `build_corpus`; nothing is written.
@@ -216,7 +216,7 @@ def _opened(
 def _options(
     arguments: BackTranslationArguments, thresholds: Thresholds, engines: Sequence[tuple[Engine, float]]
 ) -> dict[str, Any]:
-    """What may not change while a corpus is built, as it comes back from JSON. It names no folder of this machine."""
+    """Return what may not change while a corpus is built, as JSON gives it back, without folders of this machine."""
     described = [(engine, weight, engine.describe()) for engine, weight in engines]
     versions = {engine.name: description.pop("versions", {}) for engine, _, description in described}
     options = {
@@ -255,7 +255,7 @@ def _write(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def _begun(folder: Path) -> dict[str, Any]:
-    """The manifest, as soon as the main process has written it."""
+    """Return the manifest, as soon as the main process has written it."""
     while (manifest := _read(folder)) is None:
         time.sleep(0.5)
     return manifest

@@ -88,7 +88,7 @@ class Thresholds:
 
 
 def reason(source: str, target: str, similarity: float | None, thresholds: Thresholds) -> str:
-    """Why a pair is dropped, as far as the pair alone tells.
+    """Return why a pair is dropped, as far as the pair alone tells.
 
     Args:
         source: The sentence as it was.
@@ -142,7 +142,7 @@ def _repeats(text: str, thresholds: Thresholds) -> bool:
 
 
 def _loops(items: Sequence[str], times: int) -> bool:
-    """Whether some n-gram stands so many times in a row. Takes a step for each item and length of n-gram."""
+    """Return whether an n-gram stands `times` times in a row, in one step per item and length of n-gram."""
     for length in range(1, min(len(items) // times, _LONGEST_LOOP) + 1):
         run = 0
         for item, later in zip(items, items[length:], strict=False):

@@ -1,4 +1,4 @@
-"""What came of a corpus of back-translations, and what one would cost, as tables and as a section of a card."""
+"""Show a corpus of back-translations, or what one would cost, as tables and as a section of a card."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .corpus import MANIFEST, Estimate
 
 
 def corpus_tables(manifest: Mapping[str, Any]) -> list[Table]:
-    """Where the sentences of a corpus went, and which engine wrote how many pairs.
+    """Return tables of where the sentences of a corpus went, and of how many pairs each engine wrote.
 
     Args:
         manifest: What `build_corpus` returns in the main process.
@@ -47,7 +47,7 @@ def corpus_tables(manifest: Mapping[str, Any]) -> list[Table]:
 
 
 def estimate_table(estimates: Sequence[Estimate]) -> Table:
-    """What building a corpus would send to each engine, and its cost.
+    """Return a table of what building a corpus would send to each engine, and its cost.
 
     Args:
         estimates: What `estimate` returns.
@@ -71,7 +71,7 @@ def estimate_table(estimates: Sequence[Estimate]) -> Table:
 
 
 def corpus_card(data_dir: str) -> str:
-    """A section of a card: how the pairs of a folder were made, with engines, versions, options and counts.
+    """Return a section of a card: how a folder's pairs were made, with engines, versions, options and counts.
 
     Args:
         data_dir: A folder of `build_corpus`.

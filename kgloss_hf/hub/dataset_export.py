@@ -1,4 +1,4 @@
-"""Writing a data set of the plug-in in the form that the Hub takes: Parquet files and a card, without a script."""
+"""Write a data set of the plug-in in the form that the Hub takes: Parquet files and a card, without a script."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ABOUT_THE_LOADER = ("Use", "Files", "Splits and options", "`full`: your own cop
 
 
 class _Part(NamedTuple):
-    """What a split came to: its rows, their bytes in memory, and the bytes of its files."""
+    """The size of a split: its rows, their bytes in memory, and the bytes of its files."""
 
     rows: int
     num_bytes: int
@@ -49,7 +49,7 @@ class _Part(NamedTuple):
 
 
 class _Exported(NamedTuple):
-    """Splits by configuration, and why configurations were left out."""
+    """The splits by configuration, and the reason for each configuration that was left out."""
 
     parts: dict[str, dict[str, _Part]]
     left_out: dict[str, str]
@@ -67,7 +67,7 @@ def export_dataset(
         name: One of `kgloss_hf.artefacts.DATASETS`.
         output_dir: Folder to make.
         data_dir: Folder with the user's own copy, for data sets that are not shipped.
-        config: The configuration. Default: all that can be built; why others cannot is said in a warning.
+        config: The configuration. Default: all that can be built; a warning says why others cannot.
         options: Of the configuration, such as `split_by`, `pairs` or `encoding`.
 
     Raises:
@@ -131,7 +131,7 @@ def export_dataset(
 
 
 def feature_yaml(features: Features) -> list[dict[str, Any]]:
-    """Features as the YAML of a card has them, written so that both generations of `datasets` read them.
+    """Return features as the YAML of a card has them, so that both generations of `datasets` read them.
 
     Args:
         features: Their lists hold values, not structures.
@@ -195,7 +195,7 @@ def _card(
     leak_free: bool,
     made: str,
 ) -> str:
-    """The card of the loading script, with what it says about loading replaced by what is true of the export."""
+    """Return the loading script's card, with its words on loading replaced by what is true of the export."""
     text = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
     _, front, body = text.split("---\n", 2)
     fields = yaml.safe_load(front)
@@ -248,14 +248,14 @@ def _card(
 
 
 def _about_the_data(body: str) -> str:
-    """A loading script's card without its first section, and without the others that are about loading."""
+    """Return a loading script's card without its first section and without the sections on loading."""
     sections = re.split(r"^##? ", body, flags=re.MULTILINE)[2:]
     kept = [f"## {section.strip()}" for section in sections if section.partition("\n")[0] not in _ABOUT_THE_LOADER]
     return "\n\n".join(kept)
 
 
 def _size_category(rows: int) -> str:
-    """The Hub's name of a size."""
+    """Return the Hub's name of a size."""
     bounds = {1_000: "1K", 10_000: "10K", 100_000: "100K", 1_000_000: "1M", 10_000_000: "10M", 100_000_000: "100M"}
     above = next((bound for bound in bounds if rows < bound), None)
     if above is None:

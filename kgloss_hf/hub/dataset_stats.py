@@ -1,4 +1,4 @@
-"""Statistics of data sets, for their cards: sentence–gloss pairs, or pairs of sentences such as back-translations."""
+"""Count data sets for their cards: sentence–gloss pairs, or pairs of sentences such as back-translations."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def _splits(pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def _leaks(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int]:
-    """Test rows that share something with a training row."""
+    """Count test rows that share something with a training row."""
     texts, strings, both = {pair.text for pair in train}, {pair.glosses for pair in train}, set(train)
     return {
         "sentence": sum(pair.text in texts for pair in test),

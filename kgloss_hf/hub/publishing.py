@@ -1,4 +1,4 @@
-"""Models, tokenizers, data sets, the metric and the demo as repositories of the Hub: `kgloss publish`."""
+"""Publish models, tokenizers, data sets, the metric and the demo on the Hub: `kgloss publish`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _LOG_IN = "the Hub knows no such token; log in with `hf auth login`, or set HF_T
 
 @dataclass(frozen=True)
 class Publication:
-    """What goes where.
+    """A folder and the repository it goes to.
 
     Args:
         kind: One of `KINDS`.
@@ -74,7 +74,7 @@ class Publication:
 
     @property
     def repo_type(self) -> str:
-        """`model`, `dataset` or `space`."""
+        """Return `model`, `dataset` or `space`."""
         return _REPO_TYPES.get(self.kind, "model")
 
 
@@ -88,7 +88,7 @@ class _Published(NamedTuple):
 
 
 class _CheckFailed(ValueError):
-    """A folder has problems that forbid publishing it."""
+    """Raised for a folder with problems that forbid publishing it."""
 
 
 def _stage(publication: Publication, folder: Path, tag: str | None = None) -> list[str]:
@@ -122,7 +122,7 @@ def _check_source(source: Path, kind: str) -> None:
 
 
 def _may_pass_on_sentences(source: Path) -> bool:
-    """Whether the licences of the corpus allow that predictions.jsonl, which holds its test part, is passed on."""
+    """Return whether the corpus's licences allow passing on predictions.jsonl, which holds its test part."""
     metrics = source / "metrics.json"
     data = json.loads(metrics.read_text("utf-8")).get("data", []) if metrics.is_file() else []
     licences = [corpus["license"] for corpus in data if corpus["use"] == "glosses"]
@@ -189,7 +189,7 @@ def publish(
         revision: Branch to commit to; made where it is not there (default: main).
         create_pr: Open a pull request for each.
         tag: Tag for the commits. One that is there is never moved.
-        say: Gets a line a step.
+        say: Gets one line per step.
 
     Returns:
         What is on the Hub now, in the order of `KINDS`.
@@ -198,7 +198,7 @@ def publish(
         ValueError: A folder has a problem, a repository is public, a tag is there, or options exclude each other.
         FileNotFoundError: A folder is not there.
         PermissionError: There is no token, or it may not do that.
-        ConnectionError: The Hub answered with an error, or could not be reached; what was published before is said.
+        ConnectionError: The Hub answered with an error, or could not be reached; names what was published before.
     """
     if create_pr and (revision or tag):
         raise ValueError("create_pr: expected neither revision nor tag with it; tag what has been merged")
@@ -253,7 +253,7 @@ def dry_run(
         publications: What goes where.
         output_dir: Folder to make; each repository is in it as `models/…`, `datasets/…` or `spaces/…`.
         tag: As for `publish`.
-        say: Gets a line a step.
+        say: Gets one line per step.
 
     Returns:
         The files of each repository, by its folder in `output_dir`.
@@ -357,7 +357,7 @@ def _upload(
 
 @contextmanager
 def _explained(repo_id: str, published: Sequence[str] = ()) -> Iterator[None]:
-    """Errors of the Hub, and of the way there, as what to do."""
+    """Turn errors of the Hub, and of the way there, into errors that say what to do."""
     try:
         yield
     except LocalTokenNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What someone without this package gets from a checkpoint, by its own code.
+"""Run a checkpoint by its own code, as someone without this package does.
 
 A script, run in a process of its own: `python -P stranger.py FOLDER TEXTS ANSWERS` reads a JSON list of sentences and
 writes what `pipeline`, and `AutoTokenizer` or `AutoModelForSeq2SeqLM` alone, make of them.

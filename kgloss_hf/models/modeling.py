@@ -1,4 +1,4 @@
-"""Model presets, and building a model for a tokenizer: an EncoderDecoderModel of two BERTs, or the RNN baseline."""
+"""Build a preset's model for a tokenizer: an EncoderDecoderModel of two BERTs, or the RNN baseline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Preset:
     Args:
         hidden_size: Width of every layer.
         num_hidden_layers: Layers of the encoder, and again of the decoder.
-        num_attention_heads: Heads a layer.
+        num_attention_heads: Heads per layer.
         intermediate_size: Width inside the feed-forward blocks.
         dropout: Dropout on hidden states and attention weights.
         tie_output: The decoder's output projection is its embedding matrix.
@@ -123,7 +123,7 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         smoothing: float = 0.0,
         **kwargs: Any,
     ) -> Any:
-        """The stock forward, or with `labels` the loss alone.
+        """Run the stock forward, or with `labels` compute the loss alone.
 
         Args:
             input_ids: Source ids, batch × source length.
@@ -148,13 +148,13 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         return Seq2SeqLMOutput(loss=loss)
 
     def save_pretrained(self, *args: Any, state_dict: Mapping[str, torch.Tensor] | None = None, **kwargs: Any) -> None:
-        """The stock method, for both generations (`with_both_biases`)."""
+        """Save as the stock method does, for both generations (`with_both_biases`)."""
         parameters = self.state_dict() if state_dict is None else state_dict
         super().save_pretrained(*args, state_dict=with_both_biases(parameters), **kwargs)
 
 
 def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A model of two BERTs as both generations of transformers load it: they name its output bias differently.
+    """Return parameters as both generations of transformers load them: they name the output bias differently.
 
     Where the output projection is not tied, transformers 4 saves and 5 uses another of the two names; each alone would
     lose the bias in the other.
@@ -173,7 +173,7 @@ def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.
 
 
 def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
-    """A new model of a preset's shape whose generation can only emit glosses, placeholders and [EOS].
+    """Return a new model of a preset's shape whose generation can only emit glosses, placeholders and [EOS].
 
     The restriction is data, not code: `generation_config.suppress_tokens` lists every other id, so it travels with the
     checkpoint and any `generate` obeys it.

@@ -23,14 +23,14 @@ _MAX_CHARACTERS = 2_000
 that occur a few times and would leave no room for longer pieces; a word that holds one of those becomes [UNK]."""
 
 MODELS = ("wordpiece", "wordlevel")
-"""What a vocabulary holds beside glosses: word pieces, or each different word of the text (the paper's Table 5: "small
+"""What a vocabulary holds besides glosses: word pieces, or each different word of the text (the paper's Table 5: "small
 vocabulary"), where any other word becomes [UNK]."""
 
 _BATCH = 10_000
 
 
 class _WordCounts(NamedTuple):
-    """What remains in memory of texts that were read once."""
+    """Counts of texts that were read once: their words, sentences and blank lines."""
 
     words: Counter[str]
     sentences: int
@@ -94,7 +94,7 @@ def train_tokenizer(
 
 
 def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
-    """Nouns that a corpus signs as they are written, and that are in so few sentences that copying is what to learn.
+    """Return the nouns that a corpus signs as they are written, in so few sentences that a model should copy them.
 
     Args:
         pairs: The training pairs.
@@ -119,7 +119,7 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
 
 
 def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> _WordCounts:
-    """The words of texts as a tokenizer with these options sees them, and how often each occurs.
+    """Count the words of texts as a tokenizer with these options sees them.
 
     Args:
         texts: Korean sentences, read once, with a progress bar on a terminal. Blank ones are skipped and counted.
@@ -148,7 +148,7 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
 
 
 def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size: int = 10_000) -> list[str]:
-    """The vocabulary between the reserved tokens and the glosses, sorted, and the same in each run.
+    """Return the vocabulary between the reserved tokens and the glosses, sorted, and the same in each run.
 
     Args:
         counts: Words and how often each occurs, as `count_words` gives them.
@@ -166,7 +166,7 @@ def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size:
 
 
 def _word_pieces(counts: Counter[str], size: int) -> list[str]:
-    """WordPiece's pieces, sorted, and the same in each run.
+    """Return WordPiece's pieces, sorted, and the same in each run.
 
     The trainer breaks ties between merges by the ids of their parts, and hands out ids to characters in the order of a
     randomised hash table. Giving it the characters first, in order, fixes that.
@@ -181,7 +181,7 @@ def _word_pieces(counts: Counter[str], size: int) -> list[str]:
     backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.CharDelimiterSplit("\n")
     trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=sorted(pieces), show_progress=False)
-    # The trainer takes words, not counts. One string a word is twice as fast as a list.
+    # The trainer takes words, not counts. One string per word is twice as fast as a list.
     backend.train_from_iterator(("\n".join([word] * counts[word]) for word in words), trainer)
     return sorted(backend.get_vocab())
 
@@ -288,7 +288,7 @@ def fit(tokenizer: KGlossTokenizerFast, counted: _WordCounts) -> dict[str, float
 def target_in_source(
     tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], glosses: Sequence[Sequence[str]]
 ) -> dict[str, float]:
-    """The share of gloss tokens that are also a token of their sentence (41% in the paper, section III.2.2).
+    """Return the share of gloss tokens that are also a token of their sentence (paper, section III.2.2: 41%).
 
     Args:
         tokenizer: What makes tokens of a sentence.

@@ -107,7 +107,7 @@ def _checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
 
 
 def _checkpoints(output_dir: str) -> list[Path]:
-    """A run's checkpoints, the last first."""
+    """Return a run's checkpoints, the last first."""
     folders = Path(output_dir, "checkpoints").glob("checkpoint-*")
     numbered = [folder for folder in folders if folder.name.removeprefix("checkpoint-").isdecimal() and folder.is_dir()]
     return sorted(numbered, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), reverse=True)
@@ -125,7 +125,7 @@ def _check_best(checkpoint: Path) -> None:
 
 
 def _broken(checkpoint: Path) -> str | None:
-    """Why a checkpoint cannot be used: a file is cut short or damaged."""
+    """Return why a checkpoint cannot be used, such as a damaged file, or None."""
     try:
         json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))  # written last
     except (FileNotFoundError, ValueError):
@@ -145,7 +145,7 @@ def _broken(checkpoint: Path) -> str | None:
 
 
 def _publication(args: Seq2SeqTrainingArguments) -> Publication | None:
-    """Where the result goes after training; what would forbid that is found before it."""
+    """Return where the result goes after training, and check now that it may."""
     if not args.push_to_hub:
         return None
     if not args.hub_model_id:
@@ -222,7 +222,7 @@ def _hyperparameters(args: Seq2SeqTrainingArguments) -> dict[str, Any]:
 
 
 def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:
-    """What codecarbon measured, where `--report_to codecarbon` asked for it."""
+    """Return what codecarbon measured, where `--report_to codecarbon` asked for it."""
     callbacks = trainer.callback_handler.callbacks
     tracker = next((callback.tracker for callback in callbacks if isinstance(callback, CodeCarbonCallback)), None)
     data = getattr(tracker, "final_emissions_data", None)
@@ -241,7 +241,7 @@ def _push(publication: Publication, *, public: bool) -> None:
 
 
 def hardware(args: Seq2SeqTrainingArguments) -> str:
-    """What a run was made on, in words.
+    """Describe in words the hardware of a run.
 
     Args:
         args: The run's training arguments.
@@ -253,7 +253,7 @@ def hardware(args: Seq2SeqTrainingArguments) -> str:
 
 
 def run_of(checkpoint: str) -> dict[str, Any]:
-    """What a checkpoint was trained on and how, by its `metrics.json`.
+    """Return what a checkpoint was trained on and how, by its `metrics.json`.
 
     Args:
         checkpoint: Folder or Hub repository.

@@ -1,4 +1,4 @@
-"""The paper's Table 5 on any corpus: four systems, each trained several times by the training script."""
+"""Reproduce the paper's Table 5 on any corpus: four systems, each trained several times by the training script."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PAPER = {
     ("transfer", 10): 76.62,
     ("transfer", 100): 77.21,
 }
-"""What the paper's Table 5 gives, on MCKSG, after so many epochs."""
+"""The scores of the paper's Table 5, on MCKSG, by system and epochs."""
 
 _OPTIMISERS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -98,12 +98,12 @@ class _Run(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Return the name of its folder."""
         return f"{self.system}-{self.epochs}-{self.number}"
 
 
 def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] = ()) -> dict[str, Any]:
-    """Train what is not trained yet, and write the table and the curves of what is.
+    """Train the runs that are missing, and write the table and the curves of all.
 
     Args:
         arguments: The systems, the corpus and the folder. A run whose folder `runs/NAME` is there is not trained again;
@@ -177,7 +177,7 @@ def _check_same_options(file: Path, common: list[str]) -> None:
 def _train_all(
     runs: Sequence[_Run], folder: Path, script: Path, commands: Mapping[_Run, list[str]], arguments: Table5Arguments
 ) -> list[_Run]:
-    """Train each run in a process of its own; returns those that failed."""
+    """Train each run in a process of its own, and return those that failed."""
     gpus = torch.cuda.device_count()
     free: SimpleQueue[int] = SimpleQueue()
     for worker in range(arguments.workers):
@@ -231,7 +231,7 @@ def _train_all(
 
 
 def _keep_result(unfinished: Path, kept: Path) -> None:
-    """Scores, predictions and the curve; weights and checkpoints of eighty runs would fill a disk."""
+    """Keep scores, predictions and the curve; weights and checkpoints of eighty runs would fill a disk."""
 
     def write(partial: Path) -> None:
         for name in _KEPT:
@@ -297,7 +297,7 @@ def _tests(scores: Mapping[tuple[str, int], Mapping[int, float]]) -> list[dict[s
 
 
 def tables(result: Mapping[str, Any]) -> list[Table]:
-    """Table 5 beside the paper's numbers, and the paired tests.
+    """Return Table 5 with the paper's numbers, and the table of paired tests.
 
     Args:
         result: From `_summary`.

@@ -53,7 +53,7 @@ BAD_INPUT = [
     pytest.param([b"a"], ["a"], TypeError, r"predictions\[0\]: .* found bytes", id="bytes"),
     pytest.param([["집"]], [[7]], TypeError, r"references\[0\]: expected glosses as strings, found int", id="ids"),
     pytest.param(
-        [["집"]], [[["집"]]], TypeError, r"references\[0\]: .* found list; .* one .* a pair", id="nested too deep"
+        [["집"]], [[["집"]]], TypeError, r"references\[0\]: .* found list; .* one .* per pair", id="nested too deep"
     ),
     pytest.param(["집"], ["집", "불"], ValueError, "1 predictions and 2 references; .* repeat it", id="lengths"),
     pytest.param([], ["집"], ValueError, "0 predictions and 1 references", id="no predictions"),
