@@ -46,7 +46,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     output_dir: str = field(default="outputs/text2gloss", metadata={"help": "Folder for checkpoints and the result."})
     learning_rate: float = field(default=5e-4, metadata={"help": "Peak learning rate of AdamW (paper: SGD, 1e-4)."})
     num_train_epochs: float = field(default=20.0, metadata={"help": "Passes over the training pairs (paper: 10, 100)."})
-    per_device_train_batch_size: int = field(default=32, metadata={"help": "Pairs per device in each step (paper: 32)."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "Pairs per device and step (paper: 32)."})
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "Sentences per device in generation."})
     warmup_steps: float = field(default=100, metadata={"help": "Steps of linear warm-up."})
     label_smoothing_factor: float = field(default=0.1, metadata={"help": "Label smoothing (paper: 0)."})
