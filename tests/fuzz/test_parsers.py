@@ -272,6 +272,18 @@ FACTS = st.fixed_dictionaries(
             min_size=1,
             max_size=2,
         ),
+        "established": TEXT
+        | st.dictionaries(
+            st.sampled_from(("bleu_4", "chrf", "rouge_l")) | TEXT,
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "signature": TEXT,
+                    "system": st.dictionaries(st.sampled_from(("score", "low")), st.floats(0, 9)),
+                },
+            ),
+            max_size=2,
+        ),
         "emissions": st.fixed_dictionaries(
             {"kg_co2_eq": st.none() | st.floats(0, 10**6)}, optional={"source": TEXT, "country": TEXT}
         ),
@@ -284,7 +296,6 @@ FACTS = st.fixed_dictionaries(
 def test_any_facts_make_a_card_that_can_be_read(folder: Path, facts: dict[str, Any]) -> None:
     written(folder, "metrics.json", json.dumps(facts).encode())
     written(folder, "config.json", b'{"model_type": "kgloss-rnn"}')
-    (folder / "predictions.jsonl").unlink(missing_ok=True)
     card = model_card(folder)
     (folder / "README.md").write_text(card, "utf-8")
     fields: Any = metadata_load(folder / "README.md")
