@@ -162,9 +162,9 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
 
 
 def _complete(file: Path, predictions: Path) -> None:
-    """Add the established scores to a metrics.json that was written when cards still computed them."""
+    """Add the established scores to a metrics.json that lacks them: of an earlier version, or without the extra."""
     metrics = json.loads(file.read_text("utf-8"))
-    if "scores" in metrics and "established" not in metrics:
+    if "scores" in metrics and not isinstance(metrics.get("established"), dict):
         write_json(file, {**metrics, "established": established_scores(predictions)})
 
 
