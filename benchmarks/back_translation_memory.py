@@ -53,13 +53,13 @@ def peak() -> int:
 
 def build(model: str, texts: str, folder: str) -> None:
     """Build one corpus, and print its pairs, the seconds and the peak before and after selection."""
-    select, translated = corpus._select, []
+    select, translated = corpus.select_pairs, []
 
     def noting(*arguments: Any) -> dict[str, Any]:
         translated.append(peak())
         return select(*arguments)
 
-    corpus._select = noting
+    corpus.select_pairs = noting
     engine = f"transformers:{model},num_beams=1,max_new_tokens=8,batch_size=256,batch_characters=32768"
     started = time.perf_counter()
     manifest = corpus.build_corpus(

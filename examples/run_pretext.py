@@ -64,12 +64,12 @@ class ModelArguments:
     vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
     copy_names: int = field(
         default=0,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
+        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. 0: do not."},
     )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on all sentences."}
     )
-    patience: int | None = field(default=None, metadata={"help": "Stop after so many evaluations without a gain."})
+    patience: int | None = field(default=None, metadata={"help": "Stop after this many evaluations without a gain."})
     resume: bool = field(default=False, metadata={"help": "Go on from the last checkpoint in output_dir."})
 
 

@@ -16,7 +16,7 @@ from transformers import HfArgumentParser, set_seed
 import kgloss_hf  # noqa: F401 - registers mcksg and gksl
 from kgloss_hf.data.pairs import load_extra_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.evaluation.baselines import baseline_predictions
-from kgloss_hf.evaluation.scores import score_table, scores_on
+from kgloss_hf.evaluation.results import score_table, scores_on
 from kgloss_hf.hub.provenance import gloss_sources
 from kgloss_hf.models.modeling import PRESETS, build_model, transfer
 from kgloss_hf.options import parse_arguments
@@ -68,7 +68,7 @@ class ModelArguments:
     )
     copy_names: int = field(
         default=0,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
+        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. 0: do not."},
     )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
@@ -78,7 +78,7 @@ class ModelArguments:
         metadata={"help": "Model of run_pretext.py to go on from; brings its tokenizer. Default: from scratch."},
     )
     num_beams: int | None = field(default=None, metadata={"help": "Beams of the saved model; default the preset's."})
-    patience: int | None = field(default=None, metadata={"help": "Stop after so many evaluations without a gain."})
+    patience: int | None = field(default=None, metadata={"help": "Stop after this many evaluations without a gain."})
     resume: bool = field(default=False, metadata={"help": "Go on from the last checkpoint in output_dir."})
 
 
@@ -134,6 +134,7 @@ def main() -> None:
 
     ours = predict(trainer, tokenizer, split.test)
     scores = scores_on([pair.glosses for pair in split.test], {**baseline_predictions(split), preset: ours})
+    names = {source["name"] for source in sources}
     facts = {
         "preset": preset,
         "scores": scores,
@@ -141,7 +142,7 @@ def main() -> None:
         "extra_pairs_dropped": split.dropped,
         "split": {"by": data.split, "seed": data.split_seed},
         **({"pretext": {"command": before["command"]}} if chosen.pretext else {}),
-        "data": sources + [found for found in before["data"] if found["name"] not in {own["name"] for own in sources}],
+        "data": sources + [corpus for corpus in before["data"] if corpus["name"] not in names],
     }
     rows = [
         {"text": pair.text, "reference": list(pair.glosses), "prediction": glosses}

@@ -1,4 +1,4 @@
-"""Files and folders with one writer, which get their names only once complete; and paths that can be published."""
+"""Write files and folders with one writer each, which get their names only once complete; shorten paths to publish."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def sole_writer(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Make an OSError with the path of errors of writing that have none, whatever torch and safetensors raise.
+    """Re-raise write errors that carry no path, such as torch's and safetensors', as an OSError that names it.
 
     Args:
         path: File or folder that is being written.
@@ -161,7 +161,7 @@ def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
 
 
 def new_folder(output_dir: str) -> Path:
-    """The path of a folder that `save_folder` can make.
+    """Return the path of a folder that `save_folder` can make.
 
     Args:
         output_dir: Not there yet, or an empty folder.
@@ -182,7 +182,7 @@ def new_folder(output_dir: str) -> Path:
 
 
 def public_path(word: str) -> str:
-    """A path, or a word of a command line with paths in it, without the folders of this machine.
+    """Return a path, or a word of a command line with paths in it, without the folders of this machine.
 
     Args:
         word: What is not absolute, and what is below the working directory, stays as it is below it.
@@ -191,7 +191,7 @@ def public_path(word: str) -> str:
         >>> public_path("--data_dir=/home/me/corpora/gksl"), public_path("outputs/demo")
         ('--data_dir=gksl', 'outputs/demo')
     """
-    return _ABSOLUTE.sub(lambda found: _below_here(Path(found[0])), word)
+    return _ABSOLUTE.sub(lambda match: _below_here(Path(match[0])), word)
 
 
 def _below_here(path: Path) -> str:

@@ -16,7 +16,7 @@ _MARKUP = re.compile(r"[|`*\[\]{}\\~$]|_(?![^\W_])")
 
 
 def visible(text: str) -> str:
-    """Text for a terminal: what would steer it, turn its direction or end a line unseen is written as JSON escapes it.
+    """Return text for a terminal, with what would steer it, turn its direction or end a line unseen as JSON escapes.
 
     Args:
         text: Tabs and line feeds stay.
@@ -25,11 +25,11 @@ def visible(text: str) -> str:
         >>> print(visible("집\x1b[31m 불"))
         집\\u001b[31m 불
     """
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def one_line(value: Any) -> str:
-    """A value as one line of visible text, with one space between words.
+    """Return a value as one line of visible text, with one space between words.
 
     Args:
         value: Anything.
@@ -42,7 +42,7 @@ def one_line(value: Any) -> str:
 
 
 def escaped(value: Any) -> str:
-    """A value as one line in which nothing means anything to Markdown, HTML or Jinja.
+    """Return a value as one line in which nothing means anything to Markdown, HTML or Jinja.
 
     Args:
         value: Anything.
@@ -55,7 +55,7 @@ def escaped(value: Any) -> str:
 
 
 def code(text: str) -> str:
-    """Text as a code span of Markdown, in one line; a backtick, which would end it, becomes an apostrophe.
+    """Return text as a code span of Markdown, in one line; a backtick, which would end it, becomes an apostrophe.
 
     Args:
         text: Such as a command.
@@ -68,7 +68,7 @@ def code(text: str) -> str:
 
 
 def pipe_table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table in Markdown.
+    """Return a table in Markdown.
 
     Args:
         header: Titles of the columns, as Markdown.
@@ -93,7 +93,7 @@ class Table(NamedTuple):
 
 
 def markdown(tables: Iterable[Table]) -> str:
-    """Tables in Markdown, each under its title. No cell brings in markup; one that is a code span stays one.
+    """Return tables in Markdown, each under its title. No cell brings in markup; one that is a code span stays one.
 
     Args:
         tables: At least one.

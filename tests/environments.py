@@ -1,10 +1,12 @@
-"""Virtual environments of either generation, for tests of what is installed elsewhere."""
+"""Run commands, and make virtual environments of either generation for tests of what is installed elsewhere."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,17 @@ GENERATIONS = {"current": "constraints.txt", "script era": "constraints-legacy.t
 
 # pip's warning before its last attempt; the names are urllib3's for an address where nothing answers.
 _NOT_REACHED = re.compile(r"Retry\(total=0,.*broken by '(NewConnection|NameResolution|ConnectTimeout|Proxy)Error")
+
+
+def run(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command on one thread without a GPU, and return its status and what it printed."""
+    variables = {**(env or os.environ), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=600, check=False)
+
+
+def run_example(script: str, *options: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a script of the folder examples as `run` does, without progress bars."""
+    return run(sys.executable, str(ROOT / "examples" / script), *options, "--disable_tqdm=True", cwd=cwd)
 
 
 def environment(folder: Path, generation: str, *requirements: str) -> Path:

@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from kgloss_hf.models.modeling import PRESETS, Preset
-from kgloss_hf.training.table5 import OPTIMISERS
+from kgloss_hf.training.table5 import _OPTIMISERS
 from tests.back_translation.conftest import save_m2m100, sentencepiece_model
 from tests.back_translation.servers import serve
 from tests.back_translation.stand_ins import WordSwapper
@@ -305,7 +305,7 @@ def test_the_papers_optimiser_is_what_table_5_takes() -> None:
     assert given is not None
     words = given[1].split()
     stated = dict(zip(words[::2], words[1::2], strict=True))
-    expected = {f"--{name}": value for name, value in OPTIMISERS["paper"].items() if f"--{name}" in stated}
+    expected = {f"--{name}": value for name, value in _OPTIMISERS["paper"].items() if f"--{name}" in stated}
     assert stated.keys() == expected.keys()
     assert all(str(value) == stated[name] or float(value) == float(stated[name]) for name, value in expected.items())
 

@@ -24,7 +24,7 @@ from kgloss_hf.cli import main
 from kgloss_hf.commands.translate import FORMATS, translate
 from kgloss_hf.data.tables import read_rows
 from kgloss_hf.hub.cards import card_problems
-from kgloss_hf.hub.dataset_stats import sentence_statistics, statistics_card
+from kgloss_hf.hub.dataset_stats import _sentence_statistics, _statistics_card
 from kgloss_hf.hub.publishing import Publication
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.reporting import Table, code, markdown, print_tables, visible
@@ -123,9 +123,9 @@ def markup(text: str) -> list[Any]:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_value_brings_markup_into_tables_and_statistics(text: str) -> None:
     def card(word: str) -> str:
-        found = sentence_statistics([{"source": "집", "target": "집", "origin": word, "engine": word}])
+        found = _sentence_statistics([{"source": "집", "target": "집", "origin": word, "engine": word}])
         arguments = {"dataset": f"{word},x.csv", "data_dir": word, "config": word}
-        shown = statistics_card({**found, "arguments": arguments})
+        shown = _statistics_card({**found, "arguments": arguments})
         return shown + markdown([Table("Origins", ("origin", word), [(word, code(word))])])
 
     lines_of(card(text))

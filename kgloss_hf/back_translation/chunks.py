@@ -1,4 +1,4 @@
-"""Translating one file of sentences there and back, kept batch by batch, so that nothing is translated twice."""
+"""Translate one file of sentences there and back, kept batch by batch, so that nothing is translated twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from .sentences import fold
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = pa.schema(
+# `pivot` or `target` is null where the engine did not take the text.
+_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
         ("pivot", pa.string()),
@@ -29,11 +30,10 @@ SCHEMA = pa.schema(
         ("similarity", pa.float32()),
     ]
 )
-"""Columns of a file of translations. `pivot` or `target` is null where the engine did not take the text."""
 
 
 @runtime_checkable
-class SamplingEngine(Engine, Protocol):
+class _SamplingEngine(Engine, Protocol):
     """An engine whose translations are drawn at random, each draw from a seed."""
 
     def seed(self, value: int) -> None:
@@ -52,14 +52,14 @@ def translate_chunk(
     score: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None,
     progress: Callable[[int], Any] = lambda texts: None,
 ) -> None:
-    """Translate a file of sentences to a pivot language and back; does nothing if that is done.
+    """Translate a file of sentences to a pivot language and back, unless that is done.
 
     Each batch is on the disk before the next one begins, in a journal beside the file, which a later call goes on with.
     Equal sentences, engines and seeds give equal files, interrupted or not, if the engines themselves do.
 
     Args:
         sentences: A file of `write_sentences`.
-        translations: File to make, with the columns of `SCHEMA`.
+        translations: File to make.
         engines: By their numbers in the file.
         pivot: Language to translate to, and back to Korean from.
         seed: Of engines that draw.
@@ -82,14 +82,14 @@ def translate_chunk(
                 pivots, targets = _there_and_back(rows, engines, pivot, work)
             similarities = _similarities(rows["source"].to_pylist(), targets, score)
             table = pa.table(
-                [rows["source"], pivots, targets, rows["origin"], rows["engine"], similarities], schema=SCHEMA
+                [rows["source"], pivots, targets, rows["origin"], rows["engine"], similarities], schema=_SCHEMA
             )
             save_file(translations, lambda path: parquet.write_table(table, path))
         journal_file.unlink(missing_ok=True)
 
 
 class _Work(NamedTuple):
-    """What translating needs beside engine and texts."""
+    """What translating needs besides engine and texts."""
 
     journal: _Journal
     chunk: str
@@ -101,7 +101,7 @@ class _Work(NamedTuple):
 def _there_and_back(
     rows: pa.Table, engines: Sequence[Engine], pivot: str, work: _Work
 ) -> tuple[list[str | None], list[str | None]]:
-    """The translation of each row's sentence by its engine, and the translation of that."""
+    """Return the translation of each row's sentence by its engine, and the translation of that."""
     sources = rows["source"].to_pylist()
     chosen = rows["engine"].to_pylist()
     pivots: list[str | None] = [None] * len(rows)
@@ -110,31 +110,31 @@ def _there_and_back(
         own = [index for index, choice in enumerate(chosen) if choice == number]
         there = _one_way(engine, [sources[index] for index in own], "ko", pivot, [number, "there"], work)
         back = _one_way(engine, there, pivot, "ko", [number, "back"], work)
-        for index, found, returned in zip(own, there, back, strict=True):
-            pivots[index], targets[index] = found, returned
+        for index, pivot_text, returned in zip(own, there, back, strict=True):
+            pivots[index], targets[index] = pivot_text, returned
     return pivots, targets
 
 
 def _one_way(
     engine: Engine, texts: Sequence[str | None], source: str, target: str, key: list[Any], work: _Work
 ) -> list[str | None]:
-    """The texts' translations; None for a text that is too long or refused, blank for a blank one."""
-    found: list[str | None] = [text if text == "" else None for text in texts]
+    """Return the texts' translations; None for a text that is too long or refused, blank for a blank one."""
+    translations: list[str | None] = [text if text == "" else None for text in texts]
     taken = [(index, text) for index, text in enumerate(texts) if text and len(text) <= engine.limits.text]
     work.progress(len(texts) - len(taken))
     for place, batch in enumerate(batches([text for _, text in taken], engine.limits)):
         chosen = [taken[number] for number in batch]
-        answer = work.journal.found([*key, place], len(chosen))
+        answer = work.journal.answer([*key, place], len(chosen))
         if answer is None:
-            if isinstance(engine, SamplingEngine):
+            if isinstance(engine, _SamplingEngine):
                 name = json.dumps([work.seed, work.chunk, *key, place]).encode()
                 engine.seed(int.from_bytes(hashlib.blake2b(name, digest_size=4).digest()))
             answer = _translate(engine, [text for _, text in chosen], source, target, work.on_bad_rows)
             work.journal.add([*key, place], answer)
         for (index, _), translation in zip(chosen, answer, strict=True):
-            found[index] = translation
+            translations[index] = translation
         work.progress(len(chosen))
-    return found
+    return translations
 
 
 def _similarities(
@@ -150,7 +150,7 @@ def _similarities(
 
 
 def _translate(engine: Engine, texts: list[str], source: str, target: str, on_bad_rows: str) -> list[str | None]:
-    """The translations of a batch; None for a text that the engine refuses, where such texts are skipped."""
+    """Return the translations of a batch; None for a text that the engine refuses, where such texts are skipped."""
     try:
         answer = engine.translate(texts, source, target)
     except RefusedError as error:
@@ -159,7 +159,7 @@ def _translate(engine: Engine, texts: list[str], source: str, target: str, on_ba
         if len(texts) == 1:
             logger.warning("%s: skipped %.40r: %s", engine.name, texts[0], error)
             return [None]
-        return [found for text in texts for found in _translate(engine, [text], source, target, on_bad_rows)]
+        return [only for text in texts for only in _translate(engine, [text], source, target, on_bad_rows)]
     if len(answer) != len(texts):
         raise EngineError(f"{engine.name}: expected {len(texts)} translations, found {len(answer)}")
     # Half a character, which no file can hold, becomes a question mark.
@@ -167,7 +167,7 @@ def _translate(engine: Engine, texts: list[str], source: str, target: str, on_ba
 
 
 class _Journal:
-    """Answers by batch in a file of one JSON array a line, each on the disk when `add` returns."""
+    """Answers by batch in a file of one JSON array per line, each on the disk when `add` returns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -189,8 +189,8 @@ class _Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def found(self, key: list[Any], length: int) -> list[str | None] | None:
-        """A batch's answer, if there is one of that length."""
+    def answer(self, key: list[Any], length: int) -> list[str | None] | None:
+        """Return a batch's answer, or None where the journal has none of that length."""
         answer = self._answers.get(json.dumps(key))
         return answer if answer is not None and len(answer) == length else None
 
@@ -202,7 +202,7 @@ class _Journal:
 
 
 def _entry(line: bytes) -> tuple[list[Any], list[str | None]] | None:
-    """A line of the journal, or None where it was cut off."""
+    """Return a line of the journal, or None where it was cut off."""
     if not line.endswith(b"\n"):
         return None
     try:

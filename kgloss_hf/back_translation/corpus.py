@@ -1,4 +1,4 @@
-"""A corpus of back-translations in a folder: begun, continued after any interruption, and selected from."""
+"""Build a corpus of back-translations in a folder: begin it, and continue it after any interruption."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ import logging
 import shutil
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-from pyarrow import parquet
 from tqdm import tqdm
 
-from ..data.shards import COLUMNS, SHARDS
 from ..files import save_file, save_folder, sole_writer, write_json
 from ..optional import versions
 from .chunks import translate_chunk
 from .engines.engine import Engine, open_engine
-from .filters import REASONS, Thresholds, reason
-from .near_duplicates import NearDuplicates
+from .filters import Thresholds
+from .selection import select_pairs
 from .sentences import read_sources, write_sentences
 from .similarity import SemanticScorer
 
@@ -34,17 +28,9 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 """File in the folder that says of what and how the corpus is made, and, once it is complete, what came of it."""
 
-PIVOT_CHARACTERS = 2.0
-"""Characters of an English translation for one Korean character, for estimates: 1.86 in NTREX's 1,997 sentences, 2.02
-and 2.06 in the 1,000 and 2,000 of korean-parallel-corpora's development and test sets."""
-
-NOT_TRANSLATED = "not_translated"
-"""Beside the reasons of selection: a text was longer than its engine takes, or refused by it."""
-
-_BATCH = 10_000
-_SHARD_BATCHES = 20
-Row = tuple[str, str, str, str]
-_SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
+# Characters of an English translation for one Korean character, for estimates: 1.86 in NTREX's 1,997 sentences, 2.02
+# and 2.06 in the 1,000 and 2,000 of korean-parallel-corpora's development and test sets.
+_PIVOT_CHARACTERS = 2.0
 
 
 @dataclass
@@ -92,7 +78,7 @@ class BackTranslationArguments:
 
 
 class Estimate(NamedTuple):
-    """What an engine will be sent: `back` characters are estimated with `PIVOT_CHARACTERS`, the others are counted.
+    """What an engine will be sent: `back` is estimated, at two characters per Korean one, the others are counted.
 
     `cost` is None for an engine that is not paid for.
     """
@@ -169,7 +155,7 @@ def build_corpus(
             _write(folder, manifest)
         if manifest["result"] is None:
             _translate(arguments, manifest, opened, 0, state.num_processes)
-            manifest["result"] = _select(folder, manifest, thresholds)
+            manifest["result"] = select_pairs(folder, [engine["name"] for engine in manifest["engines"]], thresholds)
             _write(folder, manifest)
     return manifest
 
@@ -177,7 +163,7 @@ def build_corpus(
 def estimate(
     arguments: BackTranslationArguments, *, engines: Sequence[tuple[Engine, float]] | None = None
 ) -> list[Estimate]:
-    """What building a corpus would send to each engine, and its cost, without asking any of them.
+    """Return what building a corpus would send to each engine, and its cost, without asking any of them.
 
     Args:
         arguments: As for `build_corpus`; nothing is written.
@@ -194,14 +180,14 @@ def estimate(
     opened = _opened(arguments, engines, None)
     with tempfile.TemporaryDirectory() as folder:
         counts = _plan(Path(folder), arguments, opened)
-    found = []
+    estimates = []
     for (engine, _), share in zip(opened, counts["engines"], strict=True):
-        back = round(share["characters"] * PIVOT_CHARACTERS)
+        back = round(share["characters"] * _PIVOT_CHARACTERS)
         price = engine.price
         cost = (share["characters"] + back) * price.per_million / 1e6 if price else None
         currency = price.currency if price else ""
-        found.append(Estimate(engine.name, share["sentences"], share["characters"], back, cost, currency))
-    return found
+        estimates.append(Estimate(engine.name, share["sentences"], share["characters"], back, cost, currency))
+    return estimates
 
 
 # The manifest
@@ -217,22 +203,22 @@ def _opened(
     if not arguments.sources:
         raise ValueError("expected --sources, names of corpora, files or data sets to translate; found none")
     spending = folder and folder / "spending.json"
-    found = engines or [open_engine(spec, spending=spending) for spec in arguments.engines]
-    if not found:
+    opened = engines or [open_engine(spec, spending=spending) for spec in arguments.engines]
+    if not opened:
         raise ValueError("expected --engines, such as transformers:facebook/nllb-200-distilled-600M; found none")
-    names = [engine.name for engine, _ in found]
+    names = [engine.name for engine, _ in opened]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"expected a name for each engine, found {', '.join(doubled)} twice; add ,name=… to one")
-    return found
+    return opened
 
 
 def _options(
     arguments: BackTranslationArguments, thresholds: Thresholds, engines: Sequence[tuple[Engine, float]]
 ) -> dict[str, Any]:
-    """What may not change while a corpus is built, as it comes back from JSON. It names no folder of this machine."""
+    """Return what may not change while a corpus is built, as JSON gives it back, without folders of this machine."""
     described = [(engine, weight, engine.describe()) for engine, weight in engines]
     of_engines = {engine.name: description.pop("versions", {}) for engine, _, description in described}
-    found = {
+    options = {
         "sources": [Path(source).name for source in arguments.sources],
         "pivot": arguments.pivot,
         "text_column": arguments.text_column,
@@ -248,8 +234,8 @@ def _options(
         "selection": asdict(thresholds),
         "versions": versions("kgloss-hf", "pyarrow") | of_engines,
     }
-    options: dict[str, Any] = json.loads(json.dumps(found))
-    return options
+    as_json: dict[str, Any] = json.loads(json.dumps(options))
+    return as_json
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
@@ -268,7 +254,7 @@ def _write(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def _begun(folder: Path) -> dict[str, Any]:
-    """The manifest, as soon as the main process has written it."""
+    """Return the manifest, as soon as the main process has written it."""
     while (manifest := _read(folder)) is None:
         time.sleep(0.5)
     return manifest
@@ -278,9 +264,11 @@ def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any], 
     """Refuse to go on with a corpus that was begun otherwise."""
     other = [name for name in wanted if name != "versions" and manifest.get(name) != wanted[name]]
     if other and not (reselect and other == ["selection"]):
-        found = "; ".join(f"{name}: {manifest.get(name)!r} there, {wanted[name]!r} now" for name in other)
+        differences = "; ".join(f"{name}: {manifest.get(name)!r} there, {wanted[name]!r} now" for name in other)
         again = "add --reselect" if other == ["selection"] else "repeat its options"
-        raise ValueError(f"{folder} holds a corpus begun with other options: {found}; {again}, or name another folder")
+        raise ValueError(
+            f"{folder} holds a corpus begun with other options: {differences}; {again}, or name another folder"
+        )
     if manifest.get("versions") != wanted["versions"]:
         logger.warning(
             "%s was begun with the versions %s, and now there are %s: what is translated now may come out otherwise",
@@ -362,73 +350,10 @@ def _translate(
                         progress=progress.update,
                     )
                     progress.n = sum(texts[chunk] for chunk in done())
-            while process == 0 and len(found := done()) < len(texts):
-                progress.n = sum(texts[chunk] for chunk in found)
+            while process == 0 and len(finished := done()) < len(texts):
+                progress.n = sum(texts[chunk] for chunk in finished)
                 progress.refresh()
                 time.sleep(0.5)
         except BaseException:
             logger.warning("%s: what is translated is kept there, and the same command goes on from it", folder)
             raise
-
-
-# Selecting
-
-
-def _select(folder: Path, manifest: dict[str, Any], thresholds: Thresholds) -> dict[str, Any]:
-    """Write the pairs that pass to the folder of shards, and count the others by reason."""
-    names = [engine["name"] for engine in manifest["engines"]]
-    dropped = Counter(dict.fromkeys((NOT_TRANSLATED, *REASONS), 0))
-    origins: Counter[str] = Counter()
-    engines: Counter[str] = Counter(dict.fromkeys(names, 0))
-    shards: list[str] = []
-
-    def write(partial: Path) -> None:
-        rows = _different(folder, _passed(folder, names, thresholds, dropped), thresholds, dropped)
-        for first in rows:
-            shards.append(f"pairs-{len(shards):05d}.parquet")
-            with parquet.ParquetWriter(partial / shards[-1], _SCHEMA) as writer:
-                for batch in chain([first], islice(rows, _SHARD_BATCHES - 1)):
-                    columns = list(zip(*batch, strict=True))
-                    origins.update(columns[2])
-                    engines.update(columns[3])
-                    writer.write_table(pa.table(columns, schema=_SCHEMA))
-        shutil.rmtree(folder / SHARDS, ignore_errors=True)
-
-    save_folder(folder / SHARDS, write)
-    if not shards:
-        logger.warning("%s: no pair passed the selection: %s", folder, dict(dropped))
-    return {
-        "pairs": origins.total(),
-        "dropped": dict(dropped),
-        "origins": dict(origins),
-        "engines": dict(engines),
-        "shards": shards,
-    }
-
-
-def _passed(folder: Path, names: Sequence[str], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[Row]:
-    """Rows of the corpus that pass each filter by themselves, in the order of the sentences."""
-    for path in tqdm(sorted((folder / "translations").glob("*.parquet")), "selecting", unit=" files", disable=None):
-        for row in parquet.read_table(path).to_pylist():
-            if row["target"] is None:
-                dropped[NOT_TRANSLATED] += 1
-            elif wrong := reason(row["source"], row["target"], row["similarity"], thresholds):
-                dropped[wrong] += 1
-            else:
-                yield row["source"], row["target"], row["origin"], names[row["engine"]]
-
-
-def _different(folder: Path, rows: Iterator[Row], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[list[Row]]:
-    """The rows in batches, without near duplicates."""
-    with ExitStack() as stack:
-        near_duplicates = None
-        if thresholds.near_duplicates:
-            scratch = NearDuplicates(folder / ".near-duplicates.sqlite", thresholds.near_duplicates)
-            near_duplicates = stack.enter_context(scratch)
-        while batch := list(islice(rows, _BATCH)):
-            if near_duplicates is not None:
-                seen = near_duplicates.seen_many([(source, target) for source, target, *_ in batch])
-                dropped[REASONS[-1]] += sum(seen)
-                batch = [row for row, again in zip(batch, seen, strict=True) if not again]
-            if batch:
-                yield batch

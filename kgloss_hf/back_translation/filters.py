@@ -18,9 +18,7 @@ target says something over and over, and the source does not. `similarity`: the 
 `near_duplicate`: an earlier pair is nearly the same.
 """
 
-LONGEST_LOOP = 30
-"""Words, or letters, of the longest n-gram whose repetition is looked for."""
-
+_LONGEST_LOOP = 30  # words, or letters, of the longest n-gram whose repetition is looked for
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]")
 _WORD = re.compile(r"\w(?:\S*\w)?")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -90,7 +88,7 @@ class Thresholds:
 
 
 def reason(source: str, target: str, similarity: float | None, thresholds: Thresholds) -> str:
-    """Why a pair is dropped, as far as the pair alone tells.
+    """Return why a pair is dropped, as far as the pair alone tells.
 
     Args:
         source: The sentence as it was.
@@ -144,8 +142,8 @@ def _repeats(text: str, thresholds: Thresholds) -> bool:
 
 
 def _loops(items: Sequence[str], times: int) -> bool:
-    """Whether some n-gram stands so many times in a row. Takes a step for each item and length of n-gram."""
-    for length in range(1, min(len(items) // times, LONGEST_LOOP) + 1):
+    """Return whether an n-gram stands `times` times in a row, in one step per item and length of n-gram."""
+    for length in range(1, min(len(items) // times, _LONGEST_LOOP) + 1):
         run = 0
         for item, later in zip(items, items[length:], strict=False):
             run = run + 1 if item == later else 0

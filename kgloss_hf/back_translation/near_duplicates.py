@@ -33,7 +33,7 @@ class NearDuplicates:
     hashing (LSH), so that a few near duplicates at the threshold are missed, and none that is equal; then they are
     compared exactly, so that nothing is taken for a near duplicate that is not. The permutations and the choice of
     bands are datasketch's. Its tables are in memory or on a server (Redis, Cassandra); these are in a scratch file
-    (SQLite), so that memory does not grow with the number of pairs. The file takes some 300 bytes a pair.
+    (SQLite), so that memory does not grow with the number of pairs. The file takes some 300 bytes per pair.
 
     The same pairs in the same order get the same verdicts in any process.
 
@@ -67,10 +67,8 @@ class NearDuplicates:
         self.threshold = threshold
         # A false candidate costs a comparison, a missed one stays in the corpus. Beyond 0.99 there is but one band.
         lsh = MinHashLSH(threshold=min(threshold, 0.99), num_perm=96, weights=(0.01, 0.99))
-        self.bands: int = lsh.b
-        """How many bands a signature has."""
-        self.rows: int = lsh.r
-        """How many hash values a band has."""
+        self.bands: int = lsh.b  # of a signature
+        self.rows: int = lsh.r  # hash values of a band
         self._permutations = MinHash(self.bands * self.rows, seed=1, scheme="affine32").permutations
         self._multipliers = np.random.default_rng(1).integers(2**64, size=(self.bands, self.rows), dtype=np.uint64)
         self._count = 0
@@ -97,23 +95,11 @@ class NearDuplicates:
             self._database = None
         self.path.unlink(missing_ok=True)
 
-    def seen(self, source: str, target: str) -> bool:
-        """Whether an earlier pair is nearly the same; where none is, the pair is remembered.
-
-        Args:
-            source: Sentence.
-            target: Its pair.
-
-        Raises:
-            RuntimeError: Outside the `with` block.
-        """
-        return self.seen_many([(source, target)])[0]
-
     def seen_many(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """`seen` of each pair, after those before it; thousands at once are much faster.
+        """Return for each pair whether an earlier one is nearly the same; a pair without such a one is remembered.
 
         Args:
-            pairs: Source and target.
+            pairs: Source and target of each; thousands at once are much faster.
 
         Raises:
             RuntimeError: Outside the `with` block.
@@ -133,7 +119,7 @@ class NearDuplicates:
         except (OSError, sqlite3.Error) as error:
             raise RuntimeError(
                 f"the scratch file {self.path} cannot be used ({error}); expected a folder that is there and can be "
-                "written to, on a disk with room: some 300 bytes a pair"
+                "written to, on a disk with room: some 300 bytes per pair"
             ) from error
 
     def _seen(self, database: sqlite3.Connection, pairs: Sequence[tuple[str, str]]) -> list[bool]:
@@ -160,7 +146,7 @@ class NearDuplicates:
         return verdicts
 
     def _bands_of(self, texts: Sequence[_Texts]) -> npt.NDArray[np.int64]:
-        """The bands of each pair, each as one number. Pairs whose numbers are equal by chance are compared in vain."""
+        """Return each pair's bands, each as one number; pairs with equal numbers by chance are compared in vain."""
         signatures = np.concatenate(
             [
                 _signatures(texts[start : start + _SIGNED_AT_ONCE], self._permutations)
@@ -206,7 +192,7 @@ def folded(text: str) -> str:
 
 
 def _comparable(text: str) -> str:
-    """The text as its shingles are taken: none is shorter than a shingle."""
+    """Return the text as its shingles are taken, no shorter than a shingle."""
     return folded(unicodedata.normalize("NFC", text.strip())).ljust(_SHINGLE, "\0")
 
 
@@ -228,7 +214,7 @@ def _shingles(texts: _Texts) -> set[str]:
 
 
 def _signatures(texts: Sequence[_Texts], permutations: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """MinHash of `_shingles` of each pair; datasketch's own takes one pair at a time, and ten times as long."""
+    """Return each pair's MinHash of `_shingles`; datasketch's own takes one pair at a time, and ten times as long."""
     sides = list(chain.from_iterable(texts))
     codes = np.frombuffer(_encoded("".join(sides), "utf-32-le"), "<u4").astype(np.uint64)
     lengths = np.fromiter(map(len, sides), np.int64, len(sides))

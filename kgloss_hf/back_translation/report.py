@@ -1,4 +1,4 @@
-"""What came of a corpus of back-translations, and what one would cost, as tables and as a section of a card."""
+"""Show a corpus of back-translations, or what one would cost, as tables and as a section of a card."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .corpus import MANIFEST, Estimate
 
 
 def corpus_tables(manifest: Mapping[str, Any]) -> list[Table]:
-    """Where the sentences of a corpus went, and which engine wrote how many pairs.
+    """Return tables of where the sentences of a corpus went, and of how many pairs each engine wrote.
 
     Args:
         manifest: What `build_corpus` returns in the main process.
@@ -47,7 +47,7 @@ def corpus_tables(manifest: Mapping[str, Any]) -> list[Table]:
 
 
 def estimate_table(estimates: Sequence[Estimate]) -> Table:
-    """What building a corpus would send to each engine, and its cost.
+    """Return a table of what building a corpus would send to each engine, and its cost.
 
     Args:
         estimates: What `estimate` returns.
@@ -58,20 +58,20 @@ def estimate_table(estimates: Sequence[Estimate]) -> Table:
     """
     rows = [
         (
-            found.engine,
-            f"{found.sentences:,}",
-            f"{found.characters:,}",
-            f"{found.back:,}",
-            "nothing" if found.cost is None else f"{found.cost:,.2f} {found.currency}",
+            estimate.engine,
+            f"{estimate.sentences:,}",
+            f"{estimate.characters:,}",
+            f"{estimate.back:,}",
+            "nothing" if estimate.cost is None else f"{estimate.cost:,.2f} {estimate.currency}",
         )
-        for found in estimates
+        for estimate in estimates
     ]
     header = ("engine", "sentences", "characters there", "characters back, estimated", "cost, estimated")
     return Table("What would be translated", header, rows)
 
 
 def corpus_card(data_dir: str) -> str:
-    """A section of a card: how the pairs of a folder were made, with engines, versions, options and counts.
+    """Return a section of a card: how a folder's pairs were made, with engines, versions, options and counts.
 
     Args:
         data_dir: A folder of `build_corpus`.

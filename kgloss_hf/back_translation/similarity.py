@@ -12,7 +12,7 @@ from ..optional import require
 
 
 class SemanticScorer:
-    """How near two sentences are in meaning, by any model of sentence-transformers.
+    """Score how near two sentences are in meaning, by any model of sentence-transformers.
 
     The model is loaded at the first call, on the device that `accelerate` gives this process.
 
@@ -36,11 +36,11 @@ class SemanticScorer:
 
     @property
     def name(self) -> str:
-        """The model's name; of a folder, its own name without the way there."""
+        """Return the model's name; of a folder, its own name without the way there."""
         return Path(self.model).resolve().name if Path(self.model).is_dir() else self.model
 
     def __call__(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
-        """Cosine similarity of each source and its target, from -1 to 1, to four decimals.
+        """Return the cosine similarity of each source and its target, from -1 to 1, to four decimals.
 
         Args:
             sources: Sentences. A lone surrogate is read as a question mark.
@@ -50,7 +50,7 @@ class SemanticScorer:
             ValueError: There are not as many targets as sources.
         """
         if len(sources) != len(targets):
-            raise ValueError(f"expected a target a source, found {len(sources)} sources and {len(targets)} targets")
+            raise ValueError(f"expected one target per source, found {len(sources)} sources and {len(targets)} targets")
         if not sources:
             return []
         number = {text: i for i, text in enumerate(dict.fromkeys([*sources, *targets]))}

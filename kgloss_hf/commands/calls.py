@@ -13,7 +13,7 @@ def baseline(*, split: str, split_seed: int, extra_train: str | None, **source: 
     """Print the score of both baselines."""
     from ..data.pairs import load_extra_pairs, load_pairs, split_pairs
     from ..evaluation.baselines import baseline_predictions
-    from ..evaluation.scores import score_table, scores_on
+    from ..evaluation.results import score_table, scores_on
 
     extra = load_extra_pairs(extra=extra_train, **source)
     parts = split_pairs(load_pairs(**source), extra, by=split, seed=split_seed)
@@ -54,7 +54,8 @@ def _parsed(program: str, words: Sequence[str], *dataclasses: Any) -> tuple[Any,
 
 def evaluate(**options: Any) -> None:
     """Print the scores of predictions in files."""
-    from ..evaluation.scores import evaluate_files, evaluation_table
+    from ..evaluation.results import evaluation_table
+    from ..evaluation.scores import evaluate_files
 
     print_tables([evaluation_table(evaluate_files(**options)["scores"])])
 

@@ -1,4 +1,4 @@
-"""How well gloss sequences match: the paper's Jaccard score as pure functions, its interval and its significance."""
+"""Score how well gloss sequences match: the paper's Jaccard score, its interval and its significance."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _RESAMPLED_AT_ONCE = 2_000_000
 
 
 def jaccard(predictions: Iterable[str | Iterable[str]], references: Iterable[str | Iterable[str]]) -> float:
-    """Mean Jaccard score over pairs, × 100: the paper's JC (section IV.2, Table 5).
+    """Return the mean Jaccard score over pairs, × 100: the paper's JC (section IV.2, Table 5).
 
     Order and repetition of glosses do not count. A gloss is compared as it is written: `Number/4C` differs from `4C`.
 
     Args:
-        predictions: One gloss sequence a pair: a list of glosses, or a string of glosses separated by white space.
+        predictions: One gloss sequence per pair: a list of glosses, or a string of glosses separated by white space.
             Give lists where glosses hold spaces, such as `V (불꽃무늬)`.
         references: As many gloss sequences as `predictions` has.
 
@@ -45,7 +45,7 @@ def jaccard(predictions: Iterable[str | Iterable[str]], references: Iterable[str
 def jaccard_scores(
     predictions: Iterable[str | Iterable[str]], references: Iterable[str | Iterable[str]], *, multiset: bool = False
 ) -> npt.NDArray[np.float64]:
-    """Jaccard score of each pair: glosses in both, over glosses in either (paper, section IV.2).
+    """Return the Jaccard score of each pair: glosses in both, over glosses in either (paper, section IV.2).
 
     Args:
         predictions: As for `jaccard`.
@@ -78,13 +78,13 @@ def jaccard_result(
     resamples: int = 0,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Mean Jaccard score, × 100, with what is asked for beside it and a signature that says how it was computed.
+    """Return the mean Jaccard score, × 100, with the parts asked for and a signature that says how it was computed.
 
     Args:
         predictions: As for `jaccard`.
         references: As for `jaccard`.
         multiset: As for `jaccard_scores`.
-        types: Type of each gloss, such as `{"집": "sign_word"}`, for a score a type. A gloss it does not list is
+        types: Type of each gloss, such as `{"집": "sign_word"}`, for a score per type. A gloss it does not list is
             `unknown`.
         ignore_non_manual: Drop the glosses of type `non_manual` from both sides first. A pair with nothing left counts
             1, like any pair of two empty sequences.
@@ -118,11 +118,11 @@ def jaccard_result(
     by_type = {}
     _check_types(types, ignore_non_manual)
     if types is not None:
-        found = {types.get(gloss, UNKNOWN_TYPE) for side in sides for glosses in side for gloss in glosses}
+        kinds = {types.get(gloss, UNKNOWN_TYPE) for side in sides for glosses in side for gloss in glosses}
         if ignore_non_manual:
-            found.discard(_NON_MANUAL)
-            sides = _of_types(sides, types, found)
-        for name in sorted(found):
+            kinds.discard(_NON_MANUAL)
+            sides = _of_types(sides, types, kinds)
+        for name in sorted(kinds):
             pairs = [pair for pair in zip(*_of_types(sides, types, {name}), strict=True) if any(pair)]
             predicted, wanted = zip(*pairs, strict=True)
             mean = float(_scores(predicted, wanted, multiset).mean())
@@ -146,18 +146,18 @@ def bootstrap_interval(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean: how far it would move with other sentences of the same kind.
+    """Return the mean's percentile bootstrap interval: how far it would move with other sentences of the same kind.
 
     It says nothing about the spread between training runs, which needs several runs (the paper averages ten).
 
     Args:
-        scores: One score a pair, as `jaccard_scores` gives them; the interval is in their unit.
+        scores: One score per pair, as `jaccard_scores` gives them; the interval is in their unit.
         level: Share of resampled means inside the interval, between 0 and 1.
         resamples: How many samples to draw, with replacement, each as large as `scores`.
         seed: The same seed gives the same interval.
 
     Returns:
-        Lower and upper end. Memory stays under some 50 MB, or 24 bytes a score where there are over two million.
+        Lower and upper end. Memory stays under some 50 MB, or 24 bytes per score where there are over two million.
 
     Raises:
         TypeError: `scores` holds something that is no number.
@@ -192,7 +192,7 @@ def paired_p_value(
     trials: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """How likely two systems of equal quality differ in their mean by as much: paired approximate randomisation.
+    """Return how likely two equal systems differ as much in their mean: paired approximate randomisation.
 
     Each trial exchanges the two systems' scores of a pair, or not, at random.
 
@@ -216,7 +216,12 @@ def paired_p_value(
         >>> paired_p_value([0.5, 0.25], [0.25, 0.5])
         1.0
     """
-    differences = _difference(_finite_scores(first), _finite_scores(second))
+    scores, others = _finite_scores(first), _finite_scores(second)
+    if len(scores) != len(others):
+        raise ValueError(
+            f"expected as many scores for both systems, found {len(scores)} and {len(others)}; score the same pairs"
+        )
+    differences = scores - others
     if trials < 1:
         raise ValueError(f"trials: expected at least 1, found {trials!r}; 10,000 is usual")
     # Sums that are equal on paper can differ in their last digits.
@@ -233,7 +238,7 @@ def paired_p_value(
 def gloss_pairs(
     predictions: Iterable[str | Iterable[str]], references: Iterable[str | Iterable[str]]
 ) -> tuple[list[list[str]], list[list[str]]]:
-    """Both arguments as lists of gloss lists, checked: what every gloss metric starts from.
+    """Check both arguments and return them as lists of gloss lists, which every gloss metric starts from.
 
     Args:
         predictions: Gloss sequences, each a list of glosses or a string of glosses separated by white space.
@@ -250,11 +255,11 @@ def gloss_pairs(
         >>> gloss_pairs(["집 불"], [["집", "불"]])
         ([['집', '불']], [['집', '불']])
     """
-    hypothesis_lists = _checked(predictions, "predictions")
-    reference_lists = _checked(references, "references")
+    hypothesis_lists = _as_lists(predictions, "predictions")
+    reference_lists = _as_lists(references, "references")
     if len(hypothesis_lists) != len(reference_lists):
         raise ValueError(
-            f"expected one reference a prediction, found {len(hypothesis_lists)} predictions and "
+            f"expected one reference per prediction, found {len(hypothesis_lists)} predictions and "
             f"{len(reference_lists)} references; where a sentence has several references, choose one or repeat it"
         )
     if not hypothesis_lists:
@@ -263,14 +268,14 @@ def gloss_pairs(
 
 
 def gloss_lists(sequences: Iterable[str | Iterable[str]], name: str = "glosses") -> list[list[str]]:
-    """Gloss sequences as lists of glosses: strings are split on white space, anything that is neither is refused.
+    """Return gloss sequences as lists of glosses: split strings on white space, and refuse what is neither.
 
     Args:
         sequences: A list of lists of glosses, of strings, or of both; tuples, arrays and dataset columns do as well.
         name: What errors call the argument.
 
     Returns:
-        One new list of glosses a sequence.
+        One new list of glosses per sequence.
 
     Raises:
         TypeError: `sequences` is one string or not iterable, or one of its items is no gloss sequence.
@@ -279,11 +284,11 @@ def gloss_lists(sequences: Iterable[str | Iterable[str]], name: str = "glosses")
         >>> gloss_lists(["집  불", ["V (불꽃무늬)"]])
         [['집', '불'], ['V (불꽃무늬)']]
     """
-    return [list(glosses) for glosses in _checked(sequences, name)]
+    return [list(glosses) for glosses in _as_lists(sequences, name)]
 
 
 def gloss_list(sequence: str | Iterable[str], name: str = "glosses") -> list[str]:
-    """One gloss sequence as a list of glosses.
+    """Return one gloss sequence as a list of glosses.
 
     Args:
         sequence: A list of glosses, or a string of glosses separated by white space.
@@ -302,17 +307,17 @@ def gloss_list(sequence: str | Iterable[str], name: str = "glosses") -> list[str
     if isinstance(sequence, str):
         return sequence.split()
     if not _is_listing(sequence):
-        found = type(sequence).__name__
-        raise TypeError(f"{name}: expected a list of glosses or a string, found {found}; check for missing values")
+        kind = type(sequence).__name__
+        raise TypeError(f"{name}: expected a list of glosses or a string, found {kind}; check for missing values")
     glosses = sequence if isinstance(sequence, list) else list(sequence)
     for gloss in glosses:
         if not isinstance(gloss, str):
-            found = type(gloss).__name__
-            raise TypeError(f"{name}: expected glosses as strings, found {found}; pass one decoded sequence a pair")
+            kind = type(gloss).__name__
+            raise TypeError(f"{name}: expected glosses as strings, found {kind}; pass one decoded sequence per pair")
     return glosses
 
 
-def _checked(sequences: Iterable[str | Iterable[str]], name: str) -> list[list[str]]:
+def _as_lists(sequences: Iterable[str | Iterable[str]], name: str) -> list[list[str]]:
     if isinstance(sequences, str):
         raise TypeError(f"{name}: expected a list of gloss sequences, found one string; write [{sequences!r:.40}]")
     if not _is_listing(sequences):
@@ -362,18 +367,10 @@ def _is_listing(value: object) -> bool:
     return isinstance(value, list) or (isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)))
 
 
-def _difference(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    if len(first) != len(second):
-        raise ValueError(
-            f"expected as many scores for both systems, found {len(first)} and {len(second)}; score the same pairs"
-        )
-    return first - second
-
-
 def _finite_scores(scores: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     values = np.asarray(scores)
     if values.ndim != 1 or not values.size:
-        raise ValueError(f"scores: expected a list with one number a pair, found shape {values.shape}")
+        raise ValueError(f"scores: expected a list with one number per pair, found shape {values.shape}")
     if values.dtype.kind not in "biuf":
         raise TypeError(f"scores: expected numbers, found {values.dtype}; pass what jaccard_scores returns")
     if not np.isfinite(values).all():

@@ -1,4 +1,4 @@
-"""Scores of predicted glosses in files: Jaccard beside established metrics, and a test between two systems."""
+"""Score predicted glosses in files by Jaccard and established metrics, and test the difference of two systems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import numpy.typing as npt
 from ..data.tables import is_text, read_lines, read_rows
 from ..files import save_file, sole_writer, write_json
 from ..optional import install_command, versions
-from ..reporting import Table
 from ..runtime.glosses import content_of, placeholder_of
 from ..version import __version__
 from .metrics import (
@@ -38,7 +37,7 @@ except ImportError as error:
         f"expected sacrebleu, rouge-score and jiwer, found no {error.name}; run: {install_command('evaluate')}"
     ) from error
 
-SPACE = "␣"
+_SPACE = "␣"
 """Stands for white space inside a gloss, so that the libraries take a gloss for one token."""
 
 _LINES = "lines"
@@ -46,7 +45,7 @@ _RESAMPLES = 10_000
 _SEED = 0
 
 
-class Evaluation(NamedTuple):
+class _Evaluation(NamedTuple):
     """All scores, ready for JSON, and the scores of each sentence, as rows of a table."""
 
     scores: dict[str, dict[str, Any]]
@@ -62,11 +61,11 @@ def evaluate_files(
     trials: int = 10_000,
     output_dir: str | None = None,
 ) -> dict[str, Any]:
-    """Score the predictions in a file, alone or against a second system's, and write what was found.
+    """Score the predictions in a file, alone or against a second system's, and write the scores.
 
     A file whose name ends in `.jsonl` holds JSON Lines with `prediction` and `reference`, each a list of glosses or a
-    string, like the `predictions.jsonl` of a training run. Any other file is UTF-8 text with one gloss sequence a line.
-    A gloss with a space in it needs JSON Lines. `Number/4C` counts as `4C` on both sides.
+    string, like the `predictions.jsonl` of a training run. Any other file is UTF-8 text with one gloss sequence per
+    line. A gloss with a space in it needs JSON Lines. `Number/4C` counts as `4C` on both sides.
 
     Args:
         predictions: The system's file.
@@ -109,11 +108,14 @@ def evaluate_files(
     lexicon = None
     if types:
         lexicon = _read_types(types)
-        found = {gloss for side in (wanted, *systems.values()) for glosses in side for gloss in glosses}
-        typed = {gloss: lexicon[placeholder_of(gloss)] for gloss in found if placeholder_of(gloss) in lexicon}
+        different = {gloss for side in (wanted, *systems.values()) for glosses in side for gloss in glosses}
+        typed = {gloss: lexicon[placeholder_of(gloss)] for gloss in different if placeholder_of(gloss) in lexicon}
         lexicon = {content_of(gloss): kind for gloss, kind in typed.items()} | lexicon
     evaluation = evaluate_systems(
-        {name: _as_signed(found) for name, found in systems.items()}, _as_signed(wanted), types=lexicon, trials=trials
+        {name: _as_signed(sequences) for name, sequences in systems.items()},
+        _as_signed(wanted),
+        types=lexicon,
+        trials=trials,
     )
     libraries = ("kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy")
     result = {
@@ -137,7 +139,7 @@ def evaluate_systems(
     *,
     types: Mapping[str, str] | None = None,
     trials: int = 10_000,
-) -> Evaluation:
+) -> _Evaluation:
     """Score one system, or two on the same references with a paired test between them.
 
     | score | of | computed by |
@@ -152,11 +154,11 @@ def evaluate_systems(
     and exact_match, and 0 for rouge_l: that is what rouge-score does.
 
     Args:
-        systems: For each system's name, a gloss sequence a sentence, as for `kgloss_hf.evaluation.metrics.jaccard`.
+        systems: For each system's name, one gloss sequence per sentence, as for `kgloss_hf.evaluation.metrics.jaccard`.
         references: As many gloss sequences.
         types: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_manual`, the score without the
             `non_manual` glosses, and `jaccard_of_TYPE` for each type found.
-        trials: Of the paired approximate randomisation; sacreBLEU's takes some 11 bytes a trial and sentence.
+        trials: Of the paired approximate randomisation; sacreBLEU's takes some 11 bytes per trial and sentence.
 
     Returns:
         `scores`: for each score, under each system's name its `score` × 100 (with the 95% bootstrap interval `low`,
@@ -173,26 +175,26 @@ def evaluate_systems(
         sacreBLEU counts only trials that differ more than the systems do; where two scores are equal, p is 1 here.
 
     Example:
-        >>> found = evaluate_systems({"ours": [["집", "불"]]}, [["불", "집"]]).scores
-        >>> found["jaccard"]["ours"], found["gloss_error_rate"]["ours"]
+        >>> scores = evaluate_systems({"ours": [["집", "불"]]}, [["불", "집"]]).scores
+        >>> scores["jaccard"]["ours"], scores["gloss_error_rate"]["ours"]
         ({'score': 100.0, 'low': 100.0, 'high': 100.0}, {'score': 100.0})
     """
     if len(systems) not in (1, 2):
         raise ValueError(f"systems: expected one, or two to compare, found {len(systems)}; compare two at a time")
     hypotheses: dict[str, list[list[str]]] = {}
     wanted = gloss_lists(references, "references")
-    for name, found in systems.items():
-        hypotheses[name], _ = gloss_pairs(found, wanted)
+    for name, sequences in systems.items():
+        hypotheses[name], _ = gloss_pairs(sequences, wanted)
     if not any(wanted):
         raise ValueError("references: expected glosses, found only empty sequences; check the file and its column")
-    of_sentences = {name: _sentence_scores(found, wanted) for name, found in hypotheses.items()}
+    of_sentences = {name: _sentence_scores(predictions, wanted) for name, predictions in hypotheses.items()}
     scores = {
         **_jaccard(hypotheses, wanted, "jaccard"),
         **_jaccard(hypotheses, wanted, "jaccard_multiset", multiset=True),
         **_corpus_scores(hypotheses, wanted, trials),
         **_means(of_sentences),
         "gloss_error_rate": {
-            **{name: {"score": _error_rate(found)} for name, found in of_sentences.items()},
+            **{name: {"score": _error_rate(columns)} for name, columns in of_sentences.items()},
             "signature": f"ger|jiwer:{versions('jiwer')['jiwer']}",
         },
     }
@@ -206,8 +208,8 @@ def evaluate_systems(
     if types is not None:
         scores |= _jaccard_by_type(hypotheses, wanted, types)
     rows = []
-    for name, found in hypotheses.items():
-        for index, (prediction, reference) in enumerate(zip(found, wanted, strict=True)):
+    for name, predictions in hypotheses.items():
+        for index, (prediction, reference) in enumerate(zip(predictions, wanted, strict=True)):
             row = {
                 "system": name,
                 "sentence": index + 1,
@@ -215,11 +217,11 @@ def evaluate_systems(
                 "prediction": _line(prediction),
             }
             rows.append(row | {score: values[index].item() for score, values in of_sentences[name].items()})
-    return Evaluation(scores, rows)
+    return _Evaluation(scores, rows)
 
 
 class _WhiteSpace:
-    """The tokenizer rouge-score is given: its own drops whatever is not a Latin letter or a digit."""
+    """The tokenizer for rouge-score, whose own drops whatever is not a Latin letter or a digit."""
 
     tokenize = staticmethod(str.split)
 
@@ -251,9 +253,9 @@ def _jaccard(
 ) -> dict[str, dict[str, Any]]:
     score: dict[str, Any] = {}
     for system, predictions in systems.items():
-        found = jaccard_result(predictions, references, resamples=_RESAMPLES, seed=_SEED, **options)
-        score[system] = {"score": found["jaccard"], "low": found["low"], "high": found["high"]}
-    return {name: score | {"signature": found["signature"]}}
+        result = jaccard_result(predictions, references, resamples=_RESAMPLES, seed=_SEED, **options)
+        score[system] = {"score": result["jaccard"], "low": result["low"], "high": result["high"]}
+    return {name: score | {"signature": result["signature"]}}
 
 
 def _jaccard_by_type(
@@ -263,10 +265,10 @@ def _jaccard_by_type(
     if "non_manual" in types.values():
         scores |= _jaccard(systems, references, "jaccard_manual", types=types, ignore_non_manual=True)
     for system, predictions in systems.items():
-        found = jaccard_result(predictions, references, types=types)
-        for kind, score in found["by_type"].items():
+        result = jaccard_result(predictions, references, types=types)
+        for kind, score in result["by_type"].items():
             row = scores.setdefault(f"jaccard_of_{kind}", {})
-            row |= {system: {"score": score["jaccard"], "pairs": score["pairs"]}, "signature": found["signature"]}
+            row |= {system: {"score": score["jaccard"], "pairs": score["pairs"]}, "signature": result["signature"]}
     return scores
 
 
@@ -279,11 +281,11 @@ def _corpus_scores(
     }
     metrics["chrf"] = CHRF()
     lines = [_line(reference) for reference in references]
-    outputs = {name: [_line(prediction) for prediction in found] for name, found in systems.items()}
+    outputs = {name: list(map(_line, predictions)) for name, predictions in systems.items()}
     scores: dict[str, dict[str, Any]] = {}
     for name, metric in metrics.items():
         scores[name] = {
-            system: {"score": metric.corpus_score(found, [lines]).score} for system, found in outputs.items()
+            system: {"score": metric.corpus_score(output, [lines]).score} for system, output in outputs.items()
         }
         scores[name]["signature"] = str(metric.get_signature())
         if len(outputs) == 2:
@@ -304,14 +306,14 @@ def _means(systems: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> dict[str, d
         "exact_match": {"signature": f"exact|{procedure}|v:{__version__}"},
     }
     for name, score in scores.items():
-        for system, found in systems.items():
-            low, high = bootstrap_interval(found[name], resamples=_RESAMPLES, seed=_SEED)
-            score[system] = {"score": float(found[name].mean()), "low": low, "high": high}
+        for system, columns in systems.items():
+            low, high = bootstrap_interval(columns[name], resamples=_RESAMPLES, seed=_SEED)
+            score[system] = {"score": float(columns[name].mean()), "low": low, "high": high}
     return scores
 
 
 def _line(glosses: Iterable[str]) -> str:
-    return " ".join(re.sub(r"\s", SPACE, gloss) or SPACE for gloss in glosses)
+    return " ".join(re.sub(r"\s", _SPACE, gloss) or _SPACE for gloss in glosses)
 
 
 def _as_signed(sequences: Iterable[Iterable[str]]) -> list[list[str]]:
@@ -319,7 +321,7 @@ def _as_signed(sequences: Iterable[Iterable[str]]) -> list[list[str]]:
 
 
 def _read(path: str) -> dict[str, list[list[str]]]:
-    """The gloss sequences in a file, by column; those of a text file are under `_LINES`."""
+    """Return the gloss sequences in a file, by column; those of a text file are under `_LINES`."""
     file = _existing(path)
     if file.suffix.lower() not in (".jsonl", ".json"):
         return {_LINES: [line.split() for line in read_lines(file)]}
@@ -329,16 +331,18 @@ def _read(path: str) -> dict[str, list[list[str]]]:
         count += 1
         where = f"{path}, row {number}"
         if not isinstance(row, dict):
-            raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}; write a row a line")
+            raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}; write one row per line")
         for name in columns.keys() & row.keys():
             glosses = gloss_list(row[name], f"{where}, {name}")
             if not is_text("".join(glosses)):
                 raise ValueError(f"{where}, {name}: expected text, found half a character; correct it")
             columns[name].append(glosses)
-    for name, found in columns.items():
-        if len(found) not in (0, count):
-            raise ValueError(f"{path}: expected {name!r} in all {count} rows, found it in {len(found)}; complete it")
-    return {name: found for name, found in columns.items() if found}
+    for name, sequences in columns.items():
+        if len(sequences) not in (0, count):
+            raise ValueError(
+                f"{path}: expected {name!r} in all {count} rows, found it in {len(sequences)}; complete it"
+            )
+    return {name: sequences for name, sequences in columns.items() if sequences}
 
 
 def _column(files: Mapping[str, Mapping[str, list[list[str]]]], path: str, name: str) -> list[list[str]]:
@@ -346,8 +350,8 @@ def _column(files: Mapping[str, Mapping[str, list[list[str]]]], path: str, name:
     if _LINES in columns:
         return columns[_LINES]
     if name not in columns:
-        found = " and ".join(columns) or "no rows with glosses"
-        raise ValueError(f"{path}: expected rows with {name!r}, found {found}; name the column {name!r}")
+        others = " and ".join(columns) or "no rows with glosses"
+        raise ValueError(f"{path}: expected rows with {name!r}, found {others}; name the column {name!r}")
     return columns[name]
 
 
@@ -379,56 +383,3 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     table.writeheader()
     table.writerows(rows)
     return text.getvalue()
-
-
-def scores_on(
-    references: Sequence[Sequence[str]], systems: Mapping[str, Sequence[Sequence[str]]]
-) -> dict[str, dict[str, Any]]:
-    """Return each system's Jaccard score, from 0 to 100, with its 95% bootstrap interval and its signature.
-
-    Args:
-        references: Gloss sequences; `Number/4C` counts as `4C`.
-        systems: For each system's name, as many gloss sequences.
-
-    Example:
-        >>> scores_on([["전남", "지역"]], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS
-        {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0, 'signature': 'jaccard|set|...'}}
-    """
-    contents = [[content_of(gloss) for gloss in glosses] for glosses in references]
-    return {name: jaccard_result(glosses, contents, resamples=10_000) for name, glosses in systems.items()}
-
-
-def score_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """One row a system: Jaccard score and 95% interval.
-
-    Args:
-        title: Of the table.
-        scores: As `scores_on` returns them.
-
-    Example:
-        >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0}}).rows
-        [('copy', '9.50', '8.00 – 11.00')]
-    """
-    rows = [(name, f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}") for name, row in scores.items()]
-    return Table(title, ("system", "JC", "95% interval"), rows)
-
-
-def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """One row a score, with an interval and a p value where there are any.
-
-    Args:
-        scores: The `scores` that `kgloss_hf.evaluation.scores.evaluate_systems` returns.
-    """
-    systems = [name for name, score in scores["jaccard"].items() if isinstance(score, Mapping)]
-    header = ("× 100", *(title for name in systems for title in (name, "95% interval")))
-    rows = []
-    for name, score in scores.items():
-        cells = [name.replace("_", " ") + " (lower is better)" * (name == "gloss_error_rate")]
-        for system in systems:
-            found = score.get(system, {})
-            cells.append(f"{found['score']:.2f}" if found else "")
-            cells.append(f"{found['low']:.2f} – {found['high']:.2f}" if "low" in found else "")
-        if len(systems) > 1:
-            cells.append(f"{score['p_value']:.4f}" if "p_value" in score else "")
-        rows.append(tuple(cells))
-    return Table("Scores", header + ("p",) * (len(systems) > 1), rows)

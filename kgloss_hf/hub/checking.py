@@ -1,4 +1,4 @@
-"""What is wrong with a folder that is to be published: `kgloss check`."""
+"""Check a folder before it is published: `kgloss check`."""
 
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ from .cards import card_problems
 from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
 
-TOLERANCE = 0.5
-"""Points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise."""
-
 OWN_FOLDERS = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}
 """What is published as it is in this package, by kind."""
 
 _SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "QR 코드는 2층에 있습니다.", ""]
+_TOLERANCE = 0.5  # points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise
 _BINARY = (".png", ".parquet")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<~-])(/(?:[\w.~+-]+/)+[\w.~+-]+|[A-Za-z]:\\{1,2}\w[^\"'\s]*)")
 _EXPORT = re.compile(r"`kgloss export-dataset (\w+)`")
@@ -52,27 +50,15 @@ _DETECTORS = (
 
 
 @dataclass
-class Report:
-    """What a check found: `problems`, each of which forbids publishing, and `notes` on what was looked at."""
+class _Report:
+    """The result of a check: `problems`, each of which forbids publishing, and `notes` on what was looked at."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def kind_of(folder: Path) -> str:
-    """What a folder holds: `model`, `tokenizer`, `dataset`, `metric` or `space`.
-
-    Args:
-        folder: As it is to be published.
-
-    Raises:
-        FileNotFoundError: It is not there.
-        ValueError: It is none of these.
-
-    Example:
-        >>> kind_of(artefact("metric_scripts/gloss_jaccard"))
-        'metric'
-    """
+def _kind_of(folder: Path) -> str:
+    """Return what a folder holds: `model`, `tokenizer`, `dataset`, `metric` or `space`."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     marks = {
@@ -91,8 +77,8 @@ def kind_of(folder: Path) -> str:
     return kind
 
 
-def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
-    """Look a folder over as it is to be published, and load it like a stranger.
+def check_folder(folder: Path, *, predictions: Path | None = None) -> _Report:
+    """Check every file of a folder, and load the folder where this package cannot be imported.
 
     Args:
         folder: Of a training run, of `kgloss train-tokenizer`, of `kgloss export-dataset`, or a Space.
@@ -107,8 +93,8 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> Report:
         >>> check_folder(artefact("metric_scripts/gloss_jaccard")).problems
         []
     """
-    kind = kind_of(folder)
-    report = Report()
+    kind = _kind_of(folder)
+    report = _Report()
     for path in sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts and not path.is_dir()):
         report.problems += _file_problems(folder, path)
     report.problems += _code_problems(folder, kind)
@@ -131,7 +117,7 @@ def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[st
     try:
         text = card.read_text("utf-8-sig")
     except UnicodeDecodeError:
-        return []  # which is said of the file
+        return []  # reported for the file already
     if kind not in ("metric", "space"):
         made_of = _EXPORT.search(text) if kind == "dataset" else None
         data = [source_of(made_of[1])] if made_of and made_of[1] in DOMAINS else metrics.get("data", [])
@@ -191,8 +177,8 @@ def _text_problems(name: str, path: Path) -> Iterator[str]:
         yield f"{name}: expected UTF-8, found byte {error.start} that is not"
         return
     for number, line in enumerate(lines, 1):
-        if path.suffix != ".py" and (found := _ABSOLUTE_PATH.search(line)):
-            yield f"{name}, line {number}: expected no path of one machine, found {found[0]!r:.80}; shorten it"
+        if path.suffix != ".py" and (match := _ABSOLUTE_PATH.search(line)):
+            yield f"{name}, line {number}: expected no path of one machine, found {match[0]!r:.80}; shorten it"
         if _HUB_TOKEN.search(line):
             yield f"{name}, line {number}: expected no secret, found what looks like a token of the Hub; revoke it"
     for _, number, secret in find_secrets([path]):
@@ -200,7 +186,7 @@ def _text_problems(name: str, path: Path) -> Iterator[str]:
 
 
 def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
-    """What has the form of a key or a token of a known service.
+    """List strings with the form of a key or a token of a known service.
 
     Args:
         paths: Text files.
@@ -220,19 +206,19 @@ def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
     from detect_secrets.settings import transient_settings
 
     with transient_settings({"plugins_used": [{"name": name} for name in _DETECTORS]}):
-        return [(path, found.line_number, found.type) for path in paths for found in scan_file(str(path))]
+        return [(path, secret.line_number, secret.type) for path in paths for secret in scan_file(str(path))]
 
 
 def _code_problems(folder: Path, kind: str) -> Iterator[str]:
-    """Code that is not this package's own, or that a configuration names elsewhere, and that which is missing."""
+    """Find code that is missing, that is not this package's own, or that a configuration takes from elsewhere."""
     if kind in ("model", "tokenizer"):
         ours = {path.name: path for path in travelling_modules(_json(folder / "config.json").get("model_type"))}
         if missing := [name for name in ours if not (folder / name).is_file()]:
             yield f"{', '.join(missing)}: expected the code that loads the model, found none; publish adds it"
         for file in sorted(folder.glob("*config.json")):
-            for found in _named_code(_json(file)):
-                if not isinstance(found, str) or f"{found.partition('.')[0]}.py" not in ours:
-                    yield f"{file.name}: expected no code but that of the folder, found {found!r:.80}; delete it"
+            for reference in _named_code(_json(file)):
+                if not isinstance(reference, str) or f"{reference.partition('.')[0]}.py" not in ours:
+                    yield f"{file.name}: expected no code but that of the folder, found {reference!r:.80}; delete it"
     else:
         source = OWN_FOLDERS.get(kind)
         ours = {path.name: path for path in artefact(source).glob("*.py")} if source else {}
@@ -245,7 +231,7 @@ def _code_problems(folder: Path, kind: str) -> Iterator[str]:
 
 
 def _named_code(settings: Any) -> Iterator[Any]:
-    """What transformers would take code from: classes by module, and kernels for attention by their repository."""
+    """Yield what transformers would load code from: modules of classes, and repositories of attention kernels."""
     if isinstance(settings, list):
         settings = dict(enumerate(settings))
     if not isinstance(settings, dict):
@@ -253,7 +239,7 @@ def _named_code(settings: Any) -> Iterator[Any]:
     for name, value in settings.items():
         if name == "auto_map":
             classes = value.values() if isinstance(value, dict) else [value]
-            flat = (each for found in classes for each in (found if isinstance(found, list) else [found]))
+            flat = (each for entry in classes for each in (entry if isinstance(entry, list) else [entry]))
             yield from (each for each in flat if each is not None)
         elif name == "impl" or (name in _KERNELS and "/" in str(value)):
             yield value
@@ -262,25 +248,25 @@ def _named_code(settings: Any) -> Iterator[Any]:
 
 
 def _splits(folder: Path) -> Iterator[str]:
-    """Every split is there, and its first row is as the card says."""
+    """Load the first row of every split, as the card describes it."""
     for config in get_dataset_config_names(str(folder)):
         for split, rows in load_dataset(str(folder), config, streaming=True).items():
             row = next(iter(rows), None)
             yield f"{config}/{split} loads: {', '.join(row) if row else 'no rows'}"
 
 
-def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: Report) -> None:
+def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _Report) -> None:
     rows = []
     if predictions.is_file():
         rows = [row for _, row in read_rows(predictions)]
     sentences = [row["text"] for row in rows] or _SENTENCES
     try:
-        found = load_like_a_stranger(folder, sentences)
+        answers = _load_like_a_stranger(folder, sentences)
     except RuntimeError as error:
         report.problems.append(str(error))
         return
     ids = KGlossTokenizerFast.from_pretrained(folder)(sentences)["input_ids"]
-    if found["ids"] != ids:
+    if answers["ids"] != ids:
         report.problems.append("tokenizer: expected the plug-in's ids from the folder's own code, found others")
     report.notes.append("loads with transformers alone, by the code in the folder")
     scores = metrics.get("scores", {}).get(metrics.get("preset"))
@@ -290,27 +276,20 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: R
         report.notes.append("no predictions.jsonl: the score in metrics.json was not compared")
         return
     references = [list(map(content_of, row["reference"])) for row in rows]
-    score, stated = jaccard(found["glosses"], references), scores["jaccard"]
-    different = sum(row["prediction"] != glosses for row, glosses in zip(rows, found["glosses"], strict=True))
+    score, stated = jaccard(answers["glosses"], references), scores["jaccard"]
+    different = sum(row["prediction"] != glosses for row, glosses in zip(rows, answers["glosses"], strict=True))
     report.notes.append(
         f"JC {score:.2f} on {len(rows)} test pairs, {stated:.2f} in metrics.json; {different} predictions differ"
     )
-    if abs(score - stated) > TOLERANCE:
+    if abs(score - stated) > _TOLERANCE:
         report.problems.append(
             f"metrics.json: expected the score of this model, JC {score:.2f} on {len(rows)} pairs, found {stated:.2f}; "
             "is it another model's?"
         )
 
 
-def load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
-    """Ids and glosses that a checkpoint gives in a process where this package cannot be imported.
-
-    Args:
-        folder: A model with its tokenizer, or a tokenizer.
-        sentences: What to encode and translate.
-
-    Returns:
-        `ids` and, with a model, `glosses`, for each sentence.
+def _load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
+    """Return the ids and, of a model, the glosses of sentences in a process where this package cannot be imported.
 
     Raises:
         RuntimeError: It does not load; with the last lines of what was printed.

@@ -1,4 +1,4 @@
-"""Writing a data set of the plug-in in the form that the Hub takes: Parquet files and a card, without a script."""
+"""Write a data set of the plug-in in the form that the Hub takes: Parquet files and a card, without a script."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..version import __version__
 
 logger = logging.getLogger(__name__)
 
-SHARD_BYTES = 256 * 2**20
+_SHARD_BYTES = 256 * 2**20
 """Size at which a Parquet file is closed and the next one begun."""
 
 RIGHTS = {
@@ -42,24 +42,24 @@ _ABOUT_THE_LOADER = ("Use", "Files", "Splits and options", "`full`: your own cop
 """Sections of the scripts' cards that are not true of an export."""
 
 
-class Part(NamedTuple):
-    """What a split came to: its rows, their bytes in memory, and the bytes of its files."""
+class _Part(NamedTuple):
+    """The size of a split: its rows, their bytes in memory, and the bytes of its files."""
 
     rows: int
     num_bytes: int
     file_bytes: int
 
 
-class Exported(NamedTuple):
-    """Splits by configuration, and why configurations were left out."""
+class _Exported(NamedTuple):
+    """The splits by configuration, and the reason for each configuration that was left out."""
 
-    parts: dict[str, dict[str, Part]]
+    parts: dict[str, dict[str, _Part]]
     left_out: dict[str, str]
 
 
 def export_dataset(
     name: str, output_dir: str, *, data_dir: str | None = None, config: str | None = None, **options: Any
-) -> Exported:
+) -> _Exported:
     """Write a data set as `CONFIG/SPLIT-00000-of-0000N.parquet` and a README.md with `configs` and `dataset_info`.
 
     Both generations of `datasets` load the folder, from disk or from the Hub, without this package. Rows are streamed,
@@ -69,7 +69,7 @@ def export_dataset(
         name: One of `kgloss_hf.artefacts.DATASETS`.
         output_dir: Folder to make.
         data_dir: Folder with the user's own copy, for data sets that are not shipped.
-        config: The configuration. Default: all that can be built; why others cannot is said in a warning.
+        config: The configuration. Default: all that can be built; a warning says why others cannot.
         options: Of the configuration, such as `split_by`, `pairs` or `encoding`.
 
     Raises:
@@ -110,7 +110,7 @@ def export_dataset(
         logger.warning("%s/%s is left out: %s", name, wanted, reason)
     if rights := _rights(name, streams):
         logger.warning("%s", rights)
-    exported = Exported({}, left_out)
+    exported = _Exported({}, left_out)
 
     def write(partial: Path) -> None:
         for wanted, splits in streams.items():
@@ -133,7 +133,7 @@ def export_dataset(
 
 
 def feature_yaml(features: Features) -> list[dict[str, Any]]:
-    """Features as the YAML of a card has them, written so that both generations of `datasets` read them.
+    """Return features as the YAML of a card has them, so that both generations of `datasets` read them.
 
     Args:
         features: Their lists hold values, not structures.
@@ -156,7 +156,7 @@ def feature_yaml(features: Features) -> list[dict[str, Any]]:
     return written
 
 
-def _write_split(stream: IterableDataset, folder: Path, split: str) -> Part:
+def _write_split(stream: IterableDataset, folder: Path, split: str) -> _Part:
     """Write a split's rows as Parquet files, of which only one batch is ever in memory."""
     # The schema's own metadata would name features that the other generation does not know.
     schema = stream.features.arrow_schema.remove_metadata()
@@ -171,7 +171,7 @@ def _write_split(stream: IterableDataset, folder: Path, split: str) -> Part:
                 full = False
                 while table is not None and not full:
                     writer.write_table(table)
-                    full = file.tell() >= SHARD_BYTES
+                    full = file.tell() >= _SHARD_BYTES
                     rows += len(table)
                     num_bytes += table.nbytes
                     progress.update(len(table))
@@ -179,7 +179,7 @@ def _write_split(stream: IterableDataset, folder: Path, split: str) -> Part:
     file_bytes = sum(file.stat().st_size for file in files)
     for number, path in enumerate(files):
         path.rename(folder / f"{split}-{number:05d}-of-{len(files):05d}.parquet")
-    return Part(rows, num_bytes, file_bytes)
+    return _Part(rows, num_bytes, file_bytes)
 
 
 def _tables(stream: IterableDataset, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -193,13 +193,13 @@ def _rights(name: str, configs: Mapping[str, Any]) -> str:
 
 def _card(
     name: str,
-    exported: Mapping[str, Mapping[str, Part]],
+    exported: Mapping[str, Mapping[str, _Part]],
     infos: Mapping[str, DatasetInfo],
     default: str,
     leak_free: bool,
     made: str,
 ) -> str:
-    """The card of the loading script, with what it says about loading replaced by what is true of the export."""
+    """Return the loading script's card, with its words on loading replaced by what is true of the export."""
     text = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
     _, front, body = text.split("---\n", 2)
     fields = yaml.safe_load(front)
@@ -252,14 +252,14 @@ def _card(
 
 
 def _about_the_data(body: str) -> str:
-    """A loading script's card without its first section, and without the others that are about loading."""
+    """Return a loading script's card without its first section and without the sections on loading."""
     sections = re.split(r"^##? ", body, flags=re.MULTILINE)[2:]
     kept = [f"## {section.strip()}" for section in sections if section.partition("\n")[0] not in _ABOUT_THE_LOADER]
     return "\n\n".join(kept)
 
 
 def _size_category(rows: int) -> str:
-    """The Hub's name of a size."""
+    """Return the Hub's name of a size."""
     bounds = {1_000: "1K", 10_000: "10K", 100_000: "100K", 1_000_000: "1M", 10_000_000: "10M", 100_000_000: "100M"}
     above = next((bound for bound in bounds if rows < bound), None)
     if above is None:

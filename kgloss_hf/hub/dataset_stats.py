@@ -1,4 +1,4 @@
-"""Statistics of data sets, for their cards: sentence–gloss pairs, or pairs of sentences such as back-translations."""
+"""Count data sets for their cards: sentence–gloss pairs, or pairs of sentences such as back-translations."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from ..runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("group", "row")
-"""The two splits of training, the leak-free one and the paper's."""
+_SPLITS = ("group", "row")
 
 
 def write_statistics(
@@ -40,8 +39,17 @@ def write_statistics(
         config: The configuration. Default: the data set's.
 
     Returns:
-        What `pair_statistics` or `sentence_statistics` found, with `arguments` and `versions`: the content of
-        `statistics.json`.
+        The content of `statistics.json`: `arguments`, `versions`, `rows`, and for glosses `different_sentences`,
+        `different_gloss_strings`, `repeated_rows` (equal to an earlier one), `gloss_tokens`, `different_glosses`,
+        `hapax_glosses` (that occur once), `types` (the paper's Table 3: different glosses and tokens by type),
+        `target_in_source` (shares of gloss tokens that are also a lemma of their sentence, as
+        `kgloss_hf.training.tokenizer_run.train_and_save` counts them with whole words), `eojeols` and `glosses` per row
+        (`mean`, `median`, `most`, `histogram`), and `splits`: for both splits of training with seed 0
+        (`kgloss_hf.data.pairs.split_pairs`) the rows, repeated rows, test rows whose sentence, gloss string, pair, or
+        any of them stands in the training part too, and the test part's gloss tokens and glosses that training does not
+        know. For pairs of sentences `identical` (equal but for white space), `origins` and `engines` (rows by value),
+        `source_eojeols` and `target_eojeols`, and `overlap`: the same of the Jaccard score of the two sets of eojeols,
+        in percent, rounded in the histogram.
 
     Raises:
         FileNotFoundError: A file is not there.
@@ -61,49 +69,27 @@ def write_statistics(
     if first is None:
         raise ValueError(f"{dataset}: expected rows, found none")
     if isinstance(first, dict) and {"source", "target"} <= set(first) and "glosses" not in first:
-        statistics = sentence_statistics(chain([first], rows))
+        statistics = _sentence_statistics(chain([first], rows))
     else:
         pairs = load_pairs(dataset, data_dir=data_dir, config=config)
-        statistics = pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
+        statistics = _pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
     statistics["arguments"] = {"dataset": dataset, "data_dir": data_dir, "config": config}
     statistics["versions"] = versions("kgloss-hf", "datasets", "konlpy")
 
     def write(partial: Path) -> None:
         write_json(partial / "statistics.json", statistics)
-        (partial / "statistics.md").write_text(statistics_card(statistics), "utf-8")
+        (partial / "statistics.md").write_text(_statistics_card(statistics), "utf-8")
         plot_histograms(_panels(statistics), partial / "lengths.png")
 
     save_folder(folder, write)
     return statistics
 
 
-def pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None] | None = None) -> dict[str, Any]:
-    """Statistics of sentence–gloss pairs. A placeholder with content (`Number/4C`) counts as the placeholder.
+def _pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None] | None = None) -> dict[str, Any]:
+    """Count pairs, given for each the type of each gloss, or None where only the notation tells.
 
-    Args:
-        pairs: In any order.
-        types: For each pair the type of each gloss, or None where only the notation tells
-            (`kgloss_hf.runtime.glosses.type_of_notation`).
-
-    Returns:
-        `rows`, `different_sentences`, `different_gloss_strings`, `repeated_rows` (equal to an earlier one),
-        `gloss_tokens`, `different_glosses`, `hapax_glosses` (that occur once), `types` (the paper's Table 3: different
-        glosses and tokens by type), `target_in_source` (shares of gloss tokens that are also a lemma of their
-        sentence, as `kgloss_hf.training.tokenizer_run.train_and_save` counts them with whole words), `eojeols` and
-        `glosses` a row (`mean`, `median`, `most`, `histogram`), and `splits`: for both splits of training with seed 0
-        (`kgloss_hf.data.pairs.split_pairs`) the rows, repeated rows, test rows whose sentence, gloss string, pair, or
-        any of them stands in the training part too, and the test part's gloss tokens and glosses that training does
-        not know. A split that the pairs are too few or too alike for is left out, with a warning.
-
-    Raises:
-        ValueError: There are no pairs, or not a type for each gloss.
-
-    Example:
-        >>> found = pair_statistics([Pair("집에 불이 났어요.", ("집", "불", "Number/119"))] * 2)
-        >>> found["rows"], found["repeated_rows"], found["types"]["fingerspelled_number"]
-        (2, 1, {'different': 1, 'tokens': 2})
-        >>> round(found["target_in_source"]["of_tokens"], 2)
-        0.67
+    A placeholder with content (`Number/4C`) counts as the placeholder. A split that the pairs are too few or too alike
+    for is left out, with a warning.
     """
     if not pairs:
         raise ValueError("expected pairs, found none")
@@ -125,25 +111,8 @@ def pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None]
     }
 
 
-def sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
-    """Statistics of pairs of sentences, read once, of which only counts stay in memory.
-
-    Args:
-        rows: With `source` and `target`, and maybe `origin` and `engine`.
-
-    Returns:
-        `rows`, `identical` (source and target equal but for white space), `origins` and `engines` (rows by value),
-        `source_eojeols` and `target_eojeols` (`mean`, `median`, `most`, `histogram`), and `overlap`: the same of the
-        Jaccard score of the two sets of eojeols, in percent, rounded in the histogram.
-
-    Raises:
-        ValueError: There are no rows, or one has no source or no target.
-
-    Example:
-        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
-        >>> found["rows"], found["identical"], found["overlap"]["mean"]
-        (1, 0, 50.0)
-    """
+def _sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
+    """Count pairs of sentences, read once; only counts stay in memory."""
     origins: Counter[str] = Counter()
     engines: Counter[str] = Counter()
     sources: Counter[int] = Counter()
@@ -179,31 +148,21 @@ def sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
 
 
 def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
-    """The tables of `statistics.md`.
-
-    Args:
-        statistics: What `pair_statistics` or `sentence_statistics` returned.
-
-    Example:
-        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
-        >>> [table.title for table in statistics_tables(found)]
-        ['Pairs', 'Origin and engine']
-    """
-    return _pair_tables(statistics) if "types" in statistics else _sentence_tables(statistics)
-
-
-def statistics_card(statistics: Mapping[str, Any]) -> str:
-    """A section of a card: the command, with `FOLDER` for the user's folder, and the tables.
+    """Return the tables of `statistics.md`.
 
     Args:
         statistics: What `write_statistics` returned.
 
     Example:
-        >>> found = sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
-        >>> arguments = {"dataset": "pairs.jsonl", "data_dir": None, "config": None}
-        >>> statistics_card({**found, "arguments": arguments}).splitlines()[2]
-        'Computed by `kgloss dataset-stats pairs.jsonl --output_dir DIR`.'
+        >>> statistics = _sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
+        >>> [table.title for table in statistics_tables(statistics)]
+        ['Pairs', 'Origin and engine']
     """
+    return _pair_tables(statistics) if "types" in statistics else _sentence_tables(statistics)
+
+
+def _statistics_card(statistics: Mapping[str, Any]) -> str:
+    """Return a section of a card: the command, with `FOLDER` for the user's folder, and the tables."""
     arguments = statistics["arguments"]
     names = arguments["dataset"].split(",")
     named = [Path(name).name if is_table(name) else name for name in names]
@@ -217,13 +176,13 @@ def statistics_card(statistics: Mapping[str, Any]) -> str:
 def _by_type(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None]) -> dict[str, dict[str, int]]:
     tokens: Counter[tuple[str, str]] = Counter()
     for number, (pair, given) in enumerate(zip(pairs, types, strict=True), 1):
-        found = given or [type_of_notation(gloss) for gloss in pair.glosses]
-        if len(found) != len(pair.glosses) or not {*found} <= {*GLOSS_TYPES, UNKNOWN_TYPE}:
+        kinds = given or [type_of_notation(gloss) for gloss in pair.glosses]
+        if len(kinds) != len(pair.glosses) or not {*kinds} <= {*GLOSS_TYPES, UNKNOWN_TYPE}:
             raise ValueError(
                 f"row {number}: expected a type ({', '.join((*GLOSS_TYPES, UNKNOWN_TYPE))}) for each of "
-                f"{len(pair.glosses)} glosses, found {found!r:.80}; correct the column gloss_types or remove it"
+                f"{len(pair.glosses)} glosses, found {kinds!r:.80}; correct the column gloss_types or remove it"
             )
-        tokens.update(zip(found, map(placeholder_of, pair.glosses), strict=True))
+        tokens.update(zip(kinds, map(placeholder_of, pair.glosses), strict=True))
     return {
         name: {
             "different": sum(kind == name for kind, _ in tokens),
@@ -246,8 +205,8 @@ def _distribution(counts: Counter[int]) -> dict[str, Any]:
 
 
 def _splits(pairs: Sequence[Pair]) -> dict[str, Any]:
-    found = {}
-    for by in SPLITS:
+    splits = {}
+    for by in _SPLITS:
         try:
             parts = split_pairs(pairs, by=by)
         except ValueError as error:
@@ -255,17 +214,17 @@ def _splits(pairs: Sequence[Pair]) -> dict[str, Any]:
             continue
         held_out = {"test": parts.test} if by == "row" else {"validation": parts.validation, "test": parts.test}
         named = {"train": parts.train, **held_out}
-        found[by] = {
+        splits[by] = {
             "rows": {name: len(part) for name, part in named.items()},
             "repeated_rows": {name: len(part) - len(set(part)) for name, part in named.items()},
             "test_rows_in_train": _leaks(parts.test, parts.train),
             "test_glosses_not_in_train": _unknown(parts.test, parts.train),
         }
-    return found
+    return splits
 
 
 def _leaks(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int]:
-    """Test rows that share something with a training row."""
+    """Count test rows that share something with a training row."""
     texts, strings, both = {pair.text for pair in train}, {pair.glosses for pair in train}, set(train)
     return {
         "sentence": sum(pair.text in texts for pair in test),
@@ -304,9 +263,9 @@ def _pair_tables(statistics: Mapping[str, Any]) -> list[Table]:
         ("the same, mean of rows", f"{shared['mean_of_pairs']:.1%}"),
     ]
     types = [
-        (code(name), f"{found['different']:,}", f"{found['tokens']:,}")
-        for name, found in statistics["types"].items()
-        if found["tokens"]
+        (code(name), f"{count['different']:,}", f"{count['tokens']:,}")
+        for name, count in statistics["types"].items()
+        if count["tokens"]
     ]
     tables = [
         Table("Counts", ("", "number"), counts),
@@ -314,13 +273,13 @@ def _pair_tables(statistics: Mapping[str, Any]) -> list[Table]:
     ]
     if splits := statistics["splits"]:
         columns = []
-        for found in splits.values():
-            test, unknown = found["rows"]["test"], found["test_glosses_not_in_train"]
-            leaks = found["test_rows_in_train"]
+        for part in splits.values():
+            test, unknown = part["rows"]["test"], part["test_glosses_not_in_train"]
+            leaks = part["test_rows_in_train"]
             columns.append(
                 [
-                    ", ".join(f"{name} {count:,}" for name, count in found["rows"].items()),
-                    ", ".join(f"{name} {count:,}" for name, count in found["repeated_rows"].items()),
+                    ", ".join(f"{name} {count:,}" for name, count in part["rows"].items()),
+                    ", ".join(f"{name} {count:,}" for name, count in part["repeated_rows"].items()),
                     *(_share(leaks[name], test) for name in ("sentence", "gloss_string", "pair", "any")),
                     f"{unknown['tokens']:,} ({unknown['of_tokens']:.1%})",
                     f"{unknown['different']:,} ({unknown['of_different']:.1%})",
@@ -365,8 +324,8 @@ def _share(part: int, whole: int) -> str:
     return f"{part:,} ({part / whole:.1%})"
 
 
-def _spread(found: Mapping[str, Any]) -> str:
-    return f"{found['mean']:.1f}, {found['median']:g}, {found['most']}"
+def _spread(distribution: Mapping[str, Any]) -> str:
+    return f"{distribution['mean']:.1f}, {distribution['median']:g}, {distribution['most']}"
 
 
 def _panels(statistics: Mapping[str, Any]) -> dict[str, dict[int, int]]:

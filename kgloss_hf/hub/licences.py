@@ -1,4 +1,4 @@
-"""What the licences of training data ask of what was trained on them."""
+"""Derive the licence of a model from the licences of its training data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PERMITTED = re.compile(r"\b(by|with)( the)? permission of\b", re.IGNORECASE)
 
 
 def license_of(data: Sequence[Mapping[str, Any]]) -> str:
-    """The licence that training data require of what was trained on them, by the Hub's id.
+    """Return the licence that training data require of a model trained on them, by the Hub's id.
 
     Args:
         data: Corpora, each with `name` and `license`, as in metrics.json.
@@ -43,7 +43,7 @@ def license_of(data: Sequence[Mapping[str, Any]]) -> str:
 
 
 def license_problems(licences: Sequence[str], data: Sequence[Mapping[str, Any]], body: str) -> list[str]:
-    """What is wrong with a card's licences, a sentence each.
+    """List the problems of a card's licences, one sentence each.
 
     Args:
         licences: Those of its metadata.
@@ -63,17 +63,17 @@ def license_problems(licences: Sequence[str], data: Sequence[Mapping[str, Any]],
 
 
 def _contradictions(licences: Sequence[str], data: Iterable[Mapping[str, Any]], *, permitted: bool) -> Iterator[str]:
-    """Where a card's licences do not fit the data's; `permitted` where the card says that right holders agreed."""
-    found = ", ".join(licences)
+    """Yield the licences that do not fit the data's; `permitted` means that the card says the right holders agreed."""
+    own = ", ".join(licences)
     remedy = "train without them, or ask the right holder for permission and write 'with permission of …' in the card"
     for entry in data:
         name, licence = f"the data {entry.get('name')!r}", _id(entry)
         if licence == UNKNOWN and not {"other", UNKNOWN}.issuperset(licences):
-            yield f"license: expected the licence of {name} too, found {found} without it; state it in metrics.json"
+            yield f"license: expected the licence of {name} too, found {own} without it; state it in metrics.json"
         if "-nc" in licence and not all("-nc" in own for own in licences):
-            yield f"license: expected one with -nc, as {name} have {licence}, found {found}; choose one"
+            yield f"license: expected one with -nc, as {name} have {licence}, found {own}; choose one"
         if "-sa" in licence and any(own != licence for own in licences) and not permitted:
-            yield f"license: expected {licence}, as {name} require it, found {found}; take it, {remedy}"
+            yield f"license: expected {licence}, as {name} require it, found {own}; take it, {remedy}"
         if "-nd" in licence and not permitted:
             yield f"license: expected data of which derivatives may be passed on, found {licence} of {name}; {remedy}"
 

@@ -1,4 +1,4 @@
-"""Where training data come from: what a model's card has to say of them."""
+"""Describe where training data come from, for a model's card."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def source_of(
     license: str | None = None,
     domain: str | None = None,
 ) -> dict[str, Any]:
-    """What is known of a corpus.
+    """Return what is known of a corpus.
 
     Args:
         dataset: As for `kgloss_hf.data.pairs.load_pairs`, or one source of `read_texts`.
@@ -79,7 +79,7 @@ def source_of(
 
 
 def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[dict[str, Any]]:
-    """What is known of the corpora that a run learns glosses on.
+    """Return what is known of the corpora that a run learns glosses on.
 
     Args:
         dataset: As for `source_of`.
@@ -99,12 +99,12 @@ def _license_on_the_hub(dataset: str) -> str | None:
         card = HfApi().dataset_info(dataset).card_data
     except (HfHubHTTPError, HFValidationError, NO_ANSWER, OSError):
         return None  # the author is asked
-    license = card.get("license") if card else None
-    return license if isinstance(license, str) else None
+    licence = card.get("license") if card else None
+    return licence if isinstance(licence, str) else None
 
 
 def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
-    """What is known of a pretext's corpora.
+    """Return what is known of a pretext's corpora.
 
     Args:
         origins: Values of the column `origin` of `ko_backtranslation`.

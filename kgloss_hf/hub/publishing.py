@@ -1,4 +1,4 @@
-"""Models, tokenizers, data sets, the metric and the demo as repositories of the Hub: `kgloss publish`."""
+"""Publish models, tokenizers, data sets, the metric and the demo on the Hub: `kgloss publish`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from huggingface_hub.repocard import metadata_load, metadata_save
 from huggingface_hub.utils import HfHubHTTPError, RepositoryNotFoundError, validate_repo_id
 
 from ..artefacts import artefact
+from ..evaluation.results import established_scores
 from ..files import new_folder, save_folder, write_json
 from ..version import __version__
 from .cards import model_card, tokenizer_card
@@ -51,7 +52,7 @@ _LOG_IN = "the Hub knows no such token; log in with `hf auth login`, or set HF_T
 
 @dataclass(frozen=True)
 class Publication:
-    """What goes where.
+    """A folder and the repository it goes to.
 
     Args:
         kind: One of `KINDS`.
@@ -73,12 +74,12 @@ class Publication:
 
     @property
     def repo_type(self) -> str:
-        """`model`, `dataset` or `space`."""
+        """Return `model`, `dataset` or `space`."""
         return _REPO_TYPES.get(self.kind, "model")
 
 
-class Published(NamedTuple):
-    """A repository as it is on the Hub now: its address, commit and files, and which files of the folder are not."""
+class _Published(NamedTuple):
+    """The address, commit and files of a repository on the Hub, and the files of the folder that stayed behind."""
 
     url: str
     commit: str
@@ -86,32 +87,12 @@ class Published(NamedTuple):
     left_out: list[str]
 
 
-class CheckFailed(ValueError):
-    """A folder has problems that forbid publishing it."""
+class _CheckFailed(ValueError):
+    """Raised for a folder with problems that forbid publishing it."""
 
 
-def stage(publication: Publication, folder: Path, *, tag: str | None = None) -> list[str]:
-    """Write a repository as it is to be uploaded.
-
-    Args:
-        publication: What is to be published.
-        folder: An empty folder.
-        tag: Tag that the upload will get; the card then pins it wherever code is run.
-
-    Returns:
-        Files of the source that are left out.
-
-    Raises:
-        FileNotFoundError: The source is not there.
-        ValueError: The source is of another kind.
-
-    Example:
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> stage(Publication("metric", "me/gloss_jaccard"), folder)
-        []
-        >>> sorted(path.name for path in folder.iterdir())
-        ['README.md', 'app.py', 'gloss_jaccard.py', 'requirements.txt']
-    """
+def _stage(publication: Publication, folder: Path, tag: str | None = None) -> list[str]:
+    """Write a repository into an empty folder, and return the files of the source that stay behind."""
     kind = publication.kind
     source = artefact(OWN_FOLDERS[kind]) if kind in OWN_FOLDERS else Path(publication.source)
     _check_source(source, kind)
@@ -141,11 +122,11 @@ def _check_source(source: Path, kind: str) -> None:
 
 
 def _may_pass_on_sentences(source: Path) -> bool:
-    """Whether the licences of the corpus allow that predictions.jsonl, which holds its test part, is passed on."""
+    """Return whether the corpus's licences allow passing on predictions.jsonl, which holds its test part."""
     metrics = source / "metrics.json"
     data = json.loads(metrics.read_text("utf-8")).get("data", []) if metrics.is_file() else []
-    licenses = [found["license"] for found in data if found["use"] == "glosses"]
-    return bool(licenses) and not any(found in _NOT_STATED for found in licenses)
+    licences = [corpus["license"] for corpus in data if corpus["use"] == "glosses"]
+    return bool(licences) and not any(licence in _NOT_STATED for licence in licences)
 
 
 def _write_card(publication: Publication, folder: Path, tag: str | None) -> None:
@@ -155,6 +136,8 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
         facts, write = {"model": ("metrics.json", model_card), "tokenizer": ("statistics.json", tokenizer_card)}[kind]
         if not (folder / facts).is_file():
             raise ValueError(f"{publication.source}: expected {facts}, to make a card of, or README.md; found none")
+        if kind == "model":
+            _complete(folder / facts, Path(publication.source, "predictions.jsonl"))
         path.write_text(write(folder), "utf-8")
     names = {
         "NAMESPACE/NAME": repo_id,
@@ -178,6 +161,13 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
         write_json(folder / "model.json", shown)
 
 
+def _complete(file: Path, predictions: Path) -> None:
+    """Add the established scores to a metrics.json that lacks them: of an earlier version, or without the extra."""
+    metrics = json.loads(file.read_text("utf-8"))
+    if "scores" in metrics and not isinstance(metrics.get("established"), dict):
+        write_json(file, {**metrics, "established": established_scores(predictions)})
+
+
 def publish(
     publications: Sequence[Publication],
     *,
@@ -186,7 +176,7 @@ def publish(
     create_pr: bool = False,
     tag: str | None = None,
     say: Callable[[str], None] = logger.info,
-) -> list[Published]:
+) -> list[_Published]:
     """Put folders on the Hub, each as one commit, after looking all of them over.
 
     Nothing is uploaded where one of them has a problem (`kgloss_hf.hub.checking`). A commit happens as a whole or not
@@ -199,7 +189,7 @@ def publish(
         revision: Branch to commit to; made where it is not there (default: main).
         create_pr: Open a pull request for each.
         tag: Tag for the commits. One that is there is never moved.
-        say: Gets a line a step.
+        say: Gets one line per step.
 
     Returns:
         What is on the Hub now, in the order of `KINDS`.
@@ -208,17 +198,17 @@ def publish(
         ValueError: A folder has a problem, a repository is public, a tag is there, or options exclude each other.
         FileNotFoundError: A folder is not there.
         PermissionError: There is no token, or it may not do that.
-        ConnectionError: The Hub answered with an error, or could not be reached; what was published before is said.
+        ConnectionError: The Hub answered with an error, or could not be reached; names what was published before.
     """
     if create_pr and (revision or tag):
         raise ValueError("create_pr: expected neither revision nor tag with it; tag what has been merged")
     ordered = sorted(publications, key=lambda publication: KINDS.index(publication.kind))
-    done: list[Published] = []
+    done: list[_Published] = []
     with ExitStack() as stack:
         staged = []
         for publication in ordered:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            staged.append((publication, folder, stage_checked(publication, folder, tag=tag, say=say)))
+            staged.append((publication, folder, _stage_checked(publication, folder, tag, say)))
         check_access(ordered, public=public, tag=tag)
         for publication, folder, left_out in staged:
             with _explained(publication.repo_id, [before.url for before in done]):
@@ -263,7 +253,7 @@ def dry_run(
         publications: What goes where.
         output_dir: Folder to make; each repository is in it as `models/…`, `datasets/…` or `spaces/…`.
         tag: As for `publish`.
-        say: Gets a line a step.
+        say: Gets one line per step.
 
     Returns:
         The files of each repository, by its folder in `output_dir`.
@@ -273,7 +263,7 @@ def dry_run(
         ValueError: As for `publish`, or `output_dir` is there already.
     """
     root = new_folder(output_dir)
-    found: dict[str, list[str]] = {}
+    files: dict[str, list[str]] = {}
     problems: list[str] = []
 
     def write(partial: Path) -> None:
@@ -281,35 +271,20 @@ def dry_run(
             name = f"{publication.repo_type}s/{publication.repo_id}"
             (partial / name).mkdir(parents=True)
             try:
-                stage_checked(publication, partial / name, tag=tag, say=say)
-            except CheckFailed as error:
+                _stage_checked(publication, partial / name, tag, say)
+            except _CheckFailed as error:
                 problems.append(str(error))
-            found[name] = _files(partial / name)
+            files[name] = _files(partial / name)
 
     save_folder(root, write)
     if problems:
-        raise CheckFailed("\n".join(problems))
-    return found
+        raise _CheckFailed("\n".join(problems))
+    return files
 
 
-def stage_checked(
-    publication: Publication, folder: Path, *, tag: str | None = None, say: Callable[[str], None] = logger.info
-) -> list[str]:
-    """`stage`, and look the result over.
-
-    Args:
-        publication: What is to be published.
-        folder: An empty folder.
-        tag: As for `stage`.
-        say: Gets a line for each thing that was found.
-
-    Returns:
-        Files of the source that are left out.
-
-    Raises:
-        CheckFailed: It has problems; the folder is written all the same.
-    """
-    left_out = stage(publication, folder, tag=tag)
+def _stage_checked(publication: Publication, folder: Path, tag: str | None, say: Callable[[str], None]) -> list[str]:
+    """Stage a repository and look it over; where it has problems, it is written all the same."""
+    left_out = _stage(publication, folder, tag)
     report = check_folder(folder, predictions=Path(publication.source, "predictions.jsonl"))
     for note in report.notes:
         say(f"{publication.repo_id}: {note}")
@@ -317,7 +292,7 @@ def stage_checked(
         say(f"{publication.repo_id}: {len(left_out)} files are left out: {', '.join(left_out)}")
     if report.problems:
         listed = "".join(f"\n- {problem}" for problem in report.problems)
-        raise CheckFailed(f"{publication.repo_id}: not to be published as it is:{listed}")
+        raise _CheckFailed(f"{publication.repo_id}: not to be published as it is:{listed}")
     return left_out
 
 
@@ -333,7 +308,7 @@ def _check_repository(api: HfApi, publication: Publication, public: bool, tag: s
         return
     if not info.private and not public:
         raise ValueError(f"{repo_id}: expected a private repository, found a public one; say --public to publish in it")
-    if tag and any(found.name == tag for found in api.list_repo_refs(repo_id, repo_type=repo_type).tags):
+    if tag and any(existing.name == tag for existing in api.list_repo_refs(repo_id, repo_type=repo_type).tags):
         raise ValueError(f"{repo_id}: the tag {tag} is there already, and others may have pinned it; choose another")
 
 
@@ -346,7 +321,7 @@ def _upload(
     revision: str | None,
     create_pr: bool,
     tag: str | None,
-) -> Published:
+) -> _Published:
     repo_id, repo_type = publication.repo_id, publication.repo_type
     sdk = "gradio" if repo_type == "space" else None
     url = api.create_repo(repo_id, repo_type=repo_type, private=not public, exist_ok=True, space_sdk=sdk)
@@ -377,12 +352,12 @@ def _upload(
         api.create_tag(repo_id, repo_type=repo_type, tag=tag, revision=commit.oid)
     if public and head.private:
         api.update_repo_settings(repo_id, repo_type=repo_type, private=False)
-    return Published(commit.pr_url or str(url), commit.oid, files, left_out)
+    return _Published(commit.pr_url or str(url), commit.oid, files, left_out)
 
 
 @contextmanager
 def _explained(repo_id: str, published: Sequence[str] = ()) -> Iterator[None]:
-    """Errors of the Hub, and of the way there, as what to do."""
+    """Turn errors of the Hub, and of the way there, into errors that say what to do."""
     try:
         yield
     except LocalTokenNotFoundError as error:

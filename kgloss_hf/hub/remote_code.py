@@ -1,4 +1,4 @@
-"""The code that a checkpoint carries, so that it loads where this package is not installed."""
+"""Copy code into a checkpoint, so that it loads where this package is not installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOKENIZER = "tokenization_kgloss"
 
 
 def travelling_modules(model_type: str | None) -> list[Path]:
-    """The modules of this package that a checkpoint needs: those that transformers loads, and what they import.
+    """Return the modules that a checkpoint needs: those that transformers loads, and what they import.
 
     Args:
         model_type: The `model_type` of the checkpoint's config.json; None for a tokenizer alone.

@@ -1,4 +1,4 @@
-"""What someone without this package gets from a checkpoint, by its own code.
+"""Run a checkpoint by its own code, as someone without this package does.
 
 A script, run in a process of its own: `python -P stranger.py FOLDER TEXTS ANSWERS` reads a JSON list of sentences and
 writes what `pipeline`, and `AutoTokenizer` or `AutoModelForSeq2SeqLM` alone, make of them.
@@ -24,11 +24,11 @@ def main(folder: str, texts: str, answers: str) -> None:
     disable_progress_bar()  # the end of standard error is shown where something fails
     sentences = json.loads(Path(texts).read_text("utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-    found = {"ids": tokenizer(sentences)["input_ids"]}
+    output = {"ids": tokenizer(sentences)["input_ids"]}
     if Path(folder, "config.json").is_file():
         text_to_gloss = pipeline("text2text-generation", model=folder, trust_remote_code=True)
-        found["glosses"] = [answer["glosses"] for answer in text_to_gloss(sentences)]
-    Path(answers).write_text(json.dumps(found, ensure_ascii=False), "utf-8")
+        output["glosses"] = [answer["glosses"] for answer in text_to_gloss(sentences)]
+    Path(answers).write_text(json.dumps(output, ensure_ascii=False), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Model presets, and building a model for a tokenizer: an EncoderDecoderModel of two BERTs, or the RNN baseline."""
+"""Build a preset's model for a tokenizer: an EncoderDecoderModel of two BERTs, or the RNN baseline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Preset:
     Args:
         hidden_size: Width of every layer.
         num_hidden_layers: Layers of the encoder, and again of the decoder.
-        num_attention_heads: Heads a layer.
+        num_attention_heads: Heads per layer.
         intermediate_size: Width inside the feed-forward blocks.
         dropout: Dropout on hidden states and attention weights.
         tie_output: The decoder's output projection is its embedding matrix.
@@ -48,7 +48,7 @@ class Preset:
 
 
 @dataclass(frozen=True)
-class RnnPreset:
+class _RnnPreset:
     """Shape of the RNN baseline, and the decoding that goes with it (`kgloss_hf.runtime.modeling_rnn`).
 
     Args:
@@ -68,7 +68,7 @@ class RnnPreset:
     max_position_embeddings: int = 128
 
 
-PRESETS: dict[str, Preset | RnnPreset] = {
+PRESETS: dict[str, Preset | _RnnPreset] = {
     "tiny": Preset(hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=512),
     "small": Preset(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024, dropout=0.2),
     "paper": Preset(
@@ -80,7 +80,7 @@ PRESETS: dict[str, Preset | RnnPreset] = {
         share_embeddings=False,
         num_beams=1,
     ),
-    "rnn": RnnPreset(),
+    "rnn": _RnnPreset(),
 }
 """`tiny` trains on the bundled sample in a minute or two of CPU, `small` on GKSL in tens of minutes; `paper` is the
 paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1); `rnn` is what it compares with."""
@@ -125,7 +125,7 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         smoothing: float = 0.0,
         **kwargs: Any,
     ) -> Any:
-        """The stock forward, or with `labels` the loss alone.
+        """Run the stock forward, or with `labels` compute the loss alone.
 
         Args:
             input_ids: Source ids, batch × source length.
@@ -150,13 +150,13 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         return Seq2SeqLMOutput(loss=loss)
 
     def save_pretrained(self, *args: Any, state_dict: Mapping[str, torch.Tensor] | None = None, **kwargs: Any) -> None:
-        """The stock method, for both generations (`with_both_biases`)."""
+        """Save as the stock method does, for both generations (`with_both_biases`)."""
         parameters = self.state_dict() if state_dict is None else state_dict
         super().save_pretrained(*args, state_dict=with_both_biases(parameters), **kwargs)
 
 
 def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A model of two BERTs as both generations of transformers load it: they name its output bias differently.
+    """Return parameters as both generations of transformers load them: they name the output bias differently.
 
     Where the output projection is not tied, transformers 4 saves and 5 uses another of the two names; each alone would
     lose the bias in the other.
@@ -175,7 +175,7 @@ def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.
 
 
 def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
-    """A new model of a preset's shape whose generation can only emit glosses, placeholders and [EOS].
+    """Return a new model of a preset's shape whose generation can only emit glosses, placeholders and [EOS].
 
     The restriction is data, not code: `generation_config.suppress_tokens` lists every other id, so it travels with the
     checkpoint and any `generate` obeys it.
@@ -202,7 +202,7 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
     }
-    build = _build_rnn if isinstance(chosen, RnnPreset) else _build_berts
+    build = _build_rnn if isinstance(chosen, _RnnPreset) else _build_berts
     model = build(asdict(chosen), len(tokenizer), special)
     model.config.vocabulary_digest = tokenizer.vocabulary_digest
     model.generation_config = GenerationConfig(
@@ -293,7 +293,7 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
     parameters = source.state_dict()
     shapes, expected = ({name: tuple(p.shape) for name, p in m.state_dict().items()} for m in (source, model))
     if wrong := [name for name in {**expected, **shapes} if shapes.get(name) != expected.get(name)]:
-        here, there = (found.get(wrong[0], "not there") for found in (expected, shapes))
+        here, there = (side.get(wrong[0], "not there") for side in (expected, shapes))
         raise ValueError(
             f"{checkpoint}: expected a model of the preset's shape, found another: of {len(wrong)} parameters that "
             f"differ {wrong[0]} should be {here} and is {there}; take the preset that the pretext was trained with"
@@ -317,9 +317,9 @@ def _check_same_vocabulary(here: KGlossTokenizerFast, there: KGlossTokenizerFast
     if moved := [token for token in ours.keys() & theirs.keys() if ours[token] != theirs[token]]:
         differences.append(f"{len(moved)} entries have another id, such as {min(moved)!r}")
     for name, default in OPTIONS.items():
-        found = [tokenizer.init_kwargs.get(name, default) for tokenizer in (here, there)]
-        if list(found[0]) != list(found[1]) if name == "stop_words" else found[0] != found[1]:
-            differences.append(f"{name} is {found[0]!r} here and {found[1]!r} there")
+        options = [tokenizer.init_kwargs.get(name, default) for tokenizer in (here, there)]
+        if list(options[0]) != list(options[1]) if name == "stop_words" else options[0] != options[1]:
+            differences.append(f"{name} is {options[0]!r} here and {options[1]!r} there")
     if differences:
         raise ValueError(
             f"{checkpoint}: expected the vocabulary of the pretext, found another: {'; '.join(differences)}. "

@@ -1,4 +1,4 @@
-"""Okt as a component for the `tokenizers` library alone."""
+"""Use Okt as a component of the `tokenizers` library alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..runtime.tokenization_kgloss import DROPPED_TAGS
 
 
 class OktPreTokenizer:
-    """Splits text into the surfaces of Okt's morphemes, without particles and punctuation.
+    """Split text into the surfaces of Okt's morphemes, without particles and punctuation.
 
     For use as `PreTokenizer.custom(OktPreTokenizer())`. Offsets of tokens are into the text, as with any
     pre-tokenizer. Where Okt's normalisation changes a word, that word stays whole.

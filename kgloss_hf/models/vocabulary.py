@@ -15,22 +15,22 @@ from ..runtime.glosses import NAME, placeholder_of
 from ..runtime.okt import analyze
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
-RESERVED = (*SPECIAL_TOKENS, "Number", "Alpha")
-MAX_GLOSS_CHARS = 100
-MAX_CHARACTERS = 2_000
+_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
+RESERVED = (*_SPECIAL_TOKENS, "Number", "Alpha")
+_MAX_GLOSS_CHARS = 100
+_MAX_CHARACTERS = 2_000
 """Characters that become word pieces, each as the start of a word and as its continuation. Noisy text has thousands
 that occur a few times and would leave no room for longer pieces; a word that holds one of those becomes [UNK]."""
 
 MODELS = ("wordpiece", "wordlevel")
-"""What a vocabulary holds beside glosses: word pieces, or each different word of the text (the paper's Table 5: "small
+"""What a vocabulary holds besides glosses: word pieces, or each different word of the text (the paper's Table 5: "small
 vocabulary"), where any other word becomes [UNK]."""
 
 _BATCH = 10_000
 
 
-class WordCounts(NamedTuple):
-    """What remains in memory of texts that were read once."""
+class _WordCounts(NamedTuple):
+    """Counts of texts that were read once: their words, sentences and blank lines."""
 
     words: Counter[str]
     sentences: int
@@ -94,7 +94,7 @@ def train_tokenizer(
 
 
 def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
-    """Nouns that a corpus signs as they are written, and that are in so few sentences that copying is what to learn.
+    """Return the nouns that a corpus signs as they are written, in so few sentences that a model should copy them.
 
     Args:
         pairs: The training pairs.
@@ -114,12 +114,12 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
         for noun in nouns:
             sentences.setdefault(noun, set()).add(pair.text)
             signed[noun] += 1 if noun in pair.glosses else -1
-    rare = {noun for noun, found in sentences.items() if len(found) <= most and signed[noun] >= 0}
+    rare = {noun for noun, holders in sentences.items() if len(holders) <= most and signed[noun] >= 0}
     return rare - elsewhere
 
 
-def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> WordCounts:
-    """The words of texts as a tokenizer with these options sees them, and how often each occurs.
+def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: Any) -> _WordCounts:
+    """Count the words of texts as a tokenizer with these options sees them.
 
     Args:
         texts: Korean sentences, read once, with a progress bar on a terminal. Blank ones are skipped and counted.
@@ -131,7 +131,7 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
 
     Example:
         >>> count_words(["전시 전시가", " "])
-        WordCounts(words=Counter({'전시': 2}), sentences=1, blank=1)
+        _WordCounts(words=Counter({'전시': 2}), sentences=1, blank=1)
     """
     untrained = untrained_tokenizer(model, options)
     words: Counter[str] = Counter()
@@ -144,11 +144,11 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
             for sentence in untrained.words(kept):
                 words.update(sentence)
             progress.update(len(batch))
-    return WordCounts(words, sentences, blank)
+    return _WordCounts(words, sentences, blank)
 
 
 def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size: int = 10_000) -> list[str]:
-    """The vocabulary between the reserved tokens and the glosses, sorted, and the same in each run.
+    """Return the vocabulary between the reserved tokens and the glosses, sorted, and the same in each run.
 
     Args:
         counts: Words and how often each occurs, as `count_words` gives them.
@@ -166,7 +166,7 @@ def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size:
 
 
 def _word_pieces(counts: Counter[str], size: int) -> list[str]:
-    """WordPiece's pieces, sorted, and the same in each run.
+    """Return WordPiece's pieces, sorted, and the same in each run.
 
     The trainer breaks ties between merges by the ids of their parts, and hands out ids to characters in the order of a
     randomised hash table. Giving it the characters first, in order, fixes that.
@@ -175,13 +175,13 @@ def _word_pieces(counts: Counter[str], size: int) -> list[str]:
     for word, count in counts.items():
         for character in word:
             characters[character] += count
-    kept = set(sorted(characters, key=lambda character: (-characters[character], character))[:MAX_CHARACTERS])
+    kept = set(sorted(characters, key=lambda character: (-characters[character], character))[:_MAX_CHARACTERS])
     words = sorted(word for word in counts if kept.issuperset(word))
     pieces = kept | {f"##{character}" for word in words for character in word[1:]}
     backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.CharDelimiterSplit("\n")
     trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=sorted(pieces), show_progress=False)
-    # The trainer takes words, not counts. One string a word is twice as fast as a list.
+    # The trainer takes words, not counts. One string per word is twice as fast as a list.
     backend.train_from_iterator(("\n".join([word] * counts[word]) for word in words), trainer)
     return sorted(backend.get_vocab())
 
@@ -211,9 +211,9 @@ def with_glosses(
         glosses = chain(kept_sequences, [[NAME]])
     distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
     kept = [gloss for gloss in distinct if gloss not in RESERVED]
-    if too_long := [gloss for gloss in kept if len(gloss) > MAX_GLOSS_CHARS]:
+    if too_long := [gloss for gloss in kept if len(gloss) > _MAX_GLOSS_CHARS]:
         raise ValueError(
-            f"gloss of more than {MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
+            f"gloss of more than {_MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
         )
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*RESERVED, *entries, *kept]))}
     return _tokenizer(vocabulary, model, max_length, glosses=kept, **options)
@@ -226,13 +226,13 @@ def untrained_tokenizer(model: str, options: dict[str, Any]) -> KGlossTokenizerF
         model: As in `train_tokenizer`.
         options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
     """
-    vocabulary = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
+    vocabulary = {token: index for index, token in enumerate(_SPECIAL_TOKENS)}
     return _tokenizer(vocabulary, model, 128, glosses=[], **options)
 
 
 def _tokenizer(vocabulary: dict[str, int], model: str, max_length: int, **options: Any) -> KGlossTokenizerFast:
     if model == "wordpiece":
-        pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=MAX_GLOSS_CHARS)
+        pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=_MAX_GLOSS_CHARS)
         backend = Tokenizer(pieces)
         backend.decoder = decoders.WordPiece(prefix="##", cleanup=False)
     elif model == "wordlevel":
@@ -256,7 +256,7 @@ def _tokenizer(vocabulary: dict[str, int], model: str, max_length: int, **option
     )
 
 
-def fit(tokenizer: KGlossTokenizerFast, counted: WordCounts) -> dict[str, float]:
+def fit(tokenizer: KGlossTokenizerFast, counted: _WordCounts) -> dict[str, float]:
     """Measure how a vocabulary fits texts, by their words: no token spans two.
 
     Args:
@@ -288,7 +288,7 @@ def fit(tokenizer: KGlossTokenizerFast, counted: WordCounts) -> dict[str, float]
 def target_in_source(
     tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], glosses: Sequence[Sequence[str]]
 ) -> dict[str, float]:
-    """The share of gloss tokens that are also a token of their sentence (41% in the paper, section III.2.2).
+    """Return the share of gloss tokens that are also a token of their sentence (paper, section III.2.2: 41%).
 
     Args:
         tokenizer: What makes tokens of a sentence.
@@ -306,13 +306,13 @@ def target_in_source(
     sentences = tokenizer.words([pair.text for pair in pairs])
     pieces = dict(_tokens_of(tokenizer, dict.fromkeys(word for sentence in sentences for word in sentence)))
     shares = []
-    found = 0
+    matches = 0
     for sentence, sequence in zip(sentences, glosses, strict=True):
         source = {piece for word in sentence for piece in pieces[word]}
         standing = sum(placeholder_of(gloss) in source for gloss in sequence)
-        found += standing
+        matches += standing
         shares.append(standing / len(sequence))
-    return {"of_tokens": found / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}
+    return {"of_tokens": matches / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}
 
 
 def _tokens_of(tokenizer: KGlossTokenizerFast, words: Iterable[str]) -> Iterator[tuple[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""Which pairs make an optimiser step, and how they become tensors."""
+"""Choose the pairs of each optimiser step, and turn them into tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEPS_A_POOL = 50
 
 
 def pair_lengths(dataset: Dataset) -> np.ndarray:
-    """Source and target length of each row, n × 2, from where rows begin in the file: the ids are not read.
+    """Return each row's source and target length, n × 2, from where rows begin in the file, without reading ids.
 
     Args:
         dataset: With the columns `input_ids` and `labels`.

@@ -31,7 +31,7 @@ def encode_pairs(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Datas
 
 
 def encode_pretext(tokenizer: KGlossTokenizerFast, dataset: Dataset) -> Dataset:
-    """Pairs as `input_ids` and `labels`, on disk and cached by `datasets`, so that memory does not grow with them.
+    """Encode pairs as `input_ids` and `labels` on disk, cached by `datasets`, so that memory does not grow with them.
 
     The target is what the tokenizer makes of a sentence, without [BOS], which the model prepends.
 

@@ -12,7 +12,7 @@ from .encoding import ROWS_AT_ONCE
 
 
 def load_pretext(data_dir: str, *, pairs: str = "backtranslation", corpus: str = "all") -> Dataset:
-    """Pairs with the columns `source`, `target` and `origin` (the corpus), memory-mapped.
+    """Return pairs with the columns `source`, `target` and `origin` (the corpus), memory-mapped.
 
     Args:
         data_dir: Folder of `kgloss back-translate`, or with copies of the public corpora.
@@ -28,7 +28,7 @@ def load_pretext(data_dir: str, *, pairs: str = "backtranslation", corpus: str =
 
 
 def sentences(dataset: Dataset) -> Iterator[str]:
-    """Every sentence of the pairs, sources and targets, of which a part is in memory at a time.
+    """Yield every sentence of the pairs, sources and targets, with a part of them in memory at a time.
 
     Args:
         dataset: With the columns `source` and `target`.
@@ -45,7 +45,7 @@ def sentences(dataset: Dataset) -> Iterator[str]:
 def split_pretext(
     dataset: Dataset, share: float = 0.3, *, by: str = "group", seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the rows for training and for validation.
+    """Return the numbers of the rows for training and for validation.
 
     Args:
         dataset: With the columns `source` and `target`.
@@ -76,7 +76,7 @@ def split_pretext(
 
 
 def _linked(dataset: Dataset) -> np.ndarray:
-    """A label for each row, equal where rows are linked. In memory are hashes of sentences, 16 bytes a pair."""
+    """Return a label per row, equal where rows are linked. Memory holds hashes of sentences, 16 bytes per pair."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

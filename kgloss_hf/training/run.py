@@ -35,7 +35,7 @@ from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 logger = logging.getLogger(__name__)
 
 
-class Run(NamedTuple):
+class _Run(NamedTuple):
     """A run that has begun.
 
     Args:
@@ -49,7 +49,7 @@ class Run(NamedTuple):
     publication: Publication | None = None
 
 
-def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> Run:
+def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> _Run:
     """Reserve a run's folder until the process ends, and find the checkpoint to go on from.
 
     Later checkpoints that were cut short are deleted, with a warning. `args` is changed: the trainer writes its
@@ -66,7 +66,7 @@ def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> Run:
             repository has no name, or nothing may be written to it.
         RuntimeError: Another process is at work in the folder.
     """
-    run = Run(Path(args.output_dir), _reserve(args.output_dir, resume=resume), _publication(args))
+    run = _Run(Path(args.output_dir), _reserve(args.output_dir, resume=resume), _publication(args))
     args.output_dir, args.push_to_hub = str(run.folder / "checkpoints"), False
     return run
 
@@ -75,24 +75,24 @@ def _reserve(output_dir: str, *, resume: bool) -> str | None:
     with PartialState().main_process_first():
         if PartialState().is_main_process:
             _kept.enter_context(sole_writer(Path(output_dir)))
-            return checkpoint_to_resume(output_dir, resume=resume)
-        found = _checkpoints(output_dir)  # those that the main process has looked through
-        return str(found[0]) if found else None
+            return _checkpoint_to_resume(output_dir, resume=resume)
+        checkpoints = _checkpoints(output_dir)  # those that the main process has looked through
+        return str(checkpoints[0]) if checkpoints else None
 
 
 _kept = ExitStack()
 atexit.register(_kept.close)
 
 
-def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
+def _checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     """Return the last whole checkpoint as `begin_run` does, without reserving the folder."""
     if (Path(output_dir) / "model").exists():
         raise ValueError(f"{output_dir} holds a finished run; choose another --output_dir, or delete it to train again")
-    found = _checkpoints(output_dir)
-    if found and not resume:
-        raise ValueError(f"{output_dir} holds an unfinished run ({found[0].name}); add --resume, or delete it")
+    checkpoints = _checkpoints(output_dir)
+    if checkpoints and not resume:
+        raise ValueError(f"{output_dir} holds an unfinished run ({checkpoints[0].name}); add --resume, or delete it")
     broken = {}
-    for checkpoint in found:
+    for checkpoint in checkpoints:
         reason = _broken(checkpoint)
         if reason is None:
             _check_best(checkpoint)
@@ -101,11 +101,11 @@ def checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
     for checkpoint, reason in broken.items():
         logger.warning("%s cannot be used: %s. Going on from the one before", checkpoint, reason)
         shutil.rmtree(checkpoint)
-    return str(found[len(broken)]) if len(found) > len(broken) else None
+    return str(checkpoints[len(broken)]) if len(checkpoints) > len(broken) else None
 
 
 def _checkpoints(output_dir: str) -> list[Path]:
-    """A run's checkpoints, the last first."""
+    """Return a run's checkpoints, the last first."""
     folders = Path(output_dir, "checkpoints").glob("checkpoint-*")
     numbered = [folder for folder in folders if folder.name.removeprefix("checkpoint-").isdecimal() and folder.is_dir()]
     return sorted(numbered, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), reverse=True)
@@ -123,7 +123,7 @@ def _check_best(checkpoint: Path) -> None:
 
 
 def _broken(checkpoint: Path) -> str | None:
-    """Why a checkpoint cannot be used: a file is cut short or damaged."""
+    """Return why a checkpoint cannot be used, such as a damaged file, or None."""
     try:
         json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))  # written last
     except (FileNotFoundError, ValueError):
@@ -143,7 +143,7 @@ def _broken(checkpoint: Path) -> str | None:
 
 
 def _publication(args: Seq2SeqTrainingArguments) -> Publication | None:
-    """Where the result goes after training; what would forbid that is found before it."""
+    """Return where the result goes after training, and check now that it may."""
     if not args.push_to_hub:
         return None
     if not args.hub_model_id:
@@ -155,7 +155,7 @@ def _publication(args: Seq2SeqTrainingArguments) -> Publication | None:
 
 
 def save_result(
-    run: Run,
+    run: _Run,
     trainer: Seq2SeqTrainer,
     tokenizer: KGlossTokenizerFast,
     *,
@@ -214,12 +214,12 @@ def _hyperparameters(args: Seq2SeqTrainingArguments) -> dict[str, Any]:
         *("label_smoothing_factor", "num_train_epochs", "loss_over", "batches_by_length"),
     )
     of_a_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    found = {name: getattr(args, name) for name in names if hasattr(args, name)}
-    return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in found.items()}
+    given = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in given.items()}
 
 
 def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:
-    """What codecarbon measured, where `--report_to codecarbon` asked for it."""
+    """Return what codecarbon measured, where `--report_to codecarbon` asked for it."""
     callbacks = trainer.callback_handler.callbacks
     tracker = next((callback.tracker for callback in callbacks if isinstance(callback, CodeCarbonCallback)), None)
     data = getattr(tracker, "final_emissions_data", None)
@@ -238,7 +238,7 @@ def _push(publication: Publication, *, public: bool) -> None:
 
 
 def hardware(args: Seq2SeqTrainingArguments) -> str:
-    """What a run was made on, in words.
+    """Describe in words the hardware of a run.
 
     Args:
         args: The run's training arguments.
@@ -250,7 +250,7 @@ def hardware(args: Seq2SeqTrainingArguments) -> str:
 
 
 def run_of(checkpoint: str) -> dict[str, Any]:
-    """What a checkpoint was trained on and how, by its `metrics.json`.
+    """Return what a checkpoint was trained on and how, by its `metrics.json`.
 
     Args:
         checkpoint: Folder or Hub repository.

@@ -1,4 +1,4 @@
-"""The paper's Table 5 on any corpus: four systems, each trained several times by the training script."""
+"""Reproduce the paper's Table 5 on any corpus: four systems, each trained several times by the training script."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from ..files import save_file, save_folder, sole_writer, write_json
 from ..models.modeling import PRESETS, Preset
 from ..reporting import Table, markdown, plot_loss_curves
 
-SYSTEMS = {
+_SYSTEMS = {
     "rnn": "RNN with attention, small vocabulary",
     "bert-small": "BERT, small vocabulary, no transfer",
     "bert-large": "BERT, large vocabulary, no transfer",
@@ -31,7 +32,7 @@ SYSTEMS = {
 }
 """The paper's four systems (section IV.2)."""
 
-PAPER = {
+_PAPER = {
     ("rnn", 100): 67.56,
     ("bert-small", 100): 70.99,
     ("bert-large", 10): 36.43,
@@ -39,9 +40,9 @@ PAPER = {
     ("transfer", 10): 76.62,
     ("transfer", 100): 77.21,
 }
-"""What the paper's Table 5 gives, on MCKSG, after so many epochs."""
+"""The scores of the paper's Table 5, on MCKSG, by system and epochs."""
 
-OPTIMISERS: dict[str, dict[str, Any]] = {
+_OPTIMISERS: dict[str, dict[str, Any]] = {
     "paper": {
         "optim": "sgd",
         "learning_rate": 1e-4,
@@ -77,10 +78,10 @@ class Table5Arguments:
         default="small", metadata={"help": "Shape of the three BERTs; that of --pretext.", "choices": _BERTS}
     )
     optimisers: str = field(
-        default="kgloss", metadata={"help": "The paper's, to the letter, or ours.", "choices": tuple(OPTIMISERS)}
+        default="kgloss", metadata={"help": "The paper's, to the letter, or ours.", "choices": tuple(_OPTIMISERS)}
     )
     systems: list[str] = field(
-        default_factory=lambda: list(SYSTEMS), metadata={"help": "Which of the four.", "choices": tuple(SYSTEMS)}
+        default_factory=lambda: list(_SYSTEMS), metadata={"help": "Which of the four.", "choices": tuple(_SYSTEMS)}
     )
     epochs: list[int] = field(default_factory=lambda: [10, 100], metadata={"help": "Lengths of training."})
     runs: int = field(default=10, metadata={"help": "Runs of each; run N has seed and split seed N (paper: 10)."})
@@ -88,7 +89,7 @@ class Table5Arguments:
     workers: int = field(default=1, metadata={"help": "Runs at a time, spread over the GPUs where there are any."})
 
 
-class Run(NamedTuple):
+class _Run(NamedTuple):
     """One training run of the table."""
 
     system: str
@@ -97,12 +98,12 @@ class Run(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Return the name of its folder."""
         return f"{self.system}-{self.epochs}-{self.number}"
 
 
 def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] = ()) -> dict[str, Any]:
-    """Train what is not trained yet, and write the table and the curves of what is.
+    """Train the runs that are missing, and write the table and the curves of all.
 
     Args:
         arguments: The systems, the corpus and the folder. A run whose folder `runs/NAME` is there is not trained again;
@@ -120,27 +121,24 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
         RuntimeError: Runs failed; names them and where they logged. The others are kept. Or another process is at work
             in the folder.
     """
-    with sole_writer(Path(arguments.output_dir)):
-        return _reproduce(arguments, script, options)
-
-
-def _reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str]) -> dict[str, Any]:
     folder = Path(arguments.output_dir)
-    folder.mkdir(exist_ok=True)
     common = _common(arguments, options)
-    of_checkpoint = [f"--pretext={arguments.pretext}", f"--preset={arguments.preset}"]
-    _check_same_options(folder / "options.json", of_checkpoint + common)
     runs = [
-        Run(system, epochs, number)
+        _Run(system, epochs, number)
         for epochs in arguments.epochs
         for number in range(arguments.runs)
         for system in arguments.systems
     ]
-    missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
-    failed = _train_all(missing, folder, script, {run: _command(run, arguments, common) for run in missing}, arguments)
-    finished = _finished(folder / "runs")
-    result = summary(finished, common)
-    _write(folder, finished, result)
+    with sole_writer(folder):
+        folder.mkdir(exist_ok=True)
+        of_checkpoint = [f"--pretext={arguments.pretext}", f"--preset={arguments.preset}"]
+        _check_same_options(folder / "options.json", of_checkpoint + common)
+        missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
+        commands = {run: _command(run, arguments, common) for run in missing}
+        failed = _train_all(missing, folder, script, commands, arguments)
+        finished = _finished(folder / "runs")
+        result = _summary(finished, common)
+        _write(folder, finished, result)
     if failed:
         raise RuntimeError(
             f"{len(failed)} of {len(runs)} runs failed: {', '.join(sorted(run.name for run in failed))}; each says why "
@@ -151,11 +149,11 @@ def _reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str])
 
 def _common(arguments: Table5Arguments, options: Sequence[str]) -> list[str]:
     given = {name: getattr(arguments, name) for name in ("dataset", "data_dir", "extra_train", "split", "patience")}
-    given |= OPTIMISERS[arguments.optimisers]
+    given |= _OPTIMISERS[arguments.optimisers]
     return [f"--{name}={value}" for name, value in given.items() if value is not None] + list(options)
 
 
-def _command(run: Run, arguments: Table5Arguments, common: Sequence[str]) -> list[str]:
+def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str]) -> list[str]:
     of_system = {
         "rnn": ["--preset=rnn", "--vocabulary=words"],
         "bert-small": [f"--preset={arguments.preset}", "--vocabulary=words"],
@@ -177,9 +175,9 @@ def _check_same_options(file: Path, common: list[str]) -> None:
 
 
 def _train_all(
-    runs: Sequence[Run], folder: Path, script: Path, commands: Mapping[Run, list[str]], arguments: Table5Arguments
-) -> list[Run]:
-    """Train each run in a process of its own; returns those that failed."""
+    runs: Sequence[_Run], folder: Path, script: Path, commands: Mapping[_Run, list[str]], arguments: Table5Arguments
+) -> list[_Run]:
+    """Train each run in a process of its own, and return those that failed."""
     gpus = torch.cuda.device_count()
     free: SimpleQueue[int] = SimpleQueue()
     for worker in range(arguments.workers):
@@ -187,7 +185,7 @@ def _train_all(
     children: set[subprocess.Popen[bytes]] = set()
     ended = threading.Event()
 
-    def train(run: Run) -> bool:
+    def train(run: _Run) -> bool:
         worker = free.get()
         unfinished = folder / "unfinished" / run.name
         unfinished.mkdir(parents=True, exist_ok=True)
@@ -233,7 +231,7 @@ def _train_all(
 
 
 def _keep_result(unfinished: Path, kept: Path) -> None:
-    """Scores, predictions and the curve; weights and checkpoints of eighty runs would fill a disk."""
+    """Keep scores, predictions and the curve; weights and checkpoints of eighty runs would fill a disk."""
 
     def write(partial: Path) -> None:
         for name in _KEPT:
@@ -243,44 +241,29 @@ def _keep_result(unfinished: Path, kept: Path) -> None:
     shutil.rmtree(unfinished)
 
 
-def _finished(folder: Path) -> dict[Run, dict[str, Any]]:
-    """What each run's metrics.json holds, of this call and of earlier ones, in the table's order."""
-    found = {}
+def _finished(folder: Path) -> dict[_Run, dict[str, Any]]:
+    """Read each run's metrics.json, of this call and of earlier ones, in the table's order."""
+    files = {}
     for file in folder.glob("[!.]*/metrics.json"):
         system, epochs, number = file.parent.name.rsplit("-", 2)
-        found[Run(system, int(epochs), int(number))] = json.loads(file.read_text("utf-8"))
-    order = list(SYSTEMS)
-    return dict(sorted(found.items(), key=lambda item: (item[0].epochs, order.index(item[0].system), item[0].number)))
+        files[_Run(system, int(epochs), int(number))] = file
+    order = list(_SYSTEMS)
+    runs = sorted(files, key=lambda run: (run.epochs, order.index(run.system), run.number))
+    return {run: json.loads(files[run].read_text("utf-8")) for run in runs}
 
 
-def summary(finished: Mapping[Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:
-    """Scores by system and epochs, and paired tests between systems.
+def _summary(finished: Mapping[_Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:
+    """Gather scores by system and epochs, and paired tests between systems, from what each run's metrics.json holds.
 
-    Args:
-        finished: For each run what its metrics.json holds.
-        options: Of the training script, the same for all runs.
-
-    Returns:
-        `options`; `systems`: for each `SYSTEM-EPOCHS` its scores by run number, mean and sample deviation; `baselines`:
-        the same for copy and nearest neighbour; `tests`: for each number of epochs and each two systems the mean
-        difference over the runs that both have, which are of the same splits, and from three runs on the p value of a
-        paired t test.
-
-    Example:
-        >>> def metrics(score):
-        ...     return {"preset": "small", "scores": {"small": {"jaccard": score}, "copy": {"jaccard": 9.0}}}
-        >>> runs = {Run("bert-large", 10, n): metrics(30.0 + n) for n in range(3)}
-        >>> runs |= {Run("transfer", 10, n): metrics(40.0 + 2 * n) for n in range(3)}
-        >>> found = summary(runs)
-        >>> found["systems"]["transfer-10"]["mean"], found["tests"][0]["difference"]
-        (42.0, 11.0)
+    `tests` has, for each number of epochs and each two systems, the mean difference over the runs that both have, which
+    are of the same splits, and from three runs on the p value of a paired t test.
     """
     scores: dict[tuple[str, int], dict[int, float]] = {}
     baselines: dict[str, dict[int, float]] = {}
     for run, metrics in finished.items():
-        found = dict(metrics["scores"])
-        scores.setdefault((run.system, run.epochs), {})[run.number] = found.pop(metrics["preset"])["jaccard"]
-        for name, score in found.items():
+        of_systems = dict(metrics["scores"])
+        scores.setdefault((run.system, run.epochs), {})[run.number] = of_systems.pop(metrics["preset"])["jaccard"]
+        for name, score in of_systems.items():
             baselines.setdefault(name, {})[run.number] = score["jaccard"]
     return {
         "options": list(options),
@@ -299,45 +282,35 @@ def _spread(by_run: Mapping[int, float]) -> dict[str, Any]:
 def _tests(scores: Mapping[tuple[str, int], Mapping[int, float]]) -> list[dict[str, Any]]:
     from scipy.stats import ttest_rel
 
-    found = []
+    tests: list[dict[str, Any]] = []
     for epochs in dict.fromkeys(epochs for _, epochs in scores):
-        names = [system for system in SYSTEMS if (system, epochs) in scores]
-        for place, first in enumerate(names):
-            for second in names[place + 1 :]:
-                one, other = scores[first, epochs], scores[second, epochs]
-                runs = sorted(one.keys() & other.keys())
-                if not runs:
-                    continue
+        names = [system for system in _SYSTEMS if (system, epochs) in scores]
+        for first, second in combinations(names, 2):
+            one, other = scores[first, epochs], scores[second, epochs]
+            if runs := sorted(one.keys() & other.keys()):
                 pairs = ([one[run] for run in runs], [other[run] for run in runs])
-                difference = statistics.mean(pairs[1]) - statistics.mean(pairs[0])
-                p_value = float(ttest_rel(*pairs).pvalue) if len(runs) > 2 else None
-                found.append(
-                    {
-                        "epochs": epochs,
-                        "systems": [first, second],
-                        "runs": len(runs),
-                        "difference": difference,
-                        "p_value": p_value,
-                    }
-                )
-    return found
+                test: dict[str, Any] = {"epochs": epochs, "systems": [first, second], "runs": len(runs)}
+                test["difference"] = statistics.mean(pairs[1]) - statistics.mean(pairs[0])
+                test["p_value"] = float(ttest_rel(*pairs).pvalue) if len(runs) > 2 else None
+                tests.append(test)
+    return tests
 
 
 def tables(result: Mapping[str, Any]) -> list[Table]:
-    """Table 5 beside the paper's numbers, and the paired tests.
+    """Return Table 5 with the paper's numbers, and the table of paired tests.
 
     Args:
-        result: From `summary`.
+        result: From `_summary`.
     """
     rows = []
-    for name, found in result["systems"].items():
+    for name, scores in result["systems"].items():
         system, _, epochs = name.rpartition("-")
-        paper = PAPER.get((system, int(epochs)))
-        rows.append((SYSTEMS[system], epochs, *_cells(found), "–" if paper is None else f"{paper:.2f}"))
-    rows += [(name, "–", *_cells(found), "–") for name, found in result["baselines"].items()]
+        paper = _PAPER.get((system, int(epochs)))
+        rows.append((_SYSTEMS[system], epochs, *_cells(scores), "–" if paper is None else f"{paper:.2f}"))
+    rows += [(name, "–", *_cells(scores), "–") for name, scores in result["baselines"].items()]
     tests = [
         (
-            f"{SYSTEMS[test['systems'][1]]} − {SYSTEMS[test['systems'][0]]}",
+            f"{_SYSTEMS[test['systems'][1]]} − {_SYSTEMS[test['systems'][0]]}",
             str(test["epochs"]),
             str(test["runs"]),
             f"{test['difference']:+.2f}",
@@ -352,18 +325,18 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
     ]
 
 
-def _cells(found: Mapping[str, Any]) -> tuple[str, str, str]:
-    deviation = "–" if found["deviation"] is None else f"{found['deviation']:.2f}"
-    return str(len(found["runs"])), f"{found['mean']:.2f}", deviation
+def _cells(scores: Mapping[str, Any]) -> tuple[str, str, str]:
+    deviation = "–" if scores["deviation"] is None else f"{scores['deviation']:.2f}"
+    return str(len(scores["runs"])), f"{scores['mean']:.2f}", deviation
 
 
-def _write(folder: Path, finished: Mapping[Run, Mapping[str, Any]], result: Mapping[str, Any]) -> None:
+def _write(folder: Path, finished: Mapping[_Run, Mapping[str, Any]], result: Mapping[str, Any]) -> None:
     if not finished:
         return
     save_file(folder / "table5.json", lambda path: write_json(path, result))
     save_file(folder / "table5.md", lambda path: path.write_text(markdown(tables(result)) + "\n", "utf-8"))
     curves = {
-        f"{SYSTEMS[system]}, {epochs} epochs": [
+        f"{_SYSTEMS[system]}, {epochs} epochs": [
             metrics["history"] for run, metrics in finished.items() if run[:2] == (system, epochs)
         ]
         for epochs in dict.fromkeys(run.epochs for run in finished)

@@ -44,7 +44,7 @@ def tokenizer_for(
     texts: Iterable[str] = (),
     copy_names: int = 0,
 ) -> KGlossTokenizerFast:
-    """The run's tokenizer, learnt by one process for all, and kept for a resumed run.
+    """Return the run's tokenizer, which one process learns for all, and which is kept for a resumed run.
 
     Args:
         pairs: What it is learnt on, such as the training part alone. Their glosses are its target side.
@@ -87,10 +87,10 @@ def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpo
         ValueError: Glosses are missing; says how many and which.
     """
     known = {*tokenizer.glosses, *PLACEHOLDERS}
-    found = {placeholder_of(gloss) for glosses in marked_glosses(pairs, tokenizer.morphemes) for gloss in glosses}
-    if missing := sorted(found - known):
+    used = {placeholder_of(gloss) for glosses in marked_glosses(pairs, tokenizer.morphemes) for gloss in glosses}
+    if missing := sorted(used - known):
         raise ValueError(
-            f"{checkpoint}: expected a vocabulary with the training pairs' glosses, but {len(missing)} of {len(found)} "
+            f"{checkpoint}: expected a vocabulary with the training pairs' glosses, but {len(missing)} of {len(used)} "
             f"are not in it, such as {', '.join(missing[:3])}. Train the pretext with the same --dataset, or give it a "
             "tokenizer of kgloss train-tokenizer that was made with these pairs"
         )
@@ -127,7 +127,7 @@ class TokenizerTrainingArguments:
     stop_words: list[str] = field(default_factory=list, metadata={"help": "Morphemes to drop."})
     copy_names: int = field(
         default=0,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most so many sentences. 0: do not."},
+        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. 0: do not."},
     )
     max_length: int = field(default=128, metadata={"help": "Longest input in tokens."})
     data_license: str | None = field(
@@ -137,7 +137,7 @@ class TokenizerTrainingArguments:
 
 
 def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
-    """Learn a vocabulary on a corpus that need not fit in memory, and write the tokenizer beside how well it fits.
+    """Learn a vocabulary on a corpus that need not fit in memory, and write the tokenizer and how well it fits.
 
     Args:
         arguments: Corpus, pairs with the glosses, options and the folder, which appears only once it is complete.
@@ -145,7 +145,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
     Returns:
         What `statistics.json` in that folder holds. `vocabulary`: entries by kind, and how many glosses were word
         pieces (or words) already. `corpus` and `pairs` (its sentences): sentences, blank texts, words, different
-        words, coverage (share of words without [UNK]), tokens a sentence without [BOS] and [EOS], unknown rate (share
+        words, coverage (share of words without [UNK]), tokens per sentence without [BOS] and [EOS], unknown rate (share
         of tokens that are [UNK]). `target_in_source`: the share of the pairs' gloss tokens that are also a token of
         their sentence, and the mean of that share over pairs (41% on average in the paper, section III.2.2).
         `arguments` and `versions`.
@@ -218,7 +218,7 @@ def _public(value: Any) -> Any:
 
 
 def vocabulary_tables(statistics: Mapping[str, Any]) -> list[Table]:
-    """What is in a vocabulary, and how well it fits.
+    """Return tables of a vocabulary's entries and of how well it fits.
 
     Args:
         statistics: As `kgloss_hf.training.tokenizer_run.train_and_save` returns them.

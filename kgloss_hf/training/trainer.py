@@ -31,7 +31,7 @@ from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .batching import PairCollator, StepSampler, pair_lengths
 from .encoding import encode_pairs
 
-LOSSES = ("glosses", "vocabulary")
+_LOSSES = ("glosses", "vocabulary")
 """What the softmax of training runs over."""
 
 
@@ -46,8 +46,8 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     output_dir: str = field(default="outputs/text2gloss", metadata={"help": "Folder for checkpoints and the result."})
     learning_rate: float = field(default=5e-4, metadata={"help": "Peak learning rate of AdamW (paper: SGD, 1e-4)."})
     num_train_epochs: float = field(default=20.0, metadata={"help": "Passes over the training pairs (paper: 10, 100)."})
-    per_device_train_batch_size: int = field(default=32, metadata={"help": "Pairs a device in each step (paper: 32)."})
-    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Sentences a device in generation."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "Pairs per device and step (paper: 32)."})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Sentences per device in generation."})
     warmup_steps: float = field(default=100, metadata={"help": "Steps of linear warm-up."})
     label_smoothing_factor: float = field(default=0.1, metadata={"help": "Label smoothing (paper: 0)."})
     eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate."})
@@ -66,7 +66,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         default="glosses",
         metadata={
             "help": "What a gloss is compared with: glosses, or the whole vocabulary (paper).",
-            "choices": LOSSES,
+            "choices": _LOSSES,
         },
     )
     batches_by_length: bool = field(default=True, metadata={"help": "Steps of pairs of similar length: less padding."})
@@ -78,7 +78,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
                 "`hf auth login`, or set HF_TOKEN"
             )
         if not torch.accelerator.is_available():
-            self.use_cpu = True  # transformers takes bfloat16 on a CPU only if that is said
+            self.use_cpu = True  # transformers takes bfloat16 on a CPU only if told to
         if self.use_cpu:
             self.dataloader_pin_memory = False
         if float(self.warmup_steps).is_integer():
@@ -155,7 +155,7 @@ def build_trainer(
     share_embeddings: bool,
     patience: int | None = None,
 ) -> GlossTrainer:
-    """A trainer with the right loss, for columns `input_ids` and `labels`.
+    """Return a trainer with the right loss, for columns `input_ids` and `labels`.
 
     Args:
         model: From `kgloss_hf.models.modeling.build_model`.
@@ -194,7 +194,7 @@ def build_trainer(
 
 
 class SharedEmbeddings(TrainerCallback):
-    """Trains the encoder's and the decoder's token embeddings as one matrix.
+    """Train the encoder's and the decoder's token embeddings as one matrix.
 
     Both start equal; before each optimiser step each gets the sum of both gradients, so they stay equal. Saving,
     resuming and loading see a stock EncoderDecoderModel, which has no way to tie the two.
@@ -211,7 +211,7 @@ class SharedEmbeddings(TrainerCallback):
 def predicted_glosses(
     tokenizer: KGlossTokenizerFast, sequences: np.ndarray | Sequence[Sequence[int]], morphemes: Sequence[list[Morpheme]]
 ) -> list[list[str]]:
-    """Generated ids as glosses, placeholders restored from the sentences they were generated for.
+    """Return generated ids as glosses, with placeholders restored from the sentences they were generated for.
 
     Args:
         tokenizer: The model's tokenizer.
@@ -221,13 +221,13 @@ def predicted_glosses(
     skipped = {*tokenizer.all_special_ids, -100}
     rows = [[int(index) for index in row if int(index) not in skipped] for row in sequences]
     return [
-        restore_placeholders(tokenizer.convert_ids_to_tokens(row), found)
-        for row, found in zip(rows, morphemes, strict=True)
+        restore_placeholders(tokenizer.convert_ids_to_tokens(row), of_source)
+        for row, of_source in zip(rows, morphemes, strict=True)
     ]
 
 
 def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Callable[[Any], dict[str, float]]:
-    """A `compute_metrics` for Seq2SeqTrainer with `predict_with_generate`: {"jaccard": 0 to 100}.
+    """Return a `compute_metrics` for Seq2SeqTrainer with `predict_with_generate`: {"jaccard": 0 to 100}.
 
     Scores what a user gets: glosses with numbers and Latin words restored, against the reference as it is signed
     (`Number/4C` counts as `4C`).
@@ -246,7 +246,7 @@ def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair])
 
 
 def predict(trainer: Seq2SeqTrainer, tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
-    """Glosses for each pair's sentence by the trainer's model, in float32, over all of its processes."""
+    """Return glosses for each pair's sentence by the trainer's model, in float32, over all of its processes."""
     trainer.compute_metrics = None  # it scores the validation pairs
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # a user's pipeline has no bfloat16 either
     generated = trainer.predict(encode_pairs(tokenizer, pairs)).predictions

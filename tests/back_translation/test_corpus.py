@@ -455,5 +455,5 @@ def test_a_line_of_the_journal_that_is_none_ends_it(tmp_path: Path, line: bytes)
         journal.add(["a"], ["물"])
     path.write_bytes(path.read_bytes() + line)
     with chunks._Journal(path) as journal:
-        assert journal.found(["a"], 1) == ["물"]
-        assert journal.found(["a", 0], 1) is None
+        assert journal.answer(["a"], 1) == ["물"]
+        assert journal.answer(["a", 0], 1) is None

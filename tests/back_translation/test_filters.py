@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgloss_hf.back_translation import filters, near_duplicates
-from kgloss_hf.back_translation.filters import LONGEST_LOOP, REASONS, Thresholds, reason
+from kgloss_hf.back_translation.filters import _LONGEST_LOOP, REASONS, Thresholds, reason
 from kgloss_hf.back_translation.near_duplicates import NearDuplicates
 from kgloss_hf.back_translation.similarity import SemanticScorer
 
@@ -131,8 +131,8 @@ def test_looking_for_loops_takes_steps_in_proportion_to_the_length() -> None:
     for values in ([0] * 2 + [1], [0] * 29 + [1], range(10_000)):
         items: Any = [_Item(value) for value in (list(values) * 10_000)[:10_000]]
         _Item.compared = 0
-        filters._loops(items, 10_000 // LONGEST_LOOP)
-        assert _Item.compared <= LONGEST_LOOP * len(items)
+        filters._loops(items, 10_000 // _LONGEST_LOOP)
+        assert _Item.compared <= _LONGEST_LOOP * len(items)
 
 
 @pytest.mark.parametrize(
@@ -211,17 +211,14 @@ def test_an_equal_pair_is_always_found(tmp_path: Path) -> None:
     for threshold in (0.5, 0.9, 0.99, 1.0):
         with NearDuplicates(tmp_path / "scratch.db", threshold) as earlier:
             assert earlier.seen_many([*pairs, *pairs])[len(pairs) :] == [True] * len(pairs)
-            assert all(earlier.seen(*pair) for pair in pairs)
+            assert all(earlier.seen_many(pairs))
 
 
 def test_sides_are_apart_and_signs_do_not_count(tmp_path: Path) -> None:
     with NearDuplicates(tmp_path / "scratch.db") as earlier:
-        assert not earlier.seen("불이 났다.", "화재다.")
-        assert not earlier.seen("화재다.", "불이 났다.")
-        assert earlier.seen("「불이 났다」", unicodedata.normalize("NFD", "화재다!"))
-        assert not earlier.seen("불", "화")
-        assert not earlier.seen("불이", "화")
-        assert earlier.seen("불\0", "화")
+        again = ("「불이 났다」", unicodedata.normalize("NFD", "화재다!"))
+        assert earlier.seen_many([("불이 났다.", "화재다."), ("화재다.", "불이 났다."), again]) == [False, False, True]
+        assert earlier.seen_many([("불", "화"), ("불이", "화"), ("불\0", "화")]) == [False, False, True]
 
 
 def test_a_dropped_pair_is_not_remembered(tmp_path: Path) -> None:
@@ -239,13 +236,13 @@ def test_verdicts_do_not_depend_on_batches_or_the_process(tmp_path: Path, monkey
         verdicts = earlier.seen_many(pairs)
     assert 0 < sum(verdicts) < 240
     with NearDuplicates(path, 0.8) as earlier:
-        assert [earlier.seen(*pair) for pair in pairs] == verdicts
+        assert [earlier.seen_many([pair])[0] for pair in pairs] == verdicts
     monkeypatch.setattr(near_duplicates, "_AT_ONCE", 50)
     monkeypatch.setattr(near_duplicates, "_SIGNED_AT_ONCE", 7)
     with NearDuplicates(path, 0.8) as earlier:
         assert earlier.seen_many(pairs) == verdicts
     program = (
-        "import sys\nfrom kgloss_hf.back_translation.filters import NearDuplicates\n"
+        "import sys\nfrom kgloss_hf.back_translation.near_duplicates import NearDuplicates\n"
         "with NearDuplicates(sys.argv[1], 0.8) as earlier:\n    print(earlier.seen_many(eval(sys.argv[2])))"
     )
     for seed in "1", "2":
@@ -263,11 +260,11 @@ def test_the_scratch_file(tmp_path: Path) -> None:
     path.write_text("left by a run that was killed")
     earlier = NearDuplicates(path)
     with pytest.raises(RuntimeError, match=r"write: with NearDuplicates\(path\) as earlier"):
-        earlier.seen("불", "화재")
+        earlier.seen_many([("불", "화재")])
     for _ in range(2):  # it can be used again, and knows nothing then
         with earlier:
             assert earlier.seen_many([]) == []
-            assert not earlier.seen("불", "화재")
+            assert earlier.seen_many([("불", "화재")]) == [False]
             assert path.is_file()
         assert not path.exists()
     with pytest.raises(RuntimeError, match=r"no_folder.* cannot be used .*expected a folder"):
@@ -284,7 +281,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
         monkeypatch.setattr(earlier, "_remember", full)
         with pytest.raises(RuntimeError, match=r"scratch.db cannot be used \(database or disk is full\)"):
-            earlier.seen("불", "화재")
+            earlier.seen_many([("불", "화재")])
     assert not list(tmp_path.iterdir())
 
 

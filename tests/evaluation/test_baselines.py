@@ -1,11 +1,23 @@
+from __future__ import annotations
+
 import sys
 
 import pytest
 
-from kgloss_hf.evaluation.baselines import NearestNeighbour, copy_glosses
+from kgloss_hf.data.pairs import Pair, Split
+from kgloss_hf.evaluation.baselines import baseline_predictions
 
-TEXTS = ["집에 불이 났어요.", "도와주세요.", "화장실이 어디에 있나요?", "식사를 하다가 목에 음식이 걸렸어요."]
-GLOSSES = [["집", "불"], ["돕다", "부탁"], ["화장실", "어디"], ["먹다", "중간", "목", "실수", "삼키다"]]
+PAIRS = [
+    Pair("집에 불이 났어요.", ("집", "불")),
+    Pair("도와주세요.", ("돕다", "부탁")),
+    Pair("화장실이 어디에 있나요?", ("화장실", "어디")),
+    Pair("식사를 하다가 목에 음식이 걸렸어요.", ("먹다", "Number/4C", "목", "실수", "삼키다")),
+]
+GLOSSES = [["집", "불"], ["돕다", "부탁"], ["화장실", "어디"], ["먹다", "4C", "목", "실수", "삼키다"]]
+
+
+def answers(baseline: str, texts: list[str], training: list[Pair] = PAIRS) -> list[list[str]]:
+    return baseline_predictions(Split(training, [], [Pair(text, ()) for text in texts]))[baseline]
 
 
 @pytest.mark.parametrize(
@@ -26,85 +38,33 @@ GLOSSES = [["집", "불"], ["돕다", "부탁"], ["화장실", "어디"], ["먹�
         ("?!", []),
     ],
 )
-def test_copies_content_words(text, expected):
-    assert copy_glosses([text]) == [expected]
+def test_copies_content_words(text: str, expected: list[str]) -> None:
+    assert answers("copy", [text]) == [expected]
 
 
-def test_copies_batches_in_order():
-    assert copy_glosses([]) == []
-    assert copy_glosses(["집", "", "불"]) == [["집"], [], ["불"]]
+def test_copies_batches_in_order() -> None:
+    assert answers("copy", []) == []
+    assert answers("copy", ["집", "", "불"]) == [["집"], [], ["불"]]
 
 
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [
-        ("집에 불이", r"found one string; write \['집에 불이'\]"),
-        (["집", None], r"texts\[1\]: expected a string, found NoneType"),
-    ],
-)
-def test_texts_of_another_type(texts, message):
-    fitted = NearestNeighbour().fit(TEXTS, GLOSSES)
-    for call in (copy_glosses, fitted.predict, lambda found: NearestNeighbour().fit(found, GLOSSES[:2])):
-        with pytest.raises(TypeError, match=message):
-            call(texts)
+def test_nearest_neighbour() -> None:
+    assert answers("nearest neighbour", [pair.text for pair in PAIRS]) == GLOSSES
+    assert answers("nearest neighbour", ["화장실은 어디죠?", "불이 났다"]) == [GLOSSES[2], GLOSSES[0]]
+    assert answers("nearest neighbour", []) == []
 
 
-def test_exact_sentences_give_their_glosses():
-    assert NearestNeighbour().fit(TEXTS, GLOSSES).predict(TEXTS) == GLOSSES
+def test_ties_go_to_the_first() -> None:
+    training = [Pair("나", ("나",)), Pair("집", ("집1",)), Pair("집", ("집2",))]
+    assert answers("nearest neighbour", ["집", "zzz", ""], training) == [["집1"], ["나"], ["나"]]
 
 
-def test_nearest_of_changed_sentences():
-    fitted = NearestNeighbour().fit(TEXTS, GLOSSES)
-    assert fitted.predict(["화장실은 어디죠?", "불이 났다"]) == [GLOSSES[2], GLOSSES[0]]
-    assert fitted.predict([]) == []
-
-
-def test_glosses_may_be_strings():
-    assert NearestNeighbour().fit(TEXTS, [" ".join(glosses) for glosses in GLOSSES]).predict(TEXTS) == GLOSSES
-
-
-def test_ties_go_to_the_first():
-    fitted = NearestNeighbour().fit(["나", "집", "집"], [["나"], ["집1"], ["집2"]])
-    assert fitted.predict(["집", "zzz", ""]) == [["집1"], ["나"], ["나"]]
-
-
-def test_batches_change_nothing(monkeypatch):
-    whole = NearestNeighbour().fit(TEXTS, GLOSSES).predict(TEXTS * 5)
+def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [pair.text for pair in PAIRS] * 5
     monkeypatch.setattr("kgloss_hf.evaluation.baselines._SIMILARITIES_AT_ONCE", 9)
-    assert NearestNeighbour().fit(TEXTS, GLOSSES).predict(TEXTS * 5) == whole
+    assert answers("nearest neighbour", texts) == GLOSSES * 5
 
 
-def test_predictions_are_copies():
-    fitted = NearestNeighbour().fit(TEXTS, GLOSSES)
-    fitted.predict(TEXTS)[0].append("x")
-    assert fitted.predict(TEXTS) == GLOSSES
-
-
-def test_fitting_again_forgets():
-    assert NearestNeighbour().fit(TEXTS, GLOSSES).fit(["집"], ["불"]).predict(TEXTS[:1]) == [["불"]]
-
-
-@pytest.mark.parametrize(
-    ("texts", "glosses", "error", "message"),
-    [
-        (TEXTS, GLOSSES[:1], ValueError, "found 4 texts and 1 gloss sequences; pass two columns"),
-        ([], [], ValueError, "at least one text that is not blank, found 0"),
-        (["", " "], [["집"], ["불"]], ValueError, "not blank, found 2"),
-        (["집"], "집", TypeError, "glosses: expected a list of gloss sequences, found one string"),
-        (["집"], [None], TypeError, r"glosses\[0\]: .* found NoneType"),
-    ],
-)
-def test_fit_errors(texts, glosses, error, message):
-    with pytest.raises(error, match=message):
-        NearestNeighbour().fit(texts, glosses)
-
-
-def test_predicting_before_fitting():
-    with pytest.raises(ValueError, match="call fit"):
-        NearestNeighbour().predict(TEXTS)
-
-
-def test_scikit_learn_missing(monkeypatch):
+def test_scikit_learn_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r'pip install "kgloss-hf\[train\]"'):
-        NearestNeighbour().fit(TEXTS, GLOSSES)
+        answers("nearest neighbour", ["집"])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kgloss_hf import __version__
@@ -53,7 +53,7 @@ BAD_INPUT = [
     pytest.param([b"a"], ["a"], TypeError, r"predictions\[0\]: .* found bytes", id="bytes"),
     pytest.param([["집"]], [[7]], TypeError, r"references\[0\]: expected glosses as strings, found int", id="ids"),
     pytest.param(
-        [["집"]], [[["집"]]], TypeError, r"references\[0\]: .* found list; .* one .* a pair", id="nested too deep"
+        [["집"]], [[["집"]]], TypeError, r"references\[0\]: .* found list; .* one .* per pair", id="nested too deep"
     ),
     pytest.param(["집"], ["집", "불"], ValueError, "1 predictions and 2 references; .* repeat it", id="lengths"),
     pytest.param([], ["집"], ValueError, "0 predictions and 1 references", id="no predictions"),
@@ -88,10 +88,17 @@ gloss_sequences = st.lists(st.text("가나다라", min_size=1, max_size=2), max_
 pairs = st.lists(st.tuples(gloss_sequences, gloss_sequences), min_size=1, max_size=8)
 
 
+@pytest.fixture(scope="module")
+def metric(tmp_path_factory):
+    evaluate = pytest.importorskip("evaluate")
+    return evaluate.load(str(SCRIPT), cache_dir=str(tmp_path_factory.mktemp("evaluate")))
+
+
 @pytest.mark.parametrize(("prediction", "reference", "expected"), HAND_COMPUTED)
-def test_hand_computed_scores(prediction, reference, expected):
+def test_hand_computed_scores(metric, prediction, reference, expected):
     assert jaccard_scores([prediction], [reference]).tolist() == [expected]
     assert jaccard([prediction], [reference]) == 100 * expected
+    assert metric.compute(predictions=[prediction], references=[reference])["jaccard"] == 100 * expected
 
 
 def test_mean_over_pairs_not_over_glosses():
@@ -105,18 +112,23 @@ def test_iterators_are_read_once():
 
 
 @pytest.mark.parametrize(("predictions", "references", "error", "message"), BAD_INPUT)
-def test_errors_name_expected_found_and_way_out(predictions, references, error, message):
-    with pytest.raises(error, match=message):
-        jaccard(predictions, references)
+def test_errors_name_expected_found_and_way_out(metric, predictions, references, error, message):
+    for compute in (jaccard, lambda *sides: metric.compute(predictions=sides[0], references=sides[1])):
+        with pytest.raises(error, match=message):
+            compute(predictions, references)
+    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100  # it goes on
 
 
 @settings(deadline=None)
+@example([(prediction.split(), reference.split()) for prediction, reference in GERMAN])
 @given(pairs)
-def test_agrees_with_plain_implementation(drawn):
+def test_agrees_with_plain_implementation(metric, drawn):
     plain = [len(set(p) & set(r)) / len(set(p) | set(r)) if p or r else 1.0 for p, r in drawn]
-    predictions, references = zip(*drawn, strict=True)
+    mean = pytest.approx(100 * sum(plain) / len(plain), rel=1e-12, abs=1e-12)
+    predictions, references = map(list, zip(*drawn, strict=True))
     assert jaccard_scores(predictions, references).tolist() == pytest.approx(plain, rel=1e-12, abs=1e-12)
-    assert jaccard(predictions, references) == pytest.approx(100 * sum(plain) / len(plain), rel=1e-12, abs=1e-12)
+    assert jaccard(predictions, references) == mean
+    assert metric.compute(predictions=predictions, references=references)["jaccard"] == mean
 
 
 @settings(deadline=None)
@@ -131,8 +143,8 @@ def test_symmetric_and_the_same_for_strings(drawn):
 @pytest.mark.parametrize(("prediction", "reference", "expected"), MULTISETS)
 def test_multisets(prediction, reference, expected):
     assert jaccard_scores([prediction], [reference], multiset=True).tolist() == [expected]
-    found = jaccard_result([prediction], [reference], multiset=True)
-    assert found == {"jaccard": 100 * expected, "signature": f"jaccard|multiset|nonmanual:kept|v:{__version__}"}
+    result = jaccard_result([prediction], [reference], multiset=True)
+    assert result == {"jaccard": 100 * expected, "signature": f"jaccard|multiset|nonmanual:kept|v:{__version__}"}
 
 
 @given(pairs)
@@ -148,23 +160,23 @@ def test_multisets_agree_with_plain_implementation_and_with_sets(drawn):
 
 
 def test_result_by_type():
-    found = jaccard_result([["집", "고개"], ["불", "새"]], [["집", "ㄱ"], ["불"]], types=TYPES)
-    assert found["by_type"] == {
+    result = jaccard_result([["집", "고개"], ["불", "새"]], [["집", "ㄱ"], ["불"]], types=TYPES)
+    assert result["by_type"] == {
         "fingerspelling": {"jaccard": 0, "pairs": 1},
         "non_manual": {"jaccard": 0, "pairs": 1},
         "sign_word": {"jaccard": 100, "pairs": 2},
         "unknown": {"jaccard": 0, "pairs": 1},
     }
-    assert found["jaccard"] == pytest.approx(100 * (1 / 3 + 1 / 2) / 2)
+    assert result["jaccard"] == pytest.approx(100 * (1 / 3 + 1 / 2) / 2)
 
 
 def test_non_manual_signals_can_be_ignored():
     predictions, references = [["집", "고개"], ["고개"]], [["집"], []]
     assert jaccard(predictions, references) == 25
-    found = jaccard_result(predictions, references, types=TYPES, ignore_non_manual=True)
-    assert found["jaccard"] == 100
-    assert found["by_type"] == {"sign_word": {"jaccard": 100, "pairs": 1}}
-    assert found["signature"].startswith("jaccard|set|nonmanual:ignored|types:")
+    result = jaccard_result(predictions, references, types=TYPES, ignore_non_manual=True)
+    assert result["jaccard"] == 100
+    assert result["by_type"] == {"sign_word": {"jaccard": 100, "pairs": 1}}
+    assert result["signature"].startswith("jaccard|set|nonmanual:ignored|types:")
 
 
 def test_signature_follows_what_the_score_depends_on():
@@ -179,25 +191,28 @@ def test_signature_follows_what_the_score_depends_on():
 
 def test_result_with_interval():
     predictions, references = ["집", "불", "집 불", "새"], ["집", "물", "집", "새"]
-    found = jaccard_result(predictions, references, resamples=500, seed=1)
+    result = jaccard_result(predictions, references, resamples=500, seed=1)
     scores = 100 * jaccard_scores(predictions, references)
-    assert (found["low"], found["high"]) == bootstrap_interval(scores, resamples=500, seed=1)
-    assert found["jaccard"] == jaccard(predictions, references)
+    assert (result["low"], result["high"]) == bootstrap_interval(scores, resamples=500, seed=1)
+    assert result["jaccard"] == jaccard(predictions, references)
 
 
-BAD_OPTIONS = [
-    ({"types": ["집"]}, TypeError, "types: expected a mapping .* found list"),
-    ({"types": {"집": 3}}, TypeError, "types: expected strings, found .* int2str"),
-    ({"ignore_non_manual": True}, ValueError, "expected glosses of type 'non_manual' in types, found none"),
-    ({"ignore_non_manual": True, "types": {"집": "iconic"}}, ValueError, "expected glosses of type 'non_manual'"),
-    ({"resamples": -1}, ValueError, "resamples: expected at least 1, found -1"),
-]
-
-
-@pytest.mark.parametrize(("options", "error", "message"), BAD_OPTIONS)
-def test_bad_options(options, error, message):
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"types": ["집"]}, TypeError, "types: expected a mapping .* found list"),
+        ({"types": {"집": 3}}, TypeError, "types: expected strings, found .* int2str"),
+        ({"ignore_non_manual": True}, ValueError, "expected glosses of type 'non_manual' in types, found none"),
+        ({"ignore_non_manual": True, "types": {"집": "iconic"}}, ValueError, "expected glosses of type 'non_manual'"),
+        ({"resamples": -1}, ValueError, "resamples: expected at least 1, found -1"),
+    ],
+)
+def test_bad_options(metric, options, error, message):
     with pytest.raises(error, match=message):
         jaccard_result(["집"], ["집"], **options)
+    with pytest.raises(error, match=message):
+        metric.compute(predictions=["집"], references=["집"], **options)
+    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100  # it goes on
 
 
 def test_gloss_lists_copies():
@@ -206,25 +221,20 @@ def test_gloss_lists_copies():
     assert glosses == ["집"]
 
 
-def test_bootstrap_is_fixed_by_its_seed():
+def test_bootstrap_depends_on_its_seed_and_not_on_chunks(monkeypatch):
     scores = np.random.default_rng(7).random(50)
-    first = bootstrap_interval(scores, resamples=500, seed=1)
-    assert first == bootstrap_interval(scores.tolist(), resamples=500, seed=1)
-    assert first != bootstrap_interval(scores, resamples=500, seed=2)
-
-
-def test_bootstrap_in_chunks_gives_the_same(monkeypatch):
-    scores = np.random.default_rng(7).random(50)
-    whole = bootstrap_interval(scores, resamples=500)
-    monkeypatch.setattr("kgloss_hf.evaluation.metrics._RESAMPLED_AT_ONCE", 350)
-    assert bootstrap_interval(scores, resamples=500) == whole
-    monkeypatch.setattr("kgloss_hf.evaluation.metrics._RESAMPLED_AT_ONCE", 1)
-    assert bootstrap_interval(scores, resamples=500) == whole
+    whole = bootstrap_interval(scores, resamples=500, seed=1)
+    assert whole[0] < scores.mean() < whole[1]
+    assert whole == bootstrap_interval(scores.tolist(), resamples=500, seed=1)
+    assert whole != bootstrap_interval(scores, resamples=500, seed=2)
+    for at_once in (350, 1):
+        monkeypatch.setattr("kgloss_hf.evaluation.metrics._RESAMPLED_AT_ONCE", at_once)
+        assert bootstrap_interval(scores, resamples=500, seed=1) == whole
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=20, max_size=60))
-def test_bootstrap_lies_in_range_and_contains_the_mean(scores):
+def test_bootstrap_lies_in_range_and_narrows_with_the_level(scores):
     low, high = bootstrap_interval(scores, resamples=200)
     margin = 1e-12
     assert min(scores) - margin <= low <= high <= max(scores) + margin
@@ -232,20 +242,12 @@ def test_bootstrap_lies_in_range_and_contains_the_mean(scores):
     assert low <= narrow[0] <= narrow[1] <= high
 
 
-def test_bootstrap_contains_the_mean():
-    scores = np.random.default_rng(7).random(50)
-    low, high = bootstrap_interval(scores, resamples=1000)
-    assert low < scores.mean() < high
-
-
 def test_bootstrap_of_known_cases():
     assert bootstrap_interval([0.25] * 30, resamples=100) == (0.25, 0.25)
     assert bootstrap_interval([0.7], resamples=100) == (0.7, 0.7)
     # 400 fair coins: the normal approximation of the mean's interval is 0.5 ± 1.96 · 0.5 / 20
-    low, high = bootstrap_interval([0, 1] * 200)
-    assert (low, high) == pytest.approx((0.451, 0.549), abs=0.005)
-    low_90, high_90 = bootstrap_interval([0, 1] * 200, level=0.9)
-    assert (low_90, high_90) == pytest.approx((0.459, 0.541), abs=0.005)
+    assert bootstrap_interval([0, 1] * 200) == pytest.approx((0.451, 0.549), abs=0.005)
+    assert bootstrap_interval([0, 1] * 200, level=0.9) == pytest.approx((0.459, 0.541), abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -299,17 +301,6 @@ def test_p_value_errors(first, second, trials, error, message):
         paired_p_value(first, second, trials=trials)
 
 
-@pytest.fixture(scope="module")
-def metric(tmp_path_factory):
-    evaluate = pytest.importorskip("evaluate")
-    return evaluate.load(str(SCRIPT), cache_dir=str(tmp_path_factory.mktemp("evaluate")))
-
-
-@pytest.mark.parametrize(("prediction", "reference", "expected"), HAND_COMPUTED)
-def test_evaluate_gives_the_hand_computed_scores(metric, prediction, reference, expected):
-    assert metric.compute(predictions=[prediction], references=[reference])["jaccard"] == 100 * expected
-
-
 def test_evaluate_agrees_with_the_function(metric):
     predictions = [["집", "불"], [], "집 도둑", ["V (불꽃무늬)"]]
     references = ["집 불 나다", "집", ["도둑"], ["V (불꽃무늬)"]]
@@ -319,44 +310,10 @@ def test_evaluate_agrees_with_the_function(metric):
         assert result == jaccard_result(predictions, references, **chosen)
 
 
-def test_german_glosses_agree_with_three_plain_lines(metric):
-    total = 0.0
-    for prediction, reference in GERMAN:
-        p, r = set(prediction.split()), set(reference.split())
-        total += len(p & r) / len(p | r) if p or r else 1
-    plain = 100 * total / len(GERMAN)
-    predictions, references = zip(*GERMAN, strict=True)
-    assert jaccard(predictions, references) == pytest.approx(plain, abs=1e-12)
-    assert metric.compute(predictions=predictions, references=references)["jaccard"] == pytest.approx(plain, abs=1e-12)
-
-
-@settings(deadline=None, max_examples=10)
-@given(pairs)
-def test_evaluate_agrees_with_plain_implementation(metric, drawn):
-    plain = 100 * sum(len({*p} & {*r}) / len({*p} | {*r}) if p or r else 1 for p, r in drawn) / len(drawn)
-    predictions, references = zip(*drawn, strict=True)
-    found = metric.compute(predictions=list(predictions), references=list(references))
-    assert found["jaccard"] == pytest.approx(plain, abs=1e-12)
-
-
-@pytest.mark.parametrize(("options", "error", "message"), BAD_OPTIONS)
-def test_evaluate_refuses_bad_options_and_goes_on(metric, options, error, message):
-    with pytest.raises(error, match=message):
-        metric.compute(predictions=["집"], references=["집"], **options)
-    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100
-
-
 def test_evaluate_adds_pair_by_pair_and_batch_by_batch(metric):
     metric.add(prediction="집 불", reference=["집"])
     metric.add_batch(predictions=[["집"], "불"], references=["집", ["도둑"]])
     assert metric.compute()["jaccard"] == 50
-
-
-@pytest.mark.parametrize(("predictions", "references", "error", "message"), BAD_INPUT)
-def test_evaluate_gives_our_errors_and_goes_on(metric, predictions, references, error, message):
-    with pytest.raises(error, match=message):
-        metric.compute(predictions=predictions, references=references)
-    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ sacrebleu = pytest.importorskip("sacrebleu")
 jiwer = pytest.importorskip("jiwer")
 pytest.importorskip("rouge_score")
 
-from kgloss_hf.evaluation.scores import SPACE, evaluate_files, evaluate_systems  # noqa: E402
+from kgloss_hf.evaluation.scores import _SPACE, evaluate_files, evaluate_systems  # noqa: E402
 
 SYSTEM = ["MORGEN REGEN NORD", "", "HEUTE WIND WIND STARK", "SONNE", "NACHT KALT SUED KOMMEN"]
 BASELINE = ["MORGEN WOLKE NORD", "SCHNEE", "WIND HEUTE", "REGEN", "NACHT WARM SUED KOMMEN"]
@@ -164,10 +164,10 @@ def test_files_of_both_kinds_give_the_same(tmp_path: Path) -> None:
     (tmp_path / "gold.txt").write_bytes(("\ufeff" + "\r\n".join(REFERENCES)).encode())
     rows = write_rows(tmp_path / "predictions.jsonl", [line.split() for line in SYSTEM], [*REFERENCES])
     text = evaluate_files(str(tmp_path / "ours.txt"), references=str(tmp_path / "gold.txt"))
-    found = evaluate_files(rows)
-    assert found["scores"] == text["scores"] == evaluate_systems({"system": SYSTEM}, REFERENCES).scores
-    assert found["pairs"] == 5
-    assert set(found["versions"]) == {"kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy"}
+    result = evaluate_files(rows)
+    assert result["scores"] == text["scores"] == evaluate_systems({"system": SYSTEM}, REFERENCES).scores
+    assert result["pairs"] == 5
+    assert set(result["versions"]) == {"kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy"}
 
 
 @pytest.mark.parametrize(
@@ -195,14 +195,14 @@ def test_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert "75.00" in printed
     assert "baseline" in printed
-    found = json.loads((out / "scores.json").read_text("utf-8"))
-    assert found["scores"]["jaccard"]["system"]["score"] == 75
-    assert found["scores"]["jaccard"]["signature"].startswith("jaccard|set|nonmanual:kept|bs:10000|seed:0|v:")
-    assert found["files"]["baseline"] == other
+    result = json.loads((out / "scores.json").read_text("utf-8"))
+    assert result["scores"]["jaccard"]["system"]["score"] == 75
+    assert result["scores"]["jaccard"]["signature"].startswith("jaccard|set|nonmanual:kept|bs:10000|seed:0|v:")
+    assert result["files"]["baseline"] == other
     with (out / "sentences.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["system"] for row in rows] == ["system", "system", "baseline", "baseline"]
-    assert rows[0]["prediction"] == f"V{SPACE}(a) 집"
+    assert rows[0]["prediction"] == f"V{_SPACE}(a) 집"
     assert (rows[0]["jaccard"], rows[0]["edits"], rows[0]["reference_glosses"]) == ("50.0", "1", "1")
     assert sorted(path.name for path in out.iterdir()) == ["scores.json", "sentences.csv"]
 

@@ -24,7 +24,7 @@ from kgloss_hf.cli import main
 from kgloss_hf.files import sole_writer
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.training import run as training
-from kgloss_hf.training.run import checkpoint_to_resume
+from kgloss_hf.training.run import _checkpoint_to_resume
 
 Damage = Callable[[Path], object]
 
@@ -61,10 +61,10 @@ def _flip(file: Path) -> None:
 def test_a_damaged_checkpoint_is_passed_over(
     run: Path, damage: Damage, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert str(checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-9")
+    assert str(_checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-9")
     damage(run / "checkpoints" / "checkpoint-9")
     with caplog.at_level(logging.WARNING):
-        assert str(checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-5")
+        assert str(_checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-5")
     assert "checkpoint-9 cannot be used" in caplog.text
     assert said in caplog.text
 
@@ -82,7 +82,7 @@ def test_without_its_best_checkpoint_a_run_is_refused(run: Path, missing: bool) 
     with pytest.raises(
         ValueError, match=r"best checkpoint, .*checkpoint-5, .* cannot be used: .* Restore it, or begin"
     ):
-        checkpoint_to_resume(str(run), resume=True)
+        _checkpoint_to_resume(str(run), resume=True)
     assert sorted(run.rglob("*")) == before
 
 
@@ -97,7 +97,7 @@ def test_the_main_process_alone_looks_checkpoints_through(run: Path, monkeypatch
 
 def test_the_clock_went_back(run: Path) -> None:
     os.utime(run / "checkpoints" / "checkpoint-5", (2e9, 2e9))
-    assert str(checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-9")
+    assert str(_checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-9")
 
 
 def test_a_second_run_in_one_folder_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from kgloss_hf.evaluation.metrics import gloss_pairs, jaccard_result, jaccard_sc
 from kgloss_hf.evaluation.scores import _read, _read_types, evaluate_files
 from kgloss_hf.files import public_path
 from kgloss_hf.hub.cards import card_problems, model_card
-from kgloss_hf.hub.checking import Report, _card_problems, _text_problems
+from kgloss_hf.hub.checking import _card_problems, _Report, _text_problems
 from kgloss_hf.hub.licences import UNKNOWN, license_of, license_problems
 
 from .strategies import GLOSS, HALVES, HUGE, TEXT, damaged, json_text, json_values, share
@@ -272,6 +272,18 @@ FACTS = st.fixed_dictionaries(
             min_size=1,
             max_size=2,
         ),
+        "established": TEXT
+        | st.dictionaries(
+            st.sampled_from(("bleu_4", "chrf", "rouge_l")) | TEXT,
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "signature": TEXT,
+                    "system": st.dictionaries(st.sampled_from(("score", "low")), st.floats(0, 9)),
+                },
+            ),
+            max_size=2,
+        ),
         "emissions": st.fixed_dictionaries(
             {"kg_co2_eq": st.none() | st.floats(0, 10**6)}, optional={"source": TEXT, "country": TEXT}
         ),
@@ -284,7 +296,6 @@ FACTS = st.fixed_dictionaries(
 def test_any_facts_make_a_card_that_can_be_read(folder: Path, facts: dict[str, Any]) -> None:
     written(folder, "metrics.json", json.dumps(facts).encode())
     written(folder, "config.json", b'{"model_type": "kgloss-rnn"}')
-    (folder / "predictions.jsonl").unlink(missing_ok=True)
     card = model_card(folder)
     (folder / "README.md").write_text(card, "utf-8")
     fields: Any = metadata_load(folder / "README.md")
@@ -298,7 +309,7 @@ def test_any_facts_make_a_card_that_can_be_read(folder: Path, facts: dict[str, A
 )
 def test_any_file_is_looked_over(folder: Path, content: bytes, name: str) -> None:
     path = Path(written(folder, name, content))
-    report = Report(list(_text_problems(name, path)))
+    report = _Report(list(_text_problems(name, path)))
     assert all(problem.startswith(name) for problem in report.problems)
 
 

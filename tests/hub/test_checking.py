@@ -18,10 +18,10 @@ from conftest import GLOSSES, SENTENCES
 from kgloss_hf.artefacts import artefact
 from kgloss_hf.cli import main
 from kgloss_hf.data.pairs import Pair
-from kgloss_hf.evaluation.scores import scores_on
+from kgloss_hf.evaluation.results import scores_on
 from kgloss_hf.hub import checking
 from kgloss_hf.hub.cards import model_card
-from kgloss_hf.hub.checking import check_folder, kind_of
+from kgloss_hf.hub.checking import _kind_of, check_folder
 from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import pretext_sources, source_of
 from kgloss_hf.hub.remote_code import add_remote_code
@@ -107,100 +107,6 @@ def _truncate(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:1000])
 
 
-SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "pickle by name": (_write("training_args.bin", b"x"), "training_args.bin: expected no file that can hold a pickle"),
-    "pickle by content": (_write("notes.txt", pickle.dumps([1])), "notes.txt: expected no file that can hold a pickle"),
-    "archive": (_archive, "weights: expected no archive"),
-    "link": (lambda folder: (folder / "link.json").symlink_to("/etc/hostname"), "link.json: expected a file, found a"),
-    "truncated weights": (_truncate, "model.safetensors: expected weights, found a file that safetensors cannot read"),
-    "token of the Hub": (
-        _write("notes.txt", b"hf_" + b"aB" * 17),
-        "notes.txt, line 1: expected no secret, found what looks like a token of the Hub",
-    ),
-    "key of a cloud": (
-        _write("notes.md", b"first\nAKIA" + b"QWERTYUIOPASDFGH\n"),
-        "notes.md, line 2: expected no secret, found what looks like one (AWS Access Key)",
-    ),
-    "private key": (
-        _write(".env", b"-----BEGIN RSA " + b"PRIVATE KEY-----\n"),
-        ".env, line 1: expected no secret, found what looks like one (Private Key)",
-    ),
-    "path": (
-        _replace("metrics.json", "run_text2gloss.py", "run_text2gloss.py --data_dir /home/me/corpus"),
-        "metrics.json, line 1: expected no path of one machine, found '/home/me/corpus'",
-    ),
-    "path of Windows": (
-        _replace("metrics.json", "run_text2gloss.py", r"run_text2gloss.py --data_dir C:\\corpora\\gksl"),
-        "metrics.json, line 1: expected no path of one machine, found 'C:",
-    ),
-    "token in a file of no kind": (
-        _write("LICENSE", b"hf_" + b"aB" * 17),
-        "LICENSE, line 1: expected no secret, found what looks like a token of the Hub",
-    ),
-    "not UTF-8": (_write("notes.txt", b"\xb0\xa1"), "notes.txt: expected UTF-8, found byte 0 that is not"),
-    "foreign code": (_write("extra.py", b"import os\n"), "extra.py: expected no code but kgloss-hf's own"),
-    "changed code": (
-        _replace("okt.py", "import gc", "import gc, os"),
-        "okt.py: expected the code of this version of kgloss-hf, found other",
-    ),
-    "code of another repository": (
-        _replace("config.json", '"configuration_kgloss.KGlossConfig"', '"me/code--configuration_kgloss.KGlossConfig"'),
-        "config.json: expected no code but that of the folder, found 'me/code--configuration_kgloss.KGlossConfig'",
-    ),
-    "code of another folder for the tokenizer": (
-        _replace("tokenizer_config.json", '"tokenization_kgloss.KG', '"/tmp/code--tokenization_kgloss.KG'),
-        "tokenizer_config.json: expected no code but that of the folder, found '/tmp/code--tokenization_kgloss.KG",
-    ),
-    "pipeline of another repository": (
-        _replace("config.json", "{", '{"custom_pipelines": {"text-to-gloss": {"impl": "me/code--pipe.Pipe"}},'),
-        "config.json: expected no code but that of the folder, found 'me/code--pipe.Pipe'",
-    ),
-    "kernels of another repository": (  # transformers before 5.3 runs them unasked where `kernels` is installed
-        _replace("config.json", '"is_decoder": true', '"is_decoder": true, "_attn_implementation_internal": "me/code"'),
-        "config.json: expected no code but that of the folder, found 'me/code'",
-    ),
-    "missing code": (
-        lambda folder: (folder / "placeholders.py").unlink(),
-        "placeholders.py: expected the code that loads the model, found none",
-    ),
-    "no facts": (
-        lambda folder: (folder / "metrics.json").unlink(),
-        "metrics.json: expected what training or train-tokenizer wrote, found no such file",
-    ),
-    "no card": (lambda folder: (folder / "README.md").unlink(), "README.md: expected a card, found none"),
-    "missing card field": (
-        _replace("README.md", "pipeline_tag: translation\n", ""),
-        "README.md: metadata: expected pipeline_tag, found none",
-    ),
-    "licence that the data do not allow": (
-        _replace("README.md", "license: cc-by-nc-sa-4.0", "license: apache-2.0"),
-        "README.md: license: expected one with -nc",
-    ),
-    "licence that is not stated": (
-        _replace("metrics.json", '"cc-by-nc-sa-4.0"', "null"),
-        "README.md: license: expected the licence of the data 'gksl' too",
-    ),
-    "score of another model": (
-        lambda folder: _change_score(folder, 5.0),
-        "metrics.json: expected the score of this model, JC ",
-    ),
-    "tokenizer of another model": (
-        lambda folder: _shuffle_vocabulary(folder),
-        "expected the tokenizer that the model was trained with",
-    ),
-    "configuration of another model": (
-        _replace("config.json", '"num_hidden_layers": 2', '"num_hidden_layers": "two"'),
-        "expected a checkpoint that loads with transformers alone, found:",
-    ),
-}
-
-
-def _change_score(folder: Path, by: float) -> None:
-    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-    metrics["scores"]["tiny"]["jaccard"] += by
-    (folder / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-
-
 def _shuffle_vocabulary(folder: Path) -> None:
     """Glosses by each other's ids."""
     file = folder / "tokenizer.json"
@@ -213,9 +119,76 @@ def _shuffle_vocabulary(folder: Path) -> None:
     file.write_text(json.dumps(content), "utf-8")
 
 
-@pytest.mark.parametrize("what", SPOILT)
-def test_a_problem_is_found(folder: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
-    spoil, expected = SPOILT[what]
+def _gone(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+SECRET, FOREIGN = "expected no secret, found what looks like", "expected no code but that of the folder, found"
+SPOILT: list[tuple[Callable[[Path], Any], str]] = [
+    (_write("training_args.bin", b"x"), "training_args.bin: expected no file that can hold a pickle"),
+    (_write("notes.txt", pickle.dumps([1])), "notes.txt: expected no file that can hold a pickle"),
+    (_archive, "weights: expected no archive"),
+    (lambda folder: (folder / "link.json").symlink_to("/etc/hostname"), "link.json: expected a file, found a"),
+    (_truncate, "model.safetensors: expected weights, found a file that safetensors cannot read"),
+    (_write("notes.txt", b"hf_" + b"aB" * 17), f"notes.txt, line 1: {SECRET} a token of the Hub"),
+    (_write("LICENSE", b"hf_" + b"aB" * 17), f"LICENSE, line 1: {SECRET} a token of the Hub"),
+    (_write("notes.md", b"first\nAKIA" + b"QWERTYUIOPASDFGH\n"), f"notes.md, line 2: {SECRET} one (AWS Access Key)"),
+    (_write(".env", b"-----BEGIN RSA " + b"PRIVATE KEY-----\n"), f".env, line 1: {SECRET} one (Private Key)"),
+    (
+        _replace("metrics.json", "run_text2gloss.py", "run_text2gloss.py --data_dir /home/me/corpus"),
+        "metrics.json, line 1: expected no path of one machine, found '/home/me/corpus'",
+    ),
+    (
+        _replace("metrics.json", "run_text2gloss.py", r"run_text2gloss.py --data_dir C:\\corpora\\gksl"),
+        "metrics.json, line 1: expected no path of one machine, found 'C:",
+    ),
+    (_write("notes.txt", b"\xb0\xa1"), "notes.txt: expected UTF-8, found byte 0 that is not"),
+    (_write("extra.py", b"import os\n"), "extra.py: expected no code but kgloss-hf's own"),
+    (_replace("okt.py", "import gc", "import gc, os"), "okt.py: expected the code of this version of kgloss-hf"),
+    (
+        _replace("config.json", '"configuration_kgloss.KGlossConfig"', '"me/code--configuration_kgloss.KGlossConfig"'),
+        f"config.json: {FOREIGN} 'me/code--configuration_kgloss.KGlossConfig'",
+    ),
+    (
+        _replace("tokenizer_config.json", '"tokenization_kgloss.KG', '"/tmp/code--tokenization_kgloss.KG'),
+        f"tokenizer_config.json: {FOREIGN} '/tmp/code--tokenization_kgloss.KG",
+    ),
+    (
+        _replace("config.json", "{", '{"custom_pipelines": {"text-to-gloss": {"impl": "me/code--pipe.Pipe"}},'),
+        f"config.json: {FOREIGN} 'me/code--pipe.Pipe'",
+    ),
+    (  # transformers before 5.3 runs such kernels unasked where `kernels` is installed
+        _replace("config.json", '"is_decoder": true', '"is_decoder": true, "_attn_implementation_internal": "me/code"'),
+        f"config.json: {FOREIGN} 'me/code'",
+    ),
+    (_gone("placeholders.py"), "placeholders.py: expected the code that loads the model, found none"),
+    (_gone("metrics.json"), "metrics.json: expected what training or train-tokenizer wrote, found no such file"),
+    (_gone("README.md"), "README.md: expected a card, found none"),
+    (
+        _replace("README.md", "pipeline_tag: translation\n", ""),
+        "README.md: metadata: expected pipeline_tag, found none",
+    ),
+    (
+        _replace("README.md", "license: cc-by-nc-sa-4.0", "license: apache-2.0"),
+        "README.md: license: expected one with -nc",
+    ),
+    (
+        _replace("metrics.json", '"cc-by-nc-sa-4.0"', "null"),
+        "README.md: license: expected the licence of the data 'gksl' too",
+    ),
+    (_replace("metrics.json", '"jaccard": ', '"jaccard": 9'), "metrics.json: expected the score of this model, JC "),
+    (_shuffle_vocabulary, "expected the tokenizer that the model was trained with"),
+    (
+        _replace("config.json", '"num_hidden_layers": 2', '"num_hidden_layers": "two"'),
+        "expected a checkpoint that loads with transformers alone, found:",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "expected"), SPOILT, ids=[expected for _, expected in SPOILT])
+def test_a_problem_is_found(
+    folder: Path, spoil: Callable[[Path], Any], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     spoil(folder)
     problems = check_folder(folder).problems
     assert [problem for problem in problems if expected in problem], problems
@@ -224,14 +197,8 @@ def test_a_problem_is_found(folder: Path, what: str, capsys: pytest.CaptureFixtu
 
 
 def test_paths_that_are_none_pass(tmp_path: Path) -> None:
-    lines = [
-        "https://github.com/AIRC-KETI/GKSL-dataset",
-        "10/20/30",
-        "kgloss_hf/runtime/okt.py",
-        "그리고/또는/아니면",
-        "a </b>",
-    ]
-    (tmp_path / "notes.md").write_text("\n".join(lines), "utf-8")
+    lines = "https://github.com/AIRC-KETI/GKSL-dataset 10/20/30 kgloss_hf/runtime/okt.py 그리고/또는/아니면 </b>"
+    (tmp_path / "notes.md").write_text(lines.replace(" ", "\n"), "utf-8")
     assert list(checking._file_problems(tmp_path, tmp_path / "notes.md")) == []
 
 
@@ -245,7 +212,7 @@ def test_bias_that_one_generation_would_lose(
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     add_remote_code(tmp_path)
-    assert not [problem for problem in check_folder(tmp_path).problems if "output bias" in problem]
+    assert not any("output bias" in problem for problem in check_folder(tmp_path).problems)
     weights = tmp_path / "model.safetensors"
     parameters = load_file(weights)
     head = "decoder.cls.predictions"
@@ -255,8 +222,7 @@ def test_bias_that_one_generation_would_lose(
         {**parameters, f"{head}.bias": parameters[f"{head}.bias"] + torch.tensor(1.0)},
     ):
         save_file(spoilt, weights, metadata={"format": "pt"})
-        found = [problem for problem in check_folder(tmp_path).problems if "output bias" in problem]
-        assert len(found) == 1
+        assert sum("output bias" in problem for problem in check_folder(tmp_path).problems) == 1
 
 
 @pytest.mark.usefixtures("cache")
@@ -275,8 +241,8 @@ def test_data_sets_are_read(tmp_path: Path) -> None:
     for license, problems in (("cc-by-nc-sa-4.0", 0), ("mit", 2)):
         changed = text.replace("license: cc-by-nc-sa-4.0", f"license: {license}")
         card.write_text(f"{changed}\nWritten by `kgloss export-dataset gksl` of kgloss-hf.\n", "utf-8")
-        found = checking._card_problems(card, "dataset", {})
-        assert len([problem for problem in found if problem.startswith("license: expected")]) == problems
+        of_licence = [line for line in checking._card_problems(card, "dataset", {}) if line.startswith("license: exp")]
+        assert len(of_licence) == problems
 
 
 @pytest.mark.parametrize(
@@ -300,13 +266,13 @@ def test_facts_that_are_no_json(folder: Path) -> None:
 
 
 def test_kinds(checkpoint: str, tmp_path: Path) -> None:
-    assert kind_of(Path(checkpoint)) == "model"
-    assert kind_of(artefact("examples/space")) == "space"
+    assert _kind_of(Path(checkpoint)) == "model"
+    assert _kind_of(artefact("examples/space")) == "space"
     assert check_folder(artefact("examples/space")).problems == []
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        kind_of(tmp_path / "nowhere")
+        _kind_of(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"found no config\.json, tokenizer_config\.json"):
-        kind_of(tmp_path)
+        _kind_of(tmp_path)
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -328,8 +294,7 @@ def test_sources(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     whole = source_of("ko_backtranslation", "vocabulary")
     assert (whole["name"], whole["use"], whole["license"]) == ("ko_backtranslation", "vocabulary", None)
     assert source_of("mcksg:sample", "vocabulary")["license"] == "apache-2.0"
-    names = [found["name"] for found in pretext_sources({"kornli", "/data/own.txt"})]
-    assert names == ["own.txt", "kornli"]
+    assert [source["name"] for source in pretext_sources({"kornli", "/data/own.txt"})] == ["own.txt", "kornli"]
     assert run_of(checkpoint)["data"][0]["license"] is None
     (tmp_path / "metrics.json").write_text(json.dumps({"data": [own], "preset": "small"}), "utf-8")
     assert run_of(str(tmp_path)) == {"data": [own], "command": None, "preset": "small"}

@@ -89,9 +89,8 @@ def test_sample(tmp_path: Path) -> None:
 def test_gksl(gksl: str, tmp_path: Path) -> None:
     folder = tmp_path / "gksl"
     exported = export_dataset("gksl", str(folder), data_dir=gksl)
-    parts = {config: {split: part.rows for split, part in found.items()} for config, found in exported.parts.items()}
-    assert sum(parts["original"].values()) == 20
-    assert list(parts) == ["original", "augmented"]
+    assert sum(part.rows for part in exported.parts["original"].values()) == 20
+    assert list(exported.parts) == ["original", "augmented"]
     check_equal("gksl", folder, gksl)
     fields, body = card(folder)
     assert fields["license"] == "cc-by-nc-sa-4.0"
@@ -103,7 +102,7 @@ def test_gksl(gksl: str, tmp_path: Path) -> None:
 def test_back_translation(shards: str, tmp_path: Path) -> None:
     folder = tmp_path / "pairs"
     exported = export_dataset("ko_backtranslation", str(folder), data_dir=shards)
-    assert {config: found["train"].rows for config, found in exported.parts.items()} == {"kornli": 25, "all": 25}
+    assert {config: parts["train"].rows for config, parts in exported.parts.items()} == {"kornli": 25, "all": 25}
     check_equal("ko_backtranslation", folder, shards)
     assert get_dataset_default_config_name(str(folder)) == "all"
 
@@ -158,7 +157,7 @@ def test_a_field_may_be_called_list() -> None:
 
 
 def test_shards(shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_export, "SHARD_BYTES", 1)
+    monkeypatch.setattr(dataset_export, "_SHARD_BYTES", 1)
     monkeypatch.setattr(dataset_export, "_BATCH", 10)
     folder = tmp_path / "pairs"
     export_dataset("ko_backtranslation", str(folder), data_dir=shards, config="all")
@@ -181,10 +180,8 @@ def test_interrupted_export_leaves_nothing(shards: str, tmp_path: Path, monkeypa
         with pytest.raises(KeyboardInterrupt):
             export_dataset("ko_backtranslation", str(folder), data_dir=shards, config="all")
     assert list((tmp_path / "out").iterdir()) == []
-    assert (
-        export_dataset("ko_backtranslation", str(folder), data_dir=shards, config="all").parts["all"]["train"].rows
-        == 25
-    )
+    exported = export_dataset("ko_backtranslation", str(folder), data_dir=shards, config="all")
+    assert exported.parts["all"]["train"].rows == 25
 
 
 def test_killed_export_leaves_no_half_folder(shards: str, tmp_path: Path) -> None:
@@ -257,12 +254,8 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("rows", "category"),
     [
-        (0, "n<1K"),
-        (999, "n<1K"),
-        (1_000, "1K<n<10K"),
-        (924_658, "100K<n<1M"),
-        (99_999_999, "10M<n<100M"),
-        (10**9, "n>100M"),
+        *((0, "n<1K"), (999, "n<1K"), (1_000, "1K<n<10K"), (924_658, "100K<n<1M")),
+        *((99_999_999, "10M<n<100M"), (10**9, "n>100M")),
     ],
 )
 def test_size_category(rows: int, category: str) -> None:

@@ -14,10 +14,10 @@ from kgloss_hf.data.pairs import Pair, load_pairs
 from kgloss_hf.hub.dataset_stats import (
     _distribution,
     _leaks,
+    _pair_statistics,
+    _sentence_statistics,
+    _statistics_card,
     _unknown,
-    pair_statistics,
-    sentence_statistics,
-    statistics_card,
     statistics_tables,
     write_statistics,
 )
@@ -34,12 +34,12 @@ PAIRS = [
 
 
 def test_counts_by_hand() -> None:
-    found = pair_statistics(PAIRS)
-    assert (found["rows"], found["different_sentences"], found["different_gloss_strings"]) == (4, 2, 3)
-    assert found["repeated_rows"] == 1
+    counts = _pair_statistics(PAIRS)
+    assert (counts["rows"], counts["different_sentences"], counts["different_gloss_strings"]) == (4, 2, 3)
+    assert counts["repeated_rows"] == 1
     # 집 2, 불 3, 나다 1, Number 2, ㄱ 1, 디지털(컴퓨터) 1, 의문형(무엇) 1
-    assert (found["gloss_tokens"], found["different_glosses"], found["hapax_glosses"]) == (11, 7, 4)
-    assert found["types"] == {
+    assert (counts["gloss_tokens"], counts["different_glosses"], counts["hapax_glosses"]) == (11, 7, 4)
+    assert counts["types"] == {
         "sign_word": {"different": 0, "tokens": 0},
         "similar_word": {"different": 1, "tokens": 1},
         "iconic": {"different": 0, "tokens": 0},
@@ -48,37 +48,32 @@ def test_counts_by_hand() -> None:
         "non_manual": {"different": 1, "tokens": 1},
         "unknown": {"different": 3, "tokens": 6},
     }
-    assert found["eojeols"] == {"mean": 2.75, "median": 3.0, "most": 3, "histogram": {"2": 1, "3": 3}}
-    assert found["glosses"] == {"mean": 2.75, "median": 2.5, "most": 4, "histogram": {"2": 2, "3": 1, "4": 1}}
+    assert counts["eojeols"] == {"mean": 2.75, "median": 3.0, "most": 3, "histogram": {"2": 1, "3": 3}}
+    assert counts["glosses"] == {"mean": 2.75, "median": 2.5, "most": 4, "histogram": {"2": 2, "3": 1, "4": 1}}
     # 집 불, 집 불, 불 나다 and the placeholder of 4세기 are in their sentences, 7 of 11
-    assert found["target_in_source"] == pytest.approx(
+    assert counts["target_in_source"] == pytest.approx(
         {"of_tokens": 7 / 11, "mean_of_pairs": (1 + 1 + 2 / 3 + 1 / 4) / 4}
     )
 
 
 def test_given_types_count_before_the_notation() -> None:
     types = [["sign_word", "iconic"], None, None, None]
-    found = pair_statistics(PAIRS, types)["types"]
-    assert found["sign_word"] == {"different": 1, "tokens": 1}
-    assert found["iconic"] == {"different": 1, "tokens": 1}
-    assert found["unknown"] == {"different": 3, "tokens": 4}
+    counts = _pair_statistics(PAIRS, types)["types"]
+    assert counts["sign_word"] == {"different": 1, "tokens": 1}
+    assert counts["iconic"] == {"different": 1, "tokens": 1}
+    assert counts["unknown"] == {"different": 3, "tokens": 4}
 
 
 @pytest.mark.parametrize("types", [["sign_word"], ["sign_word", "verb"], [0, 1]])
 def test_wrong_types(types: list[str]) -> None:
     with pytest.raises(ValueError, match=r"row 1: expected a type .* for each of 2 glosses"):
-        pair_statistics(PAIRS, [types, None, None, None])
+        _pair_statistics(PAIRS, [types, None, None, None])
 
 
 def test_leaks_and_unknown_glosses() -> None:
     train = [Pair("가", ("집",)), Pair("나", ("불", "Number/1"))]
-    test = [
-        Pair("가", ("집",)),
-        Pair("가", ("불", "Number/1")),
-        Pair("가", ("산",)),
-        Pair("다", ("집",)),
-        Pair("라", ("산", "강", "Number/2")),
-    ]
+    test = [Pair("가", ("집",)), Pair("가", ("불", "Number/1")), Pair("가", ("산",)), Pair("다", ("집",))]
+    test += [Pair("라", ("산", "강", "Number/2"))]
     assert _leaks(test, train) == {"sentence": 3, "gloss_string": 3, "pair": 1, "any": 4}
     # 산 twice and 강 of eight tokens; 산 and 강 of 집, 불, Number, 산, 강
     assert _unknown(test, train) == {"tokens": 3, "of_tokens": 3 / 8, "different": 2, "of_different": 2 / 5}
@@ -86,7 +81,7 @@ def test_leaks_and_unknown_glosses() -> None:
 
 def test_random_split_leaks_and_the_other_does_not() -> None:
     pairs = [Pair(f"문장 {i}", (f"글로스{i}", f"표{version}")) for i in range(30) for version in range(2)]
-    splits = pair_statistics(pairs)["splits"]
+    splits = _pair_statistics(pairs)["splits"]
     assert splits["group"]["rows"] == {"train": 42, "validation": 6, "test": 12}
     assert splits["row"]["rows"] == {"train": 42, "test": 18}
     assert splits["group"]["test_rows_in_train"] == {"sentence": 0, "gloss_string": 0, "pair": 0, "any": 0}
@@ -98,11 +93,11 @@ def test_random_split_leaks_and_the_other_does_not() -> None:
 
 def test_too_few_pairs_have_no_splits(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="kgloss_hf"):
-        found = pair_statistics(PAIRS)
-    assert "group" not in found["splits"]
+        counts = _pair_statistics(PAIRS)
+    assert "group" not in counts["splits"]
     assert "no statistics of the split by group" in caplog.text
     with pytest.raises(ValueError, match="expected pairs, found none"):
-        pair_statistics([])
+        _pair_statistics([])
 
 
 @pytest.mark.parametrize(
@@ -118,33 +113,43 @@ def test_sentences_by_hand() -> None:
         {"source": "가  나", "target": "가 나", "origin": "kornli", "engine": "other"},
         {"source": "가", "target": "나 다", "origin": "korsts", "engine": "probe"},
     ]
-    found = sentence_statistics(iter(rows))
-    assert (found["rows"], found["identical"]) == (3, 1)
-    assert found["origins"] == {"kornli": 2, "korsts": 1}
-    assert found["engines"] == {"probe": 2, "other": 1}
-    assert found["source_eojeols"] == {"mean": 2.0, "median": 2.0, "most": 3, "histogram": {"1": 1, "2": 1, "3": 1}}
-    assert found["target_eojeols"]["mean"] == pytest.approx(7 / 3)
+    counts = _sentence_statistics(iter(rows))
+    assert (counts["rows"], counts["identical"]) == (3, 1)
+    assert counts["origins"] == {"kornli": 2, "korsts": 1}
+    assert counts["engines"] == {"probe": 2, "other": 1}
+    assert counts["source_eojeols"] == {
+        "mean": 2.0,
+        "median": 2.0,
+        "most": 3,
+        "histogram": {"1": 1, "2": 1, "3": 1},
+    }
+    assert counts["target_eojeols"]["mean"] == pytest.approx(7 / 3)
     # 2 of 4, 2 of 2, 0 of 3
-    assert found["overlap"] == {"mean": 50.0, "median": 50.0, "most": 100, "histogram": {"0": 1, "50": 1, "100": 1}}
+    assert counts["overlap"] == {
+        "mean": 50.0,
+        "median": 50.0,
+        "most": 100,
+        "histogram": {"0": 1, "50": 1, "100": 1},
+    }
 
 
 @pytest.mark.parametrize("row", [{"source": "가", "target": " "}, {"source": "가", "target": None}, ["가", "나"]])
 def test_bad_sentences(row: object) -> None:
     with pytest.raises(ValueError, match="row 1: expected sentences in source and target"):
-        sentence_statistics([row])
+        _sentence_statistics([row])
     with pytest.raises(ValueError, match="found none"):
-        sentence_statistics([])
+        _sentence_statistics([])
 
 
 def test_sample(tmp_path: Path) -> None:
     folder = tmp_path / "out" / "statistics"
-    found = write_statistics("mcksg", str(folder))
+    counts = write_statistics("mcksg", str(folder))
     assert sorted(path.name for path in folder.iterdir()) == ["lengths.png", "statistics.json", "statistics.md"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["statistics"]
-    assert json.loads((folder / "statistics.json").read_text("utf-8")) == found
+    assert json.loads((folder / "statistics.json").read_text("utf-8")) == counts
     assert (folder / "lengths.png").read_bytes().startswith(b"\x89PNG")
     # the card's, which were counted apart from this
-    types = {name: (count["different"], count["tokens"]) for name, count in found["types"].items()}
+    types = {name: (count["different"], count["tokens"]) for name, count in counts["types"].items()}
     assert types == {
         "sign_word": (302, 1801),
         "similar_word": (36, 211),
@@ -154,9 +159,9 @@ def test_sample(tmp_path: Path) -> None:
         "non_manual": (20, 160),
         "unknown": (0, 0),
     }
-    assert sum(count["different"] for count in found["types"].values()) == found["different_glosses"] == 462
+    assert sum(count["different"] for count in counts["types"].values()) == counts["different_glosses"] == 462
     arguments = TokenizerTrainingArguments(str(tmp_path / "tokenizer"), model="wordlevel")
-    assert found["target_in_source"] == train_and_save(arguments)["target_in_source"]
+    assert counts["target_in_source"] == train_and_save(arguments)["target_in_source"]
     with pytest.raises(ValueError, match="is there already"):
         write_statistics("mcksg", str(folder))
 
@@ -169,9 +174,9 @@ def test_files_with_types_count_as_the_data_set_does(tmp_path: Path) -> None:
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     paths[0].write_text("\n".join(lines[:100]), "utf-8")
     paths[1].write_text("\n".join(lines[100:]), "utf-8")
-    found = write_statistics(",".join(map(str, paths)), str(tmp_path / "out"))
-    assert found["types"]["iconic"] == {"different": 462, "tokens": 3015}
-    assert found["splits"] == pair_statistics(load_pairs("mcksg"))["splits"]
+    counts = write_statistics(",".join(map(str, paths)), str(tmp_path / "out"))
+    assert counts["types"]["iconic"] == {"different": 462, "tokens": 3015}
+    assert counts["splits"] == _pair_statistics(load_pairs("mcksg"))["splits"]
     assert str(tmp_path) not in (tmp_path / "out" / "statistics.md").read_text("utf-8")
 
 
@@ -200,8 +205,8 @@ def test_shards_of_back_translations(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_section_of_a_card() -> None:
-    statistics = pair_statistics(PAIRS) | {"arguments": {"dataset": "gksl", "data_dir": "x", "config": None}}
-    text = statistics_card(statistics)
+    statistics = _pair_statistics(PAIRS) | {"arguments": {"dataset": "gksl", "data_dir": "x", "config": None}}
+    text = _statistics_card(statistics)
     assert text.startswith(
         "## Statistics\n\nComputed by `kgloss dataset-stats gksl --data_dir FOLDER --output_dir DIR`."
     )

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -27,11 +25,12 @@ from kgloss_hf.cli import main
 from kgloss_hf.hub import publishing
 from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import source_of
-from kgloss_hf.hub.publishing import KINDS, CheckFailed, Publication, check_access, dry_run, publish, stage
+from kgloss_hf.hub.publishing import KINDS, Publication, _stage, check_access, dry_run, publish
 from kgloss_hf.training import run as training
+from tests.environments import ROOT, run_example
+from tests.environments import run as run_command
 from tests.local_hub import LocalHub
 
-ROOT = Path(kgloss_hf.__file__).parent.parent
 REPOSITORIES = {
     "model": ("model", "tester/glosses"),
     "tokenizer": ("model", "tester/vocabulary"),
@@ -76,9 +75,8 @@ class Everything:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A result of training on the bundled sample."""
     output = tmp_path_factory.mktemp("run")
-    options = ["--num_train_epochs=2", f"--output_dir={output}", "--disable_tqdm=True", "--preset=tiny"]
-    command = [sys.executable, str(ROOT / "examples" / "run_text2gloss.py"), *options]
-    done = _run(*command, cwd=output)
+    options = ["--num_train_epochs=2", f"--output_dir={output}", "--preset=tiny"]
+    done = run_example("run_text2gloss.py", *options, cwd=output)
     assert done.returncode == 0, done.stderr[-3000:]
     return output / "model"
 
@@ -96,11 +94,6 @@ def publications(run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pu
         "space": "tester/glosses",
     }
     return [Publication(kind, repo_id, sources.get(kind, "")) for kind, (_, repo_id) in REPOSITORIES.items()]
-
-
-def _run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    variables = {**(env or os.environ), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -197,10 +190,10 @@ print(json.dumps([[answer["glosses"] for answer in found], *(t(texts)["input_ids
     ]
     for revision in ("v1", "main"):
         command = [str(strangers_python), "-P", "-c", code, json.dumps([revision, SENTENCES])]
-        done = _run(*command, cwd=tmp_path, env=hub.environment(tmp_path / revision, hub.token))
+        done = run_command(*command, cwd=tmp_path, env=hub.environment(tmp_path / revision, hub.token))
         assert done.returncode == 0, done.stderr[-3000:]
         assert json.loads(done.stdout.splitlines()[-1]) == expected
-    refused = _run(*command, cwd=tmp_path, env=hub.environment(tmp_path / "nobody", None))
+    refused = run_command(*command, cwd=tmp_path, env=hub.environment(tmp_path / "nobody", None))
     assert refused.returncode != 0  # it is private
 
 
@@ -217,7 +210,7 @@ print(json.dumps([{split: len(part) for split, part in rows.items()}, rows["trai
 """
     # The metric needs kgloss-hf: the checkout stands in for its installation.
     environment = everything.hub.environment(tmp_path / "reader", everything.hub.token) | {"PYTHONPATH": str(ROOT)}
-    done = _run(str(readers_python), "-P", "-c", code, cwd=tmp_path, env=environment)
+    done = run_command(str(readers_python), "-P", "-c", code, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     sizes, glosses, score = json.loads(done.stdout.splitlines()[-1])
     assert sizes == {"train": 249, "test": 108}
@@ -331,7 +324,7 @@ def test_a_folder_with_a_problem_stops_all(
     hub: LocalHub, publications: list[Publication], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     closed = _with_lines(_of(publications, "model")[0], tmp_path / "closed", license="license: unknown")
-    with pytest.raises(CheckFailed, match="expected the Hub's id of a licence"):
+    with pytest.raises(ValueError, match="expected the Hub's id of a licence"):
         publish([*_of(publications, "metric"), closed])
     assert hub.requests == []
     words = ["--model", closed.repo_id, closed.source, "--dry-run", str(tmp_path / "dry")]
@@ -346,23 +339,41 @@ def test_sentences_of_a_closed_corpus_stay_at_home(publications: list[Publicatio
     metrics = Path(model.source, "metrics.json")
     facts = json.loads(metrics.read_text("utf-8"))
     (tmp_path / "open").mkdir()
-    assert stage(model, tmp_path / "open") == []
+    assert _stage(model, tmp_path / "open") == []
     for license in (None, "other"):
         facts["data"][0]["license"] = license
         metrics.write_text(json.dumps(facts), "utf-8")
         folder = tmp_path / f"staged-{license}"
         folder.mkdir()
-        assert stage(model, folder) == ["predictions.jsonl"]
+        assert _stage(model, folder) == ["predictions.jsonl"]
     Path(model.source, "optimizer.pt").write_bytes(b"")
     (tmp_path / "again").mkdir()
-    assert stage(model, tmp_path / "again") == ["optimizer.pt", "predictions.jsonl"]
+    assert _stage(model, tmp_path / "again") == ["optimizer.pt", "predictions.jsonl"]
+
+
+@pytest.mark.parametrize("held", [{}, {"established": "expected sacrebleu, found none"}], ids=["old", "no extra"])
+def test_the_card_of_a_run_without_established_scores_has_them(run: Path, tmp_path: Path, held: dict[str, str]) -> None:
+    """Earlier versions computed them for the card; others were made without the extra `evaluate`."""
+    old, *staged = (tmp_path / name for name in ("old", "from new", "from old"))
+    shutil.copytree(run, old)
+    metrics = json.loads((old / "metrics.json").read_text("utf-8"))
+    del metrics["established"]
+    (old / "metrics.json").write_text(json.dumps(metrics | held), "utf-8")
+    (old / "README.md").unlink()
+    before = _contents(old)
+    for source, folder in zip((run, old), staged, strict=True):
+        folder.mkdir()
+        _stage(Publication("model", "me/glosses", str(source)), folder)
+    new_files, old_files = map(_contents, staged)
+    assert old_files == new_files
+    assert "| exact match | " in old_files["README.md"].decode()
+    assert _contents(old) == before
 
 
 def test_training_pushes_by_the_same_code(hub: LocalHub, tmp_path: Path) -> None:
-    options = ["--num_train_epochs=1", "--preset=tiny", "--disable_tqdm=True", "--save_strategy=epoch"]
-    command = [sys.executable, str(ROOT / "examples" / "run_text2gloss.py"), *options]
+    command = ["run_text2gloss.py", "--num_train_epochs=1", "--preset=tiny", "--save_strategy=epoch"]
     push = ["--push_to_hub", "--hub_model_id=tester/trained"]
-    done = _run(*command, *push, f"--output_dir={tmp_path / 'run'}", cwd=tmp_path)
+    done = run_example(*command, *push, f"--output_dir={tmp_path / 'run'}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert hub.token not in done.stdout + done.stderr
     dry_run([Publication("model", "tester/trained", str(tmp_path / "run" / "model"))], str(tmp_path / "dry"))
@@ -370,7 +381,7 @@ def test_training_pushes_by_the_same_code(hub: LocalHub, tmp_path: Path) -> None
     assert len(hub.commits("model", "tester/trained")) == 2  # no checkpoints
     assert hub.repos["model", "tester/trained"].private
     for wrong, says in ((["--hub_token=secret"], "expected no token among the options"), (push[:1], "--hub_model_id")):
-        done = _run(*command, *wrong, f"--output_dir={tmp_path / 'not'}", cwd=tmp_path)
+        done = run_example(*command, *wrong, f"--output_dir={tmp_path / 'not'}", cwd=tmp_path)
         assert done.returncode != 0
         assert says in done.stderr
         assert not (tmp_path / "not" / "checkpoints").exists()  # before any training
@@ -382,7 +393,7 @@ def test_what_a_link_leads_to_is_not_published(checkpoint: str, tmp_path: Path) 
     (tmp_path / "private.md").write_text("private", "utf-8")
     (folder / "LICENSE").symlink_to(tmp_path / "private.md")
     (folder / "README.md").write_text("a card", "utf-8")
-    with pytest.raises(CheckFailed, match="LICENSE: expected a file, found a link"):
+    with pytest.raises(ValueError, match="LICENSE: expected a file, found a link"):
         dry_run([Publication("model", "me/glosses", str(folder))], str(tmp_path / "dry"))
     assert (tmp_path / "dry" / "models" / "me" / "glosses" / "LICENSE").is_symlink()
 

@@ -122,11 +122,11 @@ def test_stranger_gets_the_plug_ins_output(
     script = str(Path(stranger.__file__))
     done = _python(strangers_python, tmp_path, script, str(checkpoints[name]), str(texts), str(answers))
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(answers.read_text("utf-8"))
+    output = json.loads(answers.read_text("utf-8"))
     text_to_gloss = pipeline("text2text-generation", model=str(checkpoints[name]))
-    assert found["glosses"] == [answer.glosses for answer in text_to_gloss(TEXTS)]
-    assert found["ids"] == text_to_gloss.tokenizer(TEXTS)["input_ids"]
-    assert len({tuple(glosses) for glosses in found["glosses"]}) > 3
+    assert output["glosses"] == [answer.glosses for answer in text_to_gloss(TEXTS)]
+    assert output["ids"] == text_to_gloss.tokenizer(TEXTS)["input_ids"]
+    assert len({tuple(glosses) for glosses in output["glosses"]}) > 3
 
 
 @pytest.mark.slow

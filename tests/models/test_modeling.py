@@ -72,9 +72,9 @@ def test_loss_and_gradients_are_those_of_the_stock_model(tokenizer: KGlossTokeni
     torch.testing.assert_close(*losses)
     for loss in losses:
         loss.backward()
-    for (name, found), expected in zip(ours.named_parameters(), stock.parameters(), strict=True):
+    for (name, own), expected in zip(ours.named_parameters(), stock.parameters(), strict=True):
         if expected.grad is not None:
-            torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-6, msg=name)
+            torch.testing.assert_close(own.grad, expected.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_checkpoint_is_a_stock_model(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:

@@ -65,8 +65,8 @@ def test_statistics_of_whole_words(arguments: TokenizerTrainingArguments) -> Non
 def test_unknown_words_are_counted(arguments: TokenizerTrainingArguments, tmp_path: Path) -> None:
     rows = [json.dumps({"text": text, "glosses": ["나라"]}, ensure_ascii=False) for text in ("몸 형태 토기", "토기")]
     (tmp_path / "pairs.jsonl").write_text("\n".join(rows), "utf-8")
-    found = train_and_save(arguments)["pairs"]
-    assert (found["words"], found["coverage"], found["tokens_a_sentence"], found["unknown_rate"]) == (4, 0.5, 2.0, 0.5)
+    fit = train_and_save(arguments)["pairs"]
+    assert (fit["words"], fit["coverage"], fit["tokens_a_sentence"], fit["unknown_rate"]) == (4, 0.5, 2.0, 0.5)
 
 
 def test_statistics_of_word_pieces(arguments: TokenizerTrainingArguments) -> None:
@@ -94,13 +94,8 @@ def test_saved_folder_loads_and_holds_the_statistics(arguments: TokenizerTrainin
     assert json.loads((folder / "statistics.json").read_text("utf-8")) == statistics
     loaded = AutoTokenizer.from_pretrained(folder)
     assert isinstance(loaded, KGlossTokenizerFast)
-    assert loaded.convert_ids_to_tokens(loaded("몸의 토기 12")["input_ids"]) == [
-        "[BOS]",
-        "몸",
-        "[UNK]",
-        "Number",
-        "[EOS]",
-    ]
+    tokens = loaded.convert_ids_to_tokens(loaded("몸의 토기 12")["input_ids"])
+    assert tokens == ["[BOS]", "몸", "[UNK]", "Number", "[EOS]"]
     assert loaded.decode(loaded(text_target=["박물관", "몸"])["input_ids"], skip_special_tokens=True) == "박물관 몸"
 
 
@@ -132,11 +127,8 @@ def test_folder_appears_only_when_complete(
             train_and_save(arguments)
     assert not Path(arguments.output_dir).exists()
     train_and_save(arguments)
-    assert {path.name for path in Path(arguments.output_dir).parent.iterdir()} == {
-        "corpus.txt",
-        "pairs.jsonl",
-        "tokenizer",
-    }
+    names = {path.name for path in Path(arguments.output_dir).parent.iterdir()}
+    assert names == {"corpus.txt", "pairs.jsonl", "tokenizer"}
 
 
 def test_folder_that_is_there_is_kept(arguments: TokenizerTrainingArguments) -> None:
@@ -255,7 +247,7 @@ def test_missing_file_is_said_before_anything_is_read(tmp_path: Path) -> None:
 
 def test_rare_characters_leave_room(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = Counter({"전시": 5, "전기": 5, "전뷁": 1})
-    monkeypatch.setattr("kgloss_hf.models.vocabulary.MAX_CHARACTERS", 3)
+    monkeypatch.setattr("kgloss_hf.models.vocabulary._MAX_CHARACTERS", 3)
     assert learn_entries(counts, vocab_size=14) == ["##기", "##시", "기", "시", "전", "전기", "전시"]
 
 

@@ -56,7 +56,7 @@ def test_steps_are_of_similar_length_and_in_random_order() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, (800, 2))
     steps = lengths[list(StepSampler(lengths, 16, seed=0))].reshape(50, 16, 2)
     random = lengths[list(StepSampler(800, 16, seed=0))].reshape(50, 16, 2)
-    spread, spread_at_random = (np.ptp(found[:, :, 0], axis=1).mean() for found in (steps, random))
+    spread, spread_at_random = (np.ptp(part[:, :, 0], axis=1).mean() for part in (steps, random))
     assert spread < 3
     assert spread_at_random > 40
     longest = steps[:, :, 0].max(axis=1)

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +13,7 @@ from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
 from kgloss_hf.training.tokenizer_run import check_glosses
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def _run(script: str, *options: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(EXAMPLES / script), *options, "--disable_tqdm=True"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
+from tests.environments import run_example
 
 
 def _write_shard(folder: Path) -> None:
@@ -93,7 +83,7 @@ def test_pretext_without_the_glosses_is_refused(tokenizer: KGlossTokenizerFast) 
 def test_pretext_then_glosses(tmp_path: Path) -> None:
     _write_shard(tmp_path)
     pretext = ["--pretext_dir", str(tmp_path), "--preset=tiny", "--output_dir", str(tmp_path / "pretext")]
-    result = _run("run_pretext.py", *pretext, "--num_train_epochs=2", "--warmup_steps=2")
+    result = run_example("run_pretext.py", *pretext, "--num_train_epochs=2", "--warmup_steps=2")
     assert result.returncode == 0, result.stderr[-3000:]
     model = tmp_path / "pretext" / "model"
     metrics = json.loads((model / "metrics.json").read_text("utf-8"))
@@ -105,7 +95,7 @@ def test_pretext_then_glosses(tmp_path: Path) -> None:
 
     glosses = ["--dataset=mcksg", "--num_train_epochs=0", "--eval_strategy=no", "--save_strategy=no"]
     glosses += ["--load_best_model_at_end=False", f"--pretext={model}", f"--output_dir={tmp_path / 'glosses'}"]
-    result = _run("run_text2gloss.py", *glosses)
+    result = run_example("run_text2gloss.py", *glosses)
     assert result.returncode == 0, result.stderr[-3000:]
     before, after = (load_file(folder / "model.safetensors") for folder in (model, tmp_path / "glosses" / "model"))
     assert before.keys() == after.keys()
@@ -114,6 +104,6 @@ def test_pretext_then_glosses(tmp_path: Path) -> None:
         "decoder.cls.predictions.decoder.bias",
     }
 
-    refused = _run("run_text2gloss.py", *glosses[:-1], "--preset=small", f"--output_dir={tmp_path / 'small'}")
+    refused = run_example("run_text2gloss.py", *glosses[:-1], "--preset=small", f"--output_dir={tmp_path / 'small'}")
     assert refused.returncode != 0
     assert "take the preset that the pretext was trained with" in refused.stderr

@@ -27,18 +27,12 @@ from kgloss_hf.models.modeling import EncoderDecoderModel, build_model
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import run as training
 from kgloss_hf.training.encoding import encode_pairs
-from kgloss_hf.training.run import checkpoint_to_resume
+from kgloss_hf.training.run import _checkpoint_to_resume
 from kgloss_hf.training.tokenizer_run import tokenizer_for
 from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard_of_generation, predict
+from tests.environments import ROOT, run_example
+from tests.environments import run as run_command
 from tests.training.divided_run import divided_run
-
-ROOT = Path(__file__).parents[2]
-
-
-def _run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=cwd, env=environment, check=False)
-
 
 ONE_STEP = {"max_steps": 1, "learning_rate": 0.1, "warmup_steps": 0, "optim": "sgd"}
 FIFTY_STEPS = {"max_steps": 50, "warmup_steps": 10, "save_strategy": "steps", "save_steps": 33}  # of AdamW, ten epochs
@@ -67,25 +61,20 @@ def _divided(checkpoint: str, data: str, folder: Path, options: dict[str, Any], 
         divided_run(checkpoint, data, str(folder), dict(options))
     else:
         launch = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={_free_port()}"]
-        script = [
-            str(ROOT / "tests" / "training" / "divided_run.py"),
-            checkpoint,
-            data,
-            str(folder),
-            json.dumps(options),
-        ]
-        result = _run(sys.executable, *launch, *script)
+        script = [str(ROOT / "tests" / "training" / "divided_run.py"), checkpoint, data, str(folder)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        result = run_command(sys.executable, *launch, *script, json.dumps(options), env=environment)
         assert result.returncode == 0, result.stderr[-3000:]
     losses, glosses = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("losses", "glosses"))
     return Divided(load_file(folder / "after.safetensors"), losses, glosses)
 
 
-def _assert_same(found: Divided, expected: Divided, name: str) -> None:
-    assert found.losses == pytest.approx(expected.losses[-len(found.losses) :], rel=1e-5), name
-    assert found.glosses == expected.glosses, name
+def _assert_same(run: Divided, expected: Divided, name: str) -> None:
+    assert run.losses == pytest.approx(expected.losses[-len(run.losses) :], rel=1e-5), name
+    assert run.glosses == expected.glosses, name
     for key, value in expected.parameters.items():
         if not key.endswith("key.bias"):  # attention does not depend on it: its gradient is rounding alone
-            difference, norm = (found.parameters[key] - value).norm().item(), value.norm().item()
+            difference, norm = (run.parameters[key] - value).norm().item(), value.norm().item()
             assert difference <= 1e-5 * norm, f"{name}: {key} of norm {norm} differs by {difference}"
 
 
@@ -123,9 +112,9 @@ def test_training_is_the_same_however_divided(
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return int(listener.getsockname()[1])
 
 
 def test_predictions_keep_the_order_of_the_data(
@@ -167,20 +156,21 @@ def test_run_takes_a_trained_tokenizer_or_learns_its_own(checkpoint: str, tmp_pa
 
 
 def test_folders_of_earlier_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert checkpoint_to_resume(str(tmp_path), resume=True) is None
-    (tmp_path / "checkpoints" / "checkpoint-5").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "checkpoint-5" / "trainer_state.json").write_text("{}", "utf-8")
+    assert _checkpoint_to_resume(str(tmp_path), resume=True) is None
+    whole, cut = (tmp_path / "checkpoints" / f"checkpoint-{step}" for step in (5, 9))
+    whole.mkdir(parents=True)
+    (whole / "trainer_state.json").write_text("{}", "utf-8")
     with pytest.raises(ValueError, match="add --resume"):
-        checkpoint_to_resume(str(tmp_path), resume=False)
-    assert checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
-    (tmp_path / "checkpoints" / "checkpoint-9").mkdir()
-    (tmp_path / "checkpoints" / "checkpoint-9" / "trainer_state.json").write_text('{"global_st', "utf-8")
-    assert checkpoint_to_resume(str(tmp_path), resume=True) == str(tmp_path / "checkpoints" / "checkpoint-5")
+        _checkpoint_to_resume(str(tmp_path), resume=False)
+    assert _checkpoint_to_resume(str(tmp_path), resume=True) == str(whole)
+    cut.mkdir()
+    (cut / "trainer_state.json").write_text('{"global_st', "utf-8")
+    assert _checkpoint_to_resume(str(tmp_path), resume=True) == str(whole)
     assert "checkpoint-9 cannot be used: the run was ended while writing it" in caplog.text
-    assert not (tmp_path / "checkpoints" / "checkpoint-9").exists()
+    assert not cut.exists()
     (tmp_path / "model").mkdir()
     with pytest.raises(ValueError, match="finished run"):
-        checkpoint_to_resume(str(tmp_path), resume=True)
+        _checkpoint_to_resume(str(tmp_path), resume=True)
 
 
 @pytest.mark.parametrize(
@@ -199,19 +189,15 @@ def test_accelerate_takes_our_configurations(name: str, kind: str, processes: in
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A finished run of the example script, interrupted after one epoch and resumed, and what it printed."""
     output = tmp_path_factory.mktemp("run")
-    script = [
-        str(ROOT / "examples" / "run_text2gloss.py"),
-        str(ROOT / "examples" / "demo.yaml"),
-        f"--output_dir={output}",
-    ]
-    result = _run(sys.executable, *script, "--num_train_epochs=1", "--patience=1")
+    script = ["run_text2gloss.py", str(ROOT / "examples" / "demo.yaml"), f"--output_dir={output}"]
+    result = run_example(*script, "--num_train_epochs=1", "--patience=1")
     assert result.returncode == 0, result.stderr[-3000:]
     (output / "model").rename(output / ".model.partial")  # as if it had died before the result was whole
-    refused = _run(sys.executable, *script, "--num_train_epochs=2", "--resume=False")
+    refused = run_example(*script, "--num_train_epochs=2", "--resume=False")
     assert refused.returncode != 0
     assert "add --resume" in refused.stderr
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=1"]
-    result = _run(*launch, *script, "--num_train_epochs=2")
+    result = run_command(*launch, str(ROOT / "examples" / script[0]), *script[1:], "--num_train_epochs=2")
     assert result.returncode == 0, result.stderr[-3000:]
     return output, result.stdout
 
@@ -223,6 +209,7 @@ def test_result_of_the_example_script(run: tuple[Path, str]) -> None:
     assert json.loads((output / "model" / "config.json").read_text("utf-8"))["gloss_types"]["박물관"] == "sign_word"
     assert set(metrics["scores"]) == {"copy", "nearest neighbour", "tiny"}
     assert metrics["epochs"] == 2
+    assert metrics["established"]["jaccard"]["system"]["score"] == metrics["scores"]["tiny"]["jaccard"]
     rows = (output / "model" / "predictions.jsonl").read_text("utf-8").splitlines()
     assert len(rows) == metrics["pairs"]["test"] > 0
     assert (output / "model" / "training.png").read_bytes().startswith(b"\x89PNG")
@@ -238,12 +225,7 @@ def test_result_loads_in_a_pipeline(run: tuple[Path, str]) -> None:
 
 def test_bad_input_leaves_no_result(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("text,glosses\n집,\n", "utf-8")
-    result = _run(
-        sys.executable,
-        str(ROOT / "examples" / "run_text2gloss.py"),
-        f"--dataset={tmp_path}/pairs.csv",
-        f"--output_dir={tmp_path}/out",
-    )
+    result = run_example("run_text2gloss.py", f"--dataset={tmp_path}/pairs.csv", f"--output_dir={tmp_path}/out")
     assert result.returncode != 0
     assert "row 2, column 'glosses': the row has no glosses" in result.stderr
     assert not (tmp_path / "out" / "model").exists()

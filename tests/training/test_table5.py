@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kgloss_hf.training.table5 import OPTIMISERS, SYSTEMS, Run, Table5Arguments, reproduce, summary, tables
+from kgloss_hf.training.table5 import _OPTIMISERS, _SYSTEMS, Table5Arguments, _Run, _summary, reproduce, tables
 
 
 def _metrics(score: float, preset: str = "small") -> dict[str, Any]:
@@ -42,23 +42,23 @@ def script(tmp_path: Path) -> Path:
 
 
 def test_mean_deviation_and_paired_test() -> None:
-    runs = {Run("bert-large", 10, n): _metrics(score) for n, score in enumerate((30.0, 32.0, 37.0))}
-    runs |= {Run("transfer", 10, n): _metrics(score) for n, score in enumerate((41.0, 42.0, 46.0))}
-    runs |= {Run("rnn", 100, 0): _metrics(50.0, "rnn")}
-    found = summary(runs, ["--dataset=mcksg"])
-    assert found["systems"]["bert-large-10"] == {
+    runs = {_Run("bert-large", 10, n): _metrics(score) for n, score in enumerate((30.0, 32.0, 37.0))}
+    runs |= {_Run("transfer", 10, n): _metrics(score) for n, score in enumerate((41.0, 42.0, 46.0))}
+    runs |= {_Run("rnn", 100, 0): _metrics(50.0, "rnn")}
+    result = _summary(runs, ["--dataset=mcksg"])
+    assert result["systems"]["bert-large-10"] == {
         "runs": {0: 30.0, 1: 32.0, 2: 37.0},
         "mean": 33.0,
         "deviation": pytest.approx(13**0.5),
     }
-    assert found["systems"]["rnn-100"]["deviation"] is None
-    assert found["baselines"]["copy"]["mean"] == 9.5
-    (test,) = found["tests"]
+    assert result["systems"]["rnn-100"]["deviation"] is None
+    assert result["baselines"]["copy"]["mean"] == 9.5
+    (test,) = result["tests"]
     assert (test["systems"], test["epochs"], test["runs"]) == (["bert-large", "transfer"], 10, 3)
     # Differences 11, 10, 9: mean 10, standard error 1/√3, so t = 17.32 with two degrees of freedom.
     assert test["difference"] == pytest.approx(10)
     assert test["p_value"] == pytest.approx(0.003317, rel=1e-3)
-    table, tests = tables(found)
+    table, tests = tables(result)
     assert ("BERT, large vocabulary, transfer", "10", "3", "43.00", "2.65", "76.62") in table.rows
     assert ("RNN with attention, small vocabulary", "100", "1", "50.00", "–", "67.56") in table.rows
     assert tests.rows[0][1:] == ("10", "3", "+10.00", "0.0033")
@@ -67,13 +67,9 @@ def test_mean_deviation_and_paired_test() -> None:
 def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
     arguments = Table5Arguments(pretext="pretext", output_dir=str(tmp_path / "out"), epochs=[10], runs=2, workers=2)
     result = reproduce(arguments, script, ["--num_beams=1"])
-    assert set(result["systems"]) == {f"{system}-10" for system in SYSTEMS}
-    of_run = {
-        system: json.loads((tmp_path / "out" / "runs" / f"{system}-10-1" / "metrics.json").read_text("utf-8"))[
-            "options"
-        ]
-        for system in SYSTEMS
-    }
+    assert set(result["systems"]) == {f"{system}-10" for system in _SYSTEMS}
+    files = {system: tmp_path / "out" / "runs" / f"{system}-10-1" / "metrics.json" for system in _SYSTEMS}
+    of_run = {system: json.loads(file.read_text("utf-8"))["options"] for system, file in files.items()}
     assert of_run["rnn"].items() >= {"preset": "rnn", "vocabulary": "words", "seed": "1", "split_seed": "1"}.items()
     assert of_run["bert-large"]["tokenizer"] == of_run["transfer"]["pretext"] == "pretext"
     assert of_run["bert-small"].items() >= {"vocabulary": "words", "num_train_epochs": "10", "num_beams": "1"}.items()
@@ -85,9 +81,9 @@ def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
     reproduce(arguments, script, ["--num_beams=1"])
     arguments.runs, arguments.systems = 1, ["rnn"]
     again = reproduce(arguments, script, ["--num_beams=1"])
-    assert [len(found["runs"]) for found in again["systems"].values()] == [3, 3, 3, 3]
+    assert [len(result["runs"]) for result in again["systems"].values()] == [3, 3, 3, 3]
     started = (tmp_path / "out" / "started.txt").read_text("utf-8").split()
-    assert sorted(started) == sorted(f"{system}-10-{number}" for system in SYSTEMS for number in range(3))
+    assert sorted(started) == sorted(f"{system}-10-{number}" for system in _SYSTEMS for number in range(3))
     with pytest.raises(ValueError, match="holds runs of other options .*--num_beams=2"):
         reproduce(arguments, script, ["--num_beams=2"])
 
@@ -97,11 +93,10 @@ def test_failed_runs_are_named_and_the_others_kept(script: Path, tmp_path: Path)
     with pytest.raises(RuntimeError, match="1 of 4 runs failed: bert-small-10-0; each says why"):
         reproduce(arguments, script, ["--fail=bert-small-10-0"])
     assert (tmp_path / "out" / "unfinished" / "bert-small-10-0" / "log.txt").read_text("utf-8") == "no such file\n"
-    assert set(json.loads((tmp_path / "out" / "table5.json").read_text("utf-8"))["systems"]) == {
-        f"{system}-10" for system in SYSTEMS if system != "bert-small"
-    }
+    systems = json.loads((tmp_path / "out" / "table5.json").read_text("utf-8"))["systems"]
+    assert set(systems) == {f"{system}-10" for system in _SYSTEMS if system != "bert-small"}
 
 
 def test_papers_optimiser_is_the_papers() -> None:
-    paper = OPTIMISERS["paper"]
+    paper = _OPTIMISERS["paper"]
     assert (paper["optim"], paper["learning_rate"], paper["label_smoothing_factor"]) == ("sgd", 1e-4, 0.0)
