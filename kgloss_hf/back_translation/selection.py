@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import parquet
 from tqdm import tqdm
 
-from ..dataset_scripts.ko_backtranslation.ko_backtranslation import COLUMNS, SHARDS
+from ..data.shards import COLUMNS, SHARDS
 from ..files import save_folder
 from .filters import REASONS, Thresholds, reason
 from .near_duplicates import NearDuplicates

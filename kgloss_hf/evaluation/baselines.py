@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..data.pairs import Pair, Split
+from ..optional import require
 from ..runtime.glosses import CENTURY, PLACEHOLDERS, content_of
 from ..runtime.okt import Morpheme, analyze
 from ..runtime.placeholders import restore_placeholders
