@@ -48,7 +48,7 @@ FOLDERS = {
 
 # Blocks that are not run, by how they begin, and where what they say is tested.
 NOT_RUN = {
-    ("RELEASE.md", "python3 -m venv stranger"): "makes environments: tests/test_publishing.py, pytest -m slow",
+    ("RELEASE.md", "python3 -m venv stranger"): "makes environments: tests/hub/test_publishing.py, pytest -m slow",
 }
 
 
