@@ -56,6 +56,7 @@ def test_a_batch_gives_what_each_text_gives_in_order(converted: str, ko_en: str,
     # Of short texts, for which the limit of length is the same alone and in a batch.
     texts = [text for text in KOREAN if len(text) < 15]
     assert several.translate(texts, "ko", "en") == [engine.translate([text], "ko", "en")[0] for text in texts]
+    assert several.translate([], "ko", "en") == []
 
 
 def test_the_builder_gives_batches_for_several_threads(converted: str, ko_en: str) -> None:
@@ -82,10 +83,6 @@ def test_into_korean_is_the_work_of_back_model(converted: str, ko_en: str, en_ko
 def test_no_tokenizer_anywhere(converted: str) -> None:
     with pytest.raises(EngineError, match="expected a checkpoint with its tokenizer"):
         CTranslate2Engine(model=converted).translate(["물"], "ko", "en")
-
-
-def test_nothing_to_translate(engine: CTranslate2Engine) -> None:
-    assert engine.translate([], "ko", "en") == []
 
 
 def test_a_text_that_is_too_long_is_refused_and_not_cut(engine: CTranslate2Engine) -> None:

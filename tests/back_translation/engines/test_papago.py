@@ -31,6 +31,10 @@ def gateway_fault(code: str, message: str, details: str = "") -> dict[str, Any]:
     return {"error": {"errorCode": code, "message": message, "details": details}}
 
 
+def papago_fault(code: str, message: str) -> dict[str, Any]:
+    return {"errorCode": code, "errorMessage": message}
+
+
 @pytest.fixture
 def paid() -> Paid:
     return PAID["papago"]
@@ -95,15 +99,14 @@ def test_a_text_that_becomes_two_is_refused_and_the_others_are_kept(engine: Papa
     assert len(service.requests) == 3
 
 
-def test_an_empty_translation_is_passed_on(engine: PapagoEngine, service: Service) -> None:
-    service.script = [Answer(body=result("")), Answer(body=result("a\n\nb"))]
-    assert engine.translate(["음"], "ko", "en") == [""]
-    assert engine.translate(TEXTS, "ko", "en") == ["a", "", "b"]
-
-
-def test_carriage_returns_end_no_translation(engine: PapagoEngine, service: Service) -> None:
-    service.script = [Answer(body=result("a\r\nb\r\nc"))]
-    assert engine.translate(TEXTS, "ko", "en") == ["a", "b", "c"]
+@pytest.mark.parametrize(
+    ("answer", "translations"), [("", [""]), ("a\n\nb", ["a", "", "b"]), ("a\r\nb\r\nc", ["a", "b", "c"])]
+)
+def test_a_line_may_be_empty_or_end_with_a_carriage_return(
+    engine: PapagoEngine, service: Service, answer: str, translations: list[str]
+) -> None:
+    service.script = [Answer(body=result(answer))]
+    assert engine.translate(TEXTS[: len(translations)], "ko", "en") == translations
 
 
 @pytest.mark.parametrize("text", ["one\ntwo", "one\r"])
@@ -122,27 +125,25 @@ def test_a_quota_that_is_spent_is_explained(engine: PapagoEngine, service: Servi
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"),
+    ("fault", "kind", "message"),
     [
-        (Answer(400, gateway_fault("100", "Bad Request Exception", "Invalid")), "100, Bad Request Exception, Invalid"),
-        (Answer(400, {"errorCode": "N2MT08", "errorMessage": "exceeds max length"}), "N2MT08, exceeds max length"),
-        (Answer(413, gateway_fault("430", "Request Entity Too Large")), "430, Request Entity Too Large"),
+        (Answer(400, gateway_fault("100", "Bad", "Invalid")), RefusedError, "100, Bad, Invalid"),
+        (Answer(400, papago_fault("N2MT08", "exceeds max")), RefusedError, "N2MT08, exceeds max"),
+        (Answer(413, gateway_fault("430", "Too Large")), RefusedError, "430, Too Large"),
+        # Languages that the service does not know concern all texts.
+        *[
+            (Answer(400, papago_fault(code, "Unsupported")), ValueError, f"{code}, Unsupported")
+            for code in ("N2MT02", "N2MT04", "N2MT05", "N2MT06")
+        ],
     ],
 )
-def test_refusals(engine: PapagoEngine, service: Service, waits: list[float], fault: Answer, message: str) -> None:
+def test_refusals(
+    engine: PapagoEngine, service: Service, waits: list[float], fault: Answer, kind: type[Exception], message: str
+) -> None:
     service.script = [fault]
-    with pytest.raises(RefusedError, match=f"papago: HTTP {fault.status}: {message}$"):
+    with pytest.raises(kind, match=f"papago: HTTP {fault.status}: {message}$"):
         engine.translate(TEXTS, "ko", "en")
     assert (waits, engine.budget.spent()) == ([], 0)
-
-
-@pytest.mark.parametrize("code", ["N2MT02", "N2MT04", "N2MT05", "N2MT06"])
-def test_languages_that_the_service_does_not_know_concern_all_texts(
-    engine: PapagoEngine, service: Service, code: str
-) -> None:
-    service.script = [Answer(400, {"errorCode": code, "errorMessage": "Unsupported"})]
-    with pytest.raises(ValueError, match=f"papago: HTTP 400: {code}, Unsupported"):
-        engine.translate(TEXTS, "ko", "en")
 
 
 @pytest.mark.parametrize("status", [401, 403])

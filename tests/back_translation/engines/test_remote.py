@@ -126,11 +126,6 @@ def test_retry_after(value: str | None, seconds: float) -> None:
     assert retry_after(value) == seconds
 
 
-def test_retry_after_takes_a_date_to_come() -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    assert 80 < retry_after(date) <= 90
-
-
 @pytest.mark.parametrize(
     "endpoint",
     [
