@@ -112,8 +112,9 @@ class GoogleEngine(RemoteEngine):
             raise EngineError(f"{self.name}: expected {len(texts)} translations, found {len(translations)}")
         return translations
 
-    def open(self) -> requests.Session:
-        """Return a session that renews its access token."""
+    @cached_property
+    def _session(self) -> requests.Session:
+        """A session that renews its access token."""
         from google.auth.transport.requests import AuthorizedSession
 
         session: requests.Session = AuthorizedSession(self._access[0])
