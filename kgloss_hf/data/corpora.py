@@ -215,7 +215,6 @@ class CorpusFolder:
                 if (key := _key(sentence)) not in seen:
                     seen.add(key)
                     yield sentence
-        _warn(name, left_out)
 
     def read_paraphrases(self, name: str) -> Iterator[pa.Table]:
         """Yield tables of the pairs of a corpus: every two paraphrases once, the earlier first.
@@ -236,10 +235,9 @@ class CorpusFolder:
                 else:
                     seen.add(key)
                     yield source, target, name, "human"
-        _warn(name, left_out)
 
     def _groups(self, name: str, left_out: Counter[str]) -> Iterator[tuple[list[str], bool]]:
-        """Yield groups of sentences, and whether those of a group are paraphrases of each other."""
+        """Yield groups of sentences, and whether those of a group are paraphrases; then log what was left out."""
         for file, path in self.files(name).items():
             layout = CORPORA[name].files[file]
             check: Callable[[int, Any], _Row] = partial(_check_row, layout) if layout else _check_words
@@ -257,6 +255,9 @@ class CorpusFolder:
                     left_out["rows without a sentence (NS)"] += 1
                 yield [sentence for row in good for sentence in row.sentences], any(row.are_paraphrases for row in good)
             bad.warn()
+        if left_out:
+            counts = ", ".join(f"{what} ({count})" for what, count in left_out.items())
+            logger.warning("%s: left out: %s", name, counts)
 
     def _rows(self, path: Path, layout: _Layout | None) -> Iterator[tuple[int, Any]]:
         """Yield the numbered rows of a file; of Naver NER, the numbered lines of each sentence."""
@@ -311,8 +312,3 @@ def _check_words(_: int, lines: list[tuple[int, str]]) -> _Row:
 def _key(*texts: str) -> bytes:
     # A digest takes a fraction of the memory of the sentences.
     return hashlib.blake2b("\t".join(texts).encode(), digest_size=16).digest()
-
-
-def _warn(name: str, left_out: Counter[str]) -> None:
-    if left_out:
-        logger.warning("%s: left out: %s", name, ", ".join(f"{what} ({count})" for what, count in left_out.items()))

@@ -126,7 +126,6 @@ class TransformersEngine(CheckpointEngine):
     def generate(
         self, checkpoint: Checkpoint, rows: Sequence[list[list[int]]], direction: Direction
     ) -> Iterator[list[list[int]]]:
-        """Translate batches of ids to batches of ids, in their order."""
         return (self._generate(checkpoint, batch, direction) for batch in rows)
 
     @property
