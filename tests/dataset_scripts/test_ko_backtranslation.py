@@ -195,15 +195,11 @@ def test_bad_line_of_json_lines(line: str, message: str, write: Write) -> None:
     assert list(load(folder, on_bad_rows="skip")) == [row(1)]
 
 
+TEXT_THAT_IS_NONE = parquet([row(1)], compression="none", use_dictionary=False).replace(b"kornli", b"\xff" * 6)
+
+
 @pytest.mark.parametrize("name", [None, "kornli"])
-@pytest.mark.parametrize(
-    "content",
-    [
-        parquet([row(1)])[:-20],
-        parquet([row(1)], compression="none", use_dictionary=False).replace(b"kornli", b"\xff" * 6),
-    ],
-    ids=["cut off", "text that is none"],
-)
+@pytest.mark.parametrize("content", [parquet([row(1)])[:-20], TEXT_THAT_IS_NONE], ids=["cut off", "text that is none"])
 def test_damaged_parquet(content: bytes, name: str | None, write: Write) -> None:
     with pytest.raises(ValueError, match=r"a.parquet: damaged or not a Parquet file.*builder write it again"):
         load(write("shards/a.parquet", content), name)
@@ -447,22 +443,22 @@ def test_without_data_dir_says_where_each_corpus_comes_from(pairs: str) -> None:
     assert "paraKQC" not in str(error.value)
 
 
-def test_folder_without_a_known_file(write: Write, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "pairs", "message"),
+    [
+        ("kornli", "paraphrase", r"files of kornli, found none.*xnli.dev.ko.tsv.*DATA_DIR/kornlu/.*CC"),
+        (None, "paraphrase", "files of kornli, .*, pawsx, found none.*paraKQC_v1.txt"),
+        (None, "backtranslation", "shards: expected shards, found none.*kornli: snli_1.0_train.ko.tsv"),
+    ],
+)
+def test_folder_without_a_known_file(name: str | None, pairs: str, message: str, write: Write) -> None:
     folder = write("kornlu/other.tsv", NLI)
-    with pytest.raises(
-        FileNotFoundError, match=r"(?s)files of kornli, found none.*xnli.dev.ko.tsv.*DATA_DIR/kornlu/.*CC"
-    ):
-        load(folder, "kornli", pairs="paraphrase")
-    with pytest.raises(FileNotFoundError, match=r"(?s)files of kornli, .*, pawsx, found none.*paraKQC_v1.txt"):
-        load(folder, pairs="paraphrase")
+    with pytest.raises(FileNotFoundError, match=f"(?s){message}"):
+        load(folder, name, pairs=pairs)
     with pytest.raises(FileNotFoundError, match="(?s)files of naver_ner, found none.*train_data"):
         CorpusFolder(folder, ["naver_ner"]).read_sentences()
-    with pytest.raises(
-        FileNotFoundError, match=r"(?s)shards: expected shards, found none.*kornli: snli_1.0_train.ko.tsv"
-    ):
-        load(folder)
     with pytest.raises(FileNotFoundError, match="expected data_dir, your folder of data, found .*nowhere"):
-        load(str(tmp_path / "nowhere"))
+        load(f"{folder}/nowhere")
 
 
 @pytest.mark.parametrize("link", ["shards/a.jsonl", "shards", "parakqc/paraKQC_v1.txt"])

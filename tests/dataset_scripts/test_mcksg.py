@@ -333,6 +333,9 @@ def test_bad_cell_is_named_or_skipped(folder: Path, cells: dict[str, object], me
     assert load(folder, on_bad_rows="skip")["id"] == ["1"]
 
 
+ENTRY = '{"gloss": "집", "type": "iconic"}\n'
+
+
 @pytest.mark.parametrize(
     ("lexicon", "message"),
     [
@@ -341,23 +344,16 @@ def test_bad_cell_is_named_or_skipped(folder: Path, cells: dict[str, object], me
         ("gloss,type\n,iconic\n", "row 2: expected glosses"),
         ("gloss,kind\n집,iconic\n", "lexicon.csv: expected a column of type, named gloss_types, types, type, 유형"),
         ("gloss,type\n", "lexicon.csv: expected rows with gloss and type, found none"),
+        (f"{ENTRY}{{}}", "lexicon.jsonl, row 2: expected glosses"),
+        (f'{ENTRY}{{"gloss": "불"}}', "lexicon.jsonl, row 2: expected a type"),
+        (f"{ENTRY}[]", "lexicon.jsonl, row 2: expected a JSON object, found"),
     ],
-    ids=["type", "two types", "no gloss", "header", "empty"],
+    ids=["type", "two types", "no gloss", "header", "empty", "no glosses", "no type", "no object"],
 )
 def test_bad_lexicon(folder: Path, lexicon: str, message: str) -> None:
-    (folder / "lexicon.csv").write_text(lexicon, "utf-8")
+    (folder / "lexicon.csv").unlink()
+    (folder / f"lexicon.{'jsonl' if lexicon.startswith(ENTRY) else 'csv'}").write_text(lexicon, "utf-8")
     with pytest.raises(ValueError, match=message):
-        load(folder)
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [("{}", "expected glosses"), ('{"gloss": "불"}', "expected a type"), ("[]", "expected a JSON object, found")],
-)
-def test_lexicon_of_json_lines_with_a_bad_row(folder: Path, row: str, message: str) -> None:
-    (folder / "lexicon.csv").unlink(missing_ok=True)
-    (folder / "lexicon.jsonl").write_text(f'{{"gloss": "집", "type": "iconic"}}\n{row}\n', "utf-8")
-    with pytest.raises(ValueError, match=f"lexicon.jsonl, row 2: {message}"):
         load(folder)
 
 
@@ -411,14 +407,15 @@ def test_truncated_parquet(folder: Path) -> None:
         load(folder, on_bad_rows="skip")
 
 
-def test_unknown_options(folder: Path) -> None:
-    with pytest.raises(ValueError, match="split_by: expected 'group', 'row' or 'none', found 'random'"):
-        load(folder, split_by="random")
-    with pytest.raises(ValueError, match="on_bad_rows: expected 'raise' or 'skip', found 'ignore'"):
-        load(folder, on_bad_rows="ignore")
-
-
-def test_too_few_rows_to_split(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split_by": "random"}, "split_by: expected 'group', 'row' or 'none', found 'random'"),
+        ({"on_bad_rows": "ignore"}, "on_bad_rows: expected 'raise' or 'skip', found 'ignore'"),
+        ({"split_by": "group"}, "1 rows are too few.*split_by='none'"),
+    ],
+)
+def test_options_that_cannot_be(folder: Path, options: dict[str, str], message: str) -> None:
     (folder / "pairs.csv").write_text("문장,글로스\n집,집\n", "utf-8")
-    with pytest.raises(ValueError, match="1 rows are too few.*split_by='none'"):
-        load_dataset("mcksg", data_dir=str(folder))
+    with pytest.raises(ValueError, match=message):
+        load(folder, **options)
