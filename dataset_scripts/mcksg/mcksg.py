@@ -307,19 +307,18 @@ class Mcksg(PairBuilder):
                 raise ValueError(
                     f"expected an id of its own, found {row_id!r}, as in {seen[row_id]}; change one of them"
                 )
-            source = str(cells.get("source") or path.name)
-            gloss_types = _types(cells.get("gloss_types"), glosses, types)
-            for field, cell in {"id": row_id, "text": text, "glosses": "".join(glosses), "source": source}.items():
-                if not is_text(cell):
-                    raise ValueError(f"expected text in {field}, found half a character; correct it")
-            seen[row_id] = place
-            return {
+            pair = {
                 "id": row_id,
                 "text": text.strip(),
                 "glosses": glosses,
-                "gloss_types": gloss_types,
-                "source": source,
+                "gloss_types": _types(cells.get("gloss_types"), glosses, types),
+                "source": str(cells.get("source") or path.name),
             }
+            for field, cell in pair.items():
+                if not is_text("".join(cell)):
+                    raise ValueError(f"expected text in {field}, found half a character; correct it")
+            seen[row_id] = place
+            return pair
 
         return self.checked(path, rows, check)
 

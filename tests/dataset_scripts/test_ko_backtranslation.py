@@ -540,7 +540,7 @@ def test_card_names_every_source_with_its_licence() -> None:
     assert sorted(file.name for file in FOLDER.iterdir() if file.is_file()) == ["README.md", f"{NAME}.py"]
 
 
-def test_card_counts_what_is_in_the_public_corpora(corpora: Path) -> None:
+def test_pairs_of_the_public_corpora_are_as_many_as_the_card_says_different_and_clean(corpora: Path) -> None:
     table = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) \|$", card(), flags=re.MULTILINE)
     rows = load(str(corpora), pairs="paraphrase")
     pairs = Counter(rows["origin"])
@@ -549,13 +549,9 @@ def test_card_counts_what_is_in_the_public_corpora(corpora: Path) -> None:
         name: len(sentences(str(corpora), name)) for name in pairs
     }
     assert f"{rows.num_rows:,} pairs" in card()
-
-
-def test_pairs_of_the_public_corpora_are_different_and_clean(corpora: Path) -> None:
-    rows = load(str(corpora), pairs="paraphrase")
     assert set(rows["engine"]) == {"human"}
-    pairs = list(zip(rows["origin"], rows["source"], rows["target"], strict=True))
-    assert len({(origin, *sorted((source, target))) for origin, source, target in pairs}) == rows.num_rows
-    assert not any(source == target for _, source, target in pairs)
-    sentences = {sentence for _, *both in pairs for sentence in both}
-    assert all(sentence and " ".join(sentence.split()) == sentence for sentence in sentences)
+    triples = list(zip(rows["origin"], rows["source"], rows["target"], strict=True))
+    assert len({(origin, *sorted((source, target))) for origin, source, target in triples}) == rows.num_rows
+    assert not any(source == target for _, source, target in triples)
+    texts = {text for _, *both in triples for text in both}
+    assert all(text and " ".join(text.split()) == text for text in texts)
