@@ -219,19 +219,10 @@ PAUSING = [
     (Answer(200, {"translations": 5}), True),
     (Answer(200, {"translations": {"translatedText": "a"}, "message": None}), True),
     *[
-        (
-            Answer(200, {"translations": [{"translatedText": text}], "message": {"result": {"translatedText": text}}}),
-            True,
-        )
-        for text in (5, None)
+        (Answer(200, {"translations": [answer], "message": {"result": answer}}), True)
+        for answer in ({"translatedText": 5}, {"translatedText": None})
     ],
 ]
-TRANSLATIONS = [f"[{text}]" for text in TEXTS]
-
-
-def cost(engine: RemoteEngine) -> int:
-    """The characters of TEXTS, of which Papago gets lines."""
-    return sum(map(len, TEXTS)) + (2 if engine.name == "papago" else 0)
 
 
 @pytest.mark.parametrize(("answer", "counted"), PAUSING)
@@ -239,9 +230,10 @@ def test_faults_that_may_pass_are_tried_again(
     engine: RemoteEngine, service: Service, waits: list[float], answer: Answer, counted: bool
 ) -> None:
     service.script = [answer]
-    assert engine.translate(TEXTS, "ko", "en") == TRANSLATIONS
+    assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     assert service.requests[0].body == service.requests[1].body
-    assert engine.budget.spent() == (2 if counted else 1) * cost(engine)
+    cost = sum(map(len, TEXTS)) + (2 if engine.name == "papago" else 0)  # Papago gets lines
+    assert engine.budget.spent() == (2 if counted else 1) * cost
     assert len(waits) == 1
 
 
