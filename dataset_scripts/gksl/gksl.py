@@ -25,7 +25,7 @@ COMMIT = "20df79136bc301763059089692661bc49c5de478"
 URL = f"https://raw.githubusercontent.com/AIRC-KETI/GKSL-dataset/{COMMIT}/dataset"
 
 
-class Published(NamedTuple):
+class _Published(NamedTuple):
     """A published file: name, the column that says where a row comes from, size in bytes, and git blob id."""
 
     name: str
@@ -35,8 +35,8 @@ class Published(NamedTuple):
 
 
 FILES = {
-    "original": Published("GKSL3k_original.csv", "dataset", 252685, "729ae1c96d3627b224fa120950b5dbc454f72c1f"),
-    "augmented": Published(
+    "original": _Published("GKSL3k_original.csv", "dataset", 252685, "729ae1c96d3627b224fa120950b5dbc454f72c1f"),
+    "augmented": _Published(
         "GKSL13k_augmented.csv", "augmentation_method", 1030069, "eb216bec2ae6cce910007783bfa343017018cc96"
     ),
 }
@@ -45,13 +45,13 @@ FILES = {
 GLOSSES = "Gloss level Korean Sign Language (GKSL) sentence"
 TEXT = "Word level Korean Language (WKL) sentence"
 
-WHERE = (
+_WHERE = (
     f"Get {' and '.join(file.name for file in FILES.values())} from the folder dataset of {REPOSITORY} "
     f"(commit {COMMIT}) and name their folder: load_dataset('gksl', data_dir='FOLDER')."
 )
-REPAIR = f". Correct the file, or take it again, unchanged, from {REPOSITORY} at commit {COMMIT}"
+_REPAIR = f". Correct the file, or take it again, unchanged, from {REPOSITORY} at commit {COMMIT}"
 
-CITATION = """\
+_CITATION = """\
 @inproceedings{jang-etal-2022-automatic,
     title = "Automatic Gloss-level Data Augmentation for Sign Language Translation",
     author = "Jang and Park and Shin and Shin and Yoon and Gweon",
@@ -65,48 +65,6 @@ CITATION = """\
 @functools.cache
 def _show_licence() -> None:
     logger.warning("gksl is KETI's, under CC BY-NC-SA 4.0: for research, not for commercial use.")
-
-
-def find_file(data_dir: str, name: str) -> Path:
-    """Where the file of a configuration is.
-
-    Args:
-        data_dir: The user's folder with the published files.
-        name: Configuration, `original` or `augmented`.
-
-    Raises:
-        FileNotFoundError: The folder does not hold the file.
-
-    Example:
-        >>> find_file("data/GKSL-dataset/dataset", "original")  # doctest: +SKIP
-        PosixPath('data/GKSL-dataset/dataset/GKSL3k_original.csv')
-    """
-    path = Path(data_dir, FILES[name].name)
-    if not path.is_file():
-        raise FileNotFoundError(f"gksl expects {path.name} in the folder {data_dir}, which holds none. {WHERE}")
-    return path
-
-
-def verify(path: Path, name: str) -> None:
-    """Check that a fetched file is the published one.
-
-    Args:
-        path: The file.
-        name: Configuration, `original` or `augmented`.
-
-    Raises:
-        ValueError: Its size or its git blob id is another.
-
-    Example:
-        >>> verify(Path("GKSL3k_original.csv"), "original")  # doctest: +SKIP
-    """
-    content, published = path.read_bytes(), FILES[name]
-    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    if (len(content), blob) != (published.size, published.blob):
-        raise ValueError(
-            f"{published.name}: expected {published.size} bytes with the git blob id {published.blob}, found "
-            f"{len(content)} with {blob} at {URL}. Fetch it again with download_mode='force_redownload'. {WHERE}"
-        )
 
 
 class Gksl(PairBuilder):
@@ -154,7 +112,7 @@ class Gksl(PairBuilder):
             ),
             homepage=REPOSITORY,
             license="CC BY-NC-SA 4.0",
-            citation=CITATION,
+            citation=_CITATION,
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
@@ -179,14 +137,16 @@ class Gksl(PairBuilder):
 
     def _rows(self, name: str, dl_manager: Any) -> list[dict[str, Any]]:
         """The rows of a published file, in its order."""
-        path = find_file(self.config.data_dir, name) if self.config.data_dir else self._fetch(name, dl_manager)
-        source = FILES[name].source
+        file, folder = FILES[name], self.config.data_dir
+        path = Path(folder, file.name) if folder else self._fetch(file, dl_manager)
+        if not path.is_file():
+            raise FileNotFoundError(f"gksl expects {path.name} in the folder {folder}, which holds none. {_WHERE}")
         try:
-            numbered = list(read_rows(path, suffix=".csv", columns=(source, GLOSSES, TEXT)))
+            numbered = list(read_rows(path, suffix=".csv", columns=(file.source, GLOSSES, TEXT)))
         except ValueError as error:
-            raise ValueError(f"{error}{REPAIR}.") from error
+            raise ValueError(f"{error}{_REPAIR}.") from error
         if not numbered:
-            raise ValueError(f"{path}: expected rows below a header, found none{REPAIR}.")
+            raise ValueError(f"{path}: expected rows below a header, found none{_REPAIR}.")
 
         def check(number: int, row: Any) -> dict[str, Any]:
             for column, what in ((GLOSSES, "glosses"), (TEXT, "a sentence")):
@@ -194,17 +154,24 @@ class Gksl(PairBuilder):
                     raise ValueError(f"expected {what} in the column {column!r}, found nothing")
             glosses = row[GLOSSES].split()
             # The header is row 1 of the file.
-            return {"id": f"{name}-{number - 1}", "text": row[TEXT], "glosses": glosses, "source": row[source]}
+            return {"id": f"{name}-{number - 1}", "text": row[TEXT], "glosses": glosses, "source": row[file.source]}
 
-        return self.checked(path, numbered, check, REPAIR)
+        return self.checked(path, numbered, check, _REPAIR)
 
-    def _fetch(self, name: str, dl_manager: Any) -> Path:
-        url = f"{URL}/{FILES[name].name}"
+    def _fetch(self, file: _Published, dl_manager: Any) -> Path:
+        """Fetch a file, and check that it is the published one."""
+        url = f"{URL}/{file.name}"
         try:
             path = Path(self.local(dl_manager, url))
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"gksl could not find {url} ({error}). {WHERE}") from error
+            raise FileNotFoundError(f"gksl could not find {url} ({error}). {_WHERE}") from error
         except Exception as error:  # each library below has errors of its own for a network that fails
-            raise ConnectionError(f"gksl could not fetch {url} ({error}). {WHERE}") from error
-        verify(path, name)
+            raise ConnectionError(f"gksl could not fetch {url} ({error}). {_WHERE}") from error
+        content = path.read_bytes()
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        if (len(content), blob) != (file.size, file.blob):
+            raise ValueError(
+                f"{file.name}: expected {file.size} bytes with the git blob id {file.blob}, found {len(content)} with "
+                f"{blob} at {URL}. Fetch it again with download_mode='force_redownload'. {_WHERE}"
+            )
         return path

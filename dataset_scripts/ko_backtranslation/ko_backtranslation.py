@@ -18,7 +18,7 @@ from datasets.exceptions import DatasetGenerationError
 
 from kgloss_hf.data.builders import FolderConfig
 from kgloss_hf.data.corpora import CORPORA, PARAPHRASED, CorpusFolder
-from kgloss_hf.data.shards import COLUMNS
+from kgloss_hf.data.shards import COLUMNS, read_shard, shard_files
 
 
 class CorpusError(DatasetGenerationError, ValueError):
@@ -44,9 +44,9 @@ class KoBacktranslationConfig(FolderConfig):
 
     def files(self, folder: Path) -> list[Path]:
         """List the shards, or the files of the corpora."""
-        opened = self.folder()
         if self.pairs != "paraphrase":
-            return opened.shards()
+            return shard_files(folder)
+        opened = self.folder()
         return [path for name in opened.names for path in opened.files(name).values()]
 
 
@@ -112,6 +112,6 @@ class KoBacktranslation(datasets.ArrowBasedBuilder):
     def _tables(self, part: Any) -> Iterator[pa.Table]:
         if self.config.pairs == "paraphrase":
             return self.config.folder().read_paraphrases(part)
-        tables = self.config.folder().read_shard(part)
+        tables = read_shard(part, self.config.on_bad_rows)
         name = self.config.name
         return tables if name == "all" else (table.filter(pc.equal(table["origin"], name)) for table in tables)

@@ -21,13 +21,7 @@ from kgloss_hf.data.builders import PairBuilder, PairConfig, split_pairs_by
 from kgloss_hf.data.checks import inside
 from kgloss_hf.data.splitting import ROW_FRACTIONS
 from kgloss_hf.data.tables import TABLE_SUFFIXES, is_text, read_rows
-from kgloss_hf.runtime.glosses import (
-    GLOSS_TYPES,
-    UNKNOWN_TYPE,
-    placeholder_of,
-    split_glosses,
-    type_of_notation,
-)
+from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, split_glosses, type_of_notation
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +52,7 @@ TYPE_NAMES = {
 }
 """Types as a lexicon or a type column may write them; case and white space do not count."""
 
-LAYOUT = (
+_LAYOUT = (
     "MCKSG was never published: ask the authors of Dang et al., 'Korean Text to Gloss: Self-Supervised Learning "
     "approach'. Then put it into a folder as a table with a column text and a column glosses "
     f"({', '.join(TABLE_SUFFIXES)}; lexicon.csv with gloss and type beside it, if there is one) and name the folder: "
@@ -90,27 +84,13 @@ class McksgConfig(PairConfig):
     lexicon: str | None = None
 
 
-def find_files(data_dir: str | None, lexicon: str | None = None) -> tuple[list[Path], Path | None]:
-    """The tables of pairs in a folder, sorted by name, and its lexicon.
-
-    Args:
-        data_dir: The holder's folder. All tables in it are read, but not those in folders below it.
-        lexicon: Name of the lexicon in the folder.
-
-    Raises:
-        ValueError: No folder is given, a file lies outside it, or two files have one name but for the ending, so that
-            it is not clear whether they are the same table twice.
-        FileNotFoundError: The folder, the lexicon, or any table is not there.
-
-    Example:
-        >>> find_files("mcksg_folder")  # doctest: +SKIP
-        ([PosixPath('mcksg_folder/pairs.csv')], PosixPath('mcksg_folder/lexicon.csv'))
-    """
+def _find_files(data_dir: str | None, lexicon: str | None) -> tuple[list[Path], Path | None]:
+    """Return the tables of pairs in a folder, sorted by name, and its lexicon."""
     if not data_dir:
-        raise ValueError(f"mcksg/full expects data_dir, a folder with a copy of the corpus, and got none. {LAYOUT}")
+        raise ValueError(f"mcksg/full expects data_dir, a folder with a copy of the corpus, and got none. {_LAYOUT}")
     folder = Path(data_dir)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a folder with a copy of the corpus, found none. {LAYOUT}")
+        raise FileNotFoundError(f"{folder}: expected a folder with a copy of the corpus, found none. {_LAYOUT}")
     tables = [
         path
         for path in sorted(folder.iterdir())
@@ -126,7 +106,7 @@ def find_files(data_dir: str | None, lexicon: str | None = None) -> tuple[list[P
         if not inside(folder, path).is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
             raise FileNotFoundError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found none")
     if not pairs:
-        raise FileNotFoundError(f"{folder}: expected a {', '.join(TABLE_SUFFIXES)} file, found none. {LAYOUT}")
+        raise FileNotFoundError(f"{folder}: expected a {', '.join(TABLE_SUFFIXES)} file, found none. {_LAYOUT}")
     for files in (lexicons, pairs):
         stems = Counter(path.stem.casefold() for path in files)
         if doubled := [path.name for path in files if stems[path.stem.casefold()] > 1]:
@@ -134,24 +114,10 @@ def find_files(data_dir: str | None, lexicon: str | None = None) -> tuple[list[P
     return pairs, lexicons[0] if lexicons else None
 
 
-def find_columns(
+def _find_columns(
     path: Path, row: Any, wanted: Mapping[str, tuple[str, ...]], needed: tuple[str, ...]
 ) -> dict[str, str]:
-    """Which column of a table holds which field.
-
-    Args:
-        path: The file, for messages.
-        row: Its first row.
-        wanted: Header names of each field.
-        needed: Fields without which the table is of no use.
-
-    Raises:
-        ValueError: A needed field has no column, or a field has several.
-
-    Example:
-        >>> find_columns(Path("pairs.csv"), {" 문장": "", "글로스": "", "영상": ""}, COLUMNS, ("text", "glosses"))
-        {'text': ' 문장', 'glosses': '글로스'}
-    """
+    """Return which column of a table, told by its first row, holds which of the wanted fields."""
     if not isinstance(row, dict):
         raise ValueError(f"{path}: expected rows that are JSON objects, found {row!r:.60}")
     names = [name for name in row if isinstance(name, str)]
@@ -222,12 +188,13 @@ class Mcksg(PairBuilder):
     Args:
         args: As of `datasets.DatasetBuilder`.
         config_name: `sample` or `full`.
-        data_dir: Of `full`: the holder's folder, with the files that `find_files` describes.
+        data_dir: Of `full`: the holder's folder. All tables in it are read, sorted by name, but not those in folders
+            below it; two that differ only by their ending are refused, since they may be one table twice.
         kwargs: As of `datasets.DatasetBuilder`, and the options in `McksgConfig`.
 
     Raises:
-        ValueError: `full` without a folder, or a file that is not as expected.
-        FileNotFoundError: The folder holds no table.
+        ValueError: `full` without a folder, or a file that is outside it or not as expected.
+        FileNotFoundError: The folder is not there, or lacks the lexicon or any table.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
     Example:
@@ -274,7 +241,7 @@ class Mcksg(PairBuilder):
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         config = self.config
         if config.name == "full":
-            files, lexicon = find_files(config.data_dir, config.lexicon)
+            files, lexicon = _find_files(config.data_dir, config.lexicon)
         elif (config.data_dir, config.lexicon, config.encoding) == (None, None, "utf-8"):
             # A script that `datasets` loads is copied away from its data, and base_path then says where they are.
             folder = "" if self.base_path else os.path.dirname(os.path.abspath(__file__))
@@ -304,8 +271,7 @@ class Mcksg(PairBuilder):
             raise ValueError(f"{error}, or load all files with the encoding they have: encoding='cp949'") from error
         if not rows:
             raise ValueError(f"{path}: expected rows with {' and '.join(needed)}, found none")
-        columns = find_columns(path, rows[0][1], wanted, needed)
-        return rows, columns
+        return rows, _find_columns(path, rows[0][1], wanted, needed)
 
     def _read_lexicon(self, path: Path) -> dict[str, str]:
         rows, columns = self._read(path, LEXICON_COLUMNS, ("gloss", "type"))
@@ -324,8 +290,7 @@ class Mcksg(PairBuilder):
 
     def _read_pairs(self, path: Path, types: Mapping[str, str], seen: dict[str, str]) -> list[dict[str, Any]]:
         rows, columns = self._read(path, COLUMNS, ("text", "glosses"))
-        unused = [name for name in rows[0][1] if name and name not in columns.values()]
-        if unused:
+        if unused := [name for name in rows[0][1] if name and name not in columns.values()]:
             logger.warning("%s: columns not used: %s", path, ", ".join(map(repr, unused)))
 
         def check(number: int, row: Any) -> dict[str, Any]:
@@ -336,26 +301,24 @@ class Mcksg(PairBuilder):
                 raise ValueError(f"expected a sentence, found {text!r:.60}; add it or remove the row")
             glosses = parse_glosses(cells["glosses"])
             place = f"{path.name}:{number}"
-            row_id = str(cells.get("id", place) or "").strip()
-            if not row_id:
+            if not (row_id := str(cells.get("id", place) or "").strip()):
                 raise ValueError("expected an id, found none; add it or remove the column")
             if row_id in seen:
                 raise ValueError(
                     f"expected an id of its own, found {row_id!r}, as in {seen[row_id]}; change one of them"
                 )
-            source = str(cells.get("source") or path.name)
-            gloss_types = _types(cells.get("gloss_types"), glosses, types)
-            for field, cell in {"id": row_id, "text": text, "glosses": "".join(glosses), "source": source}.items():
-                if not is_text(cell):
-                    raise ValueError(f"expected text in {field}, found half a character; correct it")
-            seen[row_id] = place
-            return {
+            pair = {
                 "id": row_id,
                 "text": text.strip(),
                 "glosses": glosses,
-                "gloss_types": gloss_types,
-                "source": source,
+                "gloss_types": _types(cells.get("gloss_types"), glosses, types),
+                "source": str(cells.get("source") or path.name),
             }
+            for field, cell in pair.items():
+                if not is_text("".join(cell)):
+                    raise ValueError(f"expected text in {field}, found half a character; correct it")
+            seen[row_id] = place
+            return pair
 
         return self.checked(path, rows, check)
 

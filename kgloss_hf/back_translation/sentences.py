@@ -110,9 +110,8 @@ def write_sentences(
             for text, origin in sentences:
                 progress.update()
                 counts["read"] += 1
-                text, wrong = _checked(text)
-                wrong = wrong or ("" if seen.add(text) else "repeated")
-                if wrong:
+                text = fold(text)
+                if wrong := _fault(text) or ("" if seen.add(text) else "repeated"):
                     counts[wrong] += 1
                 else:
                     counts["remain"] += 1
@@ -145,14 +144,13 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
-def _checked(text: str) -> tuple[str, str]:
-    """A sentence as it is translated, and why it is left out, if it is."""
-    text = fold(text)
+def _fault(text: str) -> str:
+    """Return why a sentence is left out, or nothing if it is translated."""
     if not text:
-        return text, "blank"
+        return "blank"
     if not is_text(text):
-        return text, "not_text"
-    return text, "" if _HANGUL.search(text) else "without_hangul"
+        return "not_text"
+    return "" if _HANGUL.search(text) else "without_hangul"
 
 
 class _Seen:

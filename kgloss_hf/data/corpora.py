@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from .checks import BadRows, inside, with_repair
-from .shards import COLUMNS, SHARDS, as_tables, check_shards, read_shard, shard_files
+from .shards import COLUMNS, SHARDS, as_tables, check_shards, shard_files
 from .tables import read_lines, read_rows
 
 logger = logging.getLogger(__name__)
@@ -24,27 +24,19 @@ _SET = 10
 _FILE_AGAIN = "take the file again, unchanged, or name its encoding, such as encoding='cp949'"
 
 
-class Layout(NamedTuple):
-    """How one kind of tab-separated file is read.
+class _Layout(NamedTuple):
+    """How to read one kind of tab-separated file."""
 
-    Args:
-        sentences: The columns with sentences.
-        label: The column that says whether the sentences of a row are paraphrases, and what answers that for a label
-            (None where the label is unknown).
-        keys: Columns that are equal in the ten rows of a set of paraphrases, in a file of such sets.
-        header: Whether the first row is a header, which may hold more columns, in any order.
-        blank: What stands for a missing sentence. Rows that hold it are left out.
-    """
-
-    sentences: tuple[str, ...] = ("sentence1", "sentence2")
+    sentences: tuple[str, ...] = ("sentence1", "sentence2")  # columns
+    # A column, and what tells from it whether a row's sentences are paraphrases (None: no label that is known).
     label: tuple[str, Callable[[str], bool | None]] | None = None
-    keys: tuple[str, ...] = ()
-    header: bool = True
-    blank: str | None = None
+    keys: tuple[str, ...] = ()  # columns that are equal in the ten rows of a set of paraphrases
+    header: bool = True  # which may hold more columns, in any order
+    blank: str | None = None  # stands for a missing sentence; rows that hold it are left out
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that are read; those of a file without a header, in this order."""
+        """Return the columns that are read; those of a file without a header, in this order."""
         return (*self.keys, *self.sentences, *(self.label or ())[:1])
 
 
@@ -63,10 +55,10 @@ class Corpus(NamedTuple):
     flat: str
     repository: str
     licence: str
-    layouts: Mapping[str, Layout | None]
+    layouts: Mapping[str, _Layout | None]
 
     @property
-    def files(self) -> dict[str, Layout | None]:
+    def files(self) -> dict[str, _Layout | None]:
         """How each file is read."""
         return {name: layout for names, layout in self.layouts.items() for name in names.split()}
 
@@ -82,14 +74,14 @@ _ENTAILMENT = {"entailment": True, "neutral": False, "contradiction": False}.get
 _ZERO_IS_SAME = {"0": True, "1": False}.get
 _ONE_IS_SAME = {"1": True, "0": False}.get
 
-_NLI = Layout(label=("gold_label", _ENTAILMENT))
-_STS = Layout(label=("score", _is_high))
-_QUESTIONS = Layout(("question1", "question2"), label=("is_duplicate", _ZERO_IS_SAME))
-_TEXT = Layout(("text",))
-_PARAKQC = Layout(("sentence",), keys=("topic", "act"), header=False)
-_STYLE_SETS = Layout(("sentence",), keys=("act",))
-_STYLE_PAIRS = Layout(label=("similarity", _ONE_IS_SAME))
-_PAWSX = Layout(label=("label", _ONE_IS_SAME), blank="NS")
+_NLI = _Layout(label=("gold_label", _ENTAILMENT))
+_STS = _Layout(label=("score", _is_high))
+_QUESTIONS = _Layout(("question1", "question2"), label=("is_duplicate", _ZERO_IS_SAME))
+_TEXT = _Layout(("text",))
+_PARAKQC = _Layout(("sentence",), keys=("topic", "act"), header=False)
+_STYLE_SETS = _Layout(("sentence",), keys=("act",))
+_STYLE_PAIRS = _Layout(label=("similarity", _ONE_IS_SAME))
+_PAWSX = _Layout(label=("label", _ONE_IS_SAME), blank="NS")
 
 # Repository and licence
 _KOR_NLU = ("https://github.com/kakaobrain/kor-nlu-datasets", "CC BY-SA 4.0")
@@ -223,7 +215,6 @@ class CorpusFolder:
                 if (key := _key(sentence)) not in seen:
                     seen.add(key)
                     yield sentence
-        _warn(name, left_out)
 
     def read_paraphrases(self, name: str) -> Iterator[pa.Table]:
         """Yield tables of the pairs of a corpus: every two paraphrases once, the earlier first.
@@ -244,10 +235,9 @@ class CorpusFolder:
                 else:
                     seen.add(key)
                     yield source, target, name, "human"
-        _warn(name, left_out)
 
     def _groups(self, name: str, left_out: Counter[str]) -> Iterator[tuple[list[str], bool]]:
-        """Yield groups of sentences, and whether those of a group are paraphrases of each other."""
+        """Yield groups of sentences, and whether those of a group are paraphrases; then log what was left out."""
         for file, path in self.files(name).items():
             layout = CORPORA[name].files[file]
             check: Callable[[int, Any], _Row] = partial(_check_row, layout) if layout else _check_words
@@ -265,8 +255,11 @@ class CorpusFolder:
                     left_out["rows without a sentence (NS)"] += 1
                 yield [sentence for row in good for sentence in row.sentences], any(row.are_paraphrases for row in good)
             bad.warn()
+        if left_out:
+            counts = ", ".join(f"{what} ({count})" for what, count in left_out.items())
+            logger.warning("%s: left out: %s", name, counts)
 
-    def _rows(self, path: Path, layout: Layout | None) -> Iterator[tuple[int, Any]]:
+    def _rows(self, path: Path, layout: _Layout | None) -> Iterator[tuple[int, Any]]:
         """Yield the numbered rows of a file; of Naver NER, the numbered lines of each sentence."""
         if layout is not None:
             header, columns = None if layout.header else layout.columns, layout.columns
@@ -279,24 +272,16 @@ class CorpusFolder:
                 if not blank:
                     yield numbered[0][0], numbered
 
-    def shards(self) -> list[Path]:
-        """List the shards in the order of their names."""
-        return shard_files(self._root)
-
     def find_shards(self, origin: str | None) -> list[Path]:
         """List the shards; refuse wrong columns, and shards without a row of the origin, before any is read through."""
-        paths = self.shards()
+        paths = shard_files(self._root)
         if not paths:
             raise FileNotFoundError(f"{self._root / SHARDS}: expected shards, found none.\n{_where_to_get(self.names)}")
         check_shards(paths, origin)
         return paths
 
-    def read_shard(self, path: Path) -> Iterator[pa.Table]:
-        """Yield the rows of a shard in tables, of which only one is in memory."""
-        return read_shard(path, self.on_bad_rows)
 
-
-def _check_row(layout: Layout, _: int, row: dict[str, str]) -> _Row:
+def _check_row(layout: _Layout, _: int, row: dict[str, str]) -> _Row:
     if None in row.values():
         raise ValueError(f"expected {len(row)} cells ({', '.join(row)}), found fewer")
     sentences = [" ".join(row[column].split()) for column in layout.sentences]
@@ -327,8 +312,3 @@ def _check_words(_: int, lines: list[tuple[int, str]]) -> _Row:
 def _key(*texts: str) -> bytes:
     # A digest takes a fraction of the memory of the sentences.
     return hashlib.blake2b("\t".join(texts).encode(), digest_size=16).digest()
-
-
-def _warn(name: str, left_out: Counter[str]) -> None:
-    if left_out:
-        logger.warning("%s: left out: %s", name, ", ".join(f"{what} ({count})" for what, count in left_out.items()))

@@ -64,10 +64,9 @@ def load_pairs(
         if config is not None:
             raise ValueError(f"{dataset}: files have no configurations, found {config!r}; leave it out")
         return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
-    splits = load_dataset(dataset, config, data_dir=data_dir, **unsplit_options(dataset, config, data_dir))
     return [
         pair
-        for name, rows in splits.items()
+        for name, rows in load_unsplit(dataset, config, data_dir).items()
         for pair in _checked(enumerate(rows, 1), f"dataset {dataset}, split {name}", text_column, gloss_column)
     ]
 
@@ -90,20 +89,22 @@ def load_extra_pairs(dataset: str, extra: str | None, **source: Any) -> list[Pai
     return load_pairs(extra, **source) if files else load_pairs(dataset, config=extra, **source)
 
 
-def unsplit_options(dataset: str, config: str | None, data_dir: str | None = None) -> dict[str, str]:
-    """What `load_dataset` needs so that a data set of ours gives all rows in file order; nothing for any other.
+def load_unsplit(dataset: str, config: str | None = None, data_dir: str | None = None, streaming: bool = False) -> Any:
+    """Load the splits of a data set by name: of ours all rows in file order as `train`, of any other its own.
 
     Args:
         dataset: Name of the data set.
-        config: Its configuration, or None for the default.
+        config: Its configuration (default: its own default).
         data_dir: Folder with the user's own copy.
+        streaming: As of `datasets.load_dataset`.
 
     Example:
-        >>> unsplit_options("mcksg", "sample")
-        {'split_by': 'none'}
+        >>> list(load_unsplit("mcksg", "sample", streaming=True))
+        ['train']
     """
     options = load_dataset_builder(dataset, config, data_dir=data_dir).config
-    return {"split_by": "none"} if hasattr(options, "split_by") else {}
+    unsplit = {"split_by": "none"} if hasattr(options, "split_by") else {}
+    return load_dataset(dataset, config, data_dir=data_dir, streaming=streaming, **unsplit)
 
 
 def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = None) -> Iterator[Any]:
@@ -123,9 +124,7 @@ def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = N
         for name in names:
             yield from (row for _, row in read_rows(existing_file(name)))
         return
-    for rows in load_dataset(
-        dataset, config, data_dir=data_dir, streaming=True, **unsplit_options(dataset, config, data_dir)
-    ).values():
+    for rows in load_unsplit(dataset, config, data_dir, streaming=True).values():
         kind = getattr((rows.features or {}).get("gloss_types"), "feature", None)
         for row in rows:
             if isinstance(kind, ClassLabel):

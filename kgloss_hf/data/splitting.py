@@ -20,15 +20,7 @@ Row = Iterable[Hashable]
 
 
 def _group_rows(rows: Sequence[Row]) -> list[int]:
-    """A label for each row, equal where rows are linked, directly or through others.
-
-    Args:
-        rows: Keys of each row.
-
-    Example:
-        >>> _group_rows([("집", "불"), ("물", "비"), ("집", "비"), ("산", "강")])
-        [1, 1, 1, 3]
-    """
+    """Return a label for each row, equal where rows are linked, directly or through others."""
     parent = list(range(len(rows)))
 
     def root(i: int) -> int:

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import load_dataset
-
 from .checks import check_columns
-from .pairs import unsplit_options
+from .pairs import load_unsplit
 from .tables import TABLE_SUFFIXES, TEXT_SUFFIXES, existing_file, is_table, is_text_file, read_lines, read_rows
 
 
@@ -63,10 +61,9 @@ def _texts(source: str, column: str) -> Iterator[str]:
 
 def _streamed_rows(dataset: str) -> Iterator[tuple[int, Any]]:
     name, _, configuration = dataset.partition(":")
-    options = unsplit_options(name, configuration or None)
     try:
-        splits = load_dataset(name, configuration or None, streaming=True, **options)
+        splits = load_unsplit(name, configuration or None, streaming=True)
     except NotImplementedError:  # packed in a way that cannot be streamed
-        splits = load_dataset(name, configuration or None, **options)
+        splits = load_unsplit(name, configuration or None)
     for rows in splits.values():
         yield from enumerate(rows, 1)

@@ -14,6 +14,7 @@ import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration, MarianConfig, MarianMTModel
 
 from kgloss_hf.back_translation.engines import remote
+from kgloss_hf.back_translation.engines.remote import RemoteEngine
 
 from .servers import IDENTITY, KEYS, PAID, SECRET, Paid, Service, serve
 
@@ -35,6 +36,18 @@ ENGLISH = [
     "I asked him which bus goes to the museum, but I got no answer.",
     "The desk is to the right of the gate.",
 ]
+
+
+SIZES: dict[str, Any] = {
+    "max_position_embeddings": 64,
+    "d_model": 32,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+}
 
 
 def sentencepiece_model() -> bytes:
@@ -79,15 +92,8 @@ def save_marian(folder: Path, spm: bytes, seed: int, *, codes: tuple[str, ...] =
     pad = len(vocabulary) - 1
     torch.manual_seed(seed)
     config = MarianConfig(
+        **SIZES,
         vocab_size=len(vocabulary),
-        max_position_embeddings=64,
-        d_model=32,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
         activation_function="swish",
         scale_embedding=True,
         init_std=0.5,
@@ -143,15 +149,8 @@ def save_m2m100(folder: Path, spm: bytes) -> str:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(3)
     config = M2M100Config(
+        **SIZES,
         vocab_size=len(vocabulary) + len(tokenizer.lang_code_to_id) + tokenizer.num_madeup_words,
-        max_position_embeddings=64,
-        d_model=32,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
         init_std=1.0,
     )
     M2M100ForConditionalGeneration(config).save_pretrained(folder)
@@ -166,8 +165,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-@pytest.fixture
+@pytest.fixture(params=PAID)
 def paid(request: pytest.FixtureRequest) -> Paid:
+    """Each paid service in turn; a module about one of them overrides this."""
     return PAID[request.param]
 
 
@@ -184,6 +184,11 @@ def service(
     with serve(paid.translate) as service:
         yield service
     assert not has_key(caplog.text)
+
+
+@pytest.fixture
+def engine(paid: Paid, service: Service) -> RemoteEngine:
+    return paid.open(service)
 
 
 def has_key(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from kgloss_hf.back_translation.engines.google import GoogleEngine
 from kgloss_hf.back_translation.engines.papago import PapagoEngine
 
+TEXTS = ["집에 불이 났어요.", "도와주세요.", "물"]
 IDENTITY, SECRET = "identity-4711", "secret-0815"
 KEYS = {"PAPAGO_CLIENT_ID": f"{IDENTITY}\n", "PAPAGO_CLIENT_SECRET": SECRET, "GOOGLE_CLOUD_PROJECT": "gloss-1"}
 
@@ -27,6 +28,9 @@ class Paid(NamedTuple):
 
     def translate(self, body: Any) -> dict[str, Any]:
         return self.answer([f"[{text}]" for text in self.asked(body)])
+
+    def open(self, service: Service, **options: Any) -> Any:
+        return self.engine(endpoint=service.url + self.endpoint, **options)
 
 
 PAID = {

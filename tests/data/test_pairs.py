@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from codecs import BOM_UTF8
 from pathlib import Path
+from typing import Any
 
 import pytest
-from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,33 +13,24 @@ from kgloss_hf.data.pairs import Pair, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.encoding import encode_pairs
 
-ROWS = [{"text": "집에 불이 났어요.", "glosses": "집  불"}, {"text": "도와  주세요.", "glosses": "돕다 부탁"}]
-PAIRS = [Pair("집에 불이 났어요.", ("집", "불")), Pair("도와 주세요.", ("돕다", "부탁"))]
+from ..fuzz.test_tables import WRITERS
 
-
-def _csv(path: Path) -> None:
-    lines = ["text,glosses", *(f'"{row["text"]}",{row["glosses"]}' for row in ROWS)]
-    path.write_bytes("\ufeff".encode() + "\r\n".join(lines).encode() + b"\r\n")
-
-
-def _tsv(path: Path) -> None:
-    path.write_text("\n".join(["text\tglosses", *("\t".join(row.values()) for row in ROWS)]), "utf-8")
-
-
-def _jsonl(path: Path) -> None:
-    rows = [{"text": row["text"], "glosses": row["glosses"].split()} for row in ROWS]
-    path.write_text("\ufeff" + "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
-
-
-def _parquet(path: Path) -> None:
-    Dataset.from_list(ROWS).to_parquet(str(path))
+ROWS = [{"text": "집에 불이 났어요.", "glosses": "집  불"}, {"text": "네, 도와  주세요.", "glosses": "돕다 부탁"}]
+PAIRS = [Pair("집에 불이 났어요.", ("집", "불")), Pair("네, 도와 주세요.", ("돕다", "부탁"))]
 
 
 @pytest.mark.parametrize(
-    ("name", "write"), [("a.csv", _csv), ("A.CSV", _csv), ("a.tsv", _tsv), ("a.jsonl", _jsonl), ("a.parquet", _parquet)]
+    ("name", "rows", "mark"),
+    [
+        ("a.csv", ROWS, BOM_UTF8),
+        ("A.CSV", ROWS, b""),
+        ("a.tsv", ROWS, b""),
+        ("a.jsonl", [{**row, "glosses": row["glosses"].split()} for row in ROWS], BOM_UTF8),
+        ("a.parquet", ROWS, b""),
+    ],
 )
-def test_files(tmp_path: Path, name: str, write: Callable[[Path], None]) -> None:
-    write(tmp_path / name)
+def test_files(tmp_path: Path, name: str, rows: list[dict[str, Any]], mark: bytes) -> None:
+    (tmp_path / name).write_bytes(mark + WRITERS[Path(name).suffix.lower()](rows))
     assert load_pairs(str(tmp_path / name)) == PAIRS
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import sys
 import zipfile
-from collections.abc import Callable
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pyarrow
@@ -13,8 +13,9 @@ from pyarrow import parquet
 from kgloss_hf.data.checks import BadRows
 from kgloss_hf.data.tables import read_batches, read_lines, read_rows
 
-TABLE = [["문장", "글로스"], ["집에 불이 났어요.", "집 불"], ["도와 주세요.", "돕다 부탁"]]
-ROWS = [dict(zip(TABLE[0], cells, strict=True)) for cells in TABLE[1:]]
+from ..fuzz.test_tables import WRITERS, as_csv, as_parquet
+
+ROWS = [{"문장": "집에 불이 났어요.", "글로스": "집 불"}, {"문장": "도와 주세요.", "글로스": "돕다 부탁"}]
 
 
 def write_xlsx(path: Path, *sheets: list[list[object]]) -> None:
@@ -28,28 +29,12 @@ def write_xlsx(path: Path, *sheets: list[list[object]]) -> None:
     workbook.save(path)
 
 
-def _csv(path: Path) -> None:
-    path.write_text("\n".join(",".join(cells) for cells in TABLE), "utf-8-sig")
-
-
-def _tsv(path: Path) -> None:
-    path.write_text("\n".join("\t".join(cells) for cells in TABLE), "utf-8")
-
-
-def _parquet(path: Path) -> None:
-    parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
-
-
-def _xlsx(path: Path) -> None:
-    write_xlsx(path, TABLE)
-
-
 @pytest.mark.parametrize(
-    ("name", "write", "first"),
-    [("a.csv", _csv, 2), ("a.CSV", _csv, 2), ("a.tsv", _tsv, 2), ("a.parquet", _parquet, 1), ("a.xlsx", _xlsx, 2)],
+    ("name", "mark", "first"),
+    [("a.csv", BOM_UTF8, 2), ("a.CSV", b"", 2), ("a.tsv", b"", 2), ("a.parquet", b"", 1), ("a.xlsx", b"", 2)],
 )
-def test_rows_and_their_numbers(tmp_path: Path, name: str, write: Callable[[Path], None], first: int) -> None:
-    write(tmp_path / name)
+def test_rows_and_their_numbers(tmp_path: Path, name: str, mark: bytes, first: int) -> None:
+    (tmp_path / name).write_bytes(mark + WRITERS[Path(name).suffix.lower()](ROWS))
     assert list(read_rows(tmp_path / name)) == list(enumerate(ROWS, first))
 
 
@@ -68,7 +53,7 @@ def test_names_of_columns_are_given_or_checked(tmp_path: Path) -> None:
 
 
 def test_batches_hold_the_named_columns(tmp_path: Path) -> None:
-    _parquet(tmp_path / "a.parquet")
+    (tmp_path / "a.parquet").write_bytes(as_parquet(ROWS))
     batches = list(read_batches(tmp_path / "a.parquet", columns=["글로스"], size=1))
     assert [batch.to_pylist() for batch in batches] == [[{"글로스": row["글로스"]}] for row in ROWS]
     with pytest.raises(ValueError, match=r"a.parquet: expected the columns text, found \['문장', '글로스'\]"):
@@ -112,7 +97,7 @@ def test_without_openpyxl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("encoding", ["cp949", "euc-kr", "utf-16"])
 def test_other_encodings(tmp_path: Path, encoding: str) -> None:
-    (tmp_path / "a.csv").write_text("\n".join(",".join(cells) for cells in TABLE), encoding)
+    (tmp_path / "a.csv").write_text(as_csv(ROWS).decode(), encoding)
     assert [row for _, row in read_rows(tmp_path / "a.csv", encoding=encoding)] == ROWS
 
 
@@ -148,12 +133,13 @@ def test_utf8_that_passes_for_cp949(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.parquet", b"PAR1 and then nothing", "a.parquet: damaged or not a Parquet file"),
+        ("a.parquet", as_parquet(ROWS)[:-100], "a.parquet: damaged or not a Parquet file.*fetch it again"),
         ("a.xlsx", b"PK and then nothing", "a.xlsx: damaged or not an XLSX workbook"),
         ("a.csv", b'a\n"1\n2\n', "a.csv: unexpected end of data; check that every quotation mark"),
         ("a.csv", b"a,b,a\n1,2,3\n", "a.csv: expected one column of each name, found several a; rename"),
         ("a.jsonl", b'{"a": 1}\n{', "a.jsonl, row 2: expected one JSON object a line"),
     ],
-    ids=["Parquet", "XLSX", "open quotation", "header", "JSON"],
+    ids=["Parquet", "cut off", "XLSX", "open quotation", "header", "JSON"],
 )
 def test_damaged_file(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     if name.endswith(".xlsx"):
@@ -179,8 +165,8 @@ def test_parquet_with_text_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("member", ["xl/theme/theme1.xml", "xl/worksheets/sheet1.xml", "xl/workbook.xml"])
 def test_workbook_of_which_a_part_is_damaged(tmp_path: Path, member: str) -> None:
     path = tmp_path / "a.xlsx"
-    write_xlsx(path, [*TABLE])
-    content = bytearray(path.read_bytes())
+    content = bytearray(WRITERS[".xlsx"](ROWS))
+    path.write_bytes(content)
     with zipfile.ZipFile(path) as archive:
         start = archive.getinfo(member).header_offset + 30 + len(member)
     content[start : start + 20] = b"\xff" * 20
@@ -189,17 +175,9 @@ def test_workbook_of_which_a_part_is_damaged(tmp_path: Path, member: str) -> Non
         list(read_rows(path))
 
 
-def test_truncated_parquet(tmp_path: Path) -> None:
-    _parquet(tmp_path / "a.parquet")
-    content = (tmp_path / "a.parquet").read_bytes()
-    (tmp_path / "a.parquet").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match="a.parquet: damaged or not a Parquet file.*fetch it again"):
-        list(read_rows(tmp_path / "a.parquet"))
-
-
 def test_kind_of_file(tmp_path: Path) -> None:
     for name in ("a.docx", "a"):
-        _csv(tmp_path / name)
+        (tmp_path / name).write_bytes(as_csv(ROWS))
         with pytest.raises(ValueError, match=f"{name}: expected a .csv, .tsv, .*found"):
             list(read_rows(tmp_path / name))
         assert [row for _, row in read_rows(tmp_path / name, suffix=".csv")] == ROWS

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -52,10 +53,16 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(gksl: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def both(gksl: Callable[..., str]) -> str:
+    """A folder with both files."""
+    gksl(MANY)
+    return gksl(AUGMENTED, "augmented")
+
+
+@pytest.fixture
+def server(both: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a server on this machine that stands in for the published one, with what is taken as published."""
-    folder = Path(gksl(MANY))
-    gksl(AUGMENTED, "augmented")
+    folder = Path(both)
     for name, file in script.FILES.items():
         content = (folder / file.name).read_bytes()
         blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
@@ -78,14 +85,12 @@ def test_rows(gksl: Callable[..., str]) -> None:
     assert rows.info.license == "CC BY-NC-SA 4.0"
 
 
-def test_splits_are_those_of_training(gksl: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
-    gksl(MANY)
-    folder = gksl(AUGMENTED, "augmented")
-    parts = load_dataset("gksl", data_dir=folder)
+def test_splits_are_those_of_training(both: str, caplog: pytest.LogCaptureFixture) -> None:
+    parts = load_dataset("gksl", data_dir=both)
     with caplog.at_level(logging.WARNING):
-        augmented = load_dataset("gksl", "augmented", data_dir=folder)
+        augmented = load_dataset("gksl", "augmented", data_dir=both)
     assert list(augmented) == ["train"]
-    pairs, extra = load_pairs("gksl", data_dir=folder), load_pairs("gksl", config="augmented", data_dir=folder)
+    pairs, extra = load_pairs("gksl", data_dir=both), load_pairs("gksl", config="augmented", data_dir=both)
     assert len(pairs) == len(extra) == 40
     assert pairs[0] == Pair("문장 0", ("글로스0",))
     expected = split_pairs(pairs, extra)
@@ -100,29 +105,25 @@ def _pairs(rows: datasets.Dataset) -> list[Pair]:
     return [Pair(row["text"], tuple(row["glosses"])) for row in rows]
 
 
-def test_other_splits(gksl: Callable[..., str]) -> None:
-    gksl(MANY)
-    folder = gksl(AUGMENTED, "augmented")
-    assert load_dataset("gksl", data_dir=folder, split_by="row").num_rows == {"train": 28, "test": 12}
-    whole = gksl(AUGMENTED, "augmented")
-    Path(folder, NAMES["original"]).unlink()
-    for by in ("none", "row"):
-        assert load_dataset("gksl", "augmented", data_dir=whole, split_by=by).num_rows == {"train": 40}
-    with pytest.raises(FileNotFoundError, match="gksl expects GKSL3k_original.csv in the folder"):
-        load_dataset("gksl", "augmented", data_dir=whole)
+def test_other_splits(both: str) -> None:
+    assert load_dataset("gksl", data_dir=both, split_by="row").num_rows == {"train": 28, "test": 12}
     with pytest.raises(ValueError, match="split_by: expected 'group', 'row' or 'none', found 'random'"):
-        load_dataset("gksl", "augmented", data_dir=gksl(MANY), split_by="random")
+        load_dataset("gksl", "augmented", data_dir=both, split_by="random")
+    Path(both, NAMES["original"]).unlink()
+    for by in ("none", "row"):
+        assert load_dataset("gksl", "augmented", data_dir=both, split_by=by).num_rows == {"train": 40}
+    message = r"gksl expects GKSL3k_original.csv in the folder.*AIRC-KETI/GKSL-dataset.*data_dir='FOLDER'"
+    with pytest.raises(FileNotFoundError, match=message):
+        load_dataset("gksl", "augmented", data_dir=both)
 
 
-def test_streamed_rows_are_the_same(gksl: Callable[..., str]) -> None:
-    gksl(MANY)
-    folder = gksl(AUGMENTED, "augmented")
-    for name in NAMES:
-        plain = load_dataset("gksl", name, data_dir=folder, num_proc=2)
-        streams = load_dataset("gksl", name, data_dir=folder, streaming=True)
-        assert {part: list(rows) for part, rows in streams.items()} == {
-            part: list(rows) for part, rows in plain.items()
-        }
+def rows_of(name: str, **options: Any) -> dict[str, list[Any]]:
+    return {part: list(rows) for part, rows in load_dataset("gksl", name, **options).items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_streamed_rows_are_the_same(both: str, name: str) -> None:
+    assert rows_of(name, data_dir=both, streaming=True) == rows_of(name, data_dir=both, num_proc=2)
 
 
 def test_changed_file_is_read_again(gksl: Callable[..., str]) -> None:
@@ -140,14 +141,10 @@ def test_licence_is_shown_once(gksl: Callable[..., str], caplog: pytest.LogCaptu
     assert caplog.text.count("CC BY-NC-SA 4.0: for research, not for commercial use") == 1
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("streaming", [False, True])
-def test_files_are_fetched_and_verified(server: Path, streaming: bool) -> None:
-    for name in NAMES:
-        fetched = load_dataset("gksl", name, streaming=streaming)
-        local = load_dataset("gksl", name, data_dir=str(server))
-        assert {part: list(rows) for part, rows in fetched.items()} == {
-            part: list(rows) for part, rows in local.items()
-        }
+def test_files_are_fetched_and_verified(server: Path, streaming: bool, name: str) -> None:
+    assert rows_of(name, streaming=streaming) == rows_of(name, data_dir=str(server))
 
 
 @pytest.mark.parametrize("content", [MANY + "NIA-2020,,,,집,집\r\n", MANY.replace("문장 7", "문장 8")])
@@ -186,21 +183,12 @@ def test_published_files_are_pinned() -> None:
     assert all(re.fullmatch("[0-9a-f]{40}", file.blob) for file in script.FILES.values())
 
 
-def test_folder_without_the_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"GKSL3k_original.csv.*AIRC-KETI/GKSL-dataset.*data_dir='FOLDER'"):
-        load_dataset("gksl", "augmented", data_dir=str(tmp_path))
-
-
 @pytest.mark.parametrize(
     ("content", "encoding", "message"),
     [
         ("", "utf-8", r"original.csv: expected the columns .*, found \[\]"),
         (HEADER, "utf-8-sig", "original.csv: expected rows below a header"),
-        (
-            HEADER.replace(GLOSSES, "glosses") + ROWS,
-            "utf-8-sig",
-            r"expected the columns .*Gloss level.*found.*'glosses'",
-        ),
+        (HEADER.replace(GLOSSES, "glosses") + ROWS, "utf-8", "expected the columns .*Gloss level.*found.*'glosses'"),
         (HEADER + ROWS, "cp949", "original.csv, line 2: expected UTF-8, found b'.xc1"),
         (HEADER + 'NIA-2020,,,,집 불,"집이요\r\n' + ROWS, "utf-8-sig", "original.csv: unexpected end.*quotation mark"),
     ],

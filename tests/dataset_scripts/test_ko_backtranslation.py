@@ -97,11 +97,13 @@ def test_shards_of_both_kinds_in_the_order_of_their_names(write: Write) -> None:
     write("shards/b.parquet", parquet([row(3, "korsts"), row(4)]))
     write("shards/.c.parquet", b"hidden")
     write("shards/d.parquet.part", b"being written")
-    folder = write("shards/a.jsonl", jsonl([{**row(1), "score": 0.5}, row(2, "mcksg", "papago")]))
+    # Pairs are not selected again.
+    same, repeated = {**row(0), "target": row(0)["source"]}, row(2, "mcksg", "papago")
+    folder = write("shards/a.jsonl", jsonl([{**row(1), "score": 0.5}, same, repeated, repeated]))
     data = load(folder)
     assert data.column_names == ["source", "target", "origin", "engine"]
     assert all(data.features[column] == datasets.Value("string") for column in COLUMNS)
-    assert list(data) == [row(1), row(2, "mcksg", "papago"), row(3, "korsts"), row(4)]
+    assert list(data) == [row(1), same, repeated, repeated, row(3, "korsts"), row(4)]
     assert list(load(folder, streaming=True)) == list(data)
     assert list(load(folder, num_proc=2)) == list(data)
 
@@ -121,11 +123,6 @@ def test_shards_longer_than_a_batch_keep_every_row(write: Write) -> None:
     folder = write("shards/b.jsonl", jsonl(rows))
     assert list(load(folder)) == rows * 2
     assert load(folder, "kornli").num_rows == 2 * 6_667
-
-
-def test_pairs_of_shards_are_not_selected_again(write: Write) -> None:
-    same = {**row(1), "target": row(1)["source"]}
-    assert list(load(write("shards/a.jsonl", jsonl([same, row(2), row(2)])))) == [same, row(2), row(2)]
 
 
 def test_other_string_types_are_read(write: Write) -> None:
@@ -195,15 +192,11 @@ def test_bad_line_of_json_lines(line: str, message: str, write: Write) -> None:
     assert list(load(folder, on_bad_rows="skip")) == [row(1)]
 
 
+TEXT_THAT_IS_NONE = parquet([row(1)], compression="none", use_dictionary=False).replace(b"kornli", b"\xff" * 6)
+
+
 @pytest.mark.parametrize("name", [None, "kornli"])
-@pytest.mark.parametrize(
-    "content",
-    [
-        parquet([row(1)])[:-20],
-        parquet([row(1)], compression="none", use_dictionary=False).replace(b"kornli", b"\xff" * 6),
-    ],
-    ids=["cut off", "text that is none"],
-)
+@pytest.mark.parametrize("content", [parquet([row(1)])[:-20], TEXT_THAT_IS_NONE], ids=["cut off", "text that is none"])
 def test_damaged_parquet(content: bytes, name: str | None, write: Write) -> None:
     with pytest.raises(ValueError, match=r"a.parquet: damaged or not a Parquet file.*builder write it again"):
         load(write("shards/a.parquet", content), name)
@@ -221,11 +214,7 @@ def test_parquet_damaged_inside_says_after_which_row(write: Write) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        (
-            "a.parquet",
-            parquet([{"source": "말", "target": "글"}]),
-            r"expected the columns .*, found \['source', 'target'\]",
-        ),
+        ("a.parquet", parquet([{"source": "말"}]), r"expected the columns .*, found \['source'\]"),
         ("a.parquet", parquet([{**row(1), "origin": 1}]), "expected text in origin, found the type int64"),
         ("a.jsonl", '{"text": "말"}\n', r"expected the keys source, target, origin, engine, found \['text'\]"),
         ("a.jsonl", "", r"expected the keys source, target, origin, engine, found \[\]"),
@@ -253,6 +242,7 @@ ENTAILED = (
     "가  나\t다\tentailment\n가\t나\tneutral\n가\t나\tcontradiction\n라\t 라 \tentailment\n다\t가 나\tentailment\n"
 )
 SCORED = "".join(f'a\tb\tc\td\t{score}\t"가{score}\t나{score}\n' for score in ("5.000", "4.0", "3.999", "0"))
+ASKED = "가\t나\t0\n다\t라\t1\n"
 WITH_NS = "1\t가\t나\t1\n2\t다\tNS\t1\n3\t라\t마\t0\n4\tNS사\t아\t1\n"
 
 
@@ -261,12 +251,7 @@ WITH_NS = "1\t가\t나\t1\n2\t다\tNS\t1\n3\t라\t마\t0\n4\tNS사\t아\t1\n"
     [
         ("kornli", "kor-nlu-datasets/KorNLI/xnli.dev.ko.tsv", NLI + ENTAILED, [("가 나", "다")]),
         ("korsts", "kornlu/sts-test.tsv", STS + SCORED, [('"가5.000', "나5.000"), ('"가4.0', "나4.0")]),
-        (
-            "question_pair",
-            "Question_pair/train.txt",
-            f"{QUESTIONS}가\t나\t0\n다\t라\t1\n",
-            [("가", "나"), ("마", "바")],
-        ),
+        ("question_pair", "Question_pair/train.txt", QUESTIONS + ASKED, [("가", "나"), ("마", "바")]),
         ("pawsx", "KoELECTRA/finetune/data/paws/dev_2k.tsv", PAWSX + WITH_NS, [("가", "나"), ("NS사", "아")]),
     ],
 )
@@ -447,22 +432,22 @@ def test_without_data_dir_says_where_each_corpus_comes_from(pairs: str) -> None:
     assert "paraKQC" not in str(error.value)
 
 
-def test_folder_without_a_known_file(write: Write, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "pairs", "message"),
+    [
+        ("kornli", "paraphrase", r"files of kornli, found none.*xnli.dev.ko.tsv.*DATA_DIR/kornlu/.*CC"),
+        (None, "paraphrase", "files of kornli, .*, pawsx, found none.*paraKQC_v1.txt"),
+        (None, "backtranslation", "shards: expected shards, found none.*kornli: snli_1.0_train.ko.tsv"),
+    ],
+)
+def test_folder_without_a_known_file(name: str | None, pairs: str, message: str, write: Write) -> None:
     folder = write("kornlu/other.tsv", NLI)
-    with pytest.raises(
-        FileNotFoundError, match=r"(?s)files of kornli, found none.*xnli.dev.ko.tsv.*DATA_DIR/kornlu/.*CC"
-    ):
-        load(folder, "kornli", pairs="paraphrase")
-    with pytest.raises(FileNotFoundError, match=r"(?s)files of kornli, .*, pawsx, found none.*paraKQC_v1.txt"):
-        load(folder, pairs="paraphrase")
+    with pytest.raises(FileNotFoundError, match=f"(?s){message}"):
+        load(folder, name, pairs=pairs)
     with pytest.raises(FileNotFoundError, match="(?s)files of naver_ner, found none.*train_data"):
         CorpusFolder(folder, ["naver_ner"]).read_sentences()
-    with pytest.raises(
-        FileNotFoundError, match=r"(?s)shards: expected shards, found none.*kornli: snli_1.0_train.ko.tsv"
-    ):
-        load(folder)
     with pytest.raises(FileNotFoundError, match="expected data_dir, your folder of data, found .*nowhere"):
-        load(str(tmp_path / "nowhere"))
+        load(f"{folder}/nowhere")
 
 
 @pytest.mark.parametrize("link", ["shards/a.jsonl", "shards", "parakqc/paraKQC_v1.txt"])
@@ -544,7 +529,7 @@ def test_card_names_every_source_with_its_licence() -> None:
     assert sorted(file.name for file in FOLDER.iterdir() if file.is_file()) == ["README.md", f"{NAME}.py"]
 
 
-def test_card_counts_what_is_in_the_public_corpora(corpora: Path) -> None:
+def test_pairs_of_the_public_corpora_are_as_many_as_the_card_says_different_and_clean(corpora: Path) -> None:
     table = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) \|$", card(), flags=re.MULTILINE)
     rows = load(str(corpora), pairs="paraphrase")
     pairs = Counter(rows["origin"])
@@ -553,13 +538,9 @@ def test_card_counts_what_is_in_the_public_corpora(corpora: Path) -> None:
         name: len(sentences(str(corpora), name)) for name in pairs
     }
     assert f"{rows.num_rows:,} pairs" in card()
-
-
-def test_pairs_of_the_public_corpora_are_different_and_clean(corpora: Path) -> None:
-    rows = load(str(corpora), pairs="paraphrase")
     assert set(rows["engine"]) == {"human"}
-    pairs = list(zip(rows["origin"], rows["source"], rows["target"], strict=True))
-    assert len({(origin, *sorted((source, target))) for origin, source, target in pairs}) == rows.num_rows
-    assert not any(source == target for _, source, target in pairs)
-    sentences = {sentence for _, *both in pairs for sentence in both}
-    assert all(sentence and " ".join(sentence.split()) == sentence for sentence in sentences)
+    triples = list(zip(rows["origin"], rows["source"], rows["target"], strict=True))
+    assert len({(origin, *sorted((source, target))) for origin, source, target in triples}) == rows.num_rows
+    assert not any(source == target for _, source, target in triples)
+    texts = {text for _, *both in triples for text in both}
+    assert all(text and " ".join(text.split()) == text for text in texts)

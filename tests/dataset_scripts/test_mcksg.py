@@ -9,17 +9,19 @@ import logging
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
-import pyarrow
 import pytest
 from datasets import get_dataset_config_names, load_dataset
-from pyarrow import parquet
 
 from kgloss_hf.artefacts import artefact
 from kgloss_hf.data.pairs import load_pairs
 from kgloss_hf.runtime.glosses import GLOSS_TYPES, PLACEHOLDERS, placeholder_of, type_of_notation
+
+from ..fuzz.test_tables import WRITERS, as_json_lines
 
 MCKSG = artefact("dataset_scripts/mcksg")
 PAIRS = [("집에 불이 났어요.", ["집", "불"]), ("무늬를 보세요.", ["V (불꽃무늬)", "보다(관람)"])]
@@ -187,44 +189,26 @@ def test_training_reads_the_full_corpus(folder: Path) -> None:
     ] == PAIRS
 
 
-def _as_tsv(path: Path) -> None:
-    path.write_text("\n".join(["Text \tGLOSS", *(f"{text}\t{' '.join(g)}" for text, g in PAIRS)]), "utf-8")
+FORMATS: dict[str, tuple[str, str, Callable[[list[str]], Any]]] = {
+    ".tsv": ("Text ", "GLOSS", " ".join),
+    ".json": ("원문", "수어문", list),
+    ".csv": ("한국어", "수지", json.dumps),
+    ".parquet": ("sentence", "gloss", list),
+    ".xlsx": ("텍스트", "수어", " ".join),
+}
+"""Headers and how a cell holds glosses, by the ending of the table."""
 
 
-def _as_json(path: Path) -> None:
-    path.write_text("\n".join(json.dumps({"원문": text, "수어문": glosses}) for text, glosses in PAIRS))
+def write_table(path: Path) -> None:
+    text, gloss, cell = FORMATS[path.suffix.lower()]
+    rows = [{text: sentence, gloss: cell(glosses)} for sentence, glosses in PAIRS]
+    path.write_bytes(WRITERS.get(path.suffix.lower(), as_json_lines)(rows))
 
 
-def _as_json_lists_in_csv(path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("한국어", "수지"), *((text, json.dumps(glosses)) for text, glosses in PAIRS)])
-
-
-def _as_parquet(path: Path) -> None:
-    parquet.write_table(pyarrow.Table.from_pylist([{"sentence": text, "gloss": g} for text, g in PAIRS]), path)
-
-
-def _as_xlsx(path: Path) -> None:
-    openpyxl = pytest.importorskip("openpyxl")
-    workbook = openpyxl.Workbook()
-    for row in [("텍스트", "수어"), *((text, " ".join(glosses)) for text, glosses in PAIRS)]:
-        workbook.active.append(row)
-    workbook.save(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "write"),
-    [
-        ("b.tsv", _as_tsv),
-        ("b.jsonl", _as_json),
-        ("b.csv", _as_json_lists_in_csv),
-        ("b.parquet", _as_parquet),
-        ("b.XLSX", _as_xlsx),
-    ],
-)
-def test_formats_and_headers(folder: Path, name: str, write: object) -> None:
+@pytest.mark.parametrize("name", ["b.tsv", "b.json", "b.csv", "b.parquet", "b.XLSX"])
+def test_formats_and_headers(folder: Path, name: str) -> None:
     (folder / "pairs.csv").unlink()
-    write(folder / name)
+    write_table(folder / name)
     assert pairs_of(load(folder)) == PAIRS
 
 
@@ -287,8 +271,8 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
 def test_the_key_of_the_cache_follows_every_kind_of_table(folder: Path) -> None:
     script = importlib.import_module("kgloss_hf.dataset_scripts.mcksg.mcksg")
     keys = [script.Mcksg(data_dir=str(folder)).config_id for _ in range(2)]
-    for write, name in ((_as_tsv, "b.tsv"), (_as_parquet, "c.parquet"), (_as_json, "d.json"), (_as_xlsx, "e.xlsx")):
-        write(folder / name)
+    for name in ("b.tsv", "c.parquet", "d.json", "e.xlsx"):
+        write_table(folder / name)
         keys.append(script.Mcksg(data_dir=str(folder)).config_id)
     assert keys[0] == keys[1]
     assert len(set(keys)) == 5
@@ -349,6 +333,9 @@ def test_bad_cell_is_named_or_skipped(folder: Path, cells: dict[str, object], me
     assert load(folder, on_bad_rows="skip")["id"] == ["1"]
 
 
+ENTRY = '{"gloss": "집", "type": "iconic"}\n'
+
+
 @pytest.mark.parametrize(
     ("lexicon", "message"),
     [
@@ -357,23 +344,16 @@ def test_bad_cell_is_named_or_skipped(folder: Path, cells: dict[str, object], me
         ("gloss,type\n,iconic\n", "row 2: expected glosses"),
         ("gloss,kind\n집,iconic\n", "lexicon.csv: expected a column of type, named gloss_types, types, type, 유형"),
         ("gloss,type\n", "lexicon.csv: expected rows with gloss and type, found none"),
+        (f"{ENTRY}{{}}", "lexicon.jsonl, row 2: expected glosses"),
+        (f'{ENTRY}{{"gloss": "불"}}', "lexicon.jsonl, row 2: expected a type"),
+        (f"{ENTRY}[]", "lexicon.jsonl, row 2: expected a JSON object, found"),
     ],
-    ids=["type", "two types", "no gloss", "header", "empty"],
+    ids=["type", "two types", "no gloss", "header", "empty", "no glosses", "no type", "no object"],
 )
 def test_bad_lexicon(folder: Path, lexicon: str, message: str) -> None:
-    (folder / "lexicon.csv").write_text(lexicon, "utf-8")
+    (folder / "lexicon.csv").unlink()
+    (folder / f"lexicon.{'jsonl' if lexicon.startswith(ENTRY) else 'csv'}").write_text(lexicon, "utf-8")
     with pytest.raises(ValueError, match=message):
-        load(folder)
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [("{}", "expected glosses"), ('{"gloss": "불"}', "expected a type"), ("[]", "expected a JSON object, found")],
-)
-def test_lexicon_of_json_lines_with_a_bad_row(folder: Path, row: str, message: str) -> None:
-    (folder / "lexicon.csv").unlink(missing_ok=True)
-    (folder / "lexicon.jsonl").write_text(f'{{"gloss": "집", "type": "iconic"}}\n{row}\n', "utf-8")
-    with pytest.raises(ValueError, match=f"lexicon.jsonl, row 2: {message}"):
         load(folder)
 
 
@@ -402,7 +382,7 @@ def test_full_without_data_says_where_the_corpus_is(tmp_path: Path) -> None:
 
 
 def test_one_table_twice_is_not_guessed_at(folder: Path) -> None:
-    _as_tsv(folder / "pairs.tsv")
+    write_table(folder / "pairs.tsv")
     with pytest.raises(ValueError, match="found pairs.csv and pairs.tsv, maybe one table twice; keep one"):
         load(folder)
 
@@ -420,21 +400,22 @@ def test_no_path_leads_out_of_the_folder(folder: Path, tmp_path: Path) -> None:
 
 
 def test_truncated_parquet(folder: Path) -> None:
-    _as_parquet(folder / "b.parquet")
+    write_table(folder / "b.parquet")
     content = (folder / "b.parquet").read_bytes()
     (folder / "b.parquet").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match="b.parquet: damaged or not a Parquet file"):
         load(folder, on_bad_rows="skip")
 
 
-def test_unknown_options(folder: Path) -> None:
-    with pytest.raises(ValueError, match="split_by: expected 'group', 'row' or 'none', found 'random'"):
-        load(folder, split_by="random")
-    with pytest.raises(ValueError, match="on_bad_rows: expected 'raise' or 'skip', found 'ignore'"):
-        load(folder, on_bad_rows="ignore")
-
-
-def test_too_few_rows_to_split(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split_by": "random"}, "split_by: expected 'group', 'row' or 'none', found 'random'"),
+        ({"on_bad_rows": "ignore"}, "on_bad_rows: expected 'raise' or 'skip', found 'ignore'"),
+        ({"split_by": "group"}, "1 rows are too few.*split_by='none'"),
+    ],
+)
+def test_options_that_cannot_be(folder: Path, options: dict[str, str], message: str) -> None:
     (folder / "pairs.csv").write_text("문장,글로스\n집,집\n", "utf-8")
-    with pytest.raises(ValueError, match="1 rows are too few.*split_by='none'"):
-        load_dataset("mcksg", data_dir=str(folder))
+    with pytest.raises(ValueError, match=message):
+        load(folder, **options)

@@ -18,7 +18,7 @@ from kgloss_hf.dataset_scripts.gksl.gksl import FILES, GLOSSES, TEXT, Gksl
 from kgloss_hf.dataset_scripts.mcksg.mcksg import TYPE_NAMES, Mcksg, parse_glosses, parse_type
 
 from kgloss_hf.data.corpora import CORPORA, PARAPHRASED, CorpusFolder
-from kgloss_hf.data.shards import COLUMNS
+from kgloss_hf.data.shards import COLUMNS, read_shard
 from kgloss_hf.data.tables import is_text
 
 from .strategies import CELL, GLOSS, HALVES, damaged, json_text, json_values, share
@@ -214,7 +214,7 @@ def test_shards(folder: Path, rows: list[Any], hostile: tuple[str, bytes] | None
     if hostile is not None:
         (data / "shards" / f"1.{hostile[0]}").write_bytes(hostile[1])
     opened = CorpusFolder(str(data), on_bad_rows=bad)
-    read = outcome(lambda: rows_in(chain(*map(opened.read_shard, opened.find_shards(None)))), data)
+    read = outcome(lambda: rows_in(chain(*(read_shard(path, bad) for path in opened.find_shards(None)))), data)
     good = [row for row in rows if isinstance(row, dict) and all(is_good(row.get(column)) for column in COLUMNS)]
     if read is not None:
         expected = [{column: row[column] for column in COLUMNS} for row in good]

@@ -88,13 +88,17 @@ class CheckpointEngine(ABC):
         if wanted not in self._loaded:
             self._loaded[wanted] = self.load(*wanted)
         checkpoint = self._loaded[wanted]
-        direction = find_direction(checkpoint.tokenizer, source, target, checkpoint.name)
-        ids = _encode(checkpoint.tokenizer, texts, direction, checkpoint.positions)
+        tokenizer = checkpoint.tokenizer
+        direction = find_direction(tokenizer, source, target, checkpoint.name)
+        ids = _encode(tokenizer, texts, direction, checkpoint.positions)
+        # Transformers 5 reads Marian's output with the source's SentencePiece model unless told not to.
+        options = {"use_source_tokenizer": False} if hasattr(tokenizer, "spm_target") else {}
         divided = batches(texts, self.batch_limits)
         translations = [""] * len(texts)
         made = self.generate(checkpoint, [[ids[index] for index in batch] for batch in divided], direction)
         for batch, rows in zip(divided, made, strict=True):
-            for index, text in zip(batch, _decode(checkpoint.tokenizer, rows), strict=True):
+            decoded = tokenizer.batch_decode(rows, skip_special_tokens=True, **options)
+            for index, text in zip(batch, decoded, strict=True):
                 translations[index] = text
         return translations
 
@@ -171,10 +175,3 @@ def most_new_tokens(ids: Sequence[Sequence[int]]) -> int:
         (120, 50)
     """
     return max(50, 3 * max(map(len, ids)))
-
-
-def _decode(tokenizer: Any, ids: Sequence[Sequence[int]]) -> list[str]:
-    """Turn generated ids into texts, without special tokens."""
-    # Transformers 5 reads Marian's output with the source's SentencePiece model unless told not to.
-    options = {"use_source_tokenizer": False} if hasattr(tokenizer, "spm_target") else {}
-    return tokenizer.batch_decode(ids, skip_special_tokens=True, **options)

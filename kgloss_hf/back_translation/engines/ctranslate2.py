@@ -93,7 +93,8 @@ class CTranslate2Engine(CheckpointEngine):
         if ctranslate2.get_cuda_device_count():
             device: dict[str, Any] = {"device": "cuda", "device_index": PartialState().local_process_index}
         else:
-            device = {"device": "cpu", "inter_threads": self.threads or _cores(), "intra_threads": 1}
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            device = {"device": "cpu", "inter_threads": self.threads or cores, "intra_threads": 1}
         translator = ctranslate2.Translator(model, compute_type=self.compute_type, **device)
         return Checkpoint(translator, load_tokenizer(other or model), self.name)
 
@@ -123,7 +124,3 @@ class CTranslate2Engine(CheckpointEngine):
                 ) from error
             skipped = 1 if direction.target else 0
             yield [tokenizer.convert_tokens_to_ids(tokens[skipped:]) for tokens in hypotheses]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

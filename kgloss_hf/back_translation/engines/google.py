@@ -97,7 +97,6 @@ class GoogleEngine(RemoteEngine):
             raise ValueError(f"{self.name}: expected two languages, found {source!r} twice")
 
     def translate_batch(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translate texts that fit into one request."""
         parent = f"projects/{self._access[1]}/locations/{self.location}"
         body = {
             "contents": list(texts),
@@ -112,15 +111,15 @@ class GoogleEngine(RemoteEngine):
             raise EngineError(f"{self.name}: expected {len(texts)} translations, found {len(translations)}")
         return translations
 
-    def open(self) -> requests.Session:
-        """Return a session that renews its access token."""
+    @cached_property
+    def _session(self) -> requests.Session:
+        """A session that renews its access token."""
         from google.auth.transport.requests import AuthorizedSession
 
         session: requests.Session = AuthorizedSession(self._access[0])
         return session
 
     def post(self, session: requests.Session, url: str, body: dict[str, Any]) -> list[str]:
-        """Send one request, and return its translations; see `RemoteEngine.post`."""
         from google.auth.exceptions import GoogleAuthError, TransportError
 
         try:

@@ -50,7 +50,10 @@ def find_direction(tokenizer: Any, source: str, target: str, model: str) -> Dire
     Raises:
         ValueError: A language is not known, is ambiguous, or is not the one the checkpoint translates.
     """
-    tokens = _tokens(tokenizer)
+    # M2M100 lists its languages; mBART's and NLLB's are among the special tokens.
+    tokens = getattr(tokenizer, "lang_code_to_token", None) or {
+        token: token for token in tokenizer.all_special_tokens if _SPECIAL.fullmatch(token)
+    }
     if tokens:
         code = find_language(target, tokens, model)
         return Direction(source=find_language(source, tokens, model), target=tokens[code])
@@ -111,13 +114,6 @@ def find_language(language: str, codes: Iterable[str], model: str) -> str:
         f"{model}: expected one of its {len(codes)} languages ({', '.join(near[:12])}{', …' if near[12:] else ''}), "
         f"found {language!r}"
     )
-
-
-def _tokens(tokenizer: Any) -> dict[str, str]:
-    """The languages of a tokenizer that is told both, each with its token."""
-    if hasattr(tokenizer, "lang_code_to_token"):  # M2M100
-        return dict(tokenizer.lang_code_to_token)
-    return {token: token for token in tokenizer.all_special_tokens if _SPECIAL.fullmatch(token)}
 
 
 def _other(code: str | None, asked: str) -> bool:

@@ -104,7 +104,6 @@ class PapagoEngine(RemoteEngine):
             raise ValueError(f"{self.name}: expected languages from {known}, found {source!r} and {target!r}")
 
     def translate_batch(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translate texts that fit into one request."""
         if line := next((text for text in texts if "\n" in text or "\r" in text), None):
             raise ValueError(f"expected a text without line ends, found {line[:40]!r}")
         text = "\n".join(texts)

@@ -391,17 +391,14 @@ class RemoteEngine(ABC):
             raise RequestError(what) from error
         return translations
 
-    def open(self) -> requests.Session:
-        """Return a session that carries the keys."""
+    @cached_property
+    def _session(self) -> requests.Session:
+        """A session that carries the keys."""
         import requests
 
         session = requests.Session()
         session.headers.update({header: _key(self.name, variable) for header, variable in self.keys.items()})
         return session
-
-    @cached_property
-    def _session(self) -> requests.Session:
-        return self.open()
 
     def _explained(self, error: RequestError) -> Exception:
         """Return what to raise for a request that is given up."""

@@ -61,7 +61,11 @@ class TransformersEngine(CheckpointEngine):
 
     def __post_init__(self) -> None:
         for model in filter(None, (self.model, self.back_model)):
-            _check_folder(model)
+            if Path(model).is_dir():
+                if not Path(model, "config.json").is_file():
+                    raise FileNotFoundError(f"{model}: expected a checkpoint, found a folder without config.json")
+            elif model.startswith((".", "~", "/")) or model.count("/") > 1 or "\\" in model:
+                raise FileNotFoundError(f"{model}: expected the folder of a checkpoint, found none there")
         super().__post_init__()
         if self.back_revision and not self.back_model:
             raise ValueError(f"back_revision: expected a back_model that it is of, found only {self.back_revision!r}")
@@ -122,7 +126,6 @@ class TransformersEngine(CheckpointEngine):
     def generate(
         self, checkpoint: Checkpoint, rows: Sequence[list[list[int]]], direction: Direction
     ) -> Iterator[list[list[int]]]:
-        """Translate batches of ids to batches of ids, in their order."""
         return (self._generate(checkpoint, batch, direction) for batch in rows)
 
     @property
@@ -165,15 +168,6 @@ class TransformersEngine(CheckpointEngine):
         torch.cuda.empty_cache()
         half = len(ids) // 2
         return [*self._generate(checkpoint, ids[:half], direction), *self._generate(checkpoint, ids[half:], direction)]
-
-
-def _check_folder(model: str) -> None:
-    """Check that a checkpoint that is written as a folder is one."""
-    if Path(model).is_dir():
-        if not Path(model, "config.json").is_file():
-            raise FileNotFoundError(f"{model}: expected a checkpoint, found a folder without config.json")
-    elif model.startswith((".", "~", "/")) or model.count("/") > 1 or "\\" in model:
-        raise FileNotFoundError(f"{model}: expected the folder of a checkpoint, found none there")
 
 
 def _load_model(model: str, revision: str | None, dtype: str) -> Any:

@@ -32,20 +32,13 @@ def engine(converted: str, ko_en: str) -> CTranslate2Engine:
 
 
 @pytest.mark.parametrize(
-    ("checkpoint", "texts", "source", "target"),
-    [("ko_en", KOREAN, "ko", "en"), ("en_mul", ENGLISH, "en", "ko"), ("m2m100", KOREAN, "ko", "en")],
+    ("checkpoint", "source", "target"), [("ko_en", "ko", "en"), ("en_mul", "en", "ko"), ("m2m100", "ko", "en")]
 )
 @pytest.mark.parametrize("num_beams", [1, 3])
 def test_it_gives_what_transformers_gives(
-    checkpoint: str,
-    texts: list[str],
-    source: str,
-    target: str,
-    num_beams: int,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+    checkpoint: str, source: str, target: str, num_beams: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    original = request.getfixturevalue(checkpoint)
+    original, texts = request.getfixturevalue(checkpoint), KOREAN if source == "ko" else ENGLISH
     engine = CTranslate2Engine(model=convert(original, tmp_path), tokenizer=original, num_beams=num_beams, threads=1)
     expected = TransformersEngine(model=original, num_beams=num_beams).translate(texts, source, target)
     assert engine.translate(texts, source, target) == expected
@@ -56,6 +49,7 @@ def test_a_batch_gives_what_each_text_gives_in_order(converted: str, ko_en: str,
     # Of short texts, for which the limit of length is the same alone and in a batch.
     texts = [text for text in KOREAN if len(text) < 15]
     assert several.translate(texts, "ko", "en") == [engine.translate([text], "ko", "en")[0] for text in texts]
+    assert several.translate([], "ko", "en") == []
 
 
 def test_the_builder_gives_batches_for_several_threads(converted: str, ko_en: str) -> None:
@@ -84,10 +78,6 @@ def test_no_tokenizer_anywhere(converted: str) -> None:
         CTranslate2Engine(model=converted).translate(["물"], "ko", "en")
 
 
-def test_nothing_to_translate(engine: CTranslate2Engine) -> None:
-    assert engine.translate([], "ko", "en") == []
-
-
 def test_a_text_that_is_too_long_is_refused_and_not_cut(engine: CTranslate2Engine) -> None:
     with pytest.raises(RefusedError, match=r"at most 64 tokens, found one of \d+ tokens .* that begins '그는 어제"):
         engine.translate(["물", "그는 어제 도서관에서 책을 읽었다. " * 5], "ko", "en")
@@ -97,9 +87,8 @@ def test_a_limit_that_only_the_model_knows(engine: CTranslate2Engine) -> None:
     engine.translate(["물"], "ko", "en")
     for checkpoint in engine._loaded.values():
         checkpoint.tokenizer.model_max_length = 10**30
-    with pytest.raises(
-        EngineError, match="opus-mt-ko-en: expected translations, found that CTranslate2 stopped: .*position"
-    ):
+    message = "opus-mt-ko-en: expected translations, found that CTranslate2 stopped: .*position"
+    with pytest.raises(EngineError, match=message):
         engine.translate(["그는 어제 도서관에서 책을 읽었다. " * 5], "ko", "en")
 
 

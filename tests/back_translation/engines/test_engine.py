@@ -10,22 +10,21 @@ from kgloss_hf.back_translation.engines.engine import Limits, batches, open_engi
 from kgloss_hf.back_translation.engines.transformers import TransformersEngine
 
 
-def test_batches_are_of_similar_length_the_longest_first() -> None:
-    texts = ["가" * length for length in (1, 9, 2, 8, 3)]
-    assert batches(texts, Limits(texts=2, characters=100, text=100)) == [[1, 3], [4, 2], [0]]
-
-
-def test_batches_count_each_text_as_the_longest() -> None:
-    texts = ["가" * length for length in (10, 1, 1, 1)]
-    assert batches(texts, Limits(texts=8, characters=20, text=100)) == [[0, 1], [2, 3]]
-
-
-def test_a_text_longer_than_a_batch_is_one() -> None:
-    assert batches(["가" * 30, "나" * 30], Limits(texts=8, characters=20, text=100)) == [[0], [1]]
-
-
-def test_no_texts_are_no_batches() -> None:
-    assert batches([], Limits(1, 1, 1)) == []
+@pytest.mark.parametrize(
+    ("lengths", "limits", "divided"),
+    [
+        ((1, 9, 2, 8, 3), Limits(texts=2, characters=100, text=100), [[1, 3], [4, 2], [0]]),
+        # Each text counts as the longest.
+        ((10, 1, 1, 1), Limits(texts=8, characters=20, text=100), [[0, 1], [2, 3]]),
+        # A text longer than a batch is one.
+        ((30, 30), Limits(texts=8, characters=20, text=100), [[0], [1]]),
+        ((), Limits(1, 1, 1), []),
+    ],
+)
+def test_batches_are_of_similar_length_the_longest_first(
+    lengths: tuple[int, ...], limits: Limits, divided: list[list[int]]
+) -> None:
+    assert batches(["가" * length for length in lengths], limits) == divided
 
 
 @given(st.lists(st.text(min_size=1, max_size=30)), st.integers(1, 5), st.integers(1, 60))
@@ -37,19 +36,18 @@ def test_every_text_is_in_one_batch_within_the_limits(texts: list[str], size: in
         assert len(batch) == 1 or len(batch) * max(len(texts[index]) for index in batch) <= characters
 
 
-def test_an_engine_by_name_and_options() -> None:
-    engine, weight = open_engine("transformers:some/opus-mt-ko-en,num_beams=2,batch_size=7,name=opus,weight=0.5")
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("num_beams=2,batch_size=7,name=opus,weight=0.5", ("opus", 7, 0.5)),
+        # A word may look like a number; the weight is 1, and the engine's own default holds.
+        ("back_model=1,name=2", ("2", 64, 1)),
+    ],
+)
+def test_an_engine_by_name_and_options(options: str, expected: tuple[str, int, float]) -> None:
+    engine, weight = open_engine(f"transformers:some/opus-mt-ko-en,{options}")
     assert isinstance(engine, TransformersEngine)
-    assert (engine.name, engine.limits.texts, weight) == ("opus", 7, 0.5)
-
-
-def test_weight_is_one() -> None:
-    assert open_engine("transformers:some/opus-mt-ko-en")[1] == 1
-
-
-def test_words_that_look_like_numbers() -> None:
-    engine, _ = open_engine("transformers:a/b,back_model=1,name=2")
-    assert engine.name == "2"
+    assert (engine.name, engine.limits.texts, weight) == expected
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,11 @@ import pytest
 from kgloss_hf.back_translation.engines.engine import EngineError, Price, RefusedError, open_engine
 from kgloss_hf.back_translation.engines.google import GoogleEngine
 
-from ..servers import PAID, Answer, Service
+from ..servers import PAID, TEXTS, Answer, Paid, Service
 
 for library in ("google.auth", "requests", "tenacity"):
     pytest.importorskip(library)
-pytestmark = pytest.mark.parametrize("paid", ["google"], indirect=True)
 
-TEXTS = ["집에 불이 났어요.", "도와주세요.", "물"]
 SPENT = sum(map(len, TEXTS))
 result = PAID["google"].answer
 
@@ -23,12 +21,12 @@ def fault(code: int, message: str, status: str = "") -> Answer:
     return Answer(code, {"error": {"code": code, "message": message, "status": status}})
 
 
-def google_of(service: Service, **options: Any) -> GoogleEngine:
-    return GoogleEngine(endpoint=service.url, **options)
+@pytest.fixture
+def paid() -> Paid:
+    return PAID["google"]
 
 
-def test_sends_what_is_documented(service: Service) -> None:
-    engine = google_of(service)
+def test_sends_what_is_documented(engine: GoogleEngine, service: Service) -> None:
     assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     (request,) = service.requests
     assert request.path.split("?")[0] == "/v3/projects/gloss-1/locations/global:translateText"
@@ -43,10 +41,10 @@ def test_sends_what_is_documented(service: Service) -> None:
     assert engine.budget.spent() == SPENT
 
 
-def test_project_location_and_model(service: Service) -> None:
-    engine = google_of(service, project="other", location="us-central1", model="TRL123", price=80)
+def test_project_location_and_model(paid: Paid, service: Service) -> None:
+    engine = paid.open(service, project="other", location="us-central1", model="TRL123", price=80)
     engine.translate(["물"], "ko", "en")
-    whole = google_of(service, project="other", model="projects/x/locations/y/models/z", price=80)
+    whole = paid.open(service, project="other", model="projects/x/locations/y/models/z", price=80)
     whole.translate(["물"], "ko", "en")
     assert service.requests[0].path.startswith("/v3/projects/other/locations/us-central1:translateText")
     assert [request.body["model"] for request in service.requests] == [
@@ -56,8 +54,7 @@ def test_project_location_and_model(service: Service) -> None:
     assert engine.describe() == {"kind": "google", "model": "TRL123"}
 
 
-def test_requests_stay_within_the_limits(service: Service) -> None:
-    engine = google_of(service)
+def test_requests_stay_within_the_limits(engine: GoogleEngine, service: Service) -> None:
     texts = [f"{number}" for number in range(1_100)] + [
         "가" * 30_000,
         *(f"{number}" + "나" * 70 for number in range(90)),
@@ -69,57 +66,51 @@ def test_requests_stay_within_the_limits(service: Service) -> None:
     assert engine.budget.spent() == sum(map(len, texts))
 
 
-def test_an_empty_translation_is_passed_on(service: Service) -> None:
+def test_an_empty_translation_is_passed_on(engine: GoogleEngine, service: Service) -> None:
     without = {"translations": [{"translatedText": "a"}, {}, {"translatedText": "b"}]}
     service.script = [Answer(body=result(["a", "", "b"])), Answer(body=without)]
     for _ in range(2):
-        assert google_of(service).translate(TEXTS, "ko", "en") == ["a", "", "b"]
+        assert engine.translate(TEXTS, "ko", "en") == ["a", "", "b"]
 
 
 @pytest.mark.parametrize(
     ("answer", "found"),
     [(result([*"ab"]), 2), (result([*"abcd"]), 4), ({}, 0), ({"translations": []}, 0)],
 )
-def test_other_than_as_many_translations(service: Service, answer: Any, found: int) -> None:
+def test_other_than_as_many_translations(engine: GoogleEngine, service: Service, answer: Any, found: int) -> None:
     service.script = [Answer(body=answer)]
     with pytest.raises(EngineError, match=f"google: expected 3 translations, found {found}") as error:
-        google_of(service).translate(TEXTS, "ko", "en")
+        engine.translate(TEXTS, "ko", "en")
     assert not isinstance(error.value, RefusedError)
     assert len(service.requests) == 1
 
 
+CHECK = ".*check GOOGLE_APPLICATION_CREDENTIALS"
+
+
 @pytest.mark.parametrize(
-    ("message", "kind", "found"),
+    ("answer", "kind", "message"),
     [
-        ("Text is too long.", RefusedError, "google: HTTP 400: Text is too long.$"),
-        ("Target language is invalid.", ValueError, "google: HTTP 400: Target language is invalid.$"),
-        ("Invalid 'parent'.; Invalid location", EngineError, "Invalid 'parent'.*; see the options project, location"),
+        (fault(400, "Text is too long.", "INVALID_ARGUMENT"), RefusedError, "HTTP 400: Text is too long.$"),
+        (fault(400, "Target language is invalid."), ValueError, "HTTP 400: Target language is invalid.$"),
+        (
+            fault(400, "Invalid 'parent'.; Invalid location"),
+            EngineError,
+            "HTTP 400: Invalid 'parent'.*; see the options project, location",
+        ),
+        (fault(401, "Request had invalid authentication credentials."), EngineError, f"no access {CHECK}"),
+        (fault(403, "Daily Limit Exceeded"), EngineError, f"HTTP 403: Daily Limit Exceeded{CHECK}"),
+        (fault(403, "Translation API has not been used"), EngineError, f"HTTP 403: Translation API{CHECK}"),
     ],
 )
-def test_refusals(service: Service, waits: list[float], message: str, kind: type[Exception], found: str) -> None:
-    service.script = [fault(400, message, "INVALID_ARGUMENT")]
-    engine = google_of(service)
-    with pytest.raises(kind, match=found) as error:
+def test_refusals(
+    engine: GoogleEngine, service: Service, waits: list[float], answer: Answer, kind: type[Exception], message: str
+) -> None:
+    service.script = [answer]
+    with pytest.raises(kind, match=f"google: {message}") as error:
         engine.translate(TEXTS, "ko", "en")
     assert type(error.value) is kind
     assert (waits, engine.budget.spent()) == ([], 0)
-
-
-@pytest.mark.parametrize(
-    ("answer", "found"),
-    [
-        (fault(401, "Request had invalid authentication credentials."), "google: no access "),
-        (fault(403, "Daily Limit Exceeded"), "google: HTTP 403: Daily Limit Exceeded"),
-        (fault(403, "Cloud Translation API has not been used"), "google: HTTP 403: Cloud Translation API"),
-    ],
-)
-def test_no_access(service: Service, answer: Answer, found: str) -> None:
-    service.script = [answer]
-    engine = google_of(service)
-    with pytest.raises(EngineError, match=f"{found}.*check GOOGLE_APPLICATION_CREDENTIALS") as error:
-        engine.translate(TEXTS, "ko", "en")
-    assert not isinstance(error.value, RefusedError)
-    assert engine.budget.spent() == 0
 
 
 def test_credentials_are_looked_up_at_the_first_translation(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,14 +126,16 @@ def test_credentials_are_looked_up_at_the_first_translation(service: Service, mo
         engine.translate(["물"], "ko", "en")
 
 
-def test_a_missing_project(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_project(engine: GoogleEngine, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
     with pytest.raises(EngineError, match="expected a Google Cloud project, found none; give project=… or set GOOGLE"):
-        google_of(service).translate(["물"], "ko", "en")
+        engine.translate(["물"], "ko", "en")
     assert service.requests == []
 
 
-def test_credentials_and_their_project_are_used(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_and_their_project_are_used(
+    engine: GoogleEngine, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import google.auth
     from google.auth.credentials import AnonymousCredentials
 
@@ -154,14 +147,16 @@ def test_credentials_and_their_project_are_used(service: Service, monkeypatch: p
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
     monkeypatch.setattr(google.auth, "default", lambda scopes: asked.append(scopes) or (Token(), "theirs"))
     monkeypatch.setattr("kgloss_hf.back_translation.engines.google.is_local", lambda _: False)
-    google_of(service).translate(["물"], "ko", "en")
+    engine.translate(["물"], "ko", "en")
     assert asked == [("https://www.googleapis.com/auth/cloud-platform",)]
     assert service.requests[0].path == "/v3/projects/theirs/locations/global:translateText"
     assert service.requests[0].headers["authorization"] == "Bearer theirs"
 
 
 @pytest.mark.parametrize("error", ["TransportError", "RefreshError"])
-def test_no_access_token(service: Service, waits: list[float], monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+def test_no_access_token(
+    engine: GoogleEngine, service: Service, waits: list[float], monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
     from google.auth import exceptions
     from google.auth.credentials import AnonymousCredentials
 
@@ -169,7 +164,6 @@ def test_no_access_token(service: Service, waits: list[float], monkeypatch: pyte
         raise getattr(exceptions, error)
 
     monkeypatch.setattr(AnonymousCredentials, "before_request", fail)
-    engine = google_of(service)
     with pytest.raises(EngineError, match=rf"google: no access (token )?\({error}\); (given up|check GOOGLE_APPLICA)"):
         engine.translate(["물"], "ko", "en")
     assert (service.requests, engine.budget.spent()) == ([], 0)
@@ -177,9 +171,9 @@ def test_no_access_token(service: Service, waits: list[float], monkeypatch: pyte
 
 
 @pytest.mark.parametrize("languages", [("kor_Hang", "en"), ("", "en"), ("ko", "영어"), ("ko", "ko"), ("ko", "en/x")])
-def test_languages(service: Service, languages: tuple[str, str]) -> None:
+def test_languages(engine: GoogleEngine, languages: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="google: expected "):
-        google_of(service).translate(["물"], *languages)
+        engine.translate(["물"], *languages)
 
 
 def test_opens_from_the_command_line(service: Service, tmp_path: Path) -> None:

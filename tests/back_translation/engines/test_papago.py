@@ -15,13 +15,11 @@ from kgloss_hf.back_translation.engines.papago import PAIRS, PapagoEngine
 from kgloss_hf.back_translation.engines.remote import ATTEMPTS
 
 from ..conftest import has_key
-from ..servers import IDENTITY, KEYS, PAID, SECRET, Answer, Service
+from ..servers import IDENTITY, KEYS, PAID, SECRET, TEXTS, Answer, Paid, Service
 
 for library in ("requests", "tenacity"):
     pytest.importorskip(library)
-SERVED = pytest.mark.parametrize("paid", ["papago"], indirect=True)
 
-TEXTS = ["집에 불이 났어요.", "도와주세요.", "물"]
 SPENT = sum(map(len, TEXTS)) + 2
 
 
@@ -33,13 +31,16 @@ def gateway_fault(code: str, message: str, details: str = "") -> dict[str, Any]:
     return {"error": {"errorCode": code, "message": message, "details": details}}
 
 
-def papago(service: Service, **options: Any) -> PapagoEngine:
-    return PapagoEngine(endpoint=service.url + PAID["papago"].endpoint, **options)
+def papago_fault(code: str, message: str) -> dict[str, Any]:
+    return {"errorCode": code, "errorMessage": message}
 
 
-@SERVED
-def test_sends_what_is_documented(service: Service) -> None:
-    engine = papago(service)
+@pytest.fixture
+def paid() -> Paid:
+    return PAID["papago"]
+
+
+def test_sends_what_is_documented(engine: PapagoEngine, service: Service) -> None:
     assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     (request,) = service.requests
     assert request.path == "/nmt/v1/translation"
@@ -50,17 +51,14 @@ def test_sends_what_is_documented(service: Service) -> None:
     assert engine.budget.spent() == SPENT
 
 
-@SERVED
-def test_honorific_is_asked_for_where_it_is_known(service: Service) -> None:
-    engine = papago(service, honorific=True)
+def test_honorific_is_asked_for_where_it_is_known(paid: Paid, service: Service) -> None:
+    engine = paid.open(service, honorific=True)
     for source, target in (("ko", "en"), ("en", "ko"), ("ko", "ja"), ("vi", "ko")):
         engine.translate(["a"], source, target)
     assert [request.body.get("honorific") for request in service.requests] == [None, True, True, None]
 
 
-@SERVED
-def test_requests_stay_within_the_limits(service: Service) -> None:
-    engine = papago(service)
+def test_requests_stay_within_the_limits(engine: PapagoEngine, service: Service) -> None:
     texts = [f"{number:04}" + "가" * (number % 70) for number in range(400)] + ["나" * 5000, "다" * 4901]
     assert engine.translate(texts, "ko", "en") == [f"[{text}]" for text in texts]
     sent = [request.body["text"] for request in service.requests]
@@ -69,27 +67,22 @@ def test_requests_stay_within_the_limits(service: Service) -> None:
     assert engine.budget.spent() == sum(map(len, sent))
 
 
-@SERVED
-def test_line_ends_count_as_characters(service: Service) -> None:
-    engine = papago(service)
+def test_line_ends_count_as_characters(engine: PapagoEngine, service: Service) -> None:
     engine.translate([f"{number:03}" + "가" * 47 for number in range(100)], "ko", "en")
     assert [len(request.body["text"]) for request in service.requests] == [98 * 51 - 1, 2 * 51 - 1]
     assert engine.budget.spent() == 100 * 51 - 2
 
 
-@SERVED
-def test_one_text_a_request(service: Service) -> None:
-    papago(service, texts_per_request=1).translate(TEXTS, "ko", "en")
+def test_one_text_a_request(paid: Paid, service: Service) -> None:
+    paid.open(service, texts_per_request=1).translate(TEXTS, "ko", "en")
     assert sorted(request.body["text"] for request in service.requests) == sorted(TEXTS)
 
 
-@SERVED
 @pytest.mark.parametrize("lines", ["one", "one\ntwo", "one\ntwo\nthree\nfour", ""])
 def test_texts_are_sent_one_by_one_if_lines_do_not_match(
-    service: Service, caplog: pytest.LogCaptureFixture, lines: str
+    engine: PapagoEngine, service: Service, caplog: pytest.LogCaptureFixture, lines: str
 ) -> None:
     service.script = [Answer(body=result(lines))]
-    engine = papago(service)
     assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     assert len(service.requests) == 4
     assert engine.budget.spent() == 2 * SPENT - 2
@@ -98,78 +91,65 @@ def test_texts_are_sent_one_by_one_if_lines_do_not_match(
     assert not any(text in record.message for text in TEXTS[:2] for record in caplog.records)
 
 
-@SERVED
-def test_a_text_that_becomes_two_is_refused_and_the_others_are_kept(service: Service) -> None:
+def test_a_text_that_becomes_two_is_refused_and_the_others_are_kept(engine: PapagoEngine, service: Service) -> None:
     service.script = [Answer(body=result("one")), Answer(body=result("first")), Answer(body=result("two\nlines"))]
-    engine = papago(service)
     with pytest.raises(RefusedError, match="expected a translation of one line, found 2"):
         engine.translate(TEXTS, "ko", "en")
     assert engine.translate(TEXTS[:1], "ko", "en") == ["first"]
     assert len(service.requests) == 3
 
 
-@SERVED
-def test_an_empty_translation_is_passed_on(service: Service) -> None:
-    service.script = [Answer(body=result("")), Answer(body=result("a\n\nb"))]
-    engine = papago(service)
-    assert engine.translate(["음"], "ko", "en") == [""]
-    assert engine.translate(TEXTS, "ko", "en") == ["a", "", "b"]
+@pytest.mark.parametrize(
+    ("answer", "translations"), [("", [""]), ("a\n\nb", ["a", "", "b"]), ("a\r\nb\r\nc", ["a", "b", "c"])]
+)
+def test_a_line_may_be_empty_or_end_with_a_carriage_return(
+    engine: PapagoEngine, service: Service, answer: str, translations: list[str]
+) -> None:
+    service.script = [Answer(body=result(answer))]
+    assert engine.translate(TEXTS[: len(translations)], "ko", "en") == translations
 
 
-@SERVED
-def test_carriage_returns_end_no_translation(service: Service) -> None:
-    service.script = [Answer(body=result("a\r\nb\r\nc"))]
-    assert papago(service).translate(TEXTS, "ko", "en") == ["a", "b", "c"]
-
-
-@SERVED
 @pytest.mark.parametrize("text", ["one\ntwo", "one\r"])
-def test_texts_with_line_ends_are_not_sent(service: Service, text: str) -> None:
+def test_texts_with_line_ends_are_not_sent(engine: PapagoEngine, service: Service, text: str) -> None:
     with pytest.raises(ValueError, match="without line ends, found 'one"):
-        papago(service).translate([text], "ko", "en")
+        engine.translate([text], "ko", "en")
     assert service.requests == []
 
 
-@SERVED
-def test_a_quota_that_is_spent_is_explained(service: Service) -> None:
+def test_a_quota_that_is_spent_is_explained(engine: PapagoEngine, service: Service) -> None:
     service.script = [Answer(429, gateway_fault("400", "Quota Exceeded"))] * ATTEMPTS
     with pytest.raises(EngineError, match="HTTP 429: 400, Quota Exceeded; given up.* selected APIs") as error:
-        papago(service).translate(["물"], "ko", "en")
+        engine.translate(["물"], "ko", "en")
     assert not isinstance(error.value, RefusedError)
     assert len(service.requests) == ATTEMPTS
 
 
-@SERVED
 @pytest.mark.parametrize(
-    ("fault", "message"),
+    ("fault", "kind", "message"),
     [
-        (Answer(400, gateway_fault("100", "Bad Request Exception", "Invalid")), "100, Bad Request Exception, Invalid"),
-        (Answer(400, {"errorCode": "N2MT08", "errorMessage": "exceeds max length"}), "N2MT08, exceeds max length"),
-        (Answer(413, gateway_fault("430", "Request Entity Too Large")), "430, Request Entity Too Large"),
+        (Answer(400, gateway_fault("100", "Bad", "Invalid")), RefusedError, "100, Bad, Invalid"),
+        (Answer(400, papago_fault("N2MT08", "exceeds max")), RefusedError, "N2MT08, exceeds max"),
+        (Answer(413, gateway_fault("430", "Too Large")), RefusedError, "430, Too Large"),
+        # Languages that the service does not know concern all texts.
+        *[
+            (Answer(400, papago_fault(code, "Unsupported")), ValueError, f"{code}, Unsupported")
+            for code in ("N2MT02", "N2MT04", "N2MT05", "N2MT06")
+        ],
     ],
 )
-def test_refusals(service: Service, waits: list[float], fault: Answer, message: str) -> None:
+def test_refusals(
+    engine: PapagoEngine, service: Service, waits: list[float], fault: Answer, kind: type[Exception], message: str
+) -> None:
     service.script = [fault]
-    engine = papago(service)
-    with pytest.raises(RefusedError, match=f"papago: HTTP {fault.status}: {message}$"):
+    with pytest.raises(kind, match=f"papago: HTTP {fault.status}: {message}$"):
         engine.translate(TEXTS, "ko", "en")
     assert (waits, engine.budget.spent()) == ([], 0)
 
 
-@SERVED
-@pytest.mark.parametrize("code", ["N2MT02", "N2MT04", "N2MT05", "N2MT06"])
-def test_languages_that_the_service_does_not_know_concern_all_texts(service: Service, code: str) -> None:
-    service.script = [Answer(400, {"errorCode": code, "errorMessage": "Unsupported"})]
-    with pytest.raises(ValueError, match=f"papago: HTTP 400: {code}, Unsupported"):
-        papago(service).translate(TEXTS, "ko", "en")
-
-
-@SERVED
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_wrong_key_is_not_shown(service: Service, status: int) -> None:
+def test_a_wrong_key_is_not_shown(engine: PapagoEngine, service: Service, status: int) -> None:
     echo = gateway_fault("200", "Authentication Failed", f"{'key ' * 60}{SECRET} {SECRET} of {IDENTITY}" + "." * 400)
     service.script = [Answer(status, echo)]
-    engine = papago(service)
     with pytest.raises(EngineError, match="check PAPAGO_CLIENT_ID and PAPAGO_CLIENT_SECRET") as error:
         engine.translate(TEXTS, "ko", "en")
     shown = "".join(traceback.format_exception(error.value))
@@ -180,13 +160,11 @@ def test_a_wrong_key_is_not_shown(service: Service, status: int) -> None:
     assert len(service.requests) == 1
 
 
-@SERVED
 @pytest.mark.parametrize("secret", ["", "  ", "비밀", "two\nlines"])
 def test_keys_are_looked_up_at_the_first_translation(
-    service: Service, monkeypatch: pytest.MonkeyPatch, secret: str
+    engine: PapagoEngine, service: Service, monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
     monkeypatch.setenv("PAPAGO_CLIENT_SECRET", secret)
-    engine = papago(service)
     with pytest.raises(EngineError, match="environment variable PAPAGO_CLIENT_SECRET to hold a key") as error:
         engine.translate(["물"], "ko", "en")
     assert not secret.strip() or secret not in "".join(traceback.format_exception(error.value))

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from kgloss_hf.back_translation.engines import remote
 from kgloss_hf.back_translation.engines.engine import EngineError, Limits, Price, RefusedError
-from kgloss_hf.back_translation.engines.google import GoogleEngine
 from kgloss_hf.back_translation.engines.papago import PapagoEngine
 from kgloss_hf.back_translation.engines.remote import (
     ATTEMPTS,
@@ -27,7 +26,7 @@ from kgloss_hf.back_translation.engines.remote import (
     retry_after,
 )
 
-from ..servers import KEYS, PAID, Answer, Paid, Service, serve
+from ..servers import KEYS, TEXTS, Answer, Paid, Service, serve
 
 pytest.importorskip("tenacity")
 
@@ -127,11 +126,6 @@ def test_retry_after(value: str | None, seconds: float) -> None:
     assert retry_after(value) == seconds
 
 
-def test_retry_after_takes_a_date_to_come() -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    assert 80 < retry_after(date) <= 90
-
-
 @pytest.mark.parametrize(
     "endpoint",
     [
@@ -225,89 +219,66 @@ PAUSING = [
     (Answer(200, {"translations": 5}), True),
     (Answer(200, {"translations": {"translatedText": "a"}, "message": None}), True),
     *[
-        (
-            Answer(200, {"translations": [{"translatedText": text}], "message": {"result": {"translatedText": text}}}),
-            True,
-        )
-        for text in (5, None)
+        (Answer(200, {"translations": [answer], "message": {"result": answer}}), True)
+        for answer in ({"translatedText": 5}, {"translatedText": None})
     ],
 ]
-BOTH = pytest.mark.parametrize("paid", PAID, indirect=True)
-TEXTS = ["집에 불이 났어요.", "도와주세요.", "물"]
-TRANSLATIONS = [f"[{text}]" for text in TEXTS]
 
 
-def engine_of(paid: Paid, service: Service, **options: Any) -> GoogleEngine | PapagoEngine:
-    return paid.engine(endpoint=service.url + paid.endpoint, **options)
-
-
-def cost(engine: RemoteEngine) -> int:
-    """The characters of TEXTS, of which Papago gets lines."""
-    return sum(map(len, TEXTS)) + (2 if engine.name == "papago" else 0)
-
-
-@BOTH
 @pytest.mark.parametrize(("answer", "counted"), PAUSING)
 def test_faults_that_may_pass_are_tried_again(
-    paid: Paid, service: Service, waits: list[float], answer: Answer, counted: bool
+    engine: RemoteEngine, service: Service, waits: list[float], answer: Answer, counted: bool
 ) -> None:
     service.script = [answer]
-    engine = engine_of(paid, service)
-    assert engine.translate(TEXTS, "ko", "en") == TRANSLATIONS
+    assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     assert service.requests[0].body == service.requests[1].body
-    assert engine.budget.spent() == (2 if counted else 1) * cost(engine)
+    cost = sum(map(len, TEXTS)) + (2 if engine.name == "papago" else 0)  # Papago gets lines
+    assert engine.budget.spent() == (2 if counted else 1) * cost
     assert len(waits) == 1
 
 
-@BOTH
 def test_a_slow_answer_is_given_up_and_counted(paid: Paid, service: Service) -> None:
     service.script = [Answer(body=paid.answer(["late"]), delay=5)]
-    engine = engine_of(paid, service, timeout=0.2)
+    engine = paid.open(service, timeout=0.2)
     assert engine.translate(["물"], "ko", "en") == ["[물]"]
     assert engine.budget.spent() == 2
 
 
-@BOTH
 def test_the_budget_holds_for_further_attempts(paid: Paid, service: Service) -> None:
     service.script = [Answer(504)] * 2
     with pytest.raises(BudgetError, match="found 6 spent"):
-        engine_of(paid, service, max_characters=7).translate(["abc"], "ko", "en")
+        paid.open(service, max_characters=7).translate(["abc"], "ko", "en")
     assert len(service.requests) == 2
 
 
-@BOTH
 def test_no_connection_is_tried_again_and_not_counted(paid: Paid, service: Service, waits: list[float]) -> None:
     with serve(paid.translate) as gone:
-        engine = engine_of(paid, gone)
+        engine = paid.open(gone)
     with pytest.raises(EngineError, match=rf"{engine.name}: no connection \(ConnectionError\); given up"):
         engine.translate(["물"], "ko", "en")
     assert (len(waits), engine.budget.spent()) == (ATTEMPTS - 1, 0)
 
 
-@BOTH
-def test_the_service_s_own_wait_counts(paid: Paid, service: Service, waits: list[float]) -> None:
+def test_the_service_s_own_wait_counts(engine: RemoteEngine, service: Service, waits: list[float]) -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=200), usegmt=True)
     service.script = [Answer(429, headers={"Retry-After": value}) for value in ("70", date)]
-    engine_of(paid, service).translate(["물"], "ko", "en")
+    engine.translate(["물"], "ko", "en")
     assert waits[0] == 70
     assert 190 < waits[1] <= 200
 
 
-@BOTH
-def test_a_wait_too_long_is_not_begun(paid: Paid, service: Service, waits: list[float]) -> None:
+def test_a_wait_too_long_is_not_begun(engine: RemoteEngine, service: Service, waits: list[float]) -> None:
     service.script = [Answer(503, headers={"Retry-After": "3600"})]
     with pytest.raises(EngineError, match="HTTP 503: no message, and asks to wait 3600 s; given up"):
-        engine_of(paid, service).translate(["물"], "ko", "en")
+        engine.translate(["물"], "ko", "en")
     assert waits == []
 
 
-@BOTH
 def test_attempts_are_bounded_and_logged_without_texts(
-    paid: Paid, service: Service, waits: list[float], caplog: pytest.LogCaptureFixture
+    engine: RemoteEngine, service: Service, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     service.script = [Answer(503, {"error": {"message": "busy"}})] * ATTEMPTS
-    engine = engine_of(paid, service)
     with pytest.raises(EngineError, match=f"{engine.name}: HTTP 503: busy; given up, run it again later") as error:
         engine.translate(TEXTS, "ko", "en")
     assert not isinstance(error.value, RefusedError)
@@ -319,7 +290,6 @@ def test_attempts_are_bounded_and_logged_without_texts(
     assert "gloss-1" not in caplog.text
 
 
-@BOTH
 @pytest.mark.parametrize(
     ("status", "kind", "message"),
     [
@@ -332,57 +302,53 @@ def test_attempts_are_bounded_and_logged_without_texts(
     ],
 )
 def test_faults_that_stay_are_not_tried_again(
-    paid: Paid, service: Service, waits: list[float], status: int, kind: type[Exception], message: str
+    engine: RemoteEngine, service: Service, waits: list[float], status: int, kind: type[Exception], message: str
 ) -> None:
     service.script = [Answer(status, {"error": {"message": "no"}})]
-    engine = engine_of(paid, service)
     with pytest.raises(EngineError, match=f"^{engine.name}: {message}") as error:
         engine.translate(TEXTS, "ko", "en")
     assert type(error.value) is kind
     assert (len(service.requests), waits, engine.budget.spent()) == (1, [], 0)
 
 
-@BOTH
 @pytest.mark.parametrize("body", [b"\xff\xfe\xfd", b"[" * 99_999, ["?"], {"error": "?"}])
-def test_refusals_without_a_message(paid: Paid, service: Service, body: Any) -> None:
+def test_refusals_without_a_message(engine: RemoteEngine, service: Service, body: Any) -> None:
     service.script = [Answer(400, body)]
     with pytest.raises(RefusedError, match="HTTP 400: no message$"):
-        engine_of(paid, service).translate(TEXTS, "ko", "en")
+        engine.translate(TEXTS, "ko", "en")
 
 
-@BOTH
-def test_keys_do_not_follow_a_redirection(paid: Paid, service: Service) -> None:
+def test_keys_do_not_follow_a_redirection(engine: RemoteEngine, paid: Paid, service: Service) -> None:
     with serve(paid.translate) as other:
         service.script = [Answer(307, headers={"Location": other.url})]
         with pytest.raises(EngineError, match="HTTP 307"):
-            engine_of(paid, service).translate(["물"], "ko", "en")
+            engine.translate(["물"], "ko", "en")
         assert other.requests == []
 
 
-@BOTH
 def test_the_budget_is_never_passed_also_by_a_second_run(paid: Paid, service: Service, tmp_path: Path) -> None:
     options: dict[str, Any] = {"max_cost": 0.5, "price": 20_000, "spending": tmp_path / "spending.json"}
-    engine_of(paid, service, **options).translate(["가" * 20], "ko", "en")
+    paid.open(service, **options).translate(["가" * 20], "ko", "en")
     with pytest.raises(BudgetError, match=r"at most 25 characters in all \(0.50 ...\), found 20 spent .* and 6 in"):
-        engine_of(paid, service, **options).translate(["나" * 6], "ko", "en")
-    engine = engine_of(paid, service, **options)
+        paid.open(service, **options).translate(["나" * 6], "ko", "en")
+    engine = paid.open(service, **options)
     engine.translate(["다" * 5], "ko", "en")
     assert json.loads((tmp_path / "spending.json").read_text()) == {engine.name: 25}
     assert len(service.requests) == 2
 
 
-@BOTH
-def test_translates_in_batches_in_order_and_equal_texts_once(paid: Paid, service: Service) -> None:
-    engine = engine_of(paid, service)
+def test_translates_in_batches_in_order_and_equal_texts_once(
+    engine: RemoteEngine, paid: Paid, service: Service
+) -> None:
     engine.limits = Limits(2, 100, 50)
     assert engine.translate(["a", "bbb", "cc", "a"], "ko", "en") == ["[a]", "[bbb]", "[cc]", "[a]"]
     assert [paid.asked(request.body) for request in service.requests] == [["bbb", "cc"], ["a"]]
     assert engine.translate([], "ko", "en") == []
 
 
-@BOTH
-def test_what_was_translated_before_a_failure_is_not_paid_for_again(paid: Paid, service: Service) -> None:
-    engine = engine_of(paid, service)
+def test_what_was_translated_before_a_failure_is_not_paid_for_again(
+    engine: RemoteEngine, paid: Paid, service: Service
+) -> None:
     engine.limits, engine.budget.limit = Limits(2, 100, 50), 6
     texts = ["aaa", "bb", "c"]
     with pytest.raises(BudgetError):
@@ -393,14 +359,12 @@ def test_what_was_translated_before_a_failure_is_not_paid_for_again(paid: Paid, 
     assert [paid.asked(request.body) for request in service.requests] == [["aaa", "bb"], ["bb"], ["c"]]
 
 
-@BOTH
-def test_languages_are_checked_before_anything_is_sent(paid: Paid, service: Service) -> None:
+def test_languages_are_checked_before_anything_is_sent(engine: RemoteEngine, service: Service) -> None:
     with pytest.raises(ValueError, match="found 'ko'"):
-        engine_of(paid, service).translate(["a"], "ko", "ko")
+        engine.translate(["a"], "ko", "ko")
     assert service.requests == []
 
 
-@BOTH
 @pytest.mark.parametrize(
     "options",
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -28,6 +29,7 @@ def test_a_batch_gives_what_each_text_gives_in_order(
     found = built.translate(KOREAN, "ko", "en")
     assert found == [built.translate([text], "ko", "en")[0] for text in KOREAN]
     assert len(set(found)) > 3
+    assert built.translate([], "ko", "en") == []
 
 
 def test_into_korean_is_the_work_of_back_model(ko_en: str, en_ko: str) -> None:
@@ -52,10 +54,6 @@ def test_m2m100_is_told_both_languages(m2m100: str) -> None:
     assert built.translate(KOREAN, "ko", "en") != built.translate(KOREAN, "ja", "en")
     assert built.translate(KOREAN, "ko", "en") != built.translate(KOREAN, "ko", "ja")
     assert not any("__en__" in text for text in built.translate(KOREAN, "ko", "en"))
-
-
-def test_nothing_to_translate(ko_en: str) -> None:
-    assert engine(ko_en).translate([], "ko", "en") == []
 
 
 def test_a_text_that_is_too_long_is_refused_and_not_cut(ko_en: str) -> None:
@@ -101,23 +99,15 @@ def test_the_description_tells_checkpoints_of_the_hub_by_revision() -> None:
     assert built.describe()["forth"] == {"model": "Helsinki-NLP/opus-mt-ko-en", "revision": "abc"}
 
 
-def test_another_generation_config_is_another_description(ko_en: str, tmp_path: Path) -> None:
-    for name in ("config.json", "generation_config.json"):
-        (tmp_path / name).write_bytes(Path(ko_en, name).read_bytes())
-    before = engine(str(tmp_path)).describe()
-    assert engine(str(tmp_path)).describe() == before
-    (tmp_path / "generation_config.json").write_text("{}")
-    assert engine(str(tmp_path)).describe() != before
-
-
-def test_other_weights_are_another_description(ko_en: str, tmp_path: Path) -> None:
-    for path in Path(ko_en).iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    before = engine(str(tmp_path)).describe()
-    weights = bytearray((tmp_path / "model.safetensors").read_bytes())
-    weights[-1] ^= 1
-    (tmp_path / "model.safetensors").write_bytes(weights)
-    assert engine(str(tmp_path)).describe() != before
+@pytest.mark.parametrize("name", ["generation_config.json", "model.safetensors"])
+def test_another_file_is_another_description(ko_en: str, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(ko_en, tmp_path / "copy")
+    before = engine(str(folder)).describe()
+    assert engine(str(folder)).describe() == before
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    assert engine(str(folder)).describe() != before
 
 
 @pytest.mark.parametrize("model", ["/nowhere/opus", "./opus", "a/b/c", "~/opus"])
