@@ -155,6 +155,9 @@ def build_corpus(
             _write(folder, manifest)
         if manifest["result"] is None:
             _translate(arguments, manifest, opened, 0, state.num_processes)
+            # A process that was killed after it had finished a file leaves that file's journal and lock.
+            for left in (*folder.glob("translations/*.jsonl"), *folder.glob("translations/.*.lock")):
+                left.unlink(missing_ok=True)
             manifest["result"] = select_pairs(folder, [engine["name"] for engine in manifest["engines"]], thresholds)
             _write(folder, manifest)
     return manifest

@@ -253,6 +253,18 @@ def test_other_versions_are_said(arguments: BackTranslationArguments, caplog: py
     assert "was begun with the versions" in caplog.text
 
 
+def test_what_a_killed_process_left_goes(arguments: BackTranslationArguments) -> None:
+    build_corpus(arguments, engines=[(WordSwapper(), 1)])
+    whole = files(arguments.output_dir)
+    for name in ("00000.jsonl", ".00000.jsonl.lock"):
+        Path(arguments.output_dir, "translations", name).touch()
+    Path(arguments.output_dir, "manifest.json").write_text(
+        json.dumps({**json.loads(whole["manifest.json"]), "result": None}), "utf-8"
+    )
+    build_corpus(arguments, engines=[(WordSwapper(), 1)])
+    assert files(arguments.output_dir) == whole
+
+
 def test_two_processes_write_the_same(arguments: BackTranslationArguments, tmp_path: Path) -> None:
     """As `accelerate launch` starts them: by torch's launcher, with a process group."""
     build_corpus(arguments, engines=[(WordSwapper(), 2), (Drawer(), 1)])
