@@ -12,10 +12,10 @@ from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.runtime.analyzers import (
     ANALYZERS,
     Analyzer,
-    _kiwi_of_process,
-    _mecab,
     _analyze_whitespace,
     _from_sejong,
+    _kiwi_of_process,
+    _mecab,
     get_analyzer,
 )
 from kgloss_hf.runtime.okt import Morpheme, analyze
@@ -74,7 +74,9 @@ WHITESPACE = {
 
 @pytest.mark.parametrize(("text", "expected"), WHITESPACE.items())
 def test_whitespace(text: str, expected: list[tuple[str, str, int, int]]) -> None:
-    assert _analyze_whitespace([text]) == [[Morpheme(part, part, tag, start, end) for part, tag, start, end in expected]]
+    assert _analyze_whitespace([text]) == [
+        [Morpheme(part, part, tag, start, end) for part, tag, start, end in expected]
+    ]
 
 
 def test_whitespace_leaves_latin_words_alone() -> None:
