@@ -48,16 +48,8 @@ HEADERS = st.fixed_dictionaries(
         "Retry-After": st.one_of(
             st.integers(-5, 400).map(str),
             st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12),
-            st.sampled_from(
-                (
-                    "Wed, 21 Oct 2099 07:28:00 GMT",
-                    "Wed, 21 Oct 99999999999 07:28:00 GMT",
-                    "9" * 400,
-                    "1e9",
-                    "-1",
-                    "0, 0",
-                )
-            ),
+            st.sampled_from(("Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400)),
+            st.sampled_from(("1e9", "-1", "0, 0")),
         ),
         "Content-Type": st.sampled_from(("application/json", "text/html", "application/json; charset=x", "")),
         "Content-Encoding": st.sampled_from(("gzip", "br", "identity", "deflate", "nonsense")),

@@ -31,11 +31,6 @@ SEQUENCE = st.lists(st.sampled_from(("집", "불", "V (불꽃무늬)", "", " ", 
 PAIRS = st.lists(st.tuples(SEQUENCE, SEQUENCE), min_size=1, max_size=5)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("parsers")
-
-
 def written(folder: Path, name: str, content: bytes) -> str:
     (folder / name).write_bytes(content)
     return str(folder / name)
