@@ -158,14 +158,8 @@ def test_three_calls(installed: Path, sdist: Path, tmp_path: Path) -> None:
     variables = {"PATH": str(installed.parent), "HOME": str(home), "HF_HOME": str(home / "hf"), "OMP_NUM_THREADS": "1"}
 
     def run(*command: str) -> str:
-        done = subprocess.run(
-            [str(installed.parent / command[0]), *command[1:]],
-            env=variables,
-            cwd=away,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
+        words = [str(installed.parent / command[0]), *command[1:]]
+        done = subprocess.run(words, env=variables, cwd=away, capture_output=True, encoding="utf-8")
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done.stdout
 

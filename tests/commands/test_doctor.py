@@ -117,7 +117,7 @@ def test_version_outside_the_declared_range(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "DISTRIBUTION", "kgloss-nowhere")
+    monkeypatch.setattr(doctor, "_DISTRIBUTION", "kgloss-nowhere")
     assert _finding("kgloss_hf") == Finding(
         "warning",
         "kgloss_hf 0.1.0 is not installed, so the versions it needs are not known",
