@@ -6,13 +6,13 @@ import, or at once where that is over already, so the order of imports does not 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial, wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
@@ -27,33 +27,29 @@ logger = logging.getLogger(__name__)
 _SCRIPTS = "kgloss_hf.dataset_scripts"
 _PIPELINE = "kgloss_hf.runtime.pipeline_kgloss"
 _RNN = "kgloss_hf.runtime.modeling_rnn"
-_AUTO = "transformers.models.auto.modeling_auto"
 _HASHED = (".py", ".csv", ".jsonl")
 
 
 def register() -> None:
     """Extend the libraries that are imported, and the others as soon as they are. Calling it again changes nothing.
 
+    `datasets` then loads the names in `DATASETS`, in both of its generations: `load_dataset`, `load_dataset_builder`,
+    `get_dataset_config_names` and their like take the bare names, with configurations, `data_dir`, `streaming` and
+    `num_proc`. A local folder of such a name keeps precedence, with a warning. The builders' modules are importable as
+    `kgloss_hf.dataset_scripts.NAME.NAME`, so that worker processes can unpickle them.
+
+    `transformers` loads our tokenizer and models by its Auto classes, and our checkpoints by `pipeline`. The task is
+    `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. Where the script era has a
+    pipeline of its own for the former, it goes on serving checkpoints that are not ours.
+
     Example:
         >>> register()
-    """
-    register_datasets()
-    register_transformers()
-
-
-def register_datasets() -> None:
-    """Let `datasets` load the names in `DATASETS`, in both of its generations.
-
-    `load_dataset`, `load_dataset_builder`, `get_dataset_config_names` and their like then take the bare names, with
-    configurations, `data_dir`, `streaming` and `num_proc`. A local folder of such a name keeps precedence, with a
-    warning. The builders' modules are importable as `kgloss_hf.dataset_scripts.NAME.NAME`, so that worker processes
-    can unpickle them.
-
-    Example:
-        >>> register_datasets()
         >>> from datasets import get_dataset_config_names
         >>> get_dataset_config_names("gksl")
         ['original', 'augmented']
+        >>> from transformers.pipelines import PIPELINE_REGISTRY
+        >>> PIPELINE_REGISTRY.check_task("text-to-gloss")[0]
+        'text-to-gloss'
     """
     if _SCRIPTS not in sys.modules:
         # In a checkout the folder lies beside the package, where the import system would not look for it.
@@ -61,29 +57,15 @@ def register_datasets() -> None:
         spec.submodule_search_locations = [str(artefact("dataset_scripts"))]
         sys.modules[_SCRIPTS] = module_from_spec(spec)
     _when_imported("datasets", _extend_datasets)
-
-
-def register_transformers() -> None:
-    """Let `transformers` load our tokenizer and models by its Auto classes, and our checkpoints by `pipeline`.
-
-    The task is `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. Where the
-    script era has a pipeline of its own for the former, it goes on serving checkpoints that are not ours.
-
-    Example:
-        >>> register_transformers()
-        >>> from transformers.pipelines import PIPELINE_REGISTRY
-        >>> PIPELINE_REGISTRY.check_task("text-to-gloss")[0]
-        'text-to-gloss'
-    """
     _when_imported("transformers.models.auto.configuration_auto", _register_configuration)
     _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
     # Our modules import theirs, so whichever comes first, registration waits for ours to be complete.
     for model in MODELS.values():
         module, name = f"kgloss_hf.runtime.{model}".rsplit(".", 1)
-        _when_imported(module, functools.partial(_register_model, module, name))
-    _when_imported(_AUTO, _import_models)
+        _when_imported(module, partial(_register_model, module, name))
+    _when_imported("transformers.models.auto.modeling_auto", partial(importlib.import_module, _RNN))
     _when_imported(_PIPELINE, _register_pipelines)
-    _when_imported("transformers.pipelines", _import_pipelines)
+    _when_imported("transformers.pipelines", partial(importlib.import_module, _PIPELINE))
 
 
 def _register_configuration() -> None:
@@ -104,10 +86,6 @@ def _register_tokenizer() -> None:
         AutoTokenizer.register(config, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
 
 
-def _import_models() -> None:
-    importlib.import_module(_RNN)
-
-
 def _register_model(module: str, name: str) -> None:
     from transformers.models.auto.configuration_auto import AutoConfig
     from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
@@ -115,10 +93,6 @@ def _register_model(module: str, name: str) -> None:
     model = getattr(importlib.import_module(module), name)
     AutoConfig.register(model.config_class.model_type, model.config_class, exist_ok=True)
     AutoModelForSeq2SeqLM.register(model.config_class, model, exist_ok=True)
-
-
-def _import_pipelines() -> None:
-    importlib.import_module(_PIPELINE)
 
 
 def _register_pipelines() -> None:
@@ -146,7 +120,7 @@ def _wrap(module_name: str, function: str, wrapper: Callable[[Callable[..., Any]
     module = importlib.import_module(module_name)
     original = getattr(module, function)
     if not hasattr(original, "_wrapped_by_kgloss_hf"):
-        wrapped = functools.wraps(original)(wrapper(original))
+        wrapped = wraps(original)(wrapper(original))
         vars(wrapped)["_wrapped_by_kgloss_hf"] = True
         vars(module)[function] = wrapped
 
@@ -200,13 +174,8 @@ def _fingerprint(name: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _when_imported(module_name: str, callback: Callable[[], None]) -> None:
-    """Call `callback` now if the module is imported, else right after it first is.
-
-    Args:
-        module_name: Full name of the module.
-        callback: Must be idempotent: whoever registers twice before the import is called twice.
-    """
+def _when_imported(module_name: str, callback: Callable[[], object]) -> None:
+    """Call `callback` now if the module is imported, else right after it first is: twice, if registered twice."""
     if module_name in sys.modules:
         callback()
         return
@@ -219,7 +188,7 @@ class _ImportHook(MetaPathFinder):
     """Leaves finding a module to the other finders and sees to it that callbacks run after the module's code."""
 
     def __init__(self) -> None:
-        self.callbacks: dict[str, list[Callable[[], None]]] = {}
+        self.callbacks: dict[str, list[Callable[[], object]]] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -237,7 +206,7 @@ class _ImportHook(MetaPathFinder):
 class _CallingLoader(Loader):
     """A module's own loader, with the callbacks for that module after it. They run once, also if it is reloaded."""
 
-    def __init__(self, loader: Loader, callbacks: dict[str, list[Callable[[], None]]]) -> None:
+    def __init__(self, loader: Loader, callbacks: dict[str, list[Callable[[], object]]]) -> None:
         self.loader = loader
         self.callbacks = callbacks
 

@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import socket
-import string
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -109,13 +108,13 @@ class Repository:
     def address(self) -> str:
         return self.repo_id if self.repo_type == "model" else f"{self.repo_type}s/{self.repo_id}"
 
-    def find(self, revision: str) -> Commit | None:
-        """The commit of a branch, a tag, a full reference, or the beginning of a commit's id."""
+    def find(self, revision: str) -> Commit:
+        """The commit of a branch, a tag, a full reference, or the beginning of a commit's id; else KeyError."""
         for ref in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
             if ref in self.refs:
                 return self.commits[self.refs[ref]]
-        found = [oid for oid in self.commits if len(revision) >= 7 and oid.startswith(revision)]
-        return self.commits[found[0]] if len(found) == 1 else None
+        begun = [oid for oid in self.commits if len(revision) >= 7 and oid.startswith(revision)]
+        return self.commits[begun[0] if len(begun) == 1 else revision]
 
     def history(self, commit: Commit) -> list[Commit]:
         """A commit and those before it, the newest first."""
@@ -137,7 +136,7 @@ class Repository:
 
 @dataclass
 class Fault:
-    """What the Hub does wrong on purpose, and how often it has done so."""
+    """What the Hub does wrong on purpose, how often it has done so, and how much of what it cut had arrived."""
 
     method: str
     pattern: re.Pattern[str]
@@ -184,7 +183,7 @@ class LocalHub:
     """
 
     def __init__(self, user: str = "tester") -> None:
-        self.token, self.read_token, self.other_token = _token(), _token(), _token()
+        self.token, self.read_token, self.other_token = (f"hf_{secrets.token_hex(17)}" for _ in range(3))
         self.repos: dict[tuple[str, str], Repository] = {}
         self.requests: list[tuple[str, str]] = []
         self._accounts = {
@@ -240,30 +239,16 @@ class LocalHub:
             "HF_HOME": str(home),
             "HF_MODULES_CACHE": str(home / "modules"),
             "XDG_CACHE_HOME": str(home / "cache"),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-            # huggingface_hub 2 does not ask the server which way to upload it offers.
-            "HF_HUB_DISABLE_XET": "1",
+            # huggingface_hub 2 does not ask the server whether it takes uploads by Xet.
+            **{f"HF_HUB_DISABLE_{name}": "1" for name in ("TELEMETRY", "PROGRESS_BARS", "UPDATE_CHECK", "XET")},
             # datasets and evaluate would count the load at an address that HF_ENDPOINT does not change.
             "HF_UPDATE_DOWNLOAD_COUNTS": "0",
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
             **({} if token is None else {"HF_TOKEN": token}),
         }
 
     def fail(self, match: tuple[str, str], action: int | Literal["cut"], times: int = 1) -> Fault:
-        """Answer the next requests of a kind with an error, or cut their connection while they are being sent.
-
-        Args:
-            match: A method, and a regular expression to be found in the path.
-            action: A status, or "cut" to read a part of the request and close the connection without an answer.
-            times: How many requests to fail before they work again.
-
-        Returns:
-            The fault, whose `hits` tells how many requests it has failed, and `received` how much of those that it
-            cut had arrived.
-        """
+        """Answer the next requests of a method and path with a status, or cut their connection while they are sent."""
         fault = Fault(match[0], re.compile(match[1]), action, times)
         self._faults.append(fault)
         return fault
@@ -275,10 +260,7 @@ class LocalHub:
     def commits(self, repo_type: str, repo_id: str, revision: str = "main") -> list[Commit]:
         """The commits up to a revision, the newest first."""
         repo = self.repos[repo_type, repo_id]
-        commit = repo.find(revision)
-        if commit is None:
-            raise KeyError(revision)
-        return repo.history(commit)
+        return repo.history(repo.find(revision))
 
     def create(self, repo_type: str, repo_id: str, private: bool = False, sdk: str | None = None) -> Repository:
         """Make a repository with the first commit that the Hub makes by itself."""
@@ -564,10 +546,6 @@ class LocalHub:
         return Response(file.data[start:stop], 206, headers, "application/octet-stream")
 
 
-def _token() -> str:
-    return "hf_" + "".join(secrets.choice(string.ascii_letters) for _ in range(34))
-
-
 def _sha1(data: bytes) -> str:
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
@@ -606,10 +584,10 @@ def _listed(value: Any) -> list[str]:
 
 
 def _at(repo: Repository, revision: str) -> Commit:
-    commit = repo.find(revision)
-    if commit is None:
-        raise _Refusal(404, f"Invalid rev id: {revision}", "RevisionNotFound")
-    return commit
+    try:
+        return repo.find(revision)
+    except KeyError:
+        raise _Refusal(404, f"Invalid rev id: {revision}", "RevisionNotFound") from None
 
 
 def _is_lfs(commit: Commit, path: str, sample: bytes, size: int) -> bool:

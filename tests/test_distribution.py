@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from email.message import Message
 from importlib.metadata import files, packages_distributions
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +31,7 @@ from tests.environments import GENERATIONS, environment, with_registry
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
+NAME = f"kgloss_hf-{kgloss_hf.__version__}"
 ARTEFACTS = ("dataset_scripts", "examples/space", "metric_scripts", "model_cards")
 SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "2층 전시실에서 청자를 볼 수 있습니다."]
 
@@ -87,17 +87,16 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(dist: Path) -> Path:
-    return dist / f"kgloss_hf-{kgloss_hf.__version__}-py3-none-any.whl"
+    return dist / f"{NAME}-py3-none-any.whl"
 
 
 @pytest.fixture(scope="module")
 def sdist(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the unpacked sdist."""
-    name = f"kgloss_hf-{kgloss_hf.__version__}"
     folder = tmp_path_factory.mktemp("sdist")
-    with tarfile.open(dist / f"{name}.tar.gz") as archive:
+    with tarfile.open(dist / f"{NAME}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
-    return folder / name
+    return folder / NAME
 
 
 @pytest.fixture(params=GENERATIONS, ids=lambda generation: generation.replace(" ", "-"))
@@ -111,23 +110,13 @@ def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path: Path) -> It
         shutil.rmtree(folder)
 
 
-def metadata(wheel: Path) -> Message:
-    with ZipFile(wheel) as archive:
-        return email.message_from_string(archive.read(f"{_dist_info()}/METADATA").decode("utf-8"))
-
-
-def _dist_info() -> str:
-    return f"kgloss_hf-{kgloss_hf.__version__}.dist-info"
-
-
 @pytest.mark.parametrize("folder", ARTEFACTS)
 def test_artefacts_are_found_in_a_checkout(folder: str) -> None:
     assert any(artefact(folder).iterdir())
 
 
 def test_dist_is_one_sdist_and_one_wheel(dist: Path) -> None:
-    name = f"kgloss_hf-{kgloss_hf.__version__}"
-    assert sorted(file.name for file in dist.iterdir()) == [f"{name}-py3-none-any.whl", f"{name}.tar.gz"]
+    assert sorted(file.name for file in dist.iterdir()) == [f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"]
 
 
 def test_sdist_is_the_repository(sdist: Path) -> None:
@@ -143,19 +132,20 @@ def test_wheel_is_the_package_and_its_artefacts(wheel: Path) -> None:
     assert {"kgloss_hf/py.typed", "kgloss_hf/examples/space/app.py"} < expected
     with ZipFile(wheel) as archive:
         found = set(archive.namelist())
-    described = {name for name in found if name.startswith(f"{_dist_info()}/")}
+    described = {name for name in found if name.startswith(f"{NAME}.dist-info/")}
     assert found - described == expected
-    assert f"{_dist_info()}/licenses/LICENSE" in described
+    assert f"{NAME}.dist-info/licenses/LICENSE" in described
 
 
 def test_metadata(wheel: Path) -> None:
-    found = metadata(wheel)
+    with ZipFile(wheel) as archive:
+        found = email.message_from_bytes(archive.read(f"{NAME}.dist-info/METADATA"))
     assert found["Name"] == "kgloss-hf"
     assert found["Version"] == kgloss_hf.__version__
     assert found["Requires-Python"] == ">=3.11"
     assert found["License-File"] == "LICENSE"
     assert found["Description-Content-Type"] == "text/markdown"
-    assert str(found.get_payload()).strip() == (ROOT / "README.md").read_text("utf-8").strip()
+    assert found.get_payload(decode=True).decode("utf-8").strip() == (ROOT / "README.md").read_text("utf-8").strip()
     assert {"train", "evaluate", "demo", "publish"} < set(found.get_all("Provides-Extra", []))
 
 
@@ -168,14 +158,8 @@ def test_three_calls(installed: Path, sdist: Path, tmp_path: Path) -> None:
     variables = {"PATH": str(installed.parent), "HOME": str(home), "HF_HOME": str(home / "hf"), "OMP_NUM_THREADS": "1"}
 
     def run(*command: str) -> str:
-        done = subprocess.run(
-            [str(installed.parent / command[0]), *command[1:]],
-            env=variables,
-            cwd=away,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
+        words = [str(installed.parent / command[0]), *command[1:]]
+        done = subprocess.run(words, env=variables, cwd=away, capture_output=True, encoding="utf-8")
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done.stdout
 
@@ -269,9 +253,8 @@ def test_only_a_registry_out_of_reach_skips(monkeypatch: pytest.MonkeyPatch) -> 
         with_registry(failing)
 
 
-def jobs() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"]
-    return found
+def jobs() -> Any:
+    return yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"]
 
 
 def steps() -> list[dict[str, Any]]:

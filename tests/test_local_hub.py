@@ -78,14 +78,8 @@ def client(readers_python: Path, hub: LocalHub, tmp_path: Path) -> Client:
     def run(code: str, token: str | None = hub.token) -> Any:
         whole = f"{PREAMBLE}{dedent(code)}\nprint(json.dumps(result))"
         environment = hub.environment(tmp_path / "home", token)
-        done = subprocess.run(
-            [str(readers_python), "-c", whole],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [str(readers_python), "-c", whole]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return json.loads(done.stdout.splitlines()[-1])
 

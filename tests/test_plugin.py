@@ -103,7 +103,6 @@ def test_registration_is_idempotent() -> None:
     load, inspect = importlib.import_module("datasets.load"), importlib.import_module("datasets.inspect")
     before = load.dataset_module_factory, inspect.dataset_module_factory, list(sys.meta_path)
     plugin.register()
-    plugin.register_datasets()
     assert (load.dataset_module_factory, inspect.dataset_module_factory, list(sys.meta_path)) == before
 
 

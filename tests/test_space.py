@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
 import socket
@@ -12,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 from transformers import pipeline
 
 import kgloss_hf  # noqa: F401 - registers the pipeline
@@ -22,16 +24,8 @@ SENTENCE = "이 토기는 4세기에 만들어졌습니다."
 HOSTILE = '<script>window.hacked=1</script><img src=x onerror="window.hacked=1">${window.hacked=1}{{this}}\'&amp;'
 TYPES = (*GLOSS_TYPES, UNKNOWN_TYPE)
 FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1100,1500",
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1100,1500"),
 )
 
 LOW_CONTRAST = """
@@ -235,8 +229,6 @@ def test_model_is_needed(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_card() -> None:
-    import yaml
-
     card = yaml.safe_load((SPACE / "README.md").read_text(encoding="utf-8").split("---")[1])
     assert card["sdk"] == "gradio"
     assert (SPACE / card["app_file"]).is_file()
@@ -301,8 +293,6 @@ def browser(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_in_a_browser(browser: Any, url: str, tmp_path: Path) -> None:
-    import json
-
     from PIL import Image
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-DISTRIBUTION = "kgloss-hf"
+_DISTRIBUTION = "kgloss-hf"
 _OLDEST_JAVA = 16
 """The first release with all that the Okt analyser calls of Java's own library."""
 
@@ -83,8 +83,8 @@ def examine(timeout: float = 120) -> Iterator[Finding]:
 
 def _python() -> Iterator[Finding]:
     try:
-        wanted = importlib.metadata.metadata(DISTRIBUTION)["Requires-Python"]
-        version = importlib.metadata.version(DISTRIBUTION)
+        wanted = importlib.metadata.metadata(_DISTRIBUTION)["Requires-Python"]
+        version = importlib.metadata.version(_DISTRIBUTION)
         from packaging.specifiers import SpecifierSet
     except importlib.metadata.PackageNotFoundError:
         from ..version import __version__
@@ -93,7 +93,7 @@ def _python() -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"kgloss_hf {__version__} is not installed, so the versions it needs are not known",
-            f"pip install {DISTRIBUTION}",
+            f"pip install {_DISTRIBUTION}",
         )
         return
     except ImportError:
@@ -111,7 +111,7 @@ def _packages() -> Iterator[Finding]:
     try:
         from packaging.requirements import Requirement
 
-        declared = [Requirement(line) for line in importlib.metadata.requires(DISTRIBUTION) or ()]
+        declared = [Requirement(line) for line in importlib.metadata.requires(_DISTRIBUTION) or ()]
     except (ImportError, importlib.metadata.PackageNotFoundError):
         return  # said already
     for requirement in declared:

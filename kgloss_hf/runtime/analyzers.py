@@ -53,18 +53,11 @@ def get_analyzer(name: str) -> Analyzer:
     return ANALYZERS[name]()
 
 
-def analyze_whitespace(texts: Sequence[str]) -> list[list[Morpheme]]:
+def _analyze_whitespace(texts: Sequence[str]) -> list[list[Morpheme]]:
     """Words split at white space, for languages that need no morphology.
 
     Punctuation and symbols at the ends of a word are split off and tagged Punctuation, digits are tagged Number, all
     else is a Word. Nothing is tagged Alpha: where words are Latin, they are no placeholders. The lemma is the surface.
-
-    Args:
-        texts: Sentences.
-
-    Example:
-        >>> [(m.surface, m.tag) for m in analyze_whitespace(["(3.5 Grad)"])[0]]
-        [('(', 'Punctuation'), ('3.5', 'Number'), ('Grad', 'Word'), (')', 'Punctuation')]
     """
     return [
         [morpheme for word in _EOJEOL.finditer(text) for morpheme in _parts_of_word(text, *word.span())]
@@ -84,23 +77,11 @@ def _parts_of_word(text: str, start: int, end: int) -> Iterable[Morpheme]:
             yield Morpheme(part, part, "Number" if _DIGITS.fullmatch(part) else tag, left, right)
 
 
-def from_sejong(surface: str, tag: str, start: int, end: int) -> Morpheme:
+def _from_sejong(surface: str, tag: str, start: int, end: int) -> Morpheme:
     """A morpheme tagged with the Sejong tag set, in Okt's terms as far as a tokenizer looks at them.
 
     JK*, JX and JC become Josa; SN, Number; SL, Alpha; symbols (S*, but for Chinese characters), Punctuation. Other tags
-    stay. Stems of verbs and adjectives get 다 as in a dictionary.
-
-    Args:
-        surface: The form the analyser gives.
-        tag: Its Sejong tag, such as `NNG`. Kiwi's suffixes `-R` and `-I` are ignored.
-        start: Index of its first character in the text.
-        end: Index after its last character.
-
-    Example:
-        >>> from_sejong("만들", "VV", 0, 2)
-        Morpheme(surface='만들', lemma='만들다', tag='VV', start=0, end=2)
-        >>> from_sejong("은", "JX", 2, 3).tag
-        'Josa'
+    stay, without Kiwi's suffixes `-R` and `-I`. Stems of verbs and adjectives get 다 as in a dictionary.
     """
     tag = tag.partition("-")[0]
     if tag in _SEJONG_STEMS:
@@ -144,7 +125,7 @@ def _from_mecab(text: str, parsed: str) -> list[Morpheme]:
             stem, stem_tag = surface, tag
             if "+" in tag and tag.split("+")[0] in _SEJONG_STEMS:
                 stem, stem_tag = others[-1].split("/")[:2]
-            morphemes.append(from_sejong(stem, stem_tag, start, end)._replace(surface=surface))
+            morphemes.append(_from_sejong(stem, stem_tag, start, end)._replace(surface=surface))
     return morphemes
 
 
@@ -166,7 +147,7 @@ def _komoran() -> Analyzer:
 
 
 def _from_komoran(token: Any) -> Morpheme:
-    return from_sejong(token.getMorph(), token.getPos(), token.getBeginIndex(), token.getEndIndex())
+    return _from_sejong(token.getMorph(), token.getPos(), token.getBeginIndex(), token.getEndIndex())
 
 
 def has_analyzer(tokenizer: Any) -> bool:
@@ -203,7 +184,7 @@ def _kiwi_of_process(_: int) -> Analyzer:
 def _from_kiwi(token: Any, length: int) -> Morpheme:
     # A copula that is left out in writing gets an empty span from Kiwi: here, that of the character it is found in.
     start = min(token.start, length - 1)
-    return from_sejong(token.form, token.tag, start, max(token.end, start + 1))
+    return _from_sejong(token.form, token.tag, start, max(token.end, start + 1))
 
 
 def _imported(module: str, analyzer: str, packages: str) -> Any:
@@ -216,7 +197,7 @@ def _imported(module: str, analyzer: str, packages: str) -> Any:
 
 ANALYZERS: dict[str, Callable[[], Analyzer]] = {
     "okt": lambda: analyze_with_okt,
-    "whitespace": lambda: analyze_whitespace,
+    "whitespace": lambda: _analyze_whitespace,
     "mecab": _mecab,
     "komoran": _komoran,
     "kiwi": _kiwi,

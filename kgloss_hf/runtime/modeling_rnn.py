@@ -19,16 +19,7 @@ from .layers import TokenLoss, use_fast_dropout
 
 
 class _RnnEncoder(nn.Module):
-    """A bidirectional GRU, whose states do not depend on padding.
-
-    Args:
-        config: Its shape.
-
-    Example:
-        >>> encoder = _RnnEncoder(KGlossRnnConfig(vocab_size=100, hidden_size=8))
-        >>> encoder(torch.tensor([[2, 9, 3]])).last_hidden_state.shape
-        torch.Size([1, 3, 16])
-    """
+    """A bidirectional GRU, whose states do not depend on padding."""
 
     main_input_name = "input_ids"  # generate of transformers 4 asks for it
 
@@ -40,16 +31,7 @@ class _RnnEncoder(nn.Module):
         self.leftwards = nn.GRU(config.embedding_size, config.hidden_size, batch_first=True)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **_: Any) -> BaseModelOutput:
-        """States of both directions, batch × length × twice the width; at padding they mean nothing.
-
-        Args:
-            input_ids: Source ids, batch × length.
-            attention_mask: 1 where an id is no padding, same shape (default: none is).
-            **_: What `generate` gives to any encoder.
-
-        Raises:
-            ValueError: Padding is not on the right, or a row has nothing else.
-        """
+        """States of both directions, batch × length × twice the width; those at padding mean nothing."""
         turned = _reversal(input_ids, attention_mask).unsqueeze(2)
         embedded = self.dropout(self.embedding(input_ids))
         # Each row is reversed within its length, so that both directions meet padding last. The GRUs are then plain
@@ -70,19 +52,7 @@ def _reversal(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> t
 
 
 class _AdditiveAttention(nn.Module):
-    """The energy of a source state h for a decoder state s is v · tanh(W s + U h) (Bahdanau et al. 2015).
-
-    Args:
-        query_size: Width of s.
-        key_size: Width of h.
-        hidden_size: Width of v.
-
-    Example:
-        >>> attention = _AdditiveAttention(query_size=2, key_size=4, hidden_size=3)
-        >>> encoded, padding = torch.randn(1, 3, 4), torch.tensor([[False, False, True]])
-        >>> attention(torch.zeros(1, 2), attention.key(encoded), padding).count_nonzero().item()
-        2
-    """
+    """The energy of a source state h for a decoder state s is v · tanh(W s + U h) (Bahdanau et al. 2015)."""
 
     def __init__(self, query_size: int, key_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -91,13 +61,7 @@ class _AdditiveAttention(nn.Module):
         self.energy = nn.Linear(hidden_size, 1, bias=False)
 
     def forward(self, state: torch.Tensor, keys: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
-        """Weights of the source positions, batch × source length.
-
-        Args:
-            state: Decoder states, batch × width.
-            keys: `self.key` of the source states, which stays the same in all steps.
-            padding: True where a source position is padding (default: nowhere).
-        """
+        """Weights of the source positions, batch × source length."""
         energies = self.energy(torch.tanh(keys + self.query(state).unsqueeze(1))).squeeze(2)
         if padding is not None:
             energies = energies.masked_fill(padding, -torch.inf)
@@ -105,12 +69,7 @@ class _AdditiveAttention(nn.Module):
 
 
 class _DecoderState:
-    """What the decoder knows after a step; `generate` keeps it as it keeps a transformer's cache.
-
-    Args:
-        hidden: The GRU's state, batch × width.
-        keys: The attention's keys, batch × source length × width.
-    """
+    """What the decoder knows after a step; `generate` keeps it as it keeps a transformer's cache."""
 
     is_croppable = False
 
@@ -124,16 +83,7 @@ class _DecoderState:
 
 
 class _RnnDecoder(nn.Module):
-    """A GRU that reads the last token and what the attention finds with the last state.
-
-    Args:
-        config: Its shape.
-
-    Example:
-        >>> decoder = _RnnDecoder(KGlossRnnConfig(vocab_size=100, embedding_size=4, hidden_size=8))
-        >>> decoder(torch.tensor([[2, 9, 3]]), torch.randn(1, 5, 16))[0].shape
-        torch.Size([1, 3, 4])
-    """
+    """A GRU that reads the last token and what the attention finds with the last state."""
 
     def __init__(self, config: KGlossRnnConfig) -> None:
         super().__init__()
@@ -152,14 +102,7 @@ class _RnnDecoder(nn.Module):
         attention_mask: torch.Tensor | None = None,
         past: _DecoderState | None = None,
     ) -> tuple[torch.Tensor, _DecoderState]:
-        """What the output projection reads, batch × target length × embedding width, and the state at the end.
-
-        Args:
-            input_ids: Target ids, batch × target length: each gives the state that tells of the next one.
-            encoded: Source states, batch × source length × twice the width.
-            attention_mask: 1 where a source position is no padding (default: everywhere).
-            past: The state before the first of these ids (default: the start of a target).
-        """
+        """What the output projection reads, batch × target length × embedding width, and the state at the end."""
         if past is None:
             whole_source = encoded[:, 0, encoded.shape[2] // 2 :]  # where the encoder arrives going leftwards
             past = _DecoderState(torch.tanh(self.start(whole_source)), self.attention.key(encoded))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -21,11 +22,8 @@ from .okt import Morpheme
 from .placeholders import assign_sources
 from .plain import is_plain
 
-BATCH_SIZE = 128
-"""Sentences a step where a call does not say."""
-
-WINDOW = 16
-"""Batches that are sorted by length together, and read ahead where the input is no list."""
+_BATCH_SIZE = 128  # sentences per step where a call does not say
+_WINDOW = 16  # batches that are sorted by length together, and read ahead where the input is no list
 
 # What our own loop takes as arguments, and settings of a checkpoint that it follows or that one beam does not heed.
 _OWN_LOOP = {"num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences"}
@@ -141,7 +139,7 @@ class Text2GlossPipeline(Pipeline):
         own, generate, _ = self._sanitize_parameters(**kwargs)
         options = {**self._preprocess_params, **own}
         generate = {**self._forward_params, **generate}
-        size = batch_size or self._batch_size or BATCH_SIZE
+        size = batch_size or self._batch_size or _BATCH_SIZE
         if isinstance(inputs, str):
             return next(self._answers([inputs], size, options, generate))
         if inputs is None or isinstance(inputs, (bytes, int, float, Mapping)):
@@ -179,7 +177,7 @@ class Text2GlossPipeline(Pipeline):
         self, inputs: Iterable[Any], size: int, options: dict[str, Any], generate: dict[str, Any]
     ) -> Iterator[Any]:
         texts = (_checked(index, text) for index, text in enumerate(inputs))
-        while window := list(islice(texts, size * WINDOW)):
+        while window := list(islice(texts, size * _WINDOW)):
             morphemes = self.tokenizer.morphemes(window)
             encoded = self.tokenizer(window, truncation=True, return_offsets_mapping=True)
             lengths = [len(ids) for ids in encoded["input_ids"]]
@@ -312,25 +310,22 @@ class Text2GlossPipeline(Pipeline):
         return spelled
 
 
+@dataclass
 class _Sign:
     """One gloss of an answer in the making."""
 
-    def __init__(self, gloss: str, type: str, unresolved: bool = False, fallback: bool = False) -> None:
-        self.gloss = gloss
-        self.type = type
-        self.unresolved = unresolved
-        self.fallback = fallback
-        self.span: tuple[int, int] | None = None
+    gloss: str
+    type: str
+    unresolved: bool = False
+    fallback: bool = False
+    span: tuple[int, int] | None = None
 
 
 def _letters(content: str, span: tuple[int, int] | None) -> list[_Sign]:
-    signs = [
-        _Sign(gloss, "fingerspelled_number" if gloss[0].isdigit() or gloss == "." else "fingerspelling", fallback=True)
-        for gloss in fingerspell(content)
-    ]
-    for sign in signs:
-        sign.span = span
-    return signs
+    def kind(gloss: str) -> str:
+        return "fingerspelled_number" if gloss[0].isdigit() or gloss == "." else "fingerspelling"
+
+    return [_Sign(gloss, kind(gloss), fallback=True, span=span) for gloss in fingerspell(content)]
 
 
 def _changes_nothing(setting: str, value: Any) -> bool:

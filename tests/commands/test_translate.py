@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import pipeline
@@ -29,6 +30,12 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def lines_of(checkpoint: str, *sentences: str, **options: Any) -> list[str]:
+    output = io.StringIO()
+    translate(checkpoint, sentences, output=output, **options)
+    return output.getvalue().splitlines()
+
+
 def test_arguments(checkpoint: str, expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["translate", checkpoint, *SENTENCES]) == 0
     assert capsys.readouterr().out.splitlines() == expected
@@ -46,18 +53,15 @@ def test_file_and_standard_input_a_line_each(
 
 
 def test_json_lines(checkpoint: str, file: Path, expected: list[str]) -> None:
-    output = io.StringIO()
-    translate(checkpoint, input=str(file), format="jsonl", types=True, alignment=True, output=output)
-    rows = [json.loads(line) for line in output.getvalue().splitlines()]
+    rows = list(map(json.loads, lines_of(checkpoint, input=str(file), format="jsonl", types=True, alignment=True)))
     assert [row["text"] for row in rows] == [*SENTENCES[:2], "", *SENTENCES[2:]]
     assert [row["generated_text"] for row in rows if row["text"]] == expected
     assert all(len(row["glosses"]) == len(row["types"]) == len(row["alignment"]) for row in rows)
 
 
 def test_table(checkpoint: str, expected: list[str]) -> None:
-    output = io.StringIO()
-    translate(checkpoint, [*SENTENCES[:2], "탭\t속"], format="tsv", types=True, output=output)
-    header, *rows = (line.split("\t") for line in output.getvalue().splitlines())
+    lines = lines_of(checkpoint, *SENTENCES[:2], "탭\t속", format="tsv", types=True)
+    header, *rows = (line.split("\t") for line in lines)
     assert header == ["text", "glosses", "types"]
     assert [row[1] for row in rows][:2] == expected[:2]
     assert rows[2][0] == "탭 속"
@@ -65,9 +69,7 @@ def test_table(checkpoint: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("form", ["text", "tsv", "jsonl"])
 def test_n_best(checkpoint: str, form: str) -> None:
-    output = io.StringIO()
-    translate(checkpoint, SENTENCES[:2], format=form, n_best=3, output=output)
-    lines = output.getvalue().splitlines()
+    lines = lines_of(checkpoint, *SENTENCES[:2], format=form, n_best=3)
     if form == "jsonl":
         assert [len(json.loads(line)["candidates"]) for line in lines] == [3, 3]
     elif form == "tsv":
@@ -81,13 +83,12 @@ def test_a_bad_line_does_not_stop_the_others(
     checkpoint: str, expected: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "mixed.txt"
-    path.write_bytes(
-        b"\n".join([SENTENCES[0].encode(), "한글".encode("cp949"), b"\xef\xbb\xbf", SENTENCES[1].encode()])
-    )
+    lines = [SENTENCES[0].encode(), "한글".encode("cp949"), b"\xef\xbb\xbf", SENTENCES[1].encode()]
+    path.write_bytes(b"\n".join(lines))
     assert main(["translate", checkpoint, "--input", str(path)]) == 1
     captured = capsys.readouterr()
-    lines = captured.out.splitlines()
-    assert [lines[0], lines[1], lines[3]] == [expected[0], "", expected[1]]
+    first, second, _, fourth = captured.out.splitlines()
+    assert [first, second, fourth] == [expected[0], "", expected[1]]
     assert "line 2: expected UTF-8" in captured.err
 
 

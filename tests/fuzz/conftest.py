@@ -20,6 +20,12 @@ settings.register_profile(CAMPAIGN, settings.get_profile("kgloss"), max_examples
 _inputs: Counter[str] = Counter()
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the examples of a module's tests write to, one after another."""
+    return tmp_path_factory.mktemp("fuzz")
+
+
 def _counted(target: str, test: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:

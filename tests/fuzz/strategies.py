@@ -26,22 +26,12 @@ _KOREAN = """
     ㄱ ㅏㅏㅏㅏ ㅎㅎㅎ 한국어 어어어어 가 힣 곩 = #태그 @나 http://a.kr/b?c a@b.kr $KRW ３．５ ⅳ ① ½ İ ß ﬁ Ａ ｶﾞ 漢字 Ж
     हिन्दी [BOS] [UNK] [PAD] ## Number Alpha/QR Number/4C {{x}} <b> | ` \\ " ' “ ( )
 """
-_JAMO = (
-    "\u1112\u1161\u11ab",
-    "\u1100\u1161",
-    "\u115f",
-    "\u3164",
-    "\uffa1",
-    "\ua960",
-    "\ud7b0",
-    "e\u0301",
-    "\u0300" * 9,
-)
+_JAMO = "\u1112\u1161\u11ab \u1100\u1161 \u115f \u3164 \uffa1 \ua960 \ud7b0 e\u0301 " + "\u0300" * 9
 _EMOJI = ("👨\u200d👩\u200d👧", "🇰🇷", "👍🏽", "😀", "\U0010ffff", "\ufe0f")
 _RIGHT_TO_LEFT = ("\u05e9\u05dc\u05d5\u05dd", "\u0645\u0631\u062d\u0628\u0627")
 _UNSEEN = "\u200b \u200d \u2060 \ufeff \u202e \u2066 \u061c \0 \x1b[31m \x7f"
 _SPACE = (*"\t\n\v\f\x1c\x85\xa0 \u1680\u2028\u2029\u3000", "\r\n", "  ")
-_PIECES = (*_KOREAN.split(), *_JAMO, *_EMOJI, *_RIGHT_TO_LEFT, *_UNSEEN.split(), *_SPACE)
+_PIECES = (*_KOREAN.split(), *_JAMO.split(), *_EMOJI, *_RIGHT_TO_LEFT, *_UNSEEN.split(), *_SPACE)
 _LONG = st.builds(
     lambda piece, times: piece * times,
     st.sampled_from(("가", "a", "ㅋㅋ", "1", "😀", "가.", "((")),
@@ -72,15 +62,14 @@ _WORDS = """
     한 두 세 네 열 스물 스물두 이 일 삼 십 백 천 만 억 조 십이 이천 천사 유월 시월 시 명 층 년 원 사람 세기 살 개월
     3 4 12 10시 3.5 을 를 이 만 QR m Wi-Fi 집 폭 높이 , . ( 🙂 첫 번째
 """
+_TAGS = "Noun Number Alpha Josa Modifier Verb Eomi Punctuation Name Foreign"
 
 
 @st.composite
 def sentences(draw: st.DrawFn) -> tuple[str, list[Morpheme]]:
     """A text and an analysis of it as Okt might give it, also one that it would not: no Java is needed."""
     words = st.sampled_from(_WORDS.split())
-    tags = st.sampled_from(
-        ("Noun", "Number", "Alpha", "Josa", "Modifier", "Verb", "Eomi", "Punctuation", "Name", "Foreign")
-    )
+    tags = st.sampled_from(_TAGS.split())
     text = ""
     morphemes = []
     for _ in range(draw(st.integers(0, 9))):
@@ -98,15 +87,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), ma
         "이 토기는 4세기에 만들어졌습니다.",
         "집 불",
         '["집", "불"]',
-        'a"b',
-        '"',
-        "'",
-        "a,b",
-        "=1+1",
-        "1",
-        "NaN",
-        "null",
-        "한\u2028글",
+        *('a"b', '"', "'", "a,b", "=1+1", "1", "NaN", "null", "한\u2028글"),
     )
 )
 NAMES = st.lists(
@@ -127,16 +108,8 @@ def tables(draw: st.DrawFn) -> list[dict[str, str]]:
 
 def json_values(leaves: st.SearchStrategy[Any] | None = None) -> st.SearchStrategy[Any]:
     """Any JSON, with NaN, huge numbers and half characters."""
-    leaf = st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(),
-        st.floats(),
-        st.text(max_size=8),
-        HALVES,
-        st.just(10**400),
-        *([] if leaves is None else [leaves]),
-    )
+    simple = (st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), HALVES, st.just(10**400))
+    leaf = st.one_of(*simple, *([] if leaves is None else [leaves]))
     return st.recursive(
         leaf,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -158,15 +131,8 @@ HUGE = st.integers(1, 6_000).map(lambda size: "9" * size)
 def json_text(leaves: st.SearchStrategy[Any] | None = None) -> st.SearchStrategy[str]:
     """JSON, or nearly."""
     whole = json_values(leaves).map(json.dumps)
-    return st.one_of(
-        whole,
-        whole,
-        whole,
-        st.builds(lambda text, at: text[:at], whole, st.integers(0, 40)),
-        DEEP,
-        HUGE,
-        st.text(max_size=10),
-    )
+    cut = st.builds(lambda text, at: text[:at], whole, st.integers(0, 40))
+    return st.one_of(whole, whole, whole, cut, DEEP, HUGE, st.text(max_size=10))
 
 
 _Edit = Callable[[bytes], bytes]
@@ -181,21 +147,7 @@ def _edits(draw: st.DrawFn) -> _Edit:
     inserted = draw(
         st.binary(min_size=1, max_size=8)
         | st.sampled_from(
-            (
-                b"\0",
-                b"\r",
-                b"\n",
-                b"\r\n",
-                b'"',
-                b",",
-                b"\t",
-                b"\xef\xbb\xbf",
-                b"\xff\xfe",
-                b"\xed\xa0\x80",
-                b"\\ud800",
-                b"[" * 5000,
-                b"9" * 5000,
-            )
+            (*b'\0|\r|\n|\r\n|"|,|\t|\xef\xbb\xbf|\xff\xfe|\xed\xa0\x80|\\ud800'.split(b"|"), b"[" * 5000, b"9" * 5000)
         )
     )
 

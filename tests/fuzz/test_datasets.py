@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kgloss_hf.dataset_scripts.gksl.gksl import FILES, GLOSSES, TEXT, Gksl
@@ -23,11 +22,6 @@ from kgloss_hf.data.tables import is_text
 
 from .strategies import CELL, GLOSS, HALVES, damaged, json_text, json_values, share
 from .test_tables import QUICK, WRITERS, as_csv, as_json_lines, as_parquet, as_tsv
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("corpora")
 
 
 def emptied(folder: Path) -> Path:

@@ -48,16 +48,8 @@ HEADERS = st.fixed_dictionaries(
         "Retry-After": st.one_of(
             st.integers(-5, 400).map(str),
             st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12),
-            st.sampled_from(
-                (
-                    "Wed, 21 Oct 2099 07:28:00 GMT",
-                    "9" * 400,
-                    "1e9",
-                    "-1",
-                    "Wed, 21 Oct 99999999999 07:28:00 GMT",
-                    "0, 0",
-                )
-            ),
+            st.sampled_from(("Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400)),
+            st.sampled_from(("1e9", "-1", "0, 0")),
         ),
         "Content-Type": st.sampled_from(("application/json", "text/html", "application/json; charset=x", "")),
         "Content-Encoding": st.sampled_from(("gzip", "br", "identity", "deflate", "nonsense")),
@@ -96,9 +88,7 @@ class Script:
 
     def __init__(self, answers: list[Any]) -> None:
         self.answers = answers
-        self.requests = 0
-        self.certain = 0
-        self.possible = 0
+        self.requests = self.certain = self.possible = 0
 
     def next(self, characters: int) -> Any:
         answer = self.answers[self.requests] if self.requests < len(self.answers) else RIGHT
@@ -178,9 +168,7 @@ DATES = st.builds(lambda day, parts: " ".join((day, *parts)), _DAY, st.lists(_NU
 
 
 @share(3)
-@given(
-    st.one_of(st.none(), DATES, TEXT, st.integers(0, 10**30).map(str), st.text("0123456789:+-, GMTOctWed", max_size=30))
-)
+@given(st.none() | DATES | TEXT | st.integers(0, 10**30).map(str) | st.text("0123456789:+-, GMTOctWed", max_size=30))
 def test_any_retry_after_is_a_time_to_wait(value: str | None) -> None:
     assert retry_after(value) >= 0
 
@@ -243,11 +231,9 @@ ENTRY = st.tuples(
 @given(
     st.lists(ENTRY, max_size=4),
     st.none()
-    | st.one_of(
-        json_values().map(lambda value: json.dumps(value).encode() + b"\n"),
-        json_text().map(lambda text: text.encode(errors="replace") + b"\n"),
-        st.binary(max_size=20),
-    ),
+    | json_values().map(lambda value: json.dumps(value).encode() + b"\n")
+    | json_text().map(lambda text: text.encode(errors="replace") + b"\n")
+    | st.binary(max_size=20),
 )
 def test_a_journal_gives_what_was_added_up_to_the_first_broken_line(
     tmp_path_factory: pytest.TempPathFactory, entries: list[Any], broken: bytes | None
@@ -273,14 +259,12 @@ def test_a_journal_gives_what_was_added_up_to_the_first_broken_line(
 
 @share(3)
 @given(
-    st.one_of(
+    TEXT
+    | st.builds(
+        "{}://{}{}".format,
+        st.sampled_from(("http", "https", "ftp", "")),
+        st.sampled_from(("localhost", "[::1]", "[", "a.kr", "u:p@a.kr", "127.0.0.1:x", "")),
         TEXT,
-        st.builds(
-            "{}://{}{}".format,
-            st.sampled_from(("http", "https", "ftp", "")),
-            st.sampled_from(("localhost", "[::1]", "[", "a.kr", "u:p@a.kr", "127.0.0.1:x", "")),
-            TEXT,
-        ),
     )
 )
 def test_an_endpoint_is_encrypted_or_local(endpoint: str) -> None:
@@ -289,9 +273,8 @@ def test_an_endpoint_is_encrypted_or_local(endpoint: str) -> None:
     except ValueError as error:
         assert "expected endpoint" in str(error)
     else:
-        assert (
-            endpoint.lower().lstrip().startswith(("https://", "http://localhost", "http://127.0.0.1", "http://[::1]"))
-        )
+        local = ("http://localhost", "http://127.0.0.1", "http://[::1]")
+        assert endpoint.lower().lstrip().startswith(("https://", *local))
 
 
 _OPTIONS = """
@@ -303,37 +286,9 @@ OPTION = st.sampled_from(_OPTIONS.split()) | st.just("")
 VALUE = st.one_of(
     st.sampled_from(
         (
-            "2",
-            "0",
-            "-1",
-            "1e400",
-            ".inf",
-            ".nan",
-            "0x",
-            "0b",
-            "1_0",
-            "true",
-            "null",
-            "~",
-            "2001-99-99",
-            "1:99",
-            "[",
-            "[1]",
-            "{a: b}",
-            "&a",
-            "*a",
-            "!!int x",
-            "!!python/object:os.system",
-            "=",
-            "<<",
-            "? a",
-            "",
-            "1e3",
-            "190:20:30",
-            "!!timestamp x",
-            "!!binary x",
-            "!!float x",
-            "!!bool x",
+            *("2", "0", "-1", "1e400", ".inf", ".nan", "0x", "0b", "1_0", "true", "null", "~", "2001-99-99", "1:99"),
+            *("[", "[1]", "{a: b}", "&a", "*a", "!!int x", "!!python/object:os.system", "=", "<<", "? a", "", "1e3"),
+            *("190:20:30", "!!timestamp x", "!!binary x", "!!float x", "!!bool x"),
         )
     ),
     st.integers(-3, 10**6).map(str),

@@ -31,11 +31,6 @@ SEQUENCE = st.lists(st.sampled_from(("집", "불", "V (불꽃무늬)", "", " ", 
 PAIRS = st.lists(st.tuples(SEQUENCE, SEQUENCE), min_size=1, max_size=5)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("parsers")
-
-
 def written(folder: Path, name: str, content: bytes) -> str:
     (folder / name).write_bytes(content)
     return str(folder / name)
@@ -133,13 +128,7 @@ def test_a_lexicon_is_read_or_refused(folder: Path, content: bytes) -> None:
 
 
 @share(0.01)
-@given(
-    st.lists(
-        st.tuples(SEQUENCE | st.lists(HALVES, max_size=2), SEQUENCE | st.lists(HALVES, max_size=2)),
-        min_size=1,
-        max_size=3,
-    )
-)
+@given(st.lists(st.tuples(*[SEQUENCE | st.lists(HALVES, max_size=2)] * 2), min_size=1, max_size=3))
 def test_scores_have_their_bounds(folder: Path, pairs: list[Any]) -> None:
     lines = (json.dumps({"prediction": prediction, "reference": reference}) for prediction, reference in pairs)
     path = written(folder, "predictions.jsonl", "\n".join(lines).encode())
@@ -178,24 +167,11 @@ def test_the_licence_fits_the_data(data: list[Mapping[str, Any]]) -> None:
         assert license_of([*data, {"license": "mit"}]) == licence
 
 
-FIELD = st.sampled_from(
-    (
-        "language",
-        "license",
-        "library_name",
-        "tags",
-        "pipeline_tag",
-        "metrics",
-        "model-index",
-        "pretty_name",
-        "size_categories",
-        "datasets",
-        "task_categories",
-        "co2_eq_emissions",
-        "base_model",
-        "eval_results",
-    )
-)
+_FIELDS = """
+    language license library_name tags pipeline_tag metrics model-index pretty_name size_categories datasets
+    task_categories co2_eq_emissions base_model eval_results
+"""
+FIELD = st.sampled_from(_FIELDS.split())
 FRONT = st.one_of(
     st.dictionaries(FIELD, json_values(), max_size=5).map(lambda fields: yaml.safe_dump(fields, allow_unicode=True)),
     st.dictionaries(FIELD, st.text("가a-[]{}:&*!|>'\"%@`#,? ", max_size=10), max_size=4).map(
@@ -203,32 +179,20 @@ FRONT = st.one_of(
     ),
     st.sampled_from(
         (
-            "- a",
-            "a",
-            "",
-            "&a [*a]",
-            "a: &a [*a]",
-            "tags: &t {a: *t}",
-            "? [a]\n: b",
-            "license: !!int ''",
-            "tags: !!bool x",
-            "tags: [!!timestamp x]",
-            "license: 2001-99-99",
-            "license: 0x",
-            "tags: !!set {a}",
-            "tags: !!binary /",
-            "a: 1:99",
-            "<<: 1",
-            "tags: 5",
-            "tags: {a: b}",
-            "license: {a: b}",
-            "language: =",
-            "\0",
-            "model-index: 5",
-            "model-index: [{}]",
-            "model-index: [{name: a, results: []}]",
-            "model-index: [{name: a, results: [{}]}]",
-            "model-index: {}",
+            *("- a", "a", "", "&a [*a]", "a: &a [*a]", "tags: &t {a: *t}", "? [a]\n: b", "license: !!int ''"),
+            *("tags: !!bool x", "tags: [!!timestamp x]", "license: 2001-99-99", "license: 0x", "tags: !!set {a}"),
+            *(
+                "tags: !!binary /",
+                "a: 1:99",
+                "<<: 1",
+                "tags: 5",
+                "tags: {a: b}",
+                "license: {a: b}",
+                "language: =",
+                "\0",
+            ),
+            *("model-index: 5", "model-index: [{}]"),
+            *("model-index: [{name: a, results: []}]", "model-index: [{name: a, results: [{}]}]", "model-index: {}"),
         )
     ),
     TEXT,

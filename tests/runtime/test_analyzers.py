@@ -12,10 +12,10 @@ from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.runtime.analyzers import (
     ANALYZERS,
     Analyzer,
+    _analyze_whitespace,
+    _from_sejong,
     _kiwi_of_process,
     _mecab,
-    analyze_whitespace,
-    from_sejong,
     get_analyzer,
 )
 from kgloss_hf.runtime.okt import Morpheme, analyze
@@ -74,7 +74,9 @@ WHITESPACE = {
 
 @pytest.mark.parametrize(("text", "expected"), WHITESPACE.items())
 def test_whitespace(text: str, expected: list[tuple[str, str, int, int]]) -> None:
-    assert analyze_whitespace([text]) == [[Morpheme(part, part, tag, start, end) for part, tag, start, end in expected]]
+    assert _analyze_whitespace([text]) == [
+        [Morpheme(part, part, tag, start, end) for part, tag, start, end in expected]
+    ]
 
 
 def test_whitespace_leaves_latin_words_alone() -> None:
@@ -105,7 +107,7 @@ SEJONG = [
 @pytest.mark.parametrize(("surface", "tag", "lemma", "mapped"), SEJONG)
 def test_sejong_tags(surface: str, tag: str, lemma: str, mapped: str) -> None:
     end = len(surface)
-    assert from_sejong(surface, tag, 0, end) == Morpheme(surface, lemma, mapped, 0, end)
+    assert _from_sejong(surface, tag, 0, end) == Morpheme(surface, lemma, mapped, 0, end)
 
 
 @pytest.mark.parametrize("name", PACKAGES)

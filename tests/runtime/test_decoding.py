@@ -31,15 +31,17 @@ def batch(tokenizer: KGlossTokenizerFast) -> dict[str, torch.Tensor]:
     return dict(tokenizer(texts, padding=True, return_tensors="pt"))
 
 
+def without_special(tokenizer: KGlossTokenizerFast, rows: list[list[int]]) -> list[list[int]]:
+    return [[index for index in row if index not in tokenizer.all_special_ids] for row in rows]
+
+
 @torch.inference_mode()
 def test_greedy_is_generate(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
     rows = batch(tokenizer)
-    expected = [
-        [index for index in row if index not in tokenizer.all_special_ids] for row in model.generate(**rows).tolist()
-    ]
+    expected = without_special(tokenizer, model.generate(**rows).tolist())
     assert len(set(map(len, expected))) > 3  # rows do leave at different times
     found = GreedyDecoder(model)(rows["input_ids"], rows["attention_mask"], 12)
-    assert [[index for index in row if index not in tokenizer.all_special_ids] for row in found] == expected
+    assert without_special(tokenizer, found) == expected
 
 
 @torch.inference_mode()
@@ -49,7 +51,7 @@ def test_end_as_transformers_4_saves_it(
     rows = batch(tokenizer)
     inputs = rows["input_ids"], rows["attention_mask"]
     expected = GreedyDecoder(model)(*inputs, 12)
-    sequences = [[index for index in row if index not in tokenizer.all_special_ids] for row in expected]
+    sequences = without_special(tokenizer, expected)
     scores = explain(model, *inputs, sequences).log_probs
     monkeypatch.setattr(model.generation_config, "eos_token_id", [tokenizer.eos_token_id])
     assert GreedyDecoder(model)(*inputs, 12) == expected

