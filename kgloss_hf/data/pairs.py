@@ -67,7 +67,7 @@ def load_pairs(
     return [
         pair
         for name, rows in load_unsplit(dataset, config, data_dir).items()
-        for pair in _checked(enumerate(rows, 1), f"dataset {dataset}, split {name}", text_column, gloss_column)
+        for pair in _pairs_of(enumerate(rows, 1), f"dataset {dataset}, split {name}", text_column, gloss_column)
     ]
 
 
@@ -178,13 +178,13 @@ def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column:
 
 def _read_file(name: str, text_column: str, gloss_column: str) -> list[Pair]:
     path = existing_file(name)
-    pairs = list(_checked(read_rows(path), str(path), text_column, gloss_column))
+    pairs = list(_pairs_of(read_rows(path), str(path), text_column, gloss_column))
     if not pairs:
         raise ValueError(f"{path}: no rows; expected columns {text_column!r} and {gloss_column!r} with one pair a row")
     return pairs
 
 
-def _checked(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gloss_column: str) -> Iterator[Pair]:
+def _pairs_of(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gloss_column: str) -> Iterator[Pair]:
     for number, row in rows:
         where = f"{origin}, row {number}"
         check_columns(row, where, {"--text_column": text_column, "--gloss_column": gloss_column})

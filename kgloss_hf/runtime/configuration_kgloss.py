@@ -74,8 +74,8 @@ class KGlossConfig(PretrainedConfig):
         model_type = content.get("model_type")
         if model_type not in kinds:
             raise ValueError(f"model_type: expected one of {', '.join(kinds)}, found {model_type!r}")
-        found = kinds[model_type].from_pretrained(pretrained_model_name_or_path, **kwargs)
-        config = found[0] if isinstance(found, tuple) else found  # a tuple where unused arguments are asked for
+        loaded = kinds[model_type].from_pretrained(pretrained_model_name_or_path, **kwargs)
+        config = loaded[0] if isinstance(loaded, tuple) else loaded  # a tuple where unused arguments are asked for
         config.custom_pipelines = {
             "text2text-generation": {
                 "impl": "pipeline_kgloss.Text2GlossPipeline",
@@ -84,4 +84,4 @@ class KGlossConfig(PretrainedConfig):
                 "type": "text",
             }
         }
-        return found
+        return loaded

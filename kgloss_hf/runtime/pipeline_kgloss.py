@@ -146,7 +146,7 @@ class Text2GlossPipeline(Pipeline):
             raise TypeError(f"expected a string or several, found {type(inputs).__name__}")
         if isinstance(inputs, (list, tuple)):
             for index, text in enumerate(inputs):
-                _checked(index, text)
+                _text_of(index, text)
             return list(self._answers(inputs, size, options, generate))
         return self._answers(inputs, size, options, generate)
 
@@ -176,7 +176,7 @@ class Text2GlossPipeline(Pipeline):
     def _answers(
         self, inputs: Iterable[Any], size: int, options: dict[str, Any], generate: dict[str, Any]
     ) -> Iterator[Any]:
-        texts = (_checked(index, text) for index, text in enumerate(inputs))
+        texts = (_text_of(index, text) for index, text in enumerate(inputs))
         while window := list(islice(texts, size * _WINDOW)):
             morphemes = self.tokenizer.morphemes(window)
             encoded = self.tokenizer(window, truncation=True, return_offsets_mapping=True)
@@ -342,7 +342,7 @@ def _most_attended(offsets: Sequence[tuple[int, int]], weights: Sequence[float])
     return max(sums, key=sums.__getitem__) if sums else None
 
 
-def _checked(index: int, text: Any) -> str:
+def _text_of(index: int, text: Any) -> str:
     if isinstance(text, Mapping) and "text" in text:  # a row of a data set
         text = text["text"]
     if not isinstance(text, str):
