@@ -249,12 +249,12 @@ def test_a_journal_gives_what_was_added_up_to_the_first_broken_line(
     known = {json.dumps(key): answer for key, answer in entries}
     with _Journal(path) as journal:
         for key, answer in entries:
-            assert broken is not None or journal.found(key, len(known[json.dumps(key)])) == known[json.dumps(key)]
-            found = journal.found(key, len(answer))
+            assert broken is not None or journal.answer(key, len(known[json.dumps(key)])) == known[json.dumps(key)]
+            found = journal.answer(key, len(answer))
             assert found is None or all(text is None or isinstance(text, str) for text in found)
         journal.add(["last"], ["물"])
     with _Journal(path) as journal:
-        assert journal.found(["last"], 1) == ["물"]
+        assert journal.answer(["last"], 1) == ["물"]
 
 
 @share(3)
