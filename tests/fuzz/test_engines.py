@@ -16,15 +16,9 @@ from hypothesis import strategies as st
 
 from kgloss_hf.back_translation.chunks import _Journal
 from kgloss_hf.back_translation.engines import remote
+from kgloss_hf.back_translation.engines.budget import Budget, BudgetError
 from kgloss_hf.back_translation.engines.engine import EngineError, Price, open_engine
-from kgloss_hf.back_translation.engines.remote import (
-    ATTEMPTS,
-    Budget,
-    BudgetError,
-    RemoteEngine,
-    check_endpoint,
-    retry_after,
-)
+from kgloss_hf.back_translation.engines.remote import ATTEMPTS, RemoteEngine, check_endpoint, retry_after
 from tests.back_translation.servers import KEYS, PAID, SECRET, Paid
 
 from .strategies import DEEP, HALVES, HUGE, TEXT, damaged, json_text, json_values, share

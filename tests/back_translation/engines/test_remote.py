@@ -13,18 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kgloss_hf.back_translation.engines import remote
+from kgloss_hf.back_translation.engines.budget import Budget, BudgetError, Pace
 from kgloss_hf.back_translation.engines.engine import EngineError, Limits, Price, RefusedError
 from kgloss_hf.back_translation.engines.papago import PapagoEngine
-from kgloss_hf.back_translation.engines.remote import (
-    ATTEMPTS,
-    Budget,
-    BudgetError,
-    Pace,
-    RemoteEngine,
-    check_endpoint,
-    retry_after,
-)
+from kgloss_hf.back_translation.engines.remote import ATTEMPTS, RemoteEngine, check_endpoint, retry_after
 
 from ..servers import KEYS, TEXTS, Answer, Paid, Service, serve
 
@@ -68,7 +60,7 @@ def test_processes_together_do_not_go_over_the_budget(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from kgloss_hf.back_translation.engines.engine import Price\n"
-        "from kgloss_hf.back_translation.engines.remote import Budget, BudgetError\n"
+        "from kgloss_hf.back_translation.engines.budget import Budget, BudgetError\n"
         "budget = Budget('papago', Price(1, 'KRW'), max_characters=50, path=Path(sys.argv[1]))\n"
         "done = 0\n"
         "try:\n    for _ in range(40):\n        budget.reserve(1)\n        done += 1\n"
@@ -99,7 +91,7 @@ def test_damaged_spending_is_never_taken_for_nothing(tmp_path: Path, damaged: by
 def test_a_held_lock_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
-    monkeypatch.setattr(remote, "_LOCK_TIMEOUT", 0.01)
+    monkeypatch.setattr("kgloss_hf.back_translation.engines.budget._LOCK_TIMEOUT", 0.01)
     with FileLock(tmp_path / "spending.json.lock"), pytest.raises(BudgetError, match="another process holds"):
         Budget("papago", PRICE, path=tmp_path / "spending.json").reserve(1)
 
@@ -155,8 +147,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(remote, "monotonic", lambda: self.now)
-        monkeypatch.setattr(remote, "sleep", self.sleep)
+        monkeypatch.setattr("kgloss_hf.back_translation.engines.budget.monotonic", lambda: self.now)
+        monkeypatch.setattr("kgloss_hf.back_translation.engines.budget.sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

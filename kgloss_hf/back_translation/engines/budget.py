@@ -1,0 +1,150 @@
+"""Keep what is sent to a paid service under a budget, over processes and restarts, and at a pace."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from contextlib import nullcontext
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from time import monotonic, sleep
+
+from filelock import FileLock, Timeout
+
+from ...files import save_file
+from .engine import EngineError, Price
+
+_LOCK_TIMEOUT = 60.0
+
+
+class BudgetError(EngineError):
+    """A request would go over the budget, or what is spent cannot be told. Nothing was sent."""
+
+
+@dataclass
+class Budget:
+    """Counts the characters that an engine sends, and keeps them under a limit over processes and restarts.
+
+    Args:
+        name: The engine's, under which its characters are counted.
+        price: What they cost.
+        max_characters: Characters in all at most; None for no limit.
+        max_cost: Money in all at most, in the price's currency; None for no limit.
+        path: JSON file of engines' names and characters, shared by all processes; None counts in memory only.
+
+    Example:
+        >>> budget = Budget("papago", Price(20_000, "KRW"), max_cost=1)
+        >>> budget.reserve(30)
+        >>> budget.reserve(30)
+        Traceback (most recent call last):
+        kgloss_hf.back_translation.engines.budget.BudgetError: papago: expected at most 50 characters in all (1.00 \
+KRW), found 30 spent and 30 in the next request; raise max_characters or max_cost to go on
+        >>> budget.give_back(20)
+        >>> budget.spent()
+        10
+    """
+
+    name: str
+    price: Price
+    max_characters: int | None = None
+    max_cost: float | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        limits = [] if self.max_characters is None else [self.max_characters]
+        if self.max_cost is not None and self.price.per_million:
+            limits.append(int(Decimal(str(self.max_cost)) * 1_000_000 / Decimal(str(self.price.per_million))))
+        self.limit = min(limits, default=None)
+
+    def spent(self) -> int:
+        """Characters sent so far, by all processes that share the file.
+
+        Raises:
+            BudgetError: The file is damaged.
+        """
+        return self._read().get(self.name, 0)
+
+    def reserve(self, characters: int) -> None:
+        """Count characters that are about to be sent.
+
+        Raises:
+            BudgetError: There is not enough left, or the file is damaged. Nothing is counted.
+        """
+        self._change(characters)
+
+    def give_back(self, characters: int) -> None:
+        """Take back characters that are certainly not billed."""
+        self._change(-characters)
+
+    def _change(self, characters: int) -> None:
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(f"{self.path}.lock", timeout=_LOCK_TIMEOUT) if self.path else nullcontext():
+                self._add(characters)
+        except Timeout as error:
+            raise BudgetError(
+                f"{self.path}: another process holds {self.path}.lock for {_LOCK_TIMEOUT:.0f} s; end it, then go on"
+            ) from error
+
+    def _add(self, characters: int) -> None:
+        spent, limit = self.spent(), self.limit
+        if limit is not None and characters > 0 and spent + characters > limit:
+            cost = f"{limit * self.price.per_million / 1_000_000:,.2f} {self.price.currency}"
+            where = f" ({self.path})" if self.path else ""
+            raise BudgetError(
+                f"{self.name}: expected at most {limit:,} characters in all ({cost}), found {spent:,} spent{where} and "
+                f"{characters:,} in the next request; raise max_characters or max_cost to go on"
+            )
+        self._counts = self._read() | {self.name: max(0, spent + characters)}
+        if self.path:
+            text = json.dumps(self._counts, ensure_ascii=False)
+            save_file(self.path, lambda partial: partial.write_text(text, "utf-8"))
+
+    def _read(self) -> dict[str, int]:
+        if self.path is None:
+            return self._counts
+        try:
+            counts = json.loads(self.path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (ValueError, RecursionError):
+            counts = None
+        if not isinstance(counts, dict) or not all(type(count) is int and count >= 0 for count in counts.values()):
+            raise BudgetError(
+                f"{self.path}: expected a JSON object of engines and the characters that they have sent, such as "
+                '{"papago": 1200}; the file is damaged: write into it what the services\' consoles say'
+            )
+        return counts
+
+
+class Pace:
+    """Let units through at a rate: at most `most` in any `seconds`; more at once wait in portions.
+
+    A queue of what was sent is all that takes: tenacity waits only after failures, and what a service asks for by
+    `Retry-After` comes too late.
+
+    Args:
+        most: Units, at least 1.
+        seconds: Length of the window.
+
+    Example:
+        >>> pace = Pace(2, 0.01)
+        >>> pace.wait(5)  # takes 0.02 seconds
+    """
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self.most = most
+        self.seconds = seconds
+        self._sent: deque[tuple[float, int]] = deque()
+
+    def wait(self, units: int) -> None:
+        """Wait until units may be sent, and count them."""
+        for start in range(0, units, self.most):
+            portion = min(self.most, units - start)
+            while sum(count for _, count in self._sent) > self.most - portion:
+                moment, _ = self._sent.popleft()
+                sleep(max(0.0, moment + self.seconds - monotonic()))
+            self._sent.append((monotonic(), portion))
