@@ -355,6 +355,7 @@ def test_signals_stay_with_python() -> None:
     result = _python(
         "import os, signal, time\n"
         "from kgloss_hf.runtime.okt import analyze\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a shell's background job has not
         "analyze(['전시'])\n"
         "try:\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
