@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -115,6 +116,16 @@ def batches(texts: Sequence[str], limits: Limits) -> list[list[int]]:
     return divided
 
 
+def is_number(value: object) -> bool:
+    """Return whether an option's value is a number that a float can hold: neither a bool, nor nan, nor beyond 1.8e308.
+
+    Example:
+        >>> is_number(2), is_number(True), is_number(float("inf")), is_number(10**400)
+        (True, False, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, float]:
     """An engine and its weight, by name and options.
 
@@ -146,7 +157,7 @@ def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, flo
             raise ValueError(f"{spec}: expected OPTION=VALUE once for each option after the comma, found {pair!r}")
         options[option] = _value(spec, option, value, known[option].annotation if option in known else "")
     weight = options.pop("weight", 1)
-    if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 < weight < float("inf"):
+    if not is_number(weight) or weight <= 0:
         raise ValueError(f"{spec}: expected weight to be a number above 0, found {weight!r}")
     if "spending" in known:
         options["spending"] = spending

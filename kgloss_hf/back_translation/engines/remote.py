@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import re
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 
 from ...optional import require
 from .budget import Budget, Pace
-from .engine import EngineError, Limits, Price, RefusedError, batches
+from .engine import EngineError, Limits, Price, RefusedError, batches, is_number
 
 if TYPE_CHECKING:
     import requests
@@ -112,11 +111,11 @@ class RemoteEngine(ABC):
             raise ValueError(f"expected name to be a word, found {name!r}")
         if isinstance(self.max_characters, float):
             raise ValueError(f"{name}: expected max_characters to be a whole number, found {self.max_characters!r}")
-        if price is not None and (not _is_number(price) or price < 0):
+        if price is not None and (not is_number(price) or price < 0):
             raise ValueError(f"{name}: expected price to be a number from 0, found {price!r}")
         for option in ("max_characters", "max_cost", "requests_per_second", "characters_per_minute", "timeout"):
             value = getattr(self, option)
-            if value is not None and (not _is_number(value) or value <= 0):
+            if value is not None and (not is_number(value) or value <= 0):
                 raise ValueError(f"{name}: expected {option} to be a number above 0, found {value!r}")
         check_endpoint(name, self.endpoint)
         require(self.extra, *self.libraries, "tenacity", purpose=name)
@@ -355,7 +354,3 @@ def _key(name: str, variable: str) -> str:
 def _error(state: Any) -> RequestError:
     error: RequestError = state.outcome.exception()
     return error
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

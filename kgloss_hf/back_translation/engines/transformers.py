@@ -17,7 +17,7 @@ from .checkpoints import (
     most_new_tokens,
     name_of,
 )
-from .engine import EngineError, Limits
+from .engine import EngineError, Limits, is_number
 from .languages import Direction
 
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -73,7 +73,7 @@ class TransformersEngine(CheckpointEngine):
             raise ValueError(
                 "temperature and top_p: expected do_sample=true with them, found it false; give it, or leave them out"
             )
-        if self.temperature is not None and not self.temperature > 0:
+        if self.temperature is not None and not (is_number(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature: expected a number above 0, found {self.temperature!r}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p: expected a number above 0, at most 1, found {self.top_p!r}")

@@ -62,6 +62,7 @@ def test_an_engine_by_name_and_options(options: str, expected: tuple[str, int, f
         ("transformers:a/b,num_beams=many", "num_beams: expected a whole number from 1, found 'many'"),
         ("transformers:a/b,weight=0", "expected weight to be a number above 0, found 0"),
         ("transformers:a/b,weight=.inf", "expected weight to be a number above 0, found inf"),
+        (f"transformers:a/b,weight=1{'0' * 400}", "expected weight to be a number above 0, found 10"),
         ("transformers:a/b,do_sample=maybe", "expected do_sample to be true or false, found 'maybe'"),
         ("transformers:a/b,do_sample=true,temperature=hot", "expected temperature to be a number, found 'hot'"),
         ("transformers:a/b,top_p=!!bool", "expected a number, true, false or a word for top_p"),

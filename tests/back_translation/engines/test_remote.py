@@ -366,6 +366,7 @@ def test_languages_are_checked_before_anything_is_sent(engine: RemoteEngine, ser
         {"max_cost": True},
         {"max_cost": float("nan")},
         {"requests_per_second": -1},
+        {"requests_per_second": 10**400},
         {"characters_per_minute": "many"},
         {"timeout": 0},
         {"price": -1},
