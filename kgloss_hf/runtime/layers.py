@@ -30,6 +30,7 @@ class TokenLoss(nn.Module):
     """
 
     ids: torch.Tensor | None
+    vocab_size: int
     generates_like_stock = True  # for `decoding.is_plain`, as it stays out of generation
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class TokenLoss(nn.Module):
             suppressed: Ids that generation cannot emit: `suppress_tokens` of the generation config.
             vocab_size: All ids.
         """
+        self.vocab_size = vocab_size
         emitted = torch.ones(vocab_size, dtype=torch.bool)
         emitted[torch.tensor(suppressed, dtype=torch.long)] = False
         self.ids = emitted.nonzero().squeeze(1)
@@ -78,15 +80,17 @@ class TokenLoss(nn.Module):
             labels = torch.cat([labels[kept], torch.full_like(filler, -100)])
         if transform is not None:
             hidden = transform(hidden)
-        weight: torch.Tensor = projection.weight
-        bias: torch.Tensor = projection.bias
+        vocabulary: torch.Tensor | slice = slice(None)
         if self.ids is not None:
-            ids = self.ids.to(labels.device)
-            place = labels.new_full((len(weight),), -100)
+            vocabulary = ids = self.ids.to(labels.device)
+            place = labels.new_full((self.vocab_size,), -100)
             place[ids] = torch.arange(len(ids), device=labels.device)
             labels = torch.where(labels == -100, labels, place[labels.clamp(min=0)])
-            weight, bias = weight[ids], bias[ids]
-        logits = linear(hidden, weight, bias).float()
+        if type(projection) is nn.Linear:
+            logits = linear(hidden, projection.weight[vocabulary], projection.bias[vocabulary])
+        else:  # an adapter, for example, computes more than the weight tells
+            logits = projection(hidden)[..., vocabulary]
+        logits = logits.float()
         return cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) / items
 
 

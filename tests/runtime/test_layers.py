@@ -38,6 +38,23 @@ def test_restricted_loss_compares_what_can_be_emitted(identity: torch.nn.Linear)
     assert loss.state_dict() == {}
 
 
+@pytest.mark.parametrize("suppressed", [None, [0, 3]])
+def test_loss_follows_what_a_projection_computes_beside_its_weight(
+    identity: torch.nn.Linear, suppressed: list[int] | None
+) -> None:
+    class Adapted(torch.nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return super().forward(input) + input.flip(-1)
+
+    adapted, plain = Adapted(5, 5), torch.nn.Linear(5, 5)
+    adapted.load_state_dict(identity.state_dict())
+    plain.load_state_dict({"weight": torch.eye(5) + torch.eye(5).flip(0), "bias": torch.zeros(5)})
+    loss = TokenLoss()
+    if suppressed:
+        loss.restrict(suppressed, vocab_size=5)
+    torch.testing.assert_close(loss(LOGITS, LABELS, adapted), loss(LOGITS, LABELS, plain))
+
+
 def test_padding_has_no_gradient(identity: torch.nn.Linear) -> None:
     hidden = LOGITS.clone().requires_grad_()
     TokenLoss()(hidden, LABELS, identity).backward()
