@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgloss_hf.data.pairs import Pair, load_gloss_types, load_pairs, split_pairs
+from kgloss_hf.data.pairs import Pair, load_extra_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.encoding import encode_pairs
 
@@ -79,6 +79,15 @@ def test_file_in_another_encoding(tmp_path: Path) -> None:
     path.write_bytes("text,glosses\n집,불\n".encode("cp949"))
     with pytest.raises(ValueError, match="expected UTF-8"):
         load_pairs(str(path))
+
+
+def test_extra_pairs_are_a_configuration_or_files(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,glosses\n집,불\n", "utf-8")
+    file = str(tmp_path / "a.csv")
+    assert load_extra_pairs("mcksg", file) == [Pair("집", ("불",))]
+    assert load_extra_pairs("mcksg", "sample") == load_pairs("mcksg", config="sample")
+    with pytest.raises(ValueError, match="files have no configurations, found 'sample'"):
+        load_extra_pairs(file, "sample")
 
 
 def test_file_that_is_not_there() -> None:
