@@ -230,6 +230,7 @@ def _answer(connection: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.stdout.reconfigure(line_buffering=True)  # both go to one log, in the order in which they are printed
     status: Any = 1
     try:
         status = STAND_INS[name](*words) if name in STAND_INS else script(name, *words)
