@@ -353,6 +353,7 @@ def test_folder_alone_is_enough_with_remote_code(tokenizer: KGlossTokenizerFast,
         "analyzers.py",
         "glosses.py",
         "java.py",
+        "normalization.py",
         "okt.py",
         "tokenization_kgloss.py",
     ]
