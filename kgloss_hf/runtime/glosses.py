@@ -82,7 +82,7 @@ def type_of_notation(gloss: str) -> str:
 
 
 def split_glosses(cell: str) -> list[str]:
-    """The glosses that a cell of a table holds.
+    """Return the glosses that a cell of a table holds, normalised (`kgloss_hf.runtime.normalization`).
 
     Args:
         cell: A JSON list of strings, or glosses with spaces between them. A space before parentheses that end a gloss
