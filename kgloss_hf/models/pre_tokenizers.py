@@ -11,8 +11,9 @@ from ..runtime.tokenization_kgloss import DROPPED_TAGS
 class OktPreTokenizer:
     """Split text into the surfaces of Okt's morphemes, without particles and punctuation.
 
-    For use as `PreTokenizer.custom(OktPreTokenizer())`. Offsets of tokens are into the text, as with any
-    pre-tokenizer. Where Okt's normalisation changes a word, that word stays whole.
+    For use as `PreTokenizer.custom(OktPreTokenizer())`, behind the normalizer `NFC()` where text may be decomposed.
+    Offsets of tokens are into the text, as with any pre-tokenizer. Where Okt's normalisation changes a word, that word
+    stays whole.
 
     A part of a text cannot be replaced by a dictionary form, so there is no lemmatisation here, no stop word and no
     `Number` or `Alpha`. And `tokenizers` cannot save, pickle or copy a tokenizer with a component written in Python:

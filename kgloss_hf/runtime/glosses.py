@@ -82,7 +82,7 @@ def type_of_notation(gloss: str) -> str:
 
 
 def split_glosses(cell: str) -> list[str]:
-    """The glosses that a cell of a table holds.
+    """Return the glosses that a cell of a table holds, normalised (`kgloss_hf.runtime.normalization`).
 
     Args:
         cell: A JSON list of strings, or glosses with spaces between them. A space before parentheses that end a gloss
@@ -100,7 +100,7 @@ def split_glosses(cell: str) -> list[str]:
     for form in (cell.strip(), normalize(cell).strip()):  # the second where invisible characters stand around a list
         if form.startswith("["):
             try:
-                return [one_line(gloss) if isinstance(gloss, str) else gloss for gloss in json.loads(form)]
+                return [_gloss(item) if isinstance(item, str) else item for item in json.loads(form)]
             except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
                 raise ValueError(
                     f'expected a JSON list of glosses such as ["집", "불"], found {cell.strip()!r:.60}'
@@ -108,3 +108,8 @@ def split_glosses(cell: str) -> list[str]:
     if control := re.search(r"[\t\r\n\v\f]", form):
         raise ValueError(f"expected glosses with spaces between them, found {control[0]!r} in {form!r:.60}")
     return list(map(one_line, re.findall(r"(?:\([^()]*\)|\S)+(?:\s+\([^()]*\)(?!\S))?", form)))
+
+
+def _gloss(item: str) -> str:
+    """The gloss in one form, but with its tabs and line breaks, which corpora refuse."""
+    return re.sub(r"[^\S\t\r\n\v\f]+", " ", normalize(item)).strip(" ")

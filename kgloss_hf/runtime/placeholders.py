@@ -25,28 +25,33 @@ _MOST_PERMUTED = 6
 # Okt joins a number and these to one morpheme, also where the unit is but the beginning of a word: `2분기` comes as
 # `2분` and `기`. What follows tells: behind a unit stand particles, forms of 이다, and the endings of its own kind.
 _WITH_UNIT = re.compile(r"(.*\d[천만억조]*)(시간|[원등년월일회시분초엔옌]|달러|위안|유로)")
-_OF_ANY_UNIT = "짜리 가량 정도 동안 미만 초과 안팎 내외 내내 남짓 단위 간격 만 쯤 께 씩 째 마다 당 여 뒤 후 넘게 넘어"
+_OF_ANY_UNIT = (
+    "짜리 가량 정도 동안 미만 초과 안팎 내외 내내 남짓 단위 간격 부로 만 쯤 께 씩 째 마다 당 여 뒤 후 넘게 넘어"
+)
 _OF_MONEY = "대 어치 권 선 상당"
 _ENDINGS = {
-    "월": "전 말 초 중 내 경 생 호 분 치 초순 중순 하순",
-    "일": "간 전 차 중 내 경 자 치",
+    "월": "전 안 말 초 중 내 경 생 호 분 치 초순 중순 하순",
+    "일": "간 전 안 차 중 내 경 자 치 생 호",
     "시": "전 경 반 정각",
-    "분": "간 전 내 경 거리",
+    "분": "간 전 안 내 경 거리",
     "초": "간 전 내 경",
     "회": "차 말 초 용 분",
-    "등": "",
+    "등": "한 할 해 하고 하는 하면 했다 했습니다",
     **dict.fromkeys(["원", "달러", "위안", "유로", "엔", "옌"], _OF_MONEY),
 }
-_CASES = "에서 에게 에 으로써 으로서 으로 로써 로서 로 부터 까지 보다 처럼 만큼 밖에 대로 랑 하고 과 와"
-_FOCUSES = "부터 까지 마저 조차 만 뿐 라도 든지 든 나 은 는 도 의 가 을 를"
-_OF_BE = "이[가-힣]*|입니[가-힣]+|였[가-힣]+|예요|에요|요|인데?|인[가지]|일[까지때]?|임"
-_OF_BE_BEHIND_VOWELS = "|다|고|며|면|니까?|지만|지요|죠|라|라서|라고|라는|라면|란|던"  # 8시다 for 8시이다
+_CASES = (
+    "에서 에선 에게 에 엔 으로써 으로서 으로 로써 로서 로 부터 부턴 까지 까진 보다 처럼 만큼 밖에 대로 랑 하고 과 와"
+)
+_FOCUSES = "부터 까지 마저 조차 만 뿐 라도 든지 든 나 은 는 도 의 가 을 를 야"
+_OF_BE = "이[가-힣]*|입니[가-힣]+|였[가-힣]+|예요|에요|요|인|인[가데지][가-힣]*|일[까지때]?|임|[되된될돼됐][가-힣]*"
+_OF_BE_BEHIND_VOWELS = "다|고|며|면|니까?|네요?|지만|지요|죠|라|라서|라고|라는|라면|란|던"  # 8시다 for 8시이다
 
 
 def _can_follow(unit: str, endings: str) -> re.Pattern[str]:
     endings, cases, focuses = ("|".join(words.split()) for words in (f"{_OF_ANY_UNIT} {endings}", _CASES, _FOCUSES))
-    forms = _OF_BE + (_OF_BE_BEHIND_VOWELS if unit[-1] in "시회초러로" else "")
-    return re.compile(f"(?:{endings}){{0,2}}(?:{cases})?(?:{focuses}){{0,2}}(?:{forms})?")
+    behind = f"(?:{cases}){{0,2}}(?:{focuses}){{0,2}}(?:{_OF_BE})?"
+    contracted = "?" if unit[-1] in "시회초러로" else ""
+    return re.compile(f"(?:{endings}){{0,2}}{behind}|(?:(?:{endings}){{1,2}}){contracted}(?:{_OF_BE_BEHIND_VOWELS})")
 
 
 _KEPT_BEFORE = {
@@ -54,6 +59,7 @@ _KEPT_BEFORE = {
     "년": re.compile(".*"),  # begins no other word: 년 there is written 연
     "시간": re.compile("(?!표|대).*"),
 }
+_HANGUL = re.compile("[가-힣]+")
 _WORDS_OF_LARGE_UNITS = re.compile("조[각항목건합별편직]|만두|천막")  # three pieces, no three trillion
 
 # Okt leaves 백 and 십 to the word behind, where they can begin another one: `3백 명` is 300, `3백합` three lilies.
@@ -126,10 +132,10 @@ def _is_number(morpheme: Morpheme) -> bool:
 
 
 def _rest_of_word(morphemes: Sequence[Morpheme], start: int) -> list[Morpheme]:
-    """The morphemes from `start` up to white space, punctuation, or another number or Latin word."""
+    """The morphemes from `start` up to white space, or to what is no Hangul."""
     rest: list[Morpheme] = []
     for morpheme in morphemes[start:]:
-        if morpheme.tag in ("Number", "Alpha", "Punctuation") or (rest and morpheme.start > rest[-1].end):
+        if not _HANGUL.fullmatch(morpheme.surface) or (rest and morpheme.start > rest[-1].end):
             break
         rest.append(morpheme)
     return rest

@@ -78,7 +78,7 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     - `text_target` is a list of glosses for one text, or a list of such lists for a batch, one per text; each gloss
       becomes one id, `Number/4C` becomes `Number`, an unknown gloss becomes [UNK] and is counted in a warning. Labels
       end with [EOS] and do not start with [BOS]: the model prepends it. `max_target_length` limits them (default
-      `max_length`). `kgloss_hf.split_glosses` makes a list of a string of glosses.
+      `max_length`). `kgloss_hf.runtime.glosses.split_glosses` makes a list of a string of glosses.
     - `truncation` counts what it drops, of texts and of targets, in one warning a call.
     - `is_split_into_words`: the words are joined by one space, and offsets are into the joined text.
     - `return_offsets_mapping` gives the morpheme's span in the text as given, for each of its word pieces; `(0, 0)` for
@@ -456,7 +456,7 @@ def _list_of_column(texts: Any) -> Any:
 
 def _is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
     """Whether it is a list of lists of glosses, which must be as many as the texts; for one text, it is one list."""
-    how = "kgloss_hf.split_glosses makes a list of a string of glosses"
+    how = "kgloss_hf.runtime.glosses.split_glosses makes a list of a string of glosses"
     if isinstance(target, str) or not isinstance(target, Sequence):
         raise TypeError(
             f"text_target: expected a list of glosses, or a list of such lists, found {type(target).__name__}; {how}"
@@ -466,16 +466,14 @@ def _is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
         return bool(target) and not flat
     if single and not flat:
         raise ValueError(
-            f"text_target: expected one list of glosses, as there is one text, found {len(target)} lists; pass a list "
-            "of texts too"
+            "text_target: expected one list of glosses, as there is one text, found a list of lists; pass a list of "
+            "texts too"
         )
+    expected = f"text_target: expected as many lists of glosses as texts, {texts}"
     if not single and flat:
-        raise ValueError(
-            f"text_target: expected a list of glosses for each of {texts} texts, found a list of strings; pass a list "
-            f"of lists: {how}"
-        )
+        raise ValueError(f"{expected}, found a list of strings; pass a list of lists: {how}")
     if not single and len(target) != texts:
-        raise ValueError(f"text_target: expected a list of glosses for each of {texts} texts, found {len(target)}")
+        raise ValueError(f"{expected}, found {len(target)}; pass a list of glosses per text")
     return not single
 
 

@@ -45,7 +45,7 @@ def test_a_cell_is_split_without_loss(cell: str) -> None:
         assert len(str(error)) < 200
         return
     if cell.strip().startswith("["):
-        assert glosses == [one_line(gloss) for gloss in json.loads(cell.strip())]
+        assert list(map(one_line, glosses)) == list(map(one_line, json.loads(cell.strip())))
         return
     assert all(glosses)
     assert "".join("".join(glosses).split()) == "".join(normalize(cell).split())

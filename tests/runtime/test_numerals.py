@@ -131,23 +131,8 @@ NUMBERS = {
     **{"구천": 9000, "만": 10_000, "만 오천": 15_000, "이만": 20_000, "십만": 100_000},
 }
 PARTICLES = [
-    "이",
-    "가",
-    "은",
-    "는",
-    "을",
-    "를",
-    "의",
-    "에",
-    "도",
-    "만",
-    "과",
-    "와",
-    "에서",
-    "에게",
-    "부터",
-    "까지",
-    "들이",
+    *("이", "가", "은", "는", "을", "를", "의", "에", "도", "만", "과", "와"),
+    *("에서", "에게", "부터", "까지", "들이"),
 ]
 
 
@@ -170,28 +155,12 @@ def test_a_number_word_is_found_behind_every_particle(particle: str) -> None:
     assert found == [[str(value)] for _, value in cases]
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "일이",
-        "오이",
-        "구두",
-        "사과",
-        "삼이",
-        "이제",
-        "육지",
-        "천이",
-        "만두",
-        "한이",
-        "두부",
-        "세금이",
-        "네가",
-        "네",
-        "열이",
-        "조가",
-        "억새",
-    ],
-)
+ALIKE = """
+    일이 오이 구두 사과 삼이 이제 육지 천이 만두 한이 두부 세금이 네가 네 열이 조가 억새
+"""
+
+
+@pytest.mark.parametrize("word", ALIKE.split())
 def test_what_looks_like_a_number_takes_nothing_from_one(word: str) -> None:
     texts = [f"{word} {number} 개 있습니다." for number in NUMBERS]
     found = [[source.content for source in number_words(row)] for row in analyze(texts)]

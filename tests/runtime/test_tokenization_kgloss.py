@@ -103,16 +103,16 @@ def test_target_of_a_wrong_type(tokenizer: KGlossTokenizerFast, target: object) 
         (
             SENTENCES[:2],
             ["집 불", "도와 주다"],
-            "for each of 2 texts, found a list of strings.*kgloss_hf.split_glosses",
+            r"as texts, 2, found a list of strings.*kgloss_hf\.runtime\.glosses\.split_glosses",
         ),
-        (tuple(SENTENCES[:2]), ("집", "불"), "for each of 2 texts, found a list of strings"),
-        (SENTENCES[:1], ["집"], "for each of 1 texts, found a list of strings"),
-        (SENTENCES[:2], [["집"]], "for each of 2 texts, found 1"),
-        (SENTENCES[:2], [["집"], ["불"], []], "for each of 2 texts, found 3"),
-        (SENTENCES[:2], [], "for each of 2 texts, found 0"),
-        ([], [["집"]], "for each of 0 texts, found 1"),
-        (SENTENCES[0], [["집"], ["불"]], "one list of glosses, as there is one text, found 2 lists"),
-        (SENTENCES[0], [["집"]], "one list of glosses, as there is one text, found 1 lists"),
+        (tuple(SENTENCES[:2]), ("집", "불"), "as texts, 2, found a list of strings"),
+        (SENTENCES[:1], ["집"], "as texts, 1, found a list of strings"),
+        (SENTENCES[:2], [["집"]], "as texts, 2, found 1"),
+        (SENTENCES[:2], [["집"], ["불"], []], "as texts, 2, found 3"),
+        (SENTENCES[:2], [], "as texts, 2, found 0"),
+        ([], [["집"]], "as texts, 0, found 1"),
+        (SENTENCES[0], [["집"], ["불"]], "one list of glosses, as there is one text, found a list of lists"),
+        (SENTENCES[0], [["집"]], "one list of glosses, as there is one text, found a list of lists"),
     ],
 )
 def test_targets_are_one_list_per_text(
@@ -131,7 +131,7 @@ def test_targets_of_words_and_of_columns(tokenizer: KGlossTokenizerFast) -> None
     assert tokenizer(words, text_target=GLOSSES, is_split_into_words=True).data == expected.data
     one = tokenizer(words[0], text_target=GLOSSES[0], is_split_into_words=True)
     assert one["labels"] == expected["labels"][0]
-    with pytest.raises(ValueError, match="for each of 4 texts, found a list of strings"):
+    with pytest.raises(ValueError, match="as texts, 4, found a list of strings"):
         tokenizer(words, text_target=GLOSSES[0], is_split_into_words=True)
 
 
