@@ -55,7 +55,7 @@ _PARTS = re.compile(r"""([\[('"‘“]*)([ㄱ-ㅣ가-힣]+)([.,!?~…'")\]’”
 _WORDS_A_CALL = 10_000  # words a call, which bounds what a call holds in the heap
 _SHARED = 100_000  # strings and columns that are looked up to be shared; not interned, as Python would never free them
 
-_PATIENCE = 10.0  # seconds to wait for another process that writes to the cache file
+_PATIENCE = 30.0  # seconds to wait for another process that writes to the cache file
 # What keeps a cache file from being used without anything being wrong with it: rights, a full or failing disk, a lock.
 _OF_THE_DISK = {
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY),
