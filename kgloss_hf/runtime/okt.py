@@ -328,11 +328,14 @@ def _can_be(
         return False
     if not surfaces:
         return any(map(str.isspace, word))  # Okt loses words with white space outside ASCII
-    for surface, lemma, tag in zip(surfaces, lemmas, tags, strict=True):
-        if not surface or not lemma or tag not in _TAGS or (surface != lemma and tag not in ("Verb", "Adjective")):
-            return False
-    if _BETWEEN_WORDS.search("".join(surfaces + lemmas)) or {*map(type, starts + ends)} != {int}:
+    if {*map(type, surfaces + lemmas)} != {str} or {*map(type, starts + ends)} != {int} or not _TAGS.issuperset(tags):
         return False
+    if not all(surfaces + lemmas) or _BETWEEN_WORDS.search("".join(surfaces + lemmas)):
+        return False
+    if surfaces != lemmas:  # as only verbs and adjectives have them
+        for surface, lemma, tag in zip(surfaces, lemmas, tags, strict=True):
+            if surface != lemma and tag not in ("Verb", "Adjective"):
+                return False
     if {*starts} == {0} and {*ends} == {len(word)}:
         return True  # normalised: the spans are the whole word
     parts = [word[start:end] for start, end in zip(starts, ends, strict=True)]
