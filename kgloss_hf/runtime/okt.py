@@ -11,14 +11,15 @@ environment variables are read at import: `KGLOSS_OKT_CACHE` (see `CACHE_FILE`) 
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
+import logging
 import os
 import re
 import sqlite3
-import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain, islice, repeat, starmap
 from operator import itemgetter
@@ -28,6 +29,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .java import analyze_words
+
+logger = logging.getLogger(__name__)
 
 CACHE_WORDS = 1_000_000
 """Words kept in memory at most, in two halves: when the newer half is full, the older is dropped, so that the last
@@ -43,11 +46,29 @@ MAX_EOJEOL = 150
 # What Java's \s matches, where Okt splits a sentence and nowhere else; and lone surrogates, which cannot cross to Java.
 _TO_REPLACE = re.compile("[\t\n\x0b\f\r\ud800-\udfff]")
 
+_BETWEEN_WORDS = re.compile(f"[ {_TO_REPLACE.pattern[1:]}")
+
 # Okt analyses each run of Hangul by itself. Where an eojeol is one such run between punctuation that begins no
 # address, hashtag or number, its three parts can be analysed apart, and most of the middle ones are known already.
 _PARTS = re.compile(r"""([\[('"‘“]*)([ㄱ-ㅣ가-힣]+)([.,!?~…'")\]’”;]*)""")
 
 _WORDS_A_CALL = 10_000  # words a call, which bounds what a call holds in the heap
+_SHARED = 100_000  # strings and columns that are looked up to be shared; not interned, as Python would never free them
+
+_PATIENCE = 30.0  # seconds to wait for another process that writes to the cache file
+# What keeps a cache file from being used without anything being wrong with it: rights, a full or failing disk, a lock.
+_OF_THE_DISK = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY),
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
+}
+_OF_THE_SYSTEM = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+# Okt's tags, org.openkoreantext.processor.util.KoreanPos.
+_TAGS = {
+    *("Noun", "Verb", "Adjective", "Adverb", "Determiner", "Exclamation", "Josa", "Eomi", "PreEomi", "Conjunction"),
+    *("Modifier", "VerbPrefix", "Suffix", "Unknown", "Korean", "Foreign", "Number", "KoreanParticle", "Alpha"),
+    *("Punctuation", "Hashtag", "ScreenName", "Email", "URL", "CashTag", "Space", "Others", "ProperNoun"),
+}
 
 
 class Morpheme(NamedTuple):
@@ -77,7 +98,11 @@ _NOTHING: _Word = ((), (), (), (), ())
 _newer: dict[str, _Word] = {}
 _older: dict[str, _Word] = {}
 _shapes: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+_strings: dict[str, str] = {}
 _lock = threading.RLock()
+_pausing = threading.Lock()  # held by whoever has switched the garbage collection off
+_file_lock = threading.RLock()  # while a connection is open; a fork waits for it, as SQLite asks
+_given_up: dict[str, str] = {}  # cache files that can be read alone, or not at all, and why
 
 
 def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
@@ -137,21 +162,29 @@ def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Python's garbage collection off for a while: it would go over a batch's morphemes, which hold no cycle, again and
-    again, and take a third of the time.
+    """Pause Python's garbage collection: it would go over a batch's morphemes, which hold no cycle, again and again,
+    and take a third of the time.
+
+    One thread at a time pauses it, so that it runs between batches however many threads there are; the others go on
+    with it as it is. It stays off where the program has switched it off.
 
     Example:
         >>> with collection_paused():
         ...     gc.isenabled()
         False
+        >>> gc.isenabled()
+        True
     """
-    collecting = gc.isenabled()
-    gc.disable()
+    lock = _pausing
+    if not gc.isenabled() or not lock.acquire(blocking=False):
+        yield
+        return
     try:
+        gc.disable()
         yield
     finally:
-        if collecting:
-            gc.enable()
+        gc.enable()
+        lock.release()
 
 
 def _starts(parts: Sequence[str]) -> Any:
@@ -213,9 +246,10 @@ def _word(
     surfaces: Iterable[str], lemmas: Iterable[str], tags: Iterable[str], starts: Iterable[int], ends: Iterable[int]
 ) -> _Word:
     """A word's columns in little memory: a string that two words hold is one string, and so is a column."""
-    if len(_shapes) > 100_000:
-        _shapes.clear()
-    forms, stems, names = (tuple(map(sys.intern, column)) for column in (surfaces, lemmas, tags))
+    for table in (_shapes, _strings):
+        if len(table) > _SHARED:
+            table.clear()
+    forms, stems, names = (tuple(_strings.setdefault(s, s) for s in column) for column in (surfaces, lemmas, tags))
     shape = (_shapes.setdefault(column, column) for column in (names, tuple(starts), tuple(ends)))
     return (forms, forms if stems == forms else stems, *shape)  # type: ignore[return-value]
 
@@ -234,39 +268,94 @@ def _analyse(words: list[str]) -> dict[str, _Word]:
 
 
 def _from_file(words: list[str]) -> dict[str, _Word]:
-    with _cache_file() as rows:
-        stored = rows.execute(
-            "SELECT word, morphemes FROM words WHERE word IN (SELECT value FROM json_each(?))", [json.dumps(words)]
-        )
-        return {word: _word(*json.loads(columns)) for word, columns in stored}
+    select = "SELECT word, morphemes FROM words WHERE word IN (SELECT value FROM json_each(?))"
+    stored = _in_file("read", lambda rows: rows.execute(select, [json.dumps(words)]).fetchall())
+    return {word: _checked(word, columns) for word, columns in stored or ()}
 
 
 def _to_file(words: dict[str, _Word]) -> None:
-    with _cache_file() as rows:
-        values = [(word, json.dumps(columns, ensure_ascii=False)) for word, columns in words.items()]
-        rows.executemany("INSERT OR IGNORE INTO words VALUES (?, ?)", values)
+    values = [(word, json.dumps(columns, ensure_ascii=False)) for word, columns in words.items()]
+    insert = "INSERT OR IGNORE INTO words VALUES (?, ?)"
+    _in_file("written", lambda rows: rows.executemany(insert, values).fetchall())
 
 
-@contextmanager
-def _cache_file() -> Iterator[sqlite3.Connection]:
-    """A transaction on the cache file. SQLite keeps several writers apart; a connection must not outlive a fork."""
+def _in_file(use: str, work: Callable[[sqlite3.Connection], list[Any]]) -> list[Any] | None:
+    """Work in a transaction on the cache file, or do nothing where it cannot be used so, of which one warning tells.
+
+    SQLite keeps several writers apart; nothing of a connection, a cursor included, may be alive while a process forks.
+    """
     path = Path(str(CACHE_FILE))
+    if _given_up.get(str(path)) in (use, "read"):
+        return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path, timeout=60)) as connection, connection:
+        with _file_lock, closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection, connection:
             connection.execute("CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY, morphemes TEXT NOT NULL)")
-            yield connection
-    except (OSError, sqlite3.Error, TypeError, ValueError) as error:  # the last two: rows that are none of ours
-        raise RuntimeError(
-            f"the cache file {path} cannot be used ({error}); expected a file that this package wrote, on a disk of "
-            "this machine: delete it, name another in KGLOSS_OKT_CACHE, or unset that"
-        ) from error
+            return work(connection)
+    except (OSError, sqlite3.Error, ValueError) as error:  # the last: a path that is none
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # of an error that is further divided
+        if path.is_dir() or not (code in _OF_THE_DISK or getattr(error, "errno", 0) in _OF_THE_SYSTEM):
+            raise _no_cache(str(error)) from error
+        _given_up[str(path)] = use
+        logger.warning(
+            "the cache file %s cannot be %s (%s): this process goes on without that, and takes longer", path, use, error
+        )
+        return None
+
+
+def _no_cache(reason: str) -> RuntimeError:
+    return RuntimeError(
+        f"the cache file {CACHE_FILE} cannot be used ({reason}); expected a file that this package wrote, on a disk of "
+        "this machine: delete it, name another in KGLOSS_OKT_CACHE, or unset that"
+    )
+
+
+def _checked(word: str, stored: str) -> _Word:
+    """Return the columns of a row of the cache file, which must be what Okt can have said of the word."""
+    try:
+        columns: Any = json.loads(stored)
+        sound = _can_be(word, *columns)
+    except (TypeError, ValueError, RecursionError):  # other numbers and types of columns
+        sound = False
+    if not sound:
+        raise _no_cache(f"its row of {word!r:.60} is not Okt's: {stored!r:.200}")
+    return _word(*columns)
+
+
+def _can_be(
+    word: str, surfaces: list[str], lemmas: list[str], tags: list[str], starts: list[int], ends: list[int]
+) -> bool:
+    columns: tuple[list[Any], ...] = (surfaces, lemmas, tags, starts, ends)
+    if {*map(type, columns)} != {list} or len({*map(len, columns)}) != 1:
+        return False
+    if not surfaces:
+        return any(map(str.isspace, word))  # Okt loses words with white space outside ASCII
+    if {*map(type, surfaces + lemmas)} != {str} or {*map(type, starts + ends)} != {int} or not _TAGS.issuperset(tags):
+        return False
+    if not all(surfaces + lemmas) or _BETWEEN_WORDS.search("".join(surfaces + lemmas)):
+        return False
+    if surfaces != lemmas:  # as only verbs and adjectives have them
+        for surface, lemma, tag in zip(surfaces, lemmas, tags, strict=True):
+            if surface != lemma and tag not in ("Verb", "Adjective"):
+                return False
+    if {*starts} == {0} and {*ends} == {len(word)}:
+        return True  # normalised: the spans are the whole word
+    parts = [word[start:end] for start, end in zip(starts, ends, strict=True)]
+    return parts == surfaces and starts == [0, *ends[:-1]] and ends[-1] == len(word)
 
 
 def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()  # the parent's may have been held by a thread that does not exist here
+    """Renew locks that may be held by threads that do not exist here, and undo what these would have undone."""
+    global _lock, _file_lock, _pausing
+    _lock, _file_lock = threading.RLock(), threading.RLock()
+    if _pausing.locked():
+        gc.enable()
+    _pausing = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=lambda: _file_lock.acquire(),  # the lock of the moment
+        after_in_parent=lambda: _file_lock.release(),
+        after_in_child=_after_fork,
+    )

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import gzip
+import json
 import os
 import sqlite3
 import subprocess
@@ -10,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +20,7 @@ from hypothesis import strategies as st
 
 from conftest import SENTENCES
 from kgloss_hf.runtime import okt
-from kgloss_hf.runtime.okt import Morpheme, analyze
+from kgloss_hf.runtime.okt import Morpheme, analyze, collection_paused
 
 
 def test_surface_lemma_tag_and_offsets() -> None:
@@ -183,6 +186,220 @@ def test_file_that_is_no_cache(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError, match=r"words\.sqlite cannot be used .* unset"):
         analyze([word])
     assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+WORD = "아름다운날"
+ROW: list[list[Any]] = [["아름다운", "날"], ["아름답다", "날"], ["Adjective", "Noun"], [0, 4], [4, 5]]
+
+
+def _row(column: int, *values: Any) -> str:
+    return json.dumps([list(values) if place == column else old for place, old in enumerate(ROW)])
+
+
+@pytest.fixture
+def cache_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache file of a name of its own that this process uses, with nothing in memory."""
+    path = tmp_path / "okt.sqlite"
+    monkeypatch.setattr(okt, "CACHE_FILE", str(path))
+    for name in ("_newer", "_older", "_given_up"):
+        monkeypatch.setattr(okt, name, {})
+    return path
+
+
+POISON = {
+    "no JSON": "[[",
+    "a number": "5",
+    "null": "null",
+    "an object": json.dumps(dict(zip("abcde", ROW, strict=True))),
+    "four columns": json.dumps(ROW[:4]),
+    "six columns": json.dumps([*ROW, []]),
+    "columns that are strings": json.dumps(["ab", "ab", "ab", "ab", "ab"]),
+    "no morphemes": "[[], [], [], [], []]",
+    "too few surfaces": _row(0, "아름다운"),
+    "too many lemmas": _row(1, "아름답다", "날", "날"),
+    "too few tags": _row(2, "Adjective"),
+    "too few ends": _row(4, 4),
+    "a surface that is a number": _row(0, 4, "날"),
+    "a lemma that is null": _row(1, "아름답다", None),
+    "an empty surface": _row(0, "아름다운", ""),
+    "an empty lemma": _row(1, "", "날"),
+    "another surface": _row(0, "아름다운", "밤"),
+    "another lemma of a noun": _row(1, "아름답다", "밤"),
+    "a space in a lemma": _row(1, "아름 답다", "날"),
+    "a lone surrogate": _row(1, "아름답다\ud800", "날"),
+    "an unknown tag": _row(2, "Adjective", "Nomen"),
+    "a tag that is a list": _row(2, "Adjective", ["Noun"]),
+    "a start that is true": _row(3, False, 4),
+    "a start that is text": _row(3, "0", 4),
+    "a broken start": _row(3, 0, 4.0),
+    "a negative start": _row(3, -5, 4),
+    "an end beyond the word": _row(4, 4, 9),
+    "an enormous end": _row(4, 4, 10**400),
+    "falling starts": _row(3, 4, 0),
+    "spans that overlap": _row(3, 0, 3),
+    "a gap": _row(4, 3, 5),
+    "nested too deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("row", POISON.values(), ids=POISON)
+def test_row_that_is_not_okts(row: str, cache_file: Path) -> None:
+    with closing(sqlite3.connect(cache_file)) as file, file:
+        file.execute(TABLE)
+        file.execute("INSERT INTO words VALUES (?, ?)", (WORD, row))
+    with pytest.raises(RuntimeError, match=rf"cannot be used \(its row of '{WORD}' is not Okt's: .* unset that"):
+        analyze(["전시", WORD])
+
+
+@pytest.mark.parametrize(
+    ("word", "row"),
+    [
+        (WORD, ROW),
+        ("됬닼", [["됬다"], ["되다"], ["Verb"], [0], [2]]),
+        ("만들었닼ㅋㅋ", [["만들었다", "ㅋㅋ"], ["만들다", "ㅋㅋ"], ["Verb", "KoreanParticle"], [0, 0], [6, 6]]),
+        ("\u2009%", [[], [], [], [], []]),
+        ("ｎ\u200b１", [["ｎ\u200b１"], ["ｎ\u200b１"], ["Foreign"], [0], [3]]),
+    ],
+    ids=["parts", "normalised", "normalised, in parts", "lost by Okt", "of a text that is normalised today"],
+)
+def test_row_that_okt_wrote(word: str, row: list[list[Any]], cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(sqlite3.connect(cache_file)) as file, file:
+        file.execute(TABLE)
+        file.execute("INSERT INTO words VALUES (?, ?)", (word, json.dumps(row)))
+    monkeypatch.setattr(okt, "analyze_words", lambda words: pytest.fail(f"analysed again: {words}"))
+    assert analyze([word]) == [[Morpheme(*values) for values in zip(*row, strict=True)]]
+
+
+def _fake(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Answers in the place of Java; the words that were asked for."""
+    asked: list[str] = []
+    monkeypatch.setattr(
+        okt,
+        "analyze_words",
+        lambda words: asked.extend(words) or [((w,), (w,), ("Noun",), (0,), (len(w),)) for w in words],
+    )
+    return asked
+
+
+def _go_on(asked: list[str], known: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    """Words that are new, in the file, and new again: all are answered, and one warning is given."""
+    for text in ("하나", *known, "둘"):
+        okt._newer.clear(), okt._older.clear()
+        assert [m.surface for m in analyze([text])[0]] == [text]
+    assert asked == ["하나", "둘"]
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "this process goes on without that" in warnings[0]
+
+
+def test_cache_file_that_cannot_be_written_is_read(
+    cache_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = _fake(monkeypatch)
+    analyze(["셋"])
+    asked.clear()
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options)
+    )
+    _go_on(asked, ["셋"], caplog)
+    assert "cannot be written (attempt to write a readonly database)" in caplog.text
+
+
+def test_cache_file_that_another_process_keeps_locked(
+    cache_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = _fake(monkeypatch)
+    analyze(["셋"])
+    asked.clear()
+    monkeypatch.setattr(okt, "_PATIENCE", 0.05)
+    with closing(sqlite3.connect(cache_file)) as file:
+        file.execute("BEGIN EXCLUSIVE")
+        _go_on(asked, [], caplog)
+    assert "cannot be read (database is locked)" in caplog.text
+
+
+def test_cache_file_on_a_full_disk(
+    cache_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    resource = pytest.importorskip("resource")
+    asked = _fake(monkeypatch)
+    analyze(["셋"])
+    asked.clear()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        _go_on(asked, ["셋"], caplog)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_cache_file_in_a_folder_that_nobody_may_write_to(
+    cache_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(okt, "CACHE_FILE", str(cache_file.parent / "missing" / "okt.sqlite"))
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    _go_on(_fake(monkeypatch), [], caplog)
+
+
+def test_cache_file_below_a_file_is_refused(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache_file.write_text("")
+    monkeypatch.setattr(okt, "CACHE_FILE", str(cache_file / "okt.sqlite"))
+    with pytest.raises(RuntimeError, match="cannot be used"):
+        analyze(["전시"])
+
+
+def test_strings_of_the_cache_are_shared_and_bounded(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fake(monkeypatch)
+    monkeypatch.setattr(okt, "CACHE_FILE", None)
+    monkeypatch.setattr(okt, "_SHARED", 50)
+    monkeypatch.setattr(okt, "_strings", {})
+    monkeypatch.setattr(okt, "_shapes", {})
+    for start in range(0, 2000, 10):
+        analyze([f"{number}번" for number in range(start, start + 10)])
+        assert len(okt._strings) <= 52  # and one word's
+        assert len(okt._shapes) <= 54
+    first, second = (okt._word(["".join(["박", "물관"])], ["박물관"], ["Noun"], [0], [3]) for _ in range(2))
+    assert first[0][0] is second[0][0]
+
+
+def test_two_threads_leave_the_garbage_collection_on() -> None:
+    first, second = collection_paused(), collection_paused()
+    first.__enter__()
+    second.__enter__()
+    assert not gc.isenabled()
+    first.__exit__(None, None, None)
+    assert gc.isenabled()  # no chain of threads keeps it off
+    second.__exit__(None, None, None)
+    assert gc.isenabled()
+
+
+def test_garbage_collection_stays_as_the_program_wants_it() -> None:
+    with pytest.raises(KeyError), collection_paused(), collection_paused():
+        raise KeyError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with collection_paused():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_garbage_collection_goes_on_in_a_child_forked_in_a_pause() -> None:
+    with collection_paused():
+        child = os.fork()
+        if child == 0:
+            with collection_paused():
+                pass
+            os._exit(not gc.isenabled())
+        assert os.waitpid(child, 0)[1] == 0
+        assert not gc.isenabled()
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=40))
