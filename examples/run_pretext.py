@@ -20,6 +20,7 @@ from kgloss_hf.models.modeling import PRESETS, build_model
 from kgloss_hf.options import parse_arguments
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
+from kgloss_hf.training.record import check_record, digest_of, digest_of_checkpoint, options_of
 from kgloss_hf.training.run import begin_run, save_result
 from kgloss_hf.training.tokenizer_run import tokenizer_for
 from kgloss_hf.training.trainer import PretextTrainingArguments, build_trainer
@@ -88,6 +89,12 @@ def main() -> None:
     PartialState().print(f"{len(train):,} training and {len(validation):,} validation pairs")
     known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
     sources = pretext_sources(dataset.unique("origin")) + gloss_sources(data.dataset, data.extra_train, **known)
+    parts = {"training": train, "validation": validation}
+    content = {f"{name} pairs": digest_of(rows.tolist()) for name, rows in parts.items()}
+    content |= {"sentences": digest_of(sentences(dataset)), "pairs with glosses": digest_of(glosses)}
+    if chosen.tokenizer:
+        content["tokenizer"] = digest_of_checkpoint(chosen.tokenizer)
+    check_record(run.folder, options_of(args, data, chosen), content, begun=run.checkpoint is not None)
 
     tokenizer = tokenizer_for(
         glosses,
@@ -127,5 +134,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.exit(str(error))

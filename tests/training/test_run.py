@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -190,14 +191,24 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A finished run of the example script, interrupted after one epoch and resumed, and what it printed."""
     output = tmp_path_factory.mktemp("run")
     script = ["run_text2gloss.py", str(ROOT / "examples" / "demo.yaml"), f"--output_dir={output}"]
-    result = run_example(*script, "--num_train_epochs=1", "--patience=1")
+    script += ["--num_train_epochs=2"]
+    result = run_example(*script)
     assert result.returncode == 0, result.stderr[-3000:]
     (output / "model").rename(output / ".model.partial")  # as if it had died before the result was whole
-    refused = run_example(*script, "--num_train_epochs=2", "--resume=False")
-    assert refused.returncode != 0
-    assert "add --resume" in refused.stderr
+    _, last = sorted((output / "checkpoints").iterdir(), key=lambda folder: int(folder.name.partition("-")[2]))
+    shutil.rmtree(last)  # and before the second epoch was over
+    for options, refusal in (
+        (["--resume=False"], "add --resume"),
+        (["--learning_rate=7e-4", "--seed=5"], "begun otherwise: learning_rate: 0.001 then, 0.0007 now; seed: 0 then"),
+        (["--num_train_epochs=4"], "num_train_epochs: 2.0 then, 4.0 now"),
+        (["--split_seed=1"], "training pairs: 250 then and 249 now, and they differ"),
+    ):
+        refused = run_example(*script, *options)
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+        assert refusal in refused.stderr
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=1"]
-    result = run_command(*launch, str(ROOT / "examples" / script[0]), *script[1:], "--num_train_epochs=2")
+    result = run_command(*launch, str(ROOT / "examples" / script[0]), *script[1:])
     assert result.returncode == 0, result.stderr[-3000:]
     return output, result.stdout
 
