@@ -127,7 +127,8 @@ def main() -> None:
     }
     folder = save_result(run, trainer, tokenizer, facts=facts)
     if trainer.is_world_process_zero():
-        print(f"Lowest validation loss: {trainer.state.best_metric:.4f}")
+        if trainer.state.best_metric is not None:
+            print(f"Lowest validation loss: {trainer.state.best_metric:.4f}")
         print(f"Model, tokenizer, card, metrics.json and training.png are in {folder}")
 
 
