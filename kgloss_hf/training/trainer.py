@@ -20,11 +20,10 @@ from transformers import (
 )
 
 from ..data.pairs import Pair
-from ..evaluation.metrics import jaccard
+from ..evaluation.metrics import GlossLists, jaccard
 from ..files import writing
 from ..models.modeling import freeze_unused
 from ..runtime.analyzers import has_analyzer
-from ..runtime.glosses import content_of
 from ..runtime.okt import Morpheme
 from ..runtime.placeholders import restore_placeholders
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
@@ -339,10 +338,11 @@ def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair])
         pairs: The evaluation set, in its order.
     """
     morphemes = tokenizer.morphemes([pair.text for pair in pairs])
-    references = [[content_of(gloss) for gloss in pair.glosses] for pair in pairs]
+    references = GlossLists([list(pair.glosses) for pair in pairs])
 
     def compute(prediction: Any) -> dict[str, float]:
-        return {"jaccard": jaccard(predicted_glosses(tokenizer, prediction.predictions, morphemes), references)}
+        predicted = GlossLists(predicted_glosses(tokenizer, prediction.predictions, morphemes))
+        return {"jaccard": jaccard(predicted, references)}
 
     return compute
 
