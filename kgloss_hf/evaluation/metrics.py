@@ -77,7 +77,8 @@ def jaccard_scores(
         >>> jaccard_scores(["집 집 불"], ["집 불"], multiset=True).round(2).tolist()
         [0.67]
     """
-    return _scores(*map(as_signed, gloss_pairs(predictions, references)), multiset)
+    hypothesis_lists, reference_lists = gloss_pairs(predictions, references)
+    return _scores(as_signed(hypothesis_lists), as_signed(reference_lists), multiset)
 
 
 def jaccard_result(
