@@ -199,7 +199,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     shutil.rmtree(last)  # and before the second epoch was over
     for options, refusal in (
         (["--resume=False"], "add --resume"),
-        (["--learning_rate=7e-4", "--split_seed=1"], "split_seed: 0 then, 1 now; learning_rate: 0.001 then, 0.0007 now; "),
+        (
+            ["--learning_rate=7e-4", "--split_seed=1"],
+            "split_seed: 0 then, 1 now; learning_rate: 0.001 then, 0.0007",
+        ),
     ):
         refused = run_example(*script, *options)
         assert refused.returncode == 1
