@@ -24,6 +24,7 @@ from transformers.integrations import CodeCarbonCallback
 
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.data.pairs import Pair
+from kgloss_hf.evaluation.metrics import jaccard
 from kgloss_hf.models.modeling import EncoderDecoderModel, build_model
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import run as training
@@ -224,6 +225,8 @@ def test_result_of_the_example_script(run: tuple[Path, str]) -> None:
     assert metrics["established"]["jaccard"]["system"]["score"] == metrics["scores"]["tiny"]["jaccard"]
     rows = (output / "model" / "predictions.jsonl").read_text("utf-8").splitlines()
     assert len(rows) == metrics["pairs"]["test"] > 0
+    sides = zip(*((row["prediction"], row["reference"]) for row in map(json.loads, rows)), strict=True)
+    assert jaccard(*sides) == pytest.approx(metrics["scores"]["tiny"]["jaccard"], abs=1e-9)
     assert (output / "model" / "training.png").read_bytes().startswith(b"\x89PNG")
     assert all(name in printed for name in metrics["scores"])
 
