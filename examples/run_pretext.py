@@ -20,7 +20,7 @@ from kgloss_hf.models.modeling import PRESETS, build_model
 from kgloss_hf.options import parse_arguments
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
-from kgloss_hf.training.record import check_record, digest_of, digest_of_checkpoint, options_of
+from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, digest_of_checkpoint, options_of
 from kgloss_hf.training.run import begin_run, save_result
 from kgloss_hf.training.tokenizer_run import tokenizer_for
 from kgloss_hf.training.trainer import PretextTrainingArguments, build_trainer
@@ -104,6 +104,7 @@ def main() -> None:
         texts=sentences(dataset),
         copy_names=chosen.copy_names,
     )
+    check_vocabulary(run.checkpoint, tokenizer)
     with PartialState().main_process_first():
         encoded = encode_pretext(tokenizer, dataset)
     model = build_model(chosen.preset, tokenizer)

@@ -22,7 +22,7 @@ from kgloss_hf.models.modeling import PRESETS, build_model, transfer
 from kgloss_hf.options import parse_arguments
 from kgloss_hf.reporting import print_tables
 from kgloss_hf.training.encoding import encode_pairs
-from kgloss_hf.training.record import check_record, digest_of, digest_of_checkpoint, options_of
+from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, digest_of_checkpoint, options_of
 from kgloss_hf.training.run import begin_run, run_of, save_result
 from kgloss_hf.training.tokenizer_run import check_glosses, tokenizer_for
 from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard_of_generation, predict
@@ -121,6 +121,7 @@ def main() -> None:
         trained=chosen.tokenizer or chosen.pretext,
         copy_names=chosen.copy_names,
     )
+    check_vocabulary(run.checkpoint, tokenizer)
     model = build_model(preset, tokenizer, num_beams=chosen.num_beams)
     if chosen.pretext:
         check_glosses(tokenizer, split.train, chosen.pretext)

@@ -18,6 +18,7 @@ from transformers.utils import cached_file
 
 from ..files import save_file, write_json
 from ..optional import versions
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,29 @@ def check_record(
             folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(folder / "tokenizer", ignore_errors=True)
             save_file(file, lambda path: write_json(path, record))
+
+
+def check_vocabulary(checkpoint: str | None, tokenizer: KGlossTokenizerFast) -> None:
+    """Refuse to go on from a checkpoint with a tokenizer whose tokens have other ids.
+
+    Args:
+        checkpoint: The folder to go on from; None for a run that begins.
+        tokenizer: The run's.
+
+    Raises:
+        ValueError: The checkpoint's model was trained with another vocabulary.
+
+    Example:
+        >>> check_vocabulary(getfixture("checkpoint"), getfixture("tokenizer"))
+    """
+    if checkpoint is None:
+        return
+    config = json.loads((Path(checkpoint) / "config.json").read_text("utf-8"))
+    if config.get("vocabulary_digest") != tokenizer.vocabulary_digest:
+        raise ValueError(
+            f"{checkpoint}: expected the run's tokenizer, found one with another vocabulary; bring back the folder "
+            "tokenizer of the run, or begin anew in another --output_dir"
+        )
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from kgloss_hf.data.pairs import Pair
-from kgloss_hf.training.record import check_record, differences, digest_of, digest_of_checkpoint, options_of
+from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.training.record import (
+    check_record,
+    check_vocabulary,
+    differences,
+    digest_of,
+    digest_of_checkpoint,
+    options_of,
+)
 from kgloss_hf.training.trainer import TrainingArguments
 from tests.environments import ROOT
 
@@ -89,6 +97,13 @@ def test_nothing_trained_yet_begins_anew(tmp_path: Path) -> None:
     check_record(tmp_path, _options(), {"training pairs": digest_of(PAIRS[:1])}, begun=False)
     assert not (tmp_path / "tokenizer").exists()
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["data"]["training pairs"]["number"] == 1
+
+
+def test_other_vocabulary_is_refused(checkpoint: str) -> None:
+    other = train_tokenizer(["집에 불이 났어요."], [["집", "불"]], vocab_size=100)
+    check_vocabulary(None, other)
+    with pytest.raises(ValueError, match="expected the run's tokenizer, found one with another vocabulary; bring back"):
+        check_vocabulary(checkpoint, other)
 
 
 def test_run_without_a_record_is_refused(tmp_path: Path) -> None:
