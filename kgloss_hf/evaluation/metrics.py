@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -344,22 +344,21 @@ def gloss_list(sequence: str | Iterable[str], name: str = "glosses") -> list[str
     return glosses
 
 
-def as_signed(sequences: Iterable[Iterable[str]]) -> list[list[str]]:
+def as_signed(sequences: list[list[str]]) -> list[list[str]]:
     """Return gloss sequences as they are compared: placeholders by their content, and characters in one form.
 
     Args:
-        sequences: Lists of glosses.
+        sequences: Lists of glosses; returned themselves where nothing in them differs.
 
     Example:
         >>> as_signed([["Number/4C", "흙", "\u1109\u1165\u11ab"]])
         [['4C', '흙', '선']]
     """
-    return [[_as_signed(gloss) for gloss in glosses] for glosses in sequences]
-
-
-@lru_cache(100_000)
-def _as_signed(gloss: str) -> str:
-    return content_of(normalize(gloss))
+    forms = {gloss: content_of(normalize(gloss)) for gloss in set(chain.from_iterable(sequences))}
+    changed = {gloss: form for gloss, form in forms.items() if form != gloss}
+    if not changed:
+        return sequences
+    return [[changed.get(gloss, gloss) for gloss in glosses] for glosses in sequences]
 
 
 def _holds_several(text: str) -> bool:

@@ -115,7 +115,7 @@ def evaluate_files(
         )
     wanted = _column(files, references or predictions, "reference")
     for path, columns in files.items():
-        if columns.get("reference", wanted) != wanted:
+        if as_signed(columns.get("reference", wanted)) != as_signed(wanted):
             other = references or predictions
             raise ValueError(f"{path}: expected the references of {other}, found others; score the same sentences")
     systems = {"system": _column(files, predictions, "prediction")}
