@@ -11,7 +11,13 @@ demo: outputs/demo/model .venv/ready  ## Train on the bundled sample, show the s
 	    "QR 코드를 스캔하면 수어 해설을 볼 수 있습니다." --format tsv > outputs/demo/translations.tsv
 	@awk -F '\t' 'NR > 1 { print $$1 "\n  → " $$2 }' outputs/demo/translations.tsv
 
-outputs/demo/model: | .venv/ready
+# What the demo trains on: its options, and the files or the folder that these name, else the bundled sample.
+DEMO_DATA := $(shell sed -n 's/^\(dataset\|data_dir\|extra_train\): *\([^ \#]*\).*/\2/p' examples/demo.yaml | tr , ' ')
+DEMO_INPUTS := examples/demo.yaml $(wildcard $(DEMO_DATA) $(addsuffix /*,$(DEMO_DATA)) dataset_scripts/mcksg/*)
+
+# A finished model that is older than these is trained anew; an unfinished run says itself what it cannot go on with.
+outputs/demo/model: $(DEMO_INPUTS) | .venv/ready
+	test ! -e $@ || rm -rf $(@D)
 	$(BIN)/python examples/run_text2gloss.py examples/demo.yaml
 
 test: .venv/ready quality  ## Lint, types, tests and doctests

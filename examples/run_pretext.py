@@ -21,6 +21,7 @@ from kgloss_hf.options import parse_arguments
 from kgloss_hf.reporting import use_utf8
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
+from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, digest_of_checkpoint, options_of
 from kgloss_hf.training.run import begin_run, save_result
 from kgloss_hf.training.tokenizer_run import tokenizer_for
 from kgloss_hf.training.trainer import PretextTrainingArguments, build_trainer
@@ -90,6 +91,12 @@ def main() -> None:
     PartialState().print(f"{len(train):,} training and {len(validation):,} validation pairs")
     known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
     sources = pretext_sources(dataset.unique("origin")) + gloss_sources(data.dataset, data.extra_train, **known)
+    parts = {"training": train, "validation": validation}
+    content = {f"{name} pairs": digest_of(rows.tolist()) for name, rows in parts.items()}
+    content |= {"sentences": digest_of(sentences(dataset)), "pairs with glosses": digest_of(glosses)}
+    if chosen.tokenizer:
+        content["tokenizer"] = digest_of_checkpoint(chosen.tokenizer)
+    check_record(run.folder, options_of(args, data, chosen), content, begun=run.checkpoint is not None)
 
     tokenizer = tokenizer_for(
         glosses,
@@ -99,6 +106,7 @@ def main() -> None:
         texts=sentences(dataset),
         copy_names=chosen.copy_names,
     )
+    check_vocabulary(run.checkpoint, tokenizer)
     with PartialState().main_process_first():
         encoded = encode_pretext(tokenizer, dataset)
     model = build_model(chosen.preset, tokenizer)
@@ -122,12 +130,13 @@ def main() -> None:
     }
     folder = save_result(run, trainer, tokenizer, facts=facts)
     if trainer.is_world_process_zero():
-        print(f"Lowest validation loss: {trainer.state.best_metric:.4f}")
+        if trainer.state.best_metric is not None:
+            print(f"Lowest validation loss: {trainer.state.best_metric:.4f}")
         print(f"Model, tokenizer, card, metrics.json and training.png are in {folder}")
 
 
 if __name__ == "__main__":
     try:
         main()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.exit(str(error))

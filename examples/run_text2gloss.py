@@ -22,6 +22,7 @@ from kgloss_hf.models.modeling import PRESETS, build_model, transfer
 from kgloss_hf.options import parse_arguments
 from kgloss_hf.reporting import print_tables, use_utf8
 from kgloss_hf.training.encoding import encode_pairs
+from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, digest_of_checkpoint, options_of
 from kgloss_hf.training.run import begin_run, run_of, save_result
 from kgloss_hf.training.tokenizer_run import check_glosses, tokenizer_for
 from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard_of_generation, predict
@@ -103,6 +104,15 @@ def main() -> None:
     sources = gloss_sources(data.dataset, data.extra_train, **known)
     before = run_of(chosen.pretext) if chosen.pretext else {"data": [], "preset": None}
     preset = chosen.preset or before["preset"] or "tiny"
+    parts = {"training": split.train, "validation": split.validation, "test": split.test}
+    content = {f"{name} pairs": digest_of(part) for name, part in parts.items()}
+    content["gloss types"] = digest_of(sorted(types.items()))
+    content |= {
+        name: digest_of_checkpoint(given)
+        for name, given in (("tokenizer", chosen.tokenizer), ("pretext", chosen.pretext))
+        if given
+    }
+    check_record(run.folder, options_of(args, data, chosen), content, begun=run.checkpoint is not None)
 
     tokenizer = tokenizer_for(
         split.train,
@@ -112,6 +122,7 @@ def main() -> None:
         trained=chosen.tokenizer or chosen.pretext,
         copy_names=chosen.copy_names,
     )
+    check_vocabulary(run.checkpoint, tokenizer)
     model = build_model(preset, tokenizer, num_beams=chosen.num_beams)
     if chosen.pretext:
         check_glosses(tokenizer, split.train, chosen.pretext)
@@ -158,5 +169,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.exit(str(error))

@@ -55,8 +55,9 @@ _COMMANDS = {
     "evaluate": _Command(
         calls.evaluate,
         "score predicted glosses in files, and test whether two systems differ",
-        "Prints Jaccard, BLEU, chrF, ROUGE-L, gloss error rate and exact match. A .jsonl file holds rows with "
-        "prediction and reference, as a training run writes them; any other is text, a gloss sequence a line.",
+        "Prints Jaccard, BLEU, chrF, ROUGE-L, gloss error rate and exact match. Files are tables with prediction and "
+        "reference, as a training run writes them, or with glosses, as kgloss translate writes them and data sets have "
+        "them; or text with one gloss sequence per line.",
         [
             _option("predictions", help="the system's file"),
             _option("--references", help="file with the references (default: those in PREDICTIONS)"),

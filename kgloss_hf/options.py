@@ -23,7 +23,7 @@ def parse_arguments(parser: HfArgumentParser, arguments: Sequence[str]) -> tuple
 
     Raises:
         FileNotFoundError: The YAML file does not exist.
-        ValueError: It is not YAML, not a mapping, or holds a key that is no option.
+        ValueError: It is not YAML, not a mapping, or holds a key that is no option or a value that is no choice.
 
     Example:
         >>> from kgloss_hf.training.table5 import Table5Arguments
@@ -53,6 +53,10 @@ def _set_defaults(parser: HfArgumentParser, path: Path) -> list[str]:
     known = {option.name: option for kind in parser.dataclass_types for option in fields(kind) if option.init}
     if unknown := sorted(map(str, options.keys() - known.keys())):
         raise ValueError(f"{path}: no such option: {', '.join(unknown)}; --help lists them")
+    for name, value in options.items():  # those of the command line argparse compares itself
+        choices = known[name].metadata.get("choices")
+        if choices and not set(value if isinstance(value, list) else [value]) <= {*choices, None}:
+            raise ValueError(f"{path}: {name}: expected one of {', '.join(map(str, choices))}, found {value!r}")
     parser.set_defaults(**options)
     required = [name for name in options if known[name].default is known[name].default_factory is MISSING]
     return [f"--{name}={options[name]}" for name in required]

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from .artefacts import DATASETS, MODELS, artefact
+from .version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +140,12 @@ def _with_our_names(factory: Callable[..., Any]) -> Callable[..., Any]:
             )
         elif ours:
             from datasets.load import DatasetModule
+
+            if (revision := kwargs.get("revision", args[0] if args else None)) is not None:
+                raise ValueError(
+                    f"{path} comes with kgloss-hf {__version__} and has no other revision, found {revision!r}; "
+                    "leave it out, or install the version of kgloss-hf that you want"
+                )
 
             return DatasetModule(f"{_SCRIPTS}.{path}.{path}", _fingerprint(path), {"dataset_name": path})
         return factory(path, *args, **kwargs)

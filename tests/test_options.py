@@ -26,3 +26,17 @@ def test_options_from_yaml_and_command_line(tmp_path: Path) -> None:
         parse_arguments(HfArgumentParser(TrainingArguments), [str(path)])
     with pytest.raises(FileNotFoundError, match="nowhere.yaml"):
         parse_arguments(HfArgumentParser(TrainingArguments), ["nowhere.yaml"])
+
+
+def test_yaml_value_that_is_no_choice(tmp_path: Path) -> None:
+    file = tmp_path / "options.yaml"
+    for options, message in (
+        ("split: rows", "split: expected one of group, row, found 'rows'"),
+        ("systems: [rnm]", "systems: "),
+    ):
+        file.write_text(f"pretext: model\n{options}\n", "utf-8")
+        with pytest.raises(ValueError, match=message):
+            parse_arguments(HfArgumentParser(Table5Arguments), [str(file)])
+    file.write_text("pretext: model\nsplit: row\nsystems: [rnn]\n", "utf-8")
+    (chosen,) = parse_arguments(HfArgumentParser(Table5Arguments), [str(file)])
+    assert (chosen.split, chosen.systems) == ("row", ["rnn"])

@@ -129,6 +129,81 @@ def test_trust_remote_code_is_taken_as_in_the_script_era() -> None:
     assert load_dataset("mcksg", split="train+test", trust_remote_code=True).num_rows == 357
 
 
+OWN = "own.csv"
+OTHER_FEATURES = datasets.Features({"text": datasets.Value("string")})
+
+
+@pytest.mark.parametrize("name", plugin.DATASETS)
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"data_files": OWN}, ValueError, r"NAME takes no data_files, found 'own.csv'.*'NAME', data_dir='FOLDER'"),
+        ({"data_files": [OWN]}, ValueError, "NAME takes no data_files"),
+        ({"data_files": {"train": OWN}}, ValueError, "NAME takes no data_files"),
+        ({"data_files": "*.csv"}, ValueError, "NAME takes no data_files"),
+        ({"data_files": "nowhere.csv"}, ValueError, "NAME takes no data_files"),
+        ({"data_files": OWN, "data_dir": "."}, ValueError, "NAME takes no data_files"),
+        ({"data_files": OWN, "streaming": True}, ValueError, "NAME takes no data_files"),
+        ({"data_dir": OWN}, NotADirectoryError, "data_dir: expected a folder, found the file own.csv"),
+        ({"data_dir": ""}, ValueError, "data_dir: expected the path of a folder, found ''"),
+        ({"data_dir": ["."]}, ValueError, "data_dir: expected the path of a folder"),
+        ({"revision": "v0"}, ValueError, "NAME comes with kgloss-hf .* no other revision, found 'v0'"),
+        ({"lexicom": "x"}, ValueError, "NAME: no such option: lexicom; the options are on_bad_rows,"),
+        ({"lexicom": None}, ValueError, "NAME: no such option: lexicom"),
+        ({"files": OWN}, ValueError, "NAME: no such option: files"),
+        ({"version": "9.9.9", "description": "x"}, ValueError, "NAME: no such option: description, version"),
+    ],
+)
+def test_no_argument_is_ignored(
+    name: str,
+    options: dict[str, object],
+    error: type[Exception],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / OWN).write_text("text,glosses\n집,집\n", "utf-8")
+    with pytest.raises(error, match=message.replace("NAME", name)):
+        load_dataset(name, **options)
+
+
+def test_features_are_refused_where_they_would_only_be_declared() -> None:
+    assert load_dataset("mcksg", split="train", features=OTHER_FEATURES).column_names == ["text"]
+    with pytest.raises(ValueError, match="mcksg: features: expected none with streaming"):
+        load_dataset("mcksg", streaming=True, features=OTHER_FEATURES)
+
+
+@pytest.mark.parametrize("seed", ["1", 1.5, -1])
+def test_seed_of_the_split(seed: object) -> None:
+    with pytest.raises(ValueError, match="split_seed: expected a whole number from 0 on, found"):
+        load_dataset("mcksg", split_seed=seed)
+
+
+def test_script_by_path_refuses_the_same(tmp_path: Path) -> None:
+    if not RUNS_SCRIPTS:
+        pytest.skip("datasets 4 and later run no scripts")
+    (tmp_path / OWN).write_text("text,glosses\n집,집\n", "utf-8")
+    code = (
+        "from datasets import load_dataset\n"
+        "for options in ({'data_files': 'own.csv'}, {'x': 1}):\n"
+        f"    try: load_dataset({str(MCKSG)!r}, trust_remote_code=True, **options)\n"
+        "    except ValueError as error: print(error)"
+    )
+    first, second = run(code, tmp_path).stdout.splitlines()
+    assert first.startswith("mcksg takes no data_files, found 'own.csv'")
+    assert second.startswith("mcksg: no such option: x")
+
+
+def test_nothing_is_written_into_the_card() -> None:
+    if not RUNS_SCRIPTS:
+        pytest.skip("datasets 4 and later write no infos")
+    card = (MCKSG / "README.md").read_bytes()
+    with pytest.raises(ValueError, match="save_infos: expected False"):
+        load_dataset("mcksg", save_infos=True)
+    assert (MCKSG / "README.md").read_bytes() == card
+
+
 def test_a_fresh_process_unpickles_the_builder(tmp_path: Path) -> None:
     file = tmp_path / "stream.pickle"
     file.write_bytes(pickle.dumps(load_dataset("mcksg", split="train", split_by="none", streaming=True)))

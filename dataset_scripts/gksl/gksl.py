@@ -80,7 +80,8 @@ class Gksl(PairBuilder):
     `original` is split 70:30 into `train` and `test`, and `augmented` is whole, as with `split_by="none"`.
 
     Raises:
-        ValueError: A file is not as published.
+        ValueError: A file is not as published, data_files are given, or an option is not known.
+        NotADirectoryError: data_dir is a file.
         FileNotFoundError: data_dir does not hold the file.
         ConnectionError: No data_dir, and the file could not be fetched.
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets.exceptions import DatasetGenerationError
 
-from kgloss_hf.data.builders import FolderConfig
+from kgloss_hf.data.builders import FolderBuilder, FolderConfig
 from kgloss_hf.data.corpora import CORPORA, PARAPHRASED, CorpusFolder
 from kgloss_hf.data.shards import COLUMNS, read_shard, shard_files
 
@@ -31,7 +31,7 @@ class KoBacktranslationConfig(FolderConfig):
 
     Args:
         pairs: `backtranslation`, rows of the shards, or `paraphrase`, human paraphrases out of the corpora.
-        encoding: Encoding of the corpora's files, such as `cp949`. Shards are always UTF-8.
+        encoding: Encoding of the corpora's files, such as `cp949`. Shards are UTF-8, and it is refused for them.
     """
 
     pairs: str = "backtranslation"
@@ -50,7 +50,7 @@ class KoBacktranslationConfig(FolderConfig):
         return [path for name in opened.names for path in opened.files(name).values()]
 
 
-class KoBacktranslation(datasets.ArrowBasedBuilder):
+class KoBacktranslation(FolderBuilder, datasets.ArrowBasedBuilder):
     """Builder of the pretext corpus: one configuration per corpus and `all` (default), one split, `train`.
 
     Features of a row: `source` and `target` (Korean sentences that mean the same), `origin` (the corpus) and `engine`
@@ -61,8 +61,8 @@ class KoBacktranslation(datasets.ArrowBasedBuilder):
     corpus in either order, are left out, and their number is logged.
 
     Raises:
-        ValueError: No data_dir, an unknown option, a corpus without paraphrases, a path that leads out of data_dir, or
-            a file that is not as expected (`CorpusError`).
+        ValueError: No data_dir, data_files, an unknown option, a corpus without paraphrases, a path that leads out of
+            data_dir, or a file that is not as expected (`CorpusError`).
         FileNotFoundError: data_dir holds none of the files that are looked for.
 
     Example:
@@ -90,6 +90,8 @@ class KoBacktranslation(datasets.ArrowBasedBuilder):
         config = self.config
         parts: list[Any]
         if config.pairs == "backtranslation":
+            if config.encoding != KoBacktranslationConfig.encoding:
+                raise ValueError(f"encoding: shards are UTF-8, found {config.encoding!r}; leave it out")
             parts = config.folder().find_shards(None if config.name == "all" else config.name)
         elif config.pairs != "paraphrase":
             raise ValueError(f"pairs: expected 'backtranslation' or 'paraphrase', found {config.pairs!r}")

@@ -193,7 +193,9 @@ class Mcksg(PairBuilder):
         kwargs: As of `datasets.DatasetBuilder`, and the options in `McksgConfig`.
 
     Raises:
-        ValueError: `full` without a folder, or a file that is outside it or not as expected.
+        ValueError: `full` without a folder, data_files, an unknown option, or a file that is outside the folder or not
+            as expected.
+        NotADirectoryError: data_dir is a file.
         FileNotFoundError: The folder is not there, or lacks the lexicon or any table.
         ImportError: openpyxl, which reads XLSX, is not installed.
 

@@ -20,7 +20,7 @@ from .chunks import translate_chunk
 from .engines.engine import Engine, open_engine
 from .filters import Thresholds
 from .selection import select_pairs
-from .sentences import read_sources, write_sentences
+from .sentences import digests_of_files, read_sources, write_sentences
 from .similarity import SemanticScorer
 
 logger = logging.getLogger(__name__)
@@ -106,8 +106,8 @@ def build_corpus(
     where engines answer the same each time. Processes need one folder in common, and each takes every n-th file.
 
     Args:
-        arguments: Sources, engines, folder and options. Sentences are read when a corpus is begun, not when it is
-            continued.
+        arguments: Sources, engines, folder and options. Sentences are read when a corpus is begun. When it is
+            continued, files of sources may be gone, but not changed.
         thresholds: Of the selection (default: `Thresholds()`).
         engines: Engines with their weights, instead of those that the arguments name.
 
@@ -116,8 +116,8 @@ def build_corpus(
         by reason, and the `shards`. In a process that is not the main one, `result` is None.
 
     Raises:
-        ValueError: The folder holds a corpus that was begun with other options, or an option, a source or a language
-            is not as expected.
+        ValueError: The folder holds a corpus that was begun with other options or other files, or an option, a source
+            or a language is not as expected.
         FileNotFoundError: A source is not there.
         EngineError: An engine gave no usable answer, or its budget is used up.
         RuntimeError: Another run is at work in the folder.
@@ -223,6 +223,7 @@ def _options(
     of_engines = {engine.name: description.pop("versions", {}) for engine, _, description in described}
     options = {
         "sources": [Path(source).name for source in arguments.sources],
+        "files": digests_of_files(arguments.sources, data_dir=arguments.data_dir),
         "pivot": arguments.pivot,
         "text_column": arguments.text_column,
         "encoding": arguments.encoding,
@@ -265,12 +266,18 @@ def _begun(folder: Path) -> dict[str, Any]:
 
 def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any], *, reselect: bool) -> None:
     """Refuse to go on with a corpus that was begun otherwise."""
-    other = [name for name in wanted if name != "versions" and manifest.get(name) != wanted[name]]
+    other = [name for name in wanted if name not in ("versions", "files") and manifest.get(name) != wanted[name]]
     if other and not (reselect and other == ["selection"]):
         differences = "; ".join(f"{name}: {manifest.get(name)!r} there, {wanted[name]!r} now" for name in other)
         again = "add --reselect" if other == ["selection"] else "repeat its options"
         raise ValueError(
             f"{folder} holds a corpus begun with other options: {differences}; {again}, or name another folder"
+        )
+    then = manifest.get("files", {})
+    if changed := sorted(name for name, digest in wanted["files"].items() if then.get(name) != digest):
+        raise ValueError(
+            f"{folder} holds a corpus begun with other sentences: {', '.join(changed)} changed since; bring back what "
+            "was there, or name another folder"
         )
     if manifest.get("versions") != wanted["versions"]:
         logger.warning(

@@ -72,6 +72,32 @@ def read_sources(
     return chain.from_iterable(streams)
 
 
+def digests_of_files(sources: Sequence[str], *, data_dir: str | None = None) -> dict[str, str]:
+    """Return a hash of each file that the sources name and that is there, by its name without folders.
+
+    Args:
+        sources: As for `read_sources`. Data sets that are named have no files here.
+        data_dir: As for `read_sources`.
+
+    Example:
+        >>> digests_of_files(["mcksg:sample", "nowhere.txt"])
+        {}
+    """
+    paths: dict[str, Path] = {}
+    for source in sources:
+        corpora = list(CORPORA) if source == "all" else [source] if source in CORPORA else []
+        if corpora and data_dir and Path(data_dir).is_dir():
+            folder = CorpusFolder(data_dir, corpora)
+            paths |= {f"{name}/{file}": path for name in corpora for file, path in folder.files(name).items()}
+        elif not corpora and Path(source).is_file():
+            paths[Path(source).name] = Path(source)
+    digests = {}
+    for name, path in paths.items():
+        with path.open("rb") as file:
+            digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
+
+
 def write_sentences(
     folder: Path, sentences: Iterable[tuple[str, str]], *, weights: Sequence[float], chunk_size: int, seed: int
 ) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,8 @@ def split_pairs_by(
         return {"train": rows}
     if by not in ("group", "row"):
         raise ValueError(f"split_by: expected 'group', 'row' or 'none', found {by!r}")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"split_seed: expected a whole number from 0 on, found {seed!r}")
     numbers = split_rows([pair_keys(row) for row in rows], list(fractions.values()), by=by, seed=seed)
     if not all(numbers):
         raise ValueError(
@@ -114,7 +118,55 @@ def pair_keys(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     return keys_of_pair(row["text"], row["glosses"])
 
 
-class PairBuilder(datasets.GeneratorBasedBuilder):
+class FolderBuilder(datasets.DatasetBuilder):
+    """Base of all builders of this package: refuses what `load_dataset` takes and the data set cannot do.
+
+    Args:
+        args: As of `datasets.DatasetBuilder`.
+        data_dir: The user's folder.
+        data_files: Refused: files are looked for in `data_dir`.
+        kwargs: As of `datasets.DatasetBuilder`, and the options of the configuration.
+
+    Raises:
+        NotADirectoryError: data_dir is a file.
+        ValueError: data_dir is empty, data_files are given, or an option is not known.
+    """
+
+    def __init__(self, *args: Any, data_dir: Any = None, data_files: Any = None, **kwargs: Any) -> None:
+        # The script's name: `datasets` sets its own only below.
+        name = type(self).__module__.rpartition(".")[2]
+        if data_files is not None:
+            raise ValueError(
+                f"{name} takes no data_files, found {data_files!r:.100}; put the files into a folder and name it: "
+                f"load_dataset({name!r}, data_dir='FOLDER')"
+            )
+        if data_dir is not None and not (isinstance(data_dir, str | os.PathLike) and str(data_dir).strip()):
+            raise ValueError(f"{name}: data_dir: expected the path of a folder, found {data_dir!r:.100}")
+        if data_dir is not None and Path(data_dir).is_file():
+            raise NotADirectoryError(
+                f"{name}: data_dir: expected a folder, found the file {data_dir}; name the folder that holds it"
+            )
+        of_datasets = {"name", "version", "description", "data_dir", "data_files"}
+        options = [field.name for field in fields(self.BUILDER_CONFIG_CLASS) if field.name not in of_datasets]
+        if unknown := sorted(kwargs.keys() - inspect.signature(datasets.DatasetBuilder).parameters - set(options)):
+            raise ValueError(f"{name}: no such option: {', '.join(unknown)}; the options are {', '.join(options)}")
+        super().__init__(*args, data_dir=None if data_dir is None else str(data_dir), **kwargs)
+
+    def as_streaming_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        """Stream the rows, which `datasets` would only declare, and not make, to be of other features."""
+        if self.info.features != self._info().features:
+            raise ValueError(
+                f"{self.name}: features: expected none with streaming; load without streaming, or use .cast(features) "
+                "on the stream"
+            )
+        return super().as_streaming_dataset(*args, **kwargs)
+
+    def _save_infos(self) -> None:
+        # `save_infos` of the script era; no public method is asked before it writes into the card beside the script.
+        raise ValueError(f"{self.name}: save_infos: expected False; it would change files of the installed package")
+
+
+class PairBuilder(FolderBuilder, datasets.GeneratorBasedBuilder):
     """Base of the builders: they read and check their rows in `_split_generators` and hand them on as they are.
 
     `datasets` would hide an error of `_generate_examples` behind a DatasetGenerationError.

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import json
 import logging
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pyarrow import ArrowException, RecordBatch
+import numpy as np
+import numpy.typing as npt
+import pyarrow
+import pyarrow.compute as pc
+from pyarrow import ArrowException, RecordBatch, types
 from pyarrow.parquet import ParquetFile
 
 from ..optional import require
 
 logger = logging.getLogger(__name__)
+
+# A small file can stand for more than fits into memory. What a packed or Parquet file unfolds to may be this much, or
+# that many times its size; gzip, whose lines are read one by one, needs no bound.
+_UNFOLDED, _UNFOLDED_TIMES = 2**26, 200
+_BATCH_BYTES = 2**26
+_LINE = 10 * 2**20  # characters
+_SHEET_ROWS = 2**20  # of XLSX
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
 """Of the files that `read_rows` reads, in any case; `.json` is JSON Lines too."""
@@ -68,11 +82,12 @@ def read_rows(
         An iterator over numbers and rows. A row is a dict, in JSON Lines whatever stands in the line. Cells that a row
         lacks are None, cells beyond the header come as a list under the key None, and whole numbers in XLSX come as
         strings. Numbers are those that a spreadsheet shows (the header is 1), lines in JSON Lines, and from 1 in
-        Parquet. Blank rows are left out.
+        Parquet. Blank rows are left out, and a warning at the end counts them.
 
     Raises:
         UnicodeError: A line is in another encoding. A ValueError.
-        ValueError: The file is damaged, is not of its kind, has two columns of one name, or lacks one of `columns`.
+        ValueError: The file is damaged, is not of its kind, has two columns of one name, lacks one of `columns`, or
+            unfolds to far more than its size.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
     Example:
@@ -105,10 +120,11 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
     Args:
         path: The file.
         columns: Names that it must have; no other column is read. Default: all columns.
-        size: Most rows per batch.
+        size: Most rows per batch; of long texts a batch holds fewer.
 
     Raises:
-        ValueError: The file is damaged or cut off, has two columns of one name, or lacks one of `columns`.
+        ValueError: The file is damaged or cut off, has two columns of one name, lacks one of `columns`, or unfolds to
+            far more than its size.
 
     Example:
         >>> import pyarrow, tempfile
@@ -118,14 +134,25 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
         ...     [batch.num_rows for batch in read_batches(file, size=2)]
         [2, 1]
     """
-    rows = 0
+    rows = unfolded = 0
+    limit = _limit(path)
     try:
         with ParquetFile(path) as file:
             _check_names(path, file.schema_arrow.names, columns)
+            schema = pyarrow.schema([field for field in file.schema_arrow if not columns or field.name in columns])
+            texts, longest = _declared(path, file, schema, limit)
+        # Equal texts are stored once, and stay so until it is known how much they are.
+        with ParquetFile(path, read_dictionary=texts) as file:
+            size = min(size, max(1, _BATCH_BYTES // max(1, longest)))
             for batch in file.iter_batches(size, columns=list(columns) or None):
                 batch.validate(full=True)  # a damaged page may hold text that is none
-                yield batch
-                rows += batch.num_rows
+                sizes = sum(map(_row_bytes, batch.columns), np.zeros(batch.num_rows, np.int64))
+                unfolded += int(sizes.sum())
+                _check_unfolded(path, unfolded, limit)
+                for part in _parts(batch, sizes):
+                    cells = [column.cast(kind) for column, kind in zip(part.columns, schema.types, strict=True)]
+                    yield RecordBatch.from_arrays(cells, schema=schema)
+                    rows += part.num_rows
     except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise _no_parquet(path, rows, error) from error
 
@@ -139,7 +166,7 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
 
     Raises:
         UnicodeError: A line is in another encoding. A ValueError.
-        ValueError: The file is damaged.
+        ValueError: The file is damaged, or a line has more than ten million characters.
 
     Example:
         >>> import tempfile
@@ -184,7 +211,13 @@ def _decoded_lines(path: Path, encoding: str) -> Iterator[str]:
     try:
         # What cannot be decoded is smuggled past the decoder, which would not know the line.
         with unpacked(path, "rt", encoding=encoding, errors="surrogateescape", newline="") as file:
-            yield from file
+            for number, line in enumerate(iter(functools.partial(file.readline, _LINE + 1), ""), 1):
+                if len(line) > _LINE:
+                    raise ValueError(
+                        f"{path}, line {number}: expected at most {_LINE:,} characters in a line, found more; check "
+                        "that it is a text file, and break the line"
+                    )
+                yield line
     except UnicodeError as error:  # UTF-16 and its like smuggle nothing
         raise _wrong_encoding(str(path), encoding, f"other ({error})") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -217,18 +250,91 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
         number += len(rows)
 
 
+def _limit(path: Path) -> int:
+    """Return how many bytes a file may unfold to."""
+    return max(_UNFOLDED, _UNFOLDED_TIMES * path.stat().st_size)
+
+
+def _check_unfolded(path: Path, unfolded: int, limit: int) -> None:
+    if unfolded > limit:
+        raise ValueError(
+            f"{path}: expected a file of {path.stat().st_size:,} bytes to unfold to at most {limit:,}, found more; "
+            "it is damaged, or made to fill the memory. If it is neither, save it again in several files"
+        )
+
+
+def _declared(path: Path, file: ParquetFile, schema: pyarrow.Schema, limit: int) -> tuple[list[str], int]:
+    """Return the columns of text, and how long a text in the other columns may be; refuse what is too much."""
+    texts, longest, numbers = [], 0, []
+    for number in range(len(file.schema)):
+        column = file.schema.column(number)
+        field = next((f for f in schema if f"{column.path}.".startswith(f"{f.name}.")), None)
+        if field is not None:
+            numbers.append(number)
+        if field is not None and column.physical_type == "BYTE_ARRAY":
+            if _is_text(field.type):
+                texts.append(column.path)
+            else:
+                for group in range(file.num_row_groups):
+                    longest = max(longest, file.metadata.row_group(group).column(number).total_uncompressed_size)
+    values = 0
+    for group in map(file.metadata.row_group, range(file.num_row_groups)):
+        chunks = [group.column(number) for number in numbers]
+        values += sum(chunk.num_values for chunk in chunks)
+        _check_unfolded(path, sum(chunk.total_uncompressed_size for chunk in chunks), limit)
+    _check_unfolded(path, 8 * values, limit)
+    return texts, longest
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    """Whether a column holds texts or lists of texts."""
+    if types.is_list(kind) or types.is_large_list(kind):
+        kind = kind.value_type
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
+
+
+def _row_bytes(column: pyarrow.Array) -> npt.NDArray[np.int64]:
+    """Return how many bytes each row of a column takes once equal texts are no longer stored once."""
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        ends = np.concatenate([[0], np.cumsum(_row_bytes(column.values))])
+        offsets = column.offsets.to_numpy()
+        return np.asarray(ends[offsets[1:]] - ends[offsets[:-1]] + 8, np.int64)
+    if types.is_dictionary(column.type) and _is_text(column.type):
+        lengths = np.append(pc.fill_null(pc.binary_length(column.dictionary), 0).to_numpy(), 0)
+        return np.asarray(lengths[column.indices.fill_null(len(column.dictionary)).to_numpy()] + 8, np.int64)
+    return np.full(len(column), column.nbytes // max(1, len(column)), np.int64)
+
+
+def _parts(batch: RecordBatch, sizes: npt.NDArray[np.int64]) -> Iterator[RecordBatch]:
+    part = np.cumsum(sizes) // _BATCH_BYTES
+    starts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), batch.num_rows]
+    for start, end in pairwise(starts):
+        yield batch.slice(start, end - start)
+
+
 def _no_parquet(path: Path, rows: int, error: Exception) -> ValueError:
     where = f"{path}, after row {rows}" if rows else str(path)
     return ValueError(f"{where}: damaged or not a Parquet file ({error}); fetch it again")
 
 
 def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
+    blank = 0
     for number, line in enumerate(read_lines(path, encoding=encoding), 1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
-                raise ValueError(f"{path}, row {number}: expected one JSON object a line ({error})") from error
+        if not line.strip():
+            blank += 1
+            continue
+        try:
+            yield number, json.loads(line)
+        except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
+            raise ValueError(f"{path}, row {number}: expected one JSON object a line ({error})") from error
+    _say_blank(path, blank)
+
+
+def _say_blank(path: Path, count: int) -> None:
+    if count:
+        logger.warning("%s: %d blank %s left out", path, count, "row" if count == 1 else "rows")
 
 
 def _cells(path: Path, encoding: str, **style: Any) -> Iterator[Sequence[Any]]:
@@ -242,6 +348,9 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
     require("excel", "openpyxl", purpose=str(path))
     from openpyxl import load_workbook
 
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _check_unfolded(path, sum(member.file_size for member in archive.infolist()), _limit(path))
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:
@@ -249,7 +358,9 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
             if others:
                 logger.warning("%s: only the first sheet, %r, is read, of %d", path, first.title, 1 + len(others))
             first.reset_dimensions()  # some programs write wrong ones, and rows would be cut
-            for cells in first.iter_rows(values_only=True):
+            for number, cells in enumerate(first.iter_rows(values_only=True), 1):
+                if number > _SHEET_ROWS:
+                    raise ValueError(f"expected at most {_SHEET_ROWS:,} rows, found more")
                 filled = [_as_in_csv(cell) for cell in cells]
                 while filled and filled[-1] is None:
                     filled.pop()
@@ -272,10 +383,14 @@ def _records(
     first = 2 if header is None else 1
     names = ["" if name is None else str(name) for name in (next(table, []) if header is None else header)]
     _check_names(path, names, columns)
+    blank = 0
     for number, cells in enumerate(table, first):
-        if cells:
-            row = dict.fromkeys(names) | dict(zip(names, cells, strict=False))
-            yield number, row | ({None: list(cells[len(names) :])} if len(cells) > len(names) else {})
+        if not cells:
+            blank += 1
+            continue
+        row = dict.fromkeys(names) | dict(zip(names, cells, strict=False))
+        yield number, row | ({None: list(cells[len(names) :])} if len(cells) > len(names) else {})
+    _say_blank(path, blank)
 
 
 def _check_names(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:

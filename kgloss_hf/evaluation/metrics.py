@@ -1,4 +1,8 @@
-"""Score how well gloss sequences match: the paper's Jaccard score, its interval and its significance."""
+"""Score how well gloss sequences match: the paper's Jaccard score, its interval and its significance.
+
+A gloss sequence is a list of glosses, or a string for `kgloss_hf.runtime.glosses.split_glosses`. Glosses are compared
+as they are signed, in one form (`as_signed`).
+"""
 
 from __future__ import annotations
 
@@ -6,34 +10,42 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.glosses import UNKNOWN_TYPE
+from ..runtime.glosses import UNKNOWN_TYPE, content_of, placeholder_of, split_glosses
+from ..runtime.normalization import normalize
 from ..version import __version__
 
 _NON_MANUAL = "non_manual"
 _RESAMPLED_AT_ONCE = 2_000_000
 
 
+class GlossLists(list[list[str]]):
+    """Gloss sequences that are known to be lists of glosses, so that nothing in them is taken for something else."""
+
+
 def jaccard(predictions: Iterable[str | Iterable[str]], references: Iterable[str | Iterable[str]]) -> float:
     """Return the mean Jaccard score over pairs, × 100: the paper's JC (section IV.2, Table 5).
 
-    Order and repetition of glosses do not count. A gloss is compared as it is written: `Number/4C` differs from `4C`.
+    Order and repetition of glosses do not count. A gloss is compared as it is signed: `Number/4C` is `4C`, and a form
+    with other code points for the same characters is the same gloss (`as_signed`).
 
     Args:
-        predictions: One gloss sequence per pair: a list of glosses, or a string of glosses separated by white space.
-            Give lists where glosses hold spaces, such as `V (불꽃무늬)`.
-        references: As many gloss sequences as `predictions` has.
+        predictions: One gloss sequence per pair: a list of glosses, or a string of glosses with spaces between them, of
+            which one before parentheses belongs to a gloss (`V (불꽃무늬)`). A string can also be a JSON list.
+        references: As many gloss sequences as `predictions` has. Several references per pair are refused.
 
     Returns:
         A number from 0 to 100. A pair counts 1 when both sides are empty and 0 when one is.
 
     Raises:
         TypeError: An argument is one string or no sequence, or one of its items is no gloss sequence.
-        ValueError: The two lengths differ, or there are no pairs.
+        ValueError: The two lengths differ, there are no pairs, or a list holds strings of several glosses each, which
+            may be one sequence or several references.
 
     Example:
         >>> jaccard([["문화", "유산"], ["감사"]], ["유산 문화 보다 원하다", "감사"])
@@ -65,7 +77,8 @@ def jaccard_scores(
         >>> jaccard_scores(["집 집 불"], ["집 불"], multiset=True).round(2).tolist()
         [0.67]
     """
-    return _scores(*gloss_pairs(predictions, references), multiset)
+    hypothesis_lists, reference_lists = gloss_pairs(predictions, references)
+    return _scores(as_signed(hypothesis_lists), as_signed(reference_lists), multiset)
 
 
 def jaccard_result(
@@ -84,8 +97,8 @@ def jaccard_result(
         predictions: As for `jaccard`.
         references: As for `jaccard`.
         multiset: As for `jaccard_scores`.
-        types: Type of each gloss, such as `{"집": "sign_word"}`, for a score per type. A gloss it does not list is
-            `unknown`.
+        types: Type of each gloss, such as `{"집": "sign_word"}`, for a score per type. Contents have the type of their
+            placeholder (`Number`). A gloss it does not list is `unknown`.
         ignore_non_manual: Drop the glosses of type `non_manual` from both sides first. A pair with nothing left counts
             1, like any pair of two empty sequences.
         resamples: Samples for the 95% bootstrap interval, usually 10,000; 0 for no interval.
@@ -109,7 +122,8 @@ def jaccard_result(
         >>> jaccard_result(["집 불"], ["불"], resamples=1000)["signature"]  # doctest: +ELLIPSIS
         'jaccard|set|nonmanual:kept|bs:1000|seed:0|v:...'
     """
-    sides = gloss_pairs(predictions, references)
+    written = gloss_pairs(predictions, references)
+    sides = as_signed(written[0]), as_signed(written[1])
     marks = [
         "jaccard",
         "multiset" if multiset else "set",
@@ -118,6 +132,8 @@ def jaccard_result(
     by_type = {}
     _check_types(types, ignore_non_manual)
     if types is not None:
+        listing = json.dumps(sorted(types.items()), ensure_ascii=False)
+        types = _types_as_signed(types, written)
         kinds = {types.get(gloss, UNKNOWN_TYPE) for side in sides for glosses in side for gloss in glosses}
         if ignore_non_manual:
             kinds.discard(_NON_MANUAL)
@@ -127,7 +143,6 @@ def jaccard_result(
             predicted, wanted = zip(*pairs, strict=True)
             mean = float(_scores(predicted, wanted, multiset).mean())
             by_type[name] = {"jaccard": 100 * mean, "pairs": len(pairs)}
-        listing = json.dumps(sorted(types.items()), ensure_ascii=False)
         marks.append(f"types:{hashlib.sha256(listing.encode()).hexdigest()[:8]}")
     scores = _scores(*sides, multiset)
     result: dict[str, Any] = {"jaccard": 100 * float(scores.mean())}
@@ -241,7 +256,7 @@ def gloss_pairs(
     """Check both arguments and return them as lists of gloss lists, which every gloss metric starts from.
 
     Args:
-        predictions: Gloss sequences, each a list of glosses or a string of glosses separated by white space.
+        predictions: As for `jaccard`.
         references: As many gloss sequences as `predictions` has.
 
     Returns:
@@ -249,7 +264,7 @@ def gloss_pairs(
 
     Raises:
         TypeError: An argument is one string or no sequence, or one of its items is no gloss sequence.
-        ValueError: The two lengths differ, or there are no pairs.
+        ValueError: As for `jaccard`.
 
     Example:
         >>> gloss_pairs(["집 불"], [["집", "불"]])
@@ -268,7 +283,7 @@ def gloss_pairs(
 
 
 def gloss_lists(sequences: Iterable[str | Iterable[str]], name: str = "glosses") -> list[list[str]]:
-    """Return gloss sequences as lists of glosses: split strings on white space, and refuse what is neither.
+    """Return gloss sequences as lists of glosses: split strings, and refuse what is neither.
 
     Args:
         sequences: A list of lists of glosses, of strings, or of both; tuples, arrays and dataset columns do as well.
@@ -279,10 +294,11 @@ def gloss_lists(sequences: Iterable[str | Iterable[str]], name: str = "glosses")
 
     Raises:
         TypeError: `sequences` is one string or not iterable, or one of its items is no gloss sequence.
+        ValueError: As for `gloss_list`.
 
     Example:
-        >>> gloss_lists(["집  불", ["V (불꽃무늬)"]])
-        [['집', '불'], ['V (불꽃무늬)']]
+        >>> gloss_lists(["집  불", ["V (불꽃무늬)"], "V (불꽃무늬) 집"])
+        [['집', '불'], ['V (불꽃무늬)'], ['V (불꽃무늬)', '집']]
     """
     return [list(glosses) for glosses in _as_lists(sequences, name)]
 
@@ -291,7 +307,7 @@ def gloss_list(sequence: str | Iterable[str], name: str = "glosses") -> list[str
     """Return one gloss sequence as a list of glosses.
 
     Args:
-        sequence: A list of glosses, or a string of glosses separated by white space.
+        sequence: A list of glosses; or a string of glosses with any white space between them, or of a JSON list.
         name: What errors call the argument.
 
     Returns:
@@ -299,25 +315,71 @@ def gloss_list(sequence: str | Iterable[str], name: str = "glosses") -> list[str
 
     Raises:
         TypeError: `sequence` is neither, or one of its items is no string.
+        ValueError: Each string in a list holds several glosses, or a string begins a JSON list that is none.
 
     Example:
-        >>> gloss_list("집  불")
-        ['집', '불']
+        >>> gloss_list("집  불 V (불꽃무늬)")
+        ['집', '불', 'V (불꽃무늬)']
     """
     if isinstance(sequence, str):
-        return sequence.split()
-    if not _is_listing(sequence):
+        try:
+            glosses = split_glosses(" ".join(sequence.split()))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    elif not _is_listing(sequence):
         kind = type(sequence).__name__
-        raise TypeError(f"{name}: expected a list of glosses or a string, found {kind}; check for missing values")
-    glosses = sequence if isinstance(sequence, list) else list(sequence)
+        repair = "take its 'glosses'" if isinstance(sequence, Mapping) else "check for missing values"
+        raise TypeError(f"{name}: expected a list of glosses or a string, found {kind}; {repair}")
+    else:
+        glosses = sequence if isinstance(sequence, list) else list(sequence)
     for gloss in glosses:
         if not isinstance(gloss, str):
             kind = type(gloss).__name__
             raise TypeError(f"{name}: expected glosses as strings, found {kind}; pass one decoded sequence per pair")
+    if glosses and not isinstance(sequence, str) and all(map(_holds_several, glosses)):
+        raise ValueError(
+            f"{name}: expected glosses, found strings of several glosses in a list, {glosses!r:.60}; for one sequence "
+            "pass the string itself, of several references choose one, and one gloss with spaces pass as a JSON list"
+        )
     return glosses
 
 
+def as_signed(sequences: list[list[str]]) -> list[list[str]]:
+    """Return gloss sequences as they are compared: placeholders by their content, and characters in one form.
+
+    Args:
+        sequences: Lists of glosses; returned themselves where nothing in them differs.
+
+    Example:
+        >>> as_signed([["Number/4C", "흙", "\u1109\u1165\u11ab"]])
+        [['4C', '흙', '선']]
+    """
+    forms = {gloss: content_of(normalize(gloss)) for gloss in set(chain.from_iterable(sequences))}
+    changed = {gloss: form for gloss, form in forms.items() if form != gloss}
+    if not changed:
+        return sequences
+    return [[changed.get(gloss, gloss) for gloss in glosses] for glosses in sequences]
+
+
+def _holds_several(text: str) -> bool:
+    if not text.startswith("[") and len(text.split()) < 2:
+        return False
+    try:
+        return text.startswith("[") or len(split_glosses(" ".join(text.split()))) > 1
+    except ValueError:
+        return False
+
+
+def _types_as_signed(types: Mapping[str, str], sides: Iterable[list[list[str]]]) -> dict[str, str]:
+    given = {normalize(gloss): kind for gloss, kind in types.items()}
+    forms = {normalize(gloss) for side in sides for glosses in side for gloss in glosses}
+    kinds = {form: given.get(form, given.get(placeholder_of(form))) for form in sorted(forms)}
+    return {content_of(form): kind for form, kind in kinds.items() if kind} | given
+
+
 def _as_lists(sequences: Iterable[str | Iterable[str]], name: str) -> list[list[str]]:
+    if isinstance(sequences, GlossLists):
+        return sequences
     if isinstance(sequences, str):
         raise TypeError(f"{name}: expected a list of gloss sequences, found one string; write [{sequences!r:.40}]")
     if not _is_listing(sequences):

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..reporting import Table
-from ..runtime.glosses import content_of
-from .metrics import jaccard_result
+from .metrics import GlossLists, jaccard_result
 
 
 def scores_on(
@@ -17,15 +16,15 @@ def scores_on(
     """Return each system's Jaccard score, from 0 to 100, with its 95% bootstrap interval and its signature.
 
     Args:
-        references: Gloss sequences; `Number/4C` counts as `4C`.
-        systems: For each system's name, as many gloss sequences.
+        references: Lists of glosses; `Number/4C` counts as `4C`.
+        systems: For each system's name, as many lists of glosses.
 
     Example:
         >>> scores_on([["전남", "지역"]], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS
         {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0, 'signature': 'jaccard|set|...'}}
     """
-    contents = [[content_of(gloss) for gloss in glosses] for glosses in references]
-    return {name: jaccard_result(glosses, contents, resamples=10_000) for name, glosses in systems.items()}
+    wanted, lists = GlossLists(map(list, references)), {name: GlossLists(map(list, of)) for name, of in systems.items()}
+    return {name: jaccard_result(predicted, wanted, resamples=10_000) for name, predicted in lists.items()}
 
 
 def established_scores(predictions: Path) -> dict[str, dict[str, Any]] | str:

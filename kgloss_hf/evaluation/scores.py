@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..data.tables import is_text, read_lines, read_rows
+from ..data.tables import is_table, is_text, read_lines, read_rows
 from ..files import save_file, sole_writer, write_json
 from ..optional import install_command, versions
-from ..runtime.glosses import content_of, placeholder_of
+from ..runtime.normalization import normalize
 from ..version import __version__
 from .metrics import (
+    GlossLists,
+    as_signed,
     bootstrap_interval,
     gloss_list,
     gloss_lists,
@@ -41,6 +43,9 @@ _SPACE = "␣"
 """Stands for white space inside a gloss, so that the libraries take a gloss for one token."""
 
 _LINES = "lines"
+_SCORED = re.compile(r"-?(\d+\.\d{4}|inf|nan)\t")
+"""Begins a line of `kgloss translate --n_best N`, whose format text has an empty line after the N of a sentence."""
+
 _RESAMPLES = 10_000
 _SEED = 0
 
@@ -63,9 +68,15 @@ def evaluate_files(
 ) -> dict[str, Any]:
     """Score the predictions in a file, alone or against a second system's, and write the scores.
 
-    A file whose name ends in `.jsonl` holds JSON Lines with `prediction` and `reference`, each a list of glosses or a
-    string, like the `predictions.jsonl` of a training run. Any other file is UTF-8 text with one gloss sequence per
-    line. A gloss with a space in it needs JSON Lines. `Number/4C` counts as `4C` on both sides.
+    A file is one of these, and what it is shows:
+
+    - a table (JSON Lines, CSV, TSV, Parquet, XLSX) with columns `prediction` and `reference`, like the
+      `predictions.jsonl` of a training run, or with `glosses`, like the answers of `kgloss translate` and like data
+      sets; of several answers to a sentence the first counts. Cells are lists of glosses, or strings;
+    - UTF-8 text with one gloss sequence per line, or that of `kgloss translate --n_best`.
+
+    Strings are split by `kgloss_hf.runtime.glosses.split_glosses`. `Number/4C` counts as `4C` on both sides. Where two
+    files have a column `text`, it must be the same.
 
     Args:
         predictions: The system's file.
@@ -97,24 +108,23 @@ def evaluate_files(
         raise ValueError(
             f"{predictions}: expected references too, found a text file; name their file with --references"
         )
+    _check_same_sentences(files)
+    if not references and "reference" not in files[predictions] and "glosses" in files[predictions]:
+        raise ValueError(
+            f"{predictions}: expected references too, found only glosses; name their file with --references"
+        )
     wanted = _column(files, references or predictions, "reference")
     for path, columns in files.items():
-        if columns.get("reference", wanted) != wanted:
+        if as_signed(columns.get("reference", wanted)) != as_signed(wanted):
             other = references or predictions
             raise ValueError(f"{path}: expected the references of {other}, found others; score the same sentences")
     systems = {"system": _column(files, predictions, "prediction")}
     if baseline:
         systems["baseline"] = _column(files, baseline, "prediction")
-    lexicon = None
-    if types:
-        lexicon = _read_types(types)
-        different = {gloss for side in (wanted, *systems.values()) for glosses in side for gloss in glosses}
-        typed = {gloss: lexicon[placeholder_of(gloss)] for gloss in different if placeholder_of(gloss) in lexicon}
-        lexicon = {content_of(gloss): kind for gloss, kind in typed.items()} | lexicon
     evaluation = evaluate_systems(
-        {name: _as_signed(sequences) for name, sequences in systems.items()},
-        _as_signed(wanted),
-        types=lexicon,
+        {name: GlossLists(sequences) for name, sequences in systems.items()},
+        GlossLists(wanted),
+        types=_read_types(types) if types else None,
         trials=trials,
     )
     libraries = ("kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy")
@@ -182,11 +192,14 @@ def evaluate_systems(
     if len(systems) not in (1, 2):
         raise ValueError(f"systems: expected one, or two to compare, found {len(systems)}; compare two at a time")
     hypotheses: dict[str, list[list[str]]] = {}
-    wanted = gloss_lists(references, "references")
+    written = GlossLists(gloss_lists(references, "references"))
     for name, sequences in systems.items():
-        hypotheses[name], _ = gloss_pairs(sequences, wanted)
-    if not any(wanted):
+        hypotheses[name], _ = gloss_pairs(sequences, written)
+    if not any(written):
         raise ValueError("references: expected glosses, found only empty sequences; check the file and its column")
+    by_type = {} if types is None else _jaccard_by_type(hypotheses, written, types)
+    hypotheses = {name: GlossLists(as_signed(sequences)) for name, sequences in hypotheses.items()}
+    wanted = GlossLists(as_signed(written))
     of_sentences = {name: _sentence_scores(predictions, wanted) for name, predictions in hypotheses.items()}
     scores = {
         **_jaccard(hypotheses, wanted, "jaccard"),
@@ -205,8 +218,7 @@ def evaluate_systems(
             column = "edits" if name == "gloss_error_rate" else name
             scores[name]["p_value"] = paired_p_value(first[column], second[column], trials=trials, seed=_SEED)
             scores[name]["test"] = f"ar:{trials}|seed:{_SEED}|v:{__version__}"
-    if types is not None:
-        scores |= _jaccard_by_type(hypotheses, wanted, types)
+    scores |= by_type
     rows = []
     for name, predictions in hypotheses.items():
         for index, (prediction, reference) in enumerate(zip(predictions, wanted, strict=True)):
@@ -262,6 +274,7 @@ def _jaccard_by_type(
     systems: Mapping[str, list[list[str]]], references: list[list[str]], types: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
     scores: dict[str, dict[str, Any]] = {}
+    systems = {name: GlossLists(sequences) for name, sequences in systems.items()}
     if "non_manual" in types.values():
         scores |= _jaccard(systems, references, "jaccard_manual", types=types, ignore_non_manual=True)
     for system, predictions in systems.items():
@@ -316,41 +329,96 @@ def _line(glosses: Iterable[str]) -> str:
     return " ".join(re.sub(r"\s", _SPACE, gloss) or _SPACE for gloss in glosses)
 
 
-def _as_signed(sequences: Iterable[Iterable[str]]) -> list[list[str]]:
-    return [[content_of(gloss) for gloss in glosses] for glosses in sequences]
-
-
-def _read(path: str) -> dict[str, list[list[str]]]:
-    """Return the gloss sequences in a file, by column; those of a text file are under `_LINES`."""
+def _read(path: str) -> dict[str, list[Any]]:
+    """Return a table's columns of glosses and sentences; the gloss sequences of a text file are under `_LINES`."""
     file = _existing(path)
-    if file.suffix.lower() not in (".jsonl", ".json"):
-        return {_LINES: [line.split() for line in read_lines(file)]}
-    columns: dict[str, list[list[str]]] = {"prediction": [], "reference": []}
+    suffix = file.suffix.lower()
+    if suffix in (".jsonl", ".json", ".parquet", ".xlsx"):
+        return _columns_of(path, read_rows(file))
+    head = next(read_lines(file), "").rstrip("\r\n")
+    for kind, separator in ((".csv", ","), (".tsv", "\t")):
+        names = [name.strip().strip('"') for name in head.split(separator)]
+        if _GLOSS_COLUMNS & set(names) and (len(names) > 1 or suffix == kind):
+            return _columns_of(path, read_rows(file, suffix=kind))
+    if is_table(path) and not _SCORED.match(head) and ("," in head if suffix == ".csv" else "\t" in head):
+        raise ValueError(
+            f"{path}: expected a header with {', '.join(sorted(_GLOSS_COLUMNS))}, found {head!r:.60}; add it, or write "
+            "one gloss sequence per line into a .txt file"
+        )
+    return {_LINES: _sequences_of(path)}
+
+
+_GLOSS_COLUMNS = {"prediction", "reference", "glosses"}
+
+
+def _sequences_of(path: str) -> list[list[str]]:
+    """Return the gloss sequences of a text file, of several answers to a sentence the first."""
+    lines = [line.rstrip("\r\n") for line in read_lines(Path(path))]
+    filled = [line for line in lines if line.strip()]
+    if filled and all(map(_SCORED.match, filled)):
+        lines = [_SCORED.sub("", line) for line, before in zip(lines, ["", *lines], strict=False) if not before]
+    for number, line in enumerate(lines, 1):
+        if "\t" in line.strip():
+            raise ValueError(
+                f"{path}, line {number}: expected glosses with spaces between them, found a tab; remove it"
+            )
+    return [gloss_list(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _columns_of(path: str, rows: Iterable[tuple[int, Any]]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [] for name in (*sorted(_GLOSS_COLUMNS), "text")}
     count = 0
-    for number, row in read_rows(file):
-        count += 1
+    for number, row in rows:
         where = f"{path}, row {number}"
         if not isinstance(row, dict):
             raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}; write one row per line")
-        for name in columns.keys() & row.keys():
+        if "candidates" in row and "glosses" not in row:  # the answers of `kgloss translate --n_best`, the best first
+            best = row["candidates"][:1] if isinstance(row["candidates"], list) else []
+            row |= {"glosses": best[0].get("glosses") if best and isinstance(best[0], dict) else []}
+        if str(row.get("rank", "1")) != "1" and "log_prob" in row:
+            continue
+        count += 1
+        if isinstance(row.get("text"), str):
+            columns["text"].append(_sentence(row["text"]))
+        for name in sorted(_GLOSS_COLUMNS & row.keys()):
             glosses = gloss_list(row[name], f"{where}, {name}")
             if not is_text("".join(glosses)):
                 raise ValueError(f"{where}, {name}: expected text, found half a character; correct it")
             columns[name].append(glosses)
     for name, sequences in columns.items():
-        if len(sequences) not in (0, count):
+        if name != "text" and len(sequences) not in (0, count):
             raise ValueError(
                 f"{path}: expected {name!r} in all {count} rows, found it in {len(sequences)}; complete it"
             )
-    return {name: sequences for name, sequences in columns.items() if sequences}
+    return {name: cells for name, cells in columns.items() if len(cells) == count > 0}
 
 
-def _column(files: Mapping[str, Mapping[str, list[list[str]]]], path: str, name: str) -> list[list[str]]:
+def _sentence(text: str) -> str:
+    # `kgloss translate` writes what would steer a terminal as JSON escapes.
+    plain = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), text)
+    return " ".join(normalize(plain).split())
+
+
+def _check_same_sentences(files: Mapping[str, Mapping[str, list[Any]]]) -> None:
+    texts = [(path, columns["text"]) for path, columns in files.items() if "text" in columns]
+    for path, other in texts[1:]:
+        first, wanted = texts[0]
+        for number, pair in enumerate(zip(wanted, other, strict=False), 1):
+            if pair[0] != pair[1]:
+                raise ValueError(
+                    f"{path}: expected the sentences of {first}, found {pair[1]!r:.60} for {pair[0]!r:.60} as sentence "
+                    f"{number}; score the same sentences in the same order"
+                )
+
+
+def _column(files: Mapping[str, Mapping[str, list[Any]]], path: str, name: str) -> list[list[str]]:
     columns = files[path]
     if _LINES in columns:
         return columns[_LINES]
+    if name not in columns and "glosses" in columns:
+        return columns["glosses"]
     if name not in columns:
-        others = " and ".join(columns) or "no rows with glosses"
+        others = " and ".join(column for column in columns if column != "text") or "no rows with glosses"
         raise ValueError(f"{path}: expected rows with {name!r}, found {others}; name the column {name!r}")
     return columns[name]
 

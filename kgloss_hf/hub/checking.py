@@ -20,10 +20,9 @@ from safetensors import SafetensorError, safe_open
 
 from ..artefacts import artefact
 from ..data.tables import read_rows
-from ..evaluation.metrics import jaccard
+from ..evaluation.metrics import GlossLists, jaccard
 from ..models.modeling import OUTPUT_BIASES
 from ..optional import require
-from ..runtime.glosses import content_of
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .cards import card_problems
 from .provenance import DOMAINS, source_of
@@ -275,8 +274,8 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
     if not rows:
         report.notes.append("no predictions.jsonl: the score in metrics.json was not compared")
         return
-    references = [list(map(content_of, row["reference"])) for row in rows]
-    score, stated = jaccard(answers["glosses"], references), scores["jaccard"]
+    references = GlossLists([row["reference"] for row in rows])
+    score, stated = jaccard(GlossLists(answers["glosses"]), references), scores["jaccard"]
     different = sum(row["prediction"] != glosses for row, glosses in zip(rows, answers["glosses"], strict=True))
     report.notes.append(
         f"JC {score:.2f} on {len(rows)} test pairs, {stated:.2f} in metrics.json; {different} predictions differ"

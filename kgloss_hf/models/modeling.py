@@ -186,7 +186,7 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
         num_beams: Beams in generation; default is the preset's.
 
     Raises:
-        ValueError: The preset is not known.
+        ValueError: The preset is not known, or `num_beams` is below 1.
 
     Example:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
@@ -196,6 +196,8 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
+    if num_beams is not None and num_beams < 1:
+        raise ValueError(f"num_beams: expected 1 or more, found {num_beams}")
     chosen = PRESETS[preset]
     special = {
         "pad_token_id": tokenizer.pad_token_id,

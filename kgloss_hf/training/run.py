@@ -215,6 +215,8 @@ def _hyperparameters(args: Seq2SeqTrainingArguments) -> dict[str, Any]:
     )
     of_a_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     given = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    if args.max_steps > 0:  # which wins over epochs
+        given = {"max_steps": args.max_steps} | {name: value for name, value in given.items() if "epochs" not in name}
     return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in given.items()}
 
 
@@ -244,7 +246,7 @@ def hardware(args: Seq2SeqTrainingArguments) -> str:
         args: The run's training arguments.
     """
     device = torch.cuda.get_device_name() if args.device.type == "cuda" else args.device.type
-    dtype = "bfloat16" if args.bf16 else "float32"
+    dtype = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
     threads = f"{torch.get_num_threads()} threads on {os.cpu_count()} {platform.machine()} cores"
     return f"{args.world_size} × {device}, {dtype}, {threads}"
 

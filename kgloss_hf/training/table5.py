@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -20,9 +21,11 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
+from ..data.pairs import load_extra_pairs, load_pairs
 from ..files import save_file, save_folder, sole_writer, write_json
 from ..models.modeling import PRESETS, Preset
 from ..reporting import Table, markdown, plot_loss_curves
+from .record import differences, digest_of, digest_of_checkpoint
 
 _SYSTEMS = {
     "rnn": "RNN with attention, small vocabulary",
@@ -117,12 +120,13 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
         `loss_curves.png`.
 
     Raises:
-        ValueError: The folder holds runs of other options.
+        ValueError: The folder holds runs of other options or other data, which are named.
         RuntimeError: Runs failed; names them and where they logged. The others are kept. Or another process is at work
             in the folder.
     """
     folder = Path(arguments.output_dir)
     common = _common(arguments, options)
+    record = _record(arguments, options)
     runs = [
         _Run(system, epochs, number)
         for epochs in arguments.epochs
@@ -131,8 +135,7 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
     ]
     with sole_writer(folder):
         folder.mkdir(exist_ok=True)
-        of_checkpoint = [f"--pretext={arguments.pretext}", f"--preset={arguments.preset}"]
-        _check_same_options(folder / "options.json", of_checkpoint + common)
+        _check_same(folder / "options.json", record)
         missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
         commands = {run: _command(run, arguments, common) for run in missing}
         failed = _train_all(missing, folder, script, commands, arguments)
@@ -148,9 +151,28 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
 
 
 def _common(arguments: Table5Arguments, options: Sequence[str]) -> list[str]:
-    given = {name: getattr(arguments, name) for name in ("dataset", "data_dir", "extra_train", "split", "patience")}
-    given |= _OPTIMISERS[arguments.optimisers]
-    return [f"--{name}={value}" for name, value in given.items() if value is not None] + list(options)
+    return [f"--{name}={value}" for name, value in _given(arguments).items() if value is not None] + list(options)
+
+
+def _given(arguments: Table5Arguments) -> dict[str, Any]:
+    names = ("dataset", "data_dir", "extra_train", "split", "patience")
+    return {name: getattr(arguments, name) for name in names} | _OPTIMISERS[arguments.optimisers]
+
+
+def _record(arguments: Table5Arguments, options: Sequence[str]) -> dict[str, Any]:
+    """Return what all runs share: options, and hashes of the pairs and of the pretext where it is a folder."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("text_column", "gloss_column"):
+        parser.add_argument(f"--{name}", default=argparse.SUPPRESS)
+    columns = vars(parser.parse_known_args(options)[0]) | {"data_dir": arguments.data_dir}
+    data = {
+        "pairs": digest_of(load_pairs(arguments.dataset, **columns)),
+        "extra pairs": digest_of(load_extra_pairs(arguments.dataset, arguments.extra_train, **columns)),
+    }
+    if Path(arguments.pretext).is_dir():
+        data["pretext"] = digest_of_checkpoint(arguments.pretext)
+    of_checkpoint = {"pretext": arguments.pretext, "preset": arguments.preset}
+    return {"options": {**of_checkpoint, **_given(arguments), "others": list(options)}, "data": data}
 
 
 def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str]) -> list[str]:
@@ -164,14 +186,23 @@ def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str]) -> li
     return [*of_system[run.system], f"--num_train_epochs={run.epochs}", *seeds, *common]
 
 
-def _check_same_options(file: Path, common: list[str]) -> None:
+def _check_same(file: Path, record: Mapping[str, Any]) -> None:
     if not file.exists():
-        save_file(file, lambda path: path.write_text(json.dumps(common, ensure_ascii=False), "utf-8"))
-    elif (before := json.loads(file.read_text("utf-8"))) != common:
-        changed = sorted(set(before) ^ set(common))
+        save_file(file, lambda path: write_json(path, record))
+    elif other := _differences(json.loads(file.read_text("utf-8")), record):
         raise ValueError(
-            f"{file.parent} holds runs of other options ({', '.join(changed)}); choose another --output_dir"
+            f"{file.parent} holds runs of other options or data ({other}); repeat what they had, or choose another "
+            "--output_dir"
         )
+
+
+def _differences(before: Any, record: Mapping[str, Any]) -> str:
+    if not isinstance(before, dict):  # of a version that kept words of the command line
+        return f"of an earlier version: {' '.join(before)}"
+    # The paper's optimiser has options that ours leaves out.
+    every = {**before["options"], **record["options"]}
+    then = {"options": dict.fromkeys(every) | before["options"], "data": before["data"]}
+    return "; ".join(differences(then, {**record, "options": dict.fromkeys(every) | record["options"]}))
 
 
 def _train_all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,11 +20,10 @@ from transformers import (
 )
 
 from ..data.pairs import Pair
-from ..evaluation.metrics import jaccard
+from ..evaluation.metrics import GlossLists, jaccard
 from ..files import writing
 from ..models.modeling import freeze_unused
 from ..runtime.analyzers import has_analyzer
-from ..runtime.glosses import content_of
 from ..runtime.okt import Morpheme
 from ..runtime.placeholders import restore_placeholders
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
@@ -34,6 +33,46 @@ from .encoding import encode_pairs
 _LOSSES = ("glosses", "vocabulary")
 """What the softmax of training runs over."""
 
+_BY_LENGTH = "which pairs a step takes is for --batches_by_length to say"
+_OF_THE_MODEL = "scores must be those of the saved model; --num_beams is kept in it"
+_ALL_AT_ONCE = "the score is of all pairs at once"
+_NO_OTHER: dict[str, tuple[Any, str]] = {
+    "train_sampling_strategy": ("random", _BY_LENGTH),
+    "group_by_length": (False, _BY_LENGTH),
+    "sortish_sampler": (False, _BY_LENGTH),
+    "length_column_name": ("length", _BY_LENGTH),
+    "generation_max_length": (None, _OF_THE_MODEL),
+    "generation_num_beams": (None, _OF_THE_MODEL),
+    "generation_config": (None, _OF_THE_MODEL),
+    "fp16_full_eval": (False, "a user's pipeline computes in float32, and so must what is scored and saved"),
+    "bf16_full_eval": (False, "a user's pipeline computes in float32, and so must what is scored and saved"),
+    "eval_do_concat_batches": (True, _ALL_AT_ONCE),
+    "batch_eval_metrics": (False, _ALL_AT_ONCE),
+    "use_legacy_prediction_loop": (False, _ALL_AT_ONCE),
+    "include_for_metrics": ([], "the score takes glosses alone"),
+    "include_inputs_for_metrics": (False, "the score takes glosses alone"),
+    "label_names": (None, "the data have the column labels"),
+    "past_index": (-1, "the models have no such output"),
+    "dataloader_drop_last": (False, "every pair is trained on and scored"),
+    "auto_find_batch_size": (
+        False,
+        "a step would take fewer pairs; use a smaller --per_device_train_batch_size with --gradient_accumulation_steps",
+    ),
+    "save_only_model": (False, "--resume needs the optimiser's state"),
+    "resume_from_checkpoint": (None, "--resume finds the last checkpoint in --output_dir"),
+    "overwrite_output_dir": (False, "nothing is overwritten; delete the folder"),
+}
+"""transformers' options of which only one value does what it says here, with the reason."""
+
+_AT_LEAST = {
+    "per_device_train_batch_size": 1,
+    "per_device_eval_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "num_train_epochs": 0,
+    "max_grad_norm": 0,
+    "weight_decay": 0,
+}
+
 
 @dataclass
 class TrainingArguments(Seq2SeqTrainingArguments):
@@ -41,7 +80,13 @@ class TrainingArguments(Seq2SeqTrainingArguments):
 
     Each epoch ends with an evaluation by generation and a checkpoint; the one with the best Jaccard score is kept. With
     `push_to_hub` and `hub_model_id` the finished result goes to the Hub as `kgloss publish` does it.
+
+    Raises:
+        ValueError: An option has a value that this training cannot honour; says which, and why.
     """
+
+    generates: ClassVar[bool] = True
+    """Whether an evaluation generates, and is scored by Jaccard; else it computes the loss alone."""
 
     output_dir: str = field(default="outputs/text2gloss", metadata={"help": "Folder for checkpoints and the result."})
     learning_rate: float = field(default=5e-4, metadata={"help": "Peak learning rate of AdamW (paper: SGD, 1e-4)."})
@@ -86,6 +131,56 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         if self.bf16 is None:
             self.bf16 = _bfloat16_is_quick(self.use_cpu)
         super().__post_init__()
+        _check(self)
+
+
+def _check(args: TrainingArguments) -> None:
+    """Refuse what the trainer would ignore, and what would end the run only after an epoch."""
+    allowed = {**_NO_OTHER, "predict_with_generate": (args.generates, "this run's evaluation can do nothing else")}
+    if args.generates:
+        allowed["prediction_loss_only"] = (False, "the score needs predictions")
+    for name, (wanted, why) in allowed.items():
+        given = getattr(args, name, wanted)
+        given = getattr(given, "value", given)
+        if given != wanted and not (name == "label_names" and given == ["labels"]):
+            raise ValueError(f"--{name}: expected {wanted}, found {given}; {why}")
+    for name, least in _AT_LEAST.items():
+        if not getattr(args, name) >= least:
+            raise ValueError(f"--{name}: expected {least} or more, found {getattr(args, name)}")
+    if args.max_steps == 0:
+        raise ValueError("--max_steps: expected 1 or more, or -1 for all epochs, found 0")
+    if not 0 <= args.label_smoothing_factor < 1:
+        raise ValueError(f"--label_smoothing_factor: expected 0 to below 1, found {args.label_smoothing_factor}")
+    if args.loss_over not in _LOSSES:
+        raise ValueError(f"--loss_over: expected {' or '.join(_LOSSES)}, found {args.loss_over}")
+    if args.fp16 and args.device.type == "cpu":
+        raise ValueError("--fp16: expected a GPU, found none; --bf16 works on a CPU too")
+    if getattr(args, "warmup_ratio", None) and args.warmup_steps:
+        raise ValueError("--warmup_ratio: expected --warmup_steps=0 with it, which would else win")
+    for name in ("split_batches", "gradient_accumulation_kwargs"):
+        if getattr(args.accelerator_config, name, None):
+            raise ValueError(f"--accelerator_config: expected no {name}, found one; it would change a step's pairs")
+    _check_best(args)
+
+
+def _check_best(args: TrainingArguments) -> None:
+    known = ("jaccard", "loss") if args.generates else ("loss",)
+    metric = (args.metric_for_best_model or "loss").removeprefix("eval_")
+    if metric not in known:
+        raise ValueError(f"--metric_for_best_model: expected {' or '.join(known)}, found {metric}")
+    if args.greater_is_better not in (None, metric != "loss"):
+        raise ValueError(
+            f"--greater_is_better: expected {metric != 'loss'} for {metric}, found {args.greater_is_better}; the worst "
+            "checkpoint would be kept"
+        )
+    unevaluated = args.eval_strategy == "no" or (
+        args.eval_strategy == "epoch" and 0 < args.num_train_epochs <= args.eval_delay and args.max_steps < 0
+    )
+    if args.load_best_model_at_end and unevaluated:
+        raise ValueError(
+            "--load_best_model_at_end: expected evaluations, by which a checkpoint is best, found none "
+            "(--eval_strategy, --eval_delay); add --load_best_model_at_end=False to end with the last"
+        )
 
 
 def _bfloat16_is_quick(use_cpu: bool) -> bool:
@@ -168,6 +263,7 @@ def build_trainer(
         patience: Stop after this many evaluations without a better score (default: never).
 
     Raises:
+        ValueError: `patience` is below 1, or nothing is evaluated by which to stop.
         TypeError: The tokenizer has no analyser in front.
     """
     if not has_analyzer(tokenizer):
@@ -180,6 +276,11 @@ def build_trainer(
         model.token_loss.restrict(model.generation_config.suppress_tokens, len(tokenizer))
     callbacks: list[TrainerCallback] = [SharedEmbeddings()] if share_embeddings else []
     if patience is not None:
+        if patience < 1 or not args.load_best_model_at_end:
+            raise ValueError(
+                f"--patience: expected 1 or more, with --load_best_model_at_end, found {patience} and "
+                f"{args.load_best_model_at_end}"
+            )
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
     return GlossTrainer(
         model=model,
@@ -237,10 +338,11 @@ def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair])
         pairs: The evaluation set, in its order.
     """
     morphemes = tokenizer.morphemes([pair.text for pair in pairs])
-    references = [[content_of(gloss) for gloss in pair.glosses] for pair in pairs]
+    references = GlossLists([list(pair.glosses) for pair in pairs])
 
     def compute(prediction: Any) -> dict[str, float]:
-        return {"jaccard": jaccard(predicted_glosses(tokenizer, prediction.predictions, morphemes), references)}
+        predicted = GlossLists(predicted_glosses(tokenizer, prediction.predictions, morphemes))
+        return {"jaccard": jaccard(predicted, references)}
 
     return compute
 
@@ -259,6 +361,8 @@ class PretextTrainingArguments(TrainingArguments):
 
     Defaults are the paper's where it states them (section IV.1): AdamW, 1e-4 with warm-up, batches of 32, 10 epochs.
     """
+
+    generates: ClassVar[bool] = False
 
     output_dir: str = field(default="outputs/pretext", metadata={"help": "Folder for checkpoints and the result."})
     learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate of AdamW (paper: 1e-4)."})

@@ -17,7 +17,7 @@ def score(predictions: str, references: str, multiset: bool = False) -> tuple[fl
     """Score glosses as they are pasted.
 
     Args:
-        predictions: One gloss sequence a line, glosses separated by white space; an empty line is an empty sequence.
+        predictions: One gloss sequence per line, with spaces between glosses; an empty line is an empty sequence.
         references: As many lines.
         multiset: Count repetitions.
 

@@ -5,17 +5,18 @@ from typing import Any
 import datasets
 import evaluate
 
-from kgloss_hf.evaluation.metrics import gloss_pairs, jaccard_result
+from kgloss_hf.evaluation.metrics import GlossLists, gloss_pairs, jaccard_result
 
 _DESCRIPTION = """
 Mean Jaccard score over pairs of gloss sequences, × 100: glosses in both over glosses in either. The order of glosses
 and how often each occurs do not count. A pair of two empty sequences counts 1, a pair with one empty sequence 0.
+Glosses are compared as they are signed: `Number/4C` is `4C`.
 """
 
 _INPUTS = """
 Args:
-    predictions: One gloss sequence a pair: a list of glosses, or a string of glosses separated by white space.
-    references: As many gloss sequences, one a prediction.
+    predictions: One gloss sequence per pair: a list of glosses, or a string of glosses with spaces between them.
+    references: As many gloss sequences, one per prediction.
     multiset: Count repetitions (default: False).
     types: Type of each gloss, as a dictionary, for a score a type (default: none).
     ignore_non_manual: Drop glosses of type non_manual first (default: False).
@@ -64,4 +65,4 @@ class GlossJaccard(evaluate.Metric):
         super().add_batch(predictions=predictions, references=references)
 
     def _compute(self, predictions: list[list[str]], references: list[list[str]], **options: Any) -> dict[str, Any]:
-        return jaccard_result(predictions, references, **options)
+        return jaccard_result(GlossLists(predictions), GlossLists(references), **options)

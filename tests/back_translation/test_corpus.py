@@ -230,6 +230,20 @@ def test_other_engines_are_refused(arguments: BackTranslationArguments) -> None:
         build_corpus(arguments, engines=[(WordSwapper(), 2)])
 
 
+def test_other_sentences_are_refused(arguments: BackTranslationArguments, tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("불이 났어요.\n집에 가요.\n", "utf-8")
+    arguments.sources, arguments.output_dir = [str(file)], str(tmp_path / "of mine")
+    build_corpus(arguments, engines=[(WordSwapper(), 1)])
+    whole = files(arguments.output_dir)
+    file.write_text("불이 났어요.\n박물관에 가요.\n", "utf-8")
+    with pytest.raises(ValueError, match=r"begun with other sentences: mine.txt changed since; bring back"):
+        build_corpus(arguments, engines=[(WordSwapper(), 1)])
+    file.unlink()
+    build_corpus(arguments, engines=[(WordSwapper(), 1)])
+    assert files(arguments.output_dir) == whole
+
+
 def test_selecting_again_translates_nothing(arguments: BackTranslationArguments) -> None:
     first = build_corpus(arguments, engines=[(WordSwapper(), 1)])
     strict = Thresholds(max_length_ratio=1.2)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import logging
 import sys
 import zipfile
@@ -10,6 +11,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from kgloss_hf.data import tables
 from kgloss_hf.data.checks import BadRows
 from kgloss_hf.data.tables import read_batches, read_lines, read_rows
 
@@ -181,3 +183,82 @@ def test_kind_of_file(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"{name}: expected a .csv, .tsv, .*found"):
             list(read_rows(tmp_path / name))
         assert [row for _, row in read_rows(tmp_path / name, suffix=".csv")] == ROWS
+
+
+def _repeated(text: str | None, number: int) -> pyarrow.Array:
+    return pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * number, pyarrow.int32()), pyarrow.array([text]))
+
+
+def _one_list(number: int) -> pyarrow.Array:
+    return pyarrow.ListArray.from_arrays(pyarrow.array([0, number], pyarrow.int32()), _repeated("집", number))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [_repeated("가" * 100_000, 50_000), pyarrow.nulls(10_000_000, pyarrow.string()), _one_list(10_000_000)],
+    ids=["one long text", "many rows", "one long list"],
+)
+def test_parquet_that_would_fill_the_memory(tmp_path: Path, column: pyarrow.Array) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"text": column}), path, compression="zstd")
+    assert path.stat().st_size < 30_000
+    with pytest.raises(
+        ValueError, match=r"a\.parquet: expected a file of .* to unfold to at most 67,108,864, found more"
+    ):
+        for _ in read_rows(path):
+            pass
+
+
+def test_long_texts_come_in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_BATCH_BYTES", 1000)
+    texts = ["가" * (1 + i % 50) for i in range(200)]
+    glosses = [["집"] * (i % 7) for i in range(199)] + [None]
+    nested = [{"a": "x", "n": i} for i in range(200)]
+    table = pyarrow.table({"text": texts, "glosses": glosses, "n": range(200), "other": nested, "none": [None] * 200})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    batches = list(read_batches(tmp_path / "a.parquet"))
+    assert max(batch.nbytes for batch in batches) < 2500
+    assert [row for batch in batches for row in batch.to_pylist()] == table.to_pylist()
+    assert batches[0].schema.types == table.schema.types
+    assert [row for _, row in read_rows(tmp_path / "a.parquet")] == table.to_pylist()
+
+
+def test_workbook_that_would_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * 80_000_000)
+    with pytest.raises(ValueError, match=r"a\.xlsx: .* file of .* to unfold to at most 67,108,864, found more"):
+        list(read_rows(path))
+
+
+def test_workbook_of_endless_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_SHEET_ROWS", 1)
+    (tmp_path / "a.xlsx").write_bytes(WRITERS[".xlsx"](ROWS))
+    with pytest.raises(ValueError, match="expected at most 1 rows, found more"):
+        list(read_rows(tmp_path / "a.xlsx"))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.jsonl", "a.csv", "a.tsv"])
+def test_line_without_an_end(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_LINE", 1000)
+    path = tmp_path / name
+    (gzip.open if name.endswith(".gz") else open)(path, "wb").write(b"text\n" * (name[2] != "j") + b'"' + b"a" * 5000)
+    with pytest.raises(ValueError, match=rf"{name}, line \d: expected at most 1,000 characters in a line, found more"):
+        list(read_lines(path) if ".txt" in name else read_rows(path))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".xlsx"])
+def test_blank_rows_are_counted(tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".xlsx":
+        openpyxl = pytest.importorskip("openpyxl")
+        book = openpyxl.Workbook()
+        for row in (["a"], ["1"], [None], [None], ["2"]):
+            book.active.append(row)
+        book.save(path)
+    else:
+        row = '{"a": "%s"}' if suffix == ".jsonl" else "%s"
+        path.write_text("\n".join(["a"] * (suffix != ".jsonl") + [row % 1, "", "", row % 2]), "utf-8")
+    start = 1 if suffix == ".jsonl" else 2
+    assert list(read_rows(path)) == [(start, {"a": "1"}), (start + 3, {"a": "2"})]
+    assert f"a{suffix}: 2 blank rows left out" in caplog.text

@@ -507,6 +507,12 @@ def test_read_sentences_of_several_corpora(write: Write) -> None:
 # the script, the card
 
 
+def test_shards_take_no_encoding(write: Write) -> None:
+    folder = write("shards/a.jsonl", jsonl([row(1)]))
+    with pytest.raises(ValueError, match="encoding: shards are UTF-8, found 'cp949'; leave it out"):
+        load_dataset("ko_backtranslation", data_dir=folder, encoding="cp949")
+
+
 def test_script_by_path(write: Write) -> None:
     if int(datasets.__version__.partition(".")[0]) >= 4:
         pytest.skip("datasets 4 and later run no scripts")

@@ -2,6 +2,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -36,7 +37,17 @@ HAND_COMPUTED = [
     pytest.param("  ", "집", 0, id="blank string"),
     pytest.param(("집",), np.array(["집", "불"]), 1 / 2, id="tuple and array"),
     pytest.param(["V (불꽃무늬)"], ["V", "(불꽃무늬)"], 0, id="a space inside a gloss in a list"),
-    pytest.param(["Number/4C"], ["4C"], 0, id="as it is written"),
+    pytest.param(["Number/4C"], ["4C"], 1, id="as it is signed"),
+    pytest.param(["Alpha/QR", "Number"], ["QR", "Number"], 1, id="placeholders without content"),
+    pytest.param("V (불꽃무늬) 집", ["집", "V (불꽃무늬)"], 1, id="a space inside a gloss in a string"),
+    pytest.param("(큰 돌을)들다", ["(큰 돌을)들다"], 1, id="a space inside parentheses"),
+    pytest.param('["집", "V (불꽃무늬)"]', ["집", "V (불꽃무늬)"], 1, id="a JSON list in a string"),
+    pytest.param('["큰 집"]', '["큰 집", "불"]', 1 / 2, id="a gloss with spaces in a JSON list"),
+    pytest.param(["큰 집", "불"], ["큰 집", "불"], 1, id="a gloss with spaces among others"),
+    pytest.param(["\u1109\u1165\u11ab"], ["선"], 1, id="decomposed and composed"),
+    pytest.param("\u1109\u1165\u11ab 집\u200b", "선 집", 1, id="decomposed, with something invisible"),
+    pytest.param(["ＱＲ", "２"], ["QR", "2"], 1, id="full width"),
+    pytest.param(["보다1"], ["보다"], 0, id="numbered"),
 ]
 
 BAD_INPUT = [
@@ -55,6 +66,21 @@ BAD_INPUT = [
     pytest.param(
         [["집"]], [[["집"]]], TypeError, r"references\[0\]: .* found list; .* one .* per pair", id="nested too deep"
     ),
+    pytest.param(
+        ["집 불"], [["집 불"]], ValueError, r"references\[0\]: .* pass the string itself", id="string in a list"
+    ),
+    pytest.param([("집 불",)], [["집 불"]], ValueError, r"predictions\[0\]: .*several glosses", id="strings in lists"),
+    pytest.param(
+        ["집 불"], [["집 불", "불 집"]], ValueError, r"references\[0\]: .* several references choose", id="references"
+    ),
+    pytest.param(["집"], [['["집"]']], ValueError, r"references\[0\]: .* in a list", id="JSON in a list"),
+    pytest.param(
+        [["집"]], [[["집", "불"], ["불"]]], TypeError, r"references\[0\]: .* found list", id="lists of references"
+    ),
+    pytest.param(["['집', '불']"], ["집"], ValueError, r"predictions\[0\]: expected a JSON list", id="repr of a list"),
+    pytest.param([{"glosses": ["집"]}], ["집"], TypeError, "found dict; take its 'glosses'", id="answer of a pipeline"),
+    pytest.param([["집", float("nan")]], ["집"], TypeError, "expected glosses as strings, found float", id="NaN"),
+    pytest.param([["집", None]], ["집"], TypeError, "expected glosses as strings, found NoneType", id="none inside"),
     pytest.param(["집"], ["집", "불"], ValueError, "1 predictions and 2 references; .* repeat it", id="lengths"),
     pytest.param([], ["집"], ValueError, "0 predictions and 1 references", id="no predictions"),
     pytest.param([], [], ValueError, "expected at least one pair, found none; check", id="no pairs"),
@@ -168,6 +194,23 @@ def test_result_by_type():
         "unknown": {"jaccard": 0, "pairs": 1},
     }
     assert result["jaccard"] == pytest.approx(100 * (1 / 3 + 1 / 2) / 2)
+
+
+def test_contents_have_the_type_of_their_placeholder():
+    result = jaccard_result([["4C", "QR"]], [["Number/4C", "집"]], types={"Number": "fingerspelled_number"})
+    assert result["by_type"] == {
+        "fingerspelled_number": {"jaccard": 100, "pairs": 1},
+        "unknown": {"jaccard": 0, "pairs": 1},
+    }
+
+
+def test_frames_of_pandas(metric):
+    frame = pd.DataFrame({"glosses": [["집"], ["불", "물"]], "text": ["집", "물 불"]})
+    assert jaccard(frame["text"], frame["glosses"]) == 100
+    assert metric.compute(predictions=frame["text"], references=frame["glosses"])["jaccard"] == 100
+    frame.loc[0, "text"] = None
+    with pytest.raises(TypeError, match=r"predictions\[0\]: .* check for missing values"):
+        jaccard(frame["text"], frame["glosses"])
 
 
 def test_non_manual_signals_can_be_ignored():

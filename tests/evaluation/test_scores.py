@@ -6,11 +6,14 @@ import re
 import sys
 from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from kgloss_hf.cli import main
+from kgloss_hf.commands.translate import _header, _rows
 from kgloss_hf.evaluation.metrics import jaccard
 
 sacrebleu = pytest.importorskip("sacrebleu")
@@ -186,6 +189,58 @@ def test_numbers_count_as_they_are_signed(name: str, lexicon: str, tmp_path: Pat
     assert scores["jaccard_of_fingerspelled_number"]["system"] == {"score": 100, "pairs": 1}
 
 
+SENTENCES = ["토기는 4세기\u200e 것입니다.", "", "불꽃무늬를 보세요."]
+GOLD = [["흙", "그릇", "Number/4C"], ["집"], ["V (불꽃무늬)", "보다"]]
+ANSWERS = [["4C", "그릇", "흙"], [], ["V (불꽃무늬)"]]
+
+
+@pytest.fixture
+def gold(tmp_path: Path) -> str:
+    """A data set's file, of which one sentence is blank."""
+    rows = [{"text": text, "glosses": glosses} for text, glosses in zip(SENTENCES, GOLD, strict=True)]
+    (tmp_path / "gold.jsonl").write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    return str(tmp_path / "gold.jsonl")
+
+
+@pytest.mark.parametrize("name", ["answers.tsv", "answers.txt"])
+@pytest.mark.parametrize("format", ["text", "jsonl", "tsv"])
+@pytest.mark.parametrize(("n_best", "types"), [(None, False), (None, True), (2, False)])
+def test_what_translate_writes_is_read(
+    name: str, format: str, n_best: int | None, types: bool, gold: str, tmp_path: Path
+) -> None:
+    if types and format == "text":
+        pytest.skip("text holds no types")
+    name = "answers.jsonl" if format == "jsonl" else name
+    with (tmp_path / name).open("w", encoding="utf-8") as file:
+        if format == "tsv":
+            print("\t".join(_header(n_best, types)), file=file)
+        for text, glosses in zip(SENTENCES, ANSWERS, strict=True):
+            answer: dict[str, object] = {"generated_text": " ".join(glosses), "glosses": glosses}
+            answer |= {"types": ["unknown"] * len(glosses)} if types else {}
+            other = {"generated_text": "물 산", "glosses": ["물", "산"], "log_prob": -2.0}
+            answers = answer if n_best is None else [answer | {"log_prob": -0.5}, other]
+            for row in _rows(text, answers, format, n_best, types):
+                print(row, file=file)
+    scores = evaluate_files(str(tmp_path / name), references=gold)["scores"]
+    assert scores["jaccard"]["system"]["score"] == pytest.approx(100 * (1 + 0 + 1 / 2) / 3)
+    assert scores["jaccard"]["system"]["score"] == jaccard(ANSWERS, GOLD)
+
+
+def test_references_of_other_sentences_are_refused(gold: str, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("text\tglosses\n\t\n토기는 4세기 것입니다.\t4C\n보세요.\t보다\n", "utf-8")
+    with pytest.raises(ValueError, match="gold.jsonl: expected the sentences of .*a.tsv, found .* sentence 1; score"):
+        evaluate_files(str(tmp_path / "a.tsv"), references=gold)
+
+
+def test_tables_of_every_kind(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('prediction,reference\n집 V (불꽃무늬),"[""집"", ""V (불꽃무늬)""]"\n', "utf-8")
+    assert evaluate_files(str(tmp_path / "a.csv"))["scores"]["exact_match"]["system"]["score"] == 100
+    (tmp_path / "a.txt").write_text("집 V (불꽃무늬)\n", "utf-8")
+    parquet.write_table(pyarrow.table({"glosses": [["집", "V (불꽃무늬)"]]}), tmp_path / "gold.parquet")
+    found = evaluate_files(str(tmp_path / "a.txt"), references=str(tmp_path / "gold.parquet"))
+    assert found["scores"]["exact_match"]["system"]["score"] == 100
+
+
 def test_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ours = write_rows(tmp_path / "ours.jsonl", [["V (a)", "집"], ["불"]], [["V (a)"], ["불"]])
     other = write_rows(tmp_path / "other.jsonl", [["집"], ["불"]], [["V (a)"], ["불"]])
@@ -225,6 +280,20 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("name", "content", "options", "message"),
     [
+        ("a.tsv", "text\tglosses\n집.\t집\n", [], "a.tsv: expected references too, found only glosses; .*--references"),
+        ("a.tsv", "불이야\t집\n", ["--references", "b.jsonl"], "a.tsv: expected a header with glosses, prediction"),
+        (
+            "a.txt",
+            "집\t불\n",
+            ["--references", "b.jsonl"],
+            "a.txt, line 1: expected glosses .* found a tab",
+        ),
+        (
+            "a.jsonl",
+            '{"prediction": ["집 불"], "reference": "집"}',
+            [],
+            "row 1, prediction: .* several glosses",
+        ),
         ("a.txt", "집\n", [], "a.txt: expected references too, found a text file; .* --references"),
         ("a.jsonl", '{"prediction": "집"}\n', [], "a.jsonl: expected rows with 'reference', found prediction"),
         ("a.jsonl", '{"prediction": "집"}\n[1]\n', [], "a.jsonl, row 2: expected a JSON object, found list"),

@@ -47,7 +47,7 @@ def _train(forks: Forks, folder: Path, output: str = "run") -> float:
 
 def _result(run: Path) -> dict[str, Any]:
     """What a run leaves, without the times that it took."""
-    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "model", "tokenizer"]
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "model", "run.json", "tokenizer"]
     found: dict[str, Any] = contents(run / "model")
     assert found.pop("training.png")
     assert found.pop("README.md")  # made from metrics.json, times among it
@@ -90,7 +90,7 @@ def test_full_disk(room: str, place: Place, forks: Forks, small_disk: SmallDisk)
     assert forks.shell(f"test -e {disk}/run/model")[0] == 1
     assert forks.shell(f"mount -o remount,size=100m {disk}") == (0, "")
     _train(forks, folder, "disk/run")
-    assert forks.shell(f"ls -A {disk}/run") == (0, "checkpoints\nmodel\ntokenizer\n")
+    assert forks.shell(f"ls -A {disk}/run") == (0, "checkpoints\nmodel\nrun.json\ntokenizer\n")
 
 
 def test_read_only_folder(place: Place, forks: Forks, small_disk: SmallDisk) -> None:

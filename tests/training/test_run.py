@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from transformers.integrations import CodeCarbonCallback
 
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.data.pairs import Pair
+from kgloss_hf.evaluation.metrics import jaccard
 from kgloss_hf.models.modeling import EncoderDecoderModel, build_model
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training import run as training
@@ -190,14 +192,25 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A finished run of the example script, interrupted after one epoch and resumed, and what it printed."""
     output = tmp_path_factory.mktemp("run")
     script = ["run_text2gloss.py", str(ROOT / "examples" / "demo.yaml"), f"--output_dir={output}"]
-    result = run_example(*script, "--num_train_epochs=1", "--patience=1")
+    script += ["--num_train_epochs=2"]
+    result = run_example(*script)
     assert result.returncode == 0, result.stderr[-3000:]
     (output / "model").rename(output / ".model.partial")  # as if it had died before the result was whole
-    refused = run_example(*script, "--num_train_epochs=2", "--resume=False")
-    assert refused.returncode != 0
-    assert "add --resume" in refused.stderr
+    _, last = sorted((output / "checkpoints").iterdir(), key=lambda folder: int(folder.name.partition("-")[2]))
+    shutil.rmtree(last)  # and before the second epoch was over
+    for options, refusal in (
+        (["--resume=False"], "add --resume"),
+        (
+            ["--learning_rate=7e-4", "--split_seed=1"],
+            "split_seed: 0 then, 1 now; learning_rate: 0.001 then, 0.0007",
+        ),
+    ):
+        refused = run_example(*script, *options)
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+        assert refusal in refused.stderr
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=1"]
-    result = run_command(*launch, str(ROOT / "examples" / script[0]), *script[1:], "--num_train_epochs=2")
+    result = run_command(*launch, str(ROOT / "examples" / script[0]), *script[1:])
     assert result.returncode == 0, result.stderr[-3000:]
     return output, result.stdout
 
@@ -212,6 +225,8 @@ def test_result_of_the_example_script(run: tuple[Path, str]) -> None:
     assert metrics["established"]["jaccard"]["system"]["score"] == metrics["scores"]["tiny"]["jaccard"]
     rows = (output / "model" / "predictions.jsonl").read_text("utf-8").splitlines()
     assert len(rows) == metrics["pairs"]["test"] > 0
+    sides = zip(*((row["prediction"], row["reference"]) for row in map(json.loads, rows)), strict=True)
+    assert jaccard(*sides) == pytest.approx(metrics["scores"]["tiny"]["jaccard"], abs=1e-9)
     assert (output / "model" / "training.png").read_bytes().startswith(b"\x89PNG")
     assert all(name in printed for name in metrics["scores"])
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,29 @@ def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
     assert [len(result["runs"]) for result in again["systems"].values()] == [3, 3, 3, 3]
     started = (tmp_path / "out" / "started.txt").read_text("utf-8").split()
     assert sorted(started) == sorted(f"{system}-10-{number}" for system in _SYSTEMS for number in range(3))
-    with pytest.raises(ValueError, match="holds runs of other options .*--num_beams=2"):
+    with pytest.raises(ValueError, match=r"holds runs of other options .*--num_beams=1.* then, .*--num_beams=2.* now"):
         reproduce(arguments, script, ["--num_beams=2"])
+    arguments.optimisers = "paper"
+    with pytest.raises(ValueError, match="learning_rate: None then, 0.0001 now"):
+        reproduce(arguments, script, ["--num_beams=1"])
+
+
+def test_runs_of_other_data_are_not_reused(script: Path, checkpoint: str, tmp_path: Path) -> None:
+    pretext, pairs = tmp_path / "pretext", tmp_path / "pairs.csv"
+    shutil.copytree(checkpoint, pretext)
+    pairs.write_text("korean,glosses\n집,집\n불,불\n", "utf-8")
+    arguments = Table5Arguments(str(pretext), str(tmp_path / "out"), dataset=str(pairs), systems=["rnn"], epochs=[10])
+    arguments.runs = 1
+    others = ["--text_column", "korean"]
+    reproduce(arguments, script, others)
+    reproduce(arguments, script, others)
+    pairs.write_text("korean,glosses\n집,집\n불,물\n", "utf-8")
+    with pytest.raises(ValueError, match=r"other options or data \(pairs: 2 then and 2 now, and they differ\); repeat"):
+        reproduce(arguments, script, others)
+    pairs.write_text("korean,glosses\n집,집\n불,불\n", "utf-8")
+    (pretext / "model.safetensors").write_bytes(b"others")
+    with pytest.raises(ValueError, match=r"\(pretext: another now\)"):
+        reproduce(arguments, script, others)
 
 
 def test_failed_runs_are_named_and_the_others_kept(script: Path, tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""Keep a record of what a run was begun with, and refuse to go on with anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from transformers import Seq2SeqTrainingArguments
+from transformers.utils import cached_file
+
+from ..files import save_file, write_json
+from ..optional import versions
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+
+logger = logging.getLogger(__name__)
+
+RECORD = "run.json"
+"""File in a run's folder that says what the run was begun with."""
+
+# Options that leave the result as it is: names of files and repositories, what is logged and shown, and how the same
+# steps are divided among devices and processes. What names data is here because the data themselves are compared.
+_WITHOUT_EFFECT = re.compile(
+    r"(output_dir|overwrite_output_dir|run_name|project|report_to|disable_tqdm|debug|skip_memory_metrics|resume|"
+    r"dataset|data_dir|pretext_dir|extra_train|text_column|gloss_column|data_license|data_domain|tokenizer|pretext|"
+    r"use_cpu|no_cuda|use_mps_device|local_rank|_n_gpu|torch_empty_cache_steps|mp_parameters|ray_scope|"
+    r"(train|eval)_batch_size|gradient_accumulation_steps|eval_accumulation_steps|accelerator_config|deepspeed|"
+    r"gradient_checkpointing|activation_checkpointing|parallelism_config|enable_jit_checkpoint|include_.*|"
+    r"save_total_limit|save_on_each_node|save_safetensors|save_only_model|resume_from_checkpoint|do_\w+|"
+    r"dataloader_(num_workers|pin_memory|persistent_workers|prefetch_factor|multiprocessing_context)|"
+    r"(logging|log|hub|push_to_hub|trackio|per_device|per_gpu|ddp|fsdp|tpu)_?\w*|\w+_checkpointing_kwargs)"
+)
+
+
+def digest_of(rows: Iterable[Any]) -> dict[str, Any]:
+    """Return the number of rows and a hash of them in their order.
+
+    Args:
+        rows: What JSON can hold, such as pairs; read once.
+
+    Example:
+        >>> digest_of([("집에 불이 났어요.", ["집", "불"])])["number"]
+        1
+    """
+    digest, number = hashlib.sha256(), 0
+    for number, row in enumerate(rows, 1):  # noqa: B007 - the last number is what is wanted
+        digest.update(json.dumps(row).encode() + b"\n")
+    return {"number": number, "sha256": digest.hexdigest()}
+
+
+def digest_of_checkpoint(checkpoint: str) -> dict[str, Any]:
+    """Return a hash of a model's weights and vocabulary, or of a tokenizer's.
+
+    Args:
+        checkpoint: Folder or Hub repository.
+
+    Example:
+        >>> list(digest_of_checkpoint(getfixture("checkpoint")))
+        ['sha256']
+    """
+    digest = hashlib.sha256()
+    for name in ("tokenizer.json", "tokenizer_config.json", "model.safetensors"):
+        if file := cached_file(checkpoint, name, _raise_exceptions_for_missing_entries=False):
+            with open(file, "rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+    return {"sha256": digest.hexdigest()}
+
+
+def options_of(args: Seq2SeqTrainingArguments, *others: Any) -> dict[str, Any]:
+    """Return the options that a run's result depends on, as JSON gives them back.
+
+    Args:
+        args: Training arguments. The sizes of batches count only as the pairs of an optimiser step.
+        others: Other dataclasses of options.
+
+    Example:
+        >>> from kgloss_hf.training.trainer import TrainingArguments
+        >>> options_of(TrainingArguments(output_dir="outputs/demo", use_cpu=True))["learning_rate"]
+        0.0005
+    """
+    every = {name: value for given in others for name, value in asdict(given).items()} | args.to_sanitized_dict()
+    counted = {name: value for name, value in every.items() if not _WITHOUT_EFFECT.fullmatch(name)}
+    counted["pairs_a_step"] = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    as_json: dict[str, Any] = json.loads(json.dumps(counted))
+    return as_json
+
+
+def check_record(
+    folder: Path, options: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]], *, begun: bool
+) -> None:
+    """Write what a run is begun with, or refuse to go on with a run that was begun otherwise.
+
+    Args:
+        folder: The run's. A tokenizer in it is one that the run learnt; where nothing was trained yet and the run now
+            begins otherwise, it is deleted.
+        options: From `options_of`.
+        data: From `digest_of` and `digest_of_checkpoint`, by what they are of.
+        begun: There is a checkpoint to go on from.
+
+    Raises:
+        ValueError: The run was begun with other options or data, which are named, or nothing says with which.
+    """
+    record = {"options": dict(options), "data": dict(data), "versions": versions("kgloss-hf", "torch", "transformers")}
+    file = folder / RECORD
+    with PartialState().main_process_first():
+        before = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        if begun and not before:
+            raise ValueError(
+                f"{folder} holds a run of which no {RECORD} says what it was begun with; begin anew in another "
+                "--output_dir, or delete it"
+            )
+        if begun:
+            if other := differences(before, record):
+                raise ValueError(
+                    f"{folder} holds a run that was begun otherwise: {'; '.join(other)}. Go on with what it was begun "
+                    "with, or begin anew in another --output_dir, or delete it"
+                )
+            if before["versions"] != record["versions"]:
+                logger.warning("%s was begun with %s; now there are %s", folder, before["versions"], record["versions"])
+        elif before != record and PartialState().is_main_process:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(folder / "tokenizer", ignore_errors=True)
+            save_file(file, lambda path: write_json(path, record))
+
+
+def check_vocabulary(checkpoint: str | None, tokenizer: KGlossTokenizerFast) -> None:
+    """Refuse to go on from a checkpoint with a tokenizer whose tokens have other ids.
+
+    Args:
+        checkpoint: The folder to go on from; None for a run that begins.
+        tokenizer: The run's.
+
+    Raises:
+        ValueError: The checkpoint's model was trained with another vocabulary.
+
+    Example:
+        >>> check_vocabulary(getfixture("checkpoint"), getfixture("tokenizer"))
+    """
+    if checkpoint is None:
+        return
+    config = json.loads((Path(checkpoint) / "config.json").read_text("utf-8"))
+    if config.get("vocabulary_digest") != tokenizer.vocabulary_digest:
+        raise ValueError(
+            f"{checkpoint}: expected the run's tokenizer, found one with another vocabulary; bring back the folder "
+            "tokenizer of the run, or begin anew in another --output_dir"
+        )
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Name the options and data in which two records differ, with what they were and are.
+
+    Args:
+        before: A record with `options` and `data`. An option that it lacks, as of another version, does not count.
+        now: Another.
+
+    Example:
+        >>> before = {"options": {"seed": 0}, "data": {"test pairs": {"number": 41, "sha256": "a1"}}}
+        >>> now = {"options": {"seed": 1}, "data": {"test pairs": {"number": 41, "sha256": "b2"}}}
+        >>> differences(before, now)
+        ['seed: 0 then, 1 now', 'test pairs: 41 then and 41 now, and they differ']
+    """
+    options, data = before.get("options", {}), before.get("data", {})
+    found = [
+        f"{name}: {options[name]} then, {value} now"
+        for name, value in now["options"].items()
+        if name in options and options[name] != value
+    ]
+    for name in {**data, **now["data"]}:
+        then, today = data.get(name), now["data"].get(name)
+        if then != today:
+            counts = [part["number"] for part in (then, today) if part and "number" in part]
+            if then is None or today is None:
+                found.append(f"{name}: {'none then' if then is None else 'none now'}")
+            elif counts:
+                found.append(f"{name}: {counts[0]:,} then and {counts[1]:,} now, and they differ")
+            else:
+                found.append(f"{name}: another now")
+    return found
