@@ -47,20 +47,26 @@ _OWN_SETTINGS = _OWN_LOOP | {
     *("assistant_lookbehind", "target_lookbehind", "transformers_version"),
 }
 
-_LEAST = {
-    **dict.fromkeys(("batch_size", "num_beams", "num_return_sequences", "num_beam_groups", "max_new_tokens"), 1),
-    **dict.fromkeys(("min_length", "min_new_tokens", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size"), 0),
-    **{"max_length": 2, "num_workers": 0, "top_k": 0},
+_RANGES: dict[str, tuple[int, int]] = {
+    **{
+        "batch_size": (1, 10**6),
+        "num_beams": (1, 1000),
+        "num_return_sequences": (1, 1000),
+        "num_beam_groups": (1, 1000),
+    },
+    **dict.fromkeys(("min_length", "min_new_tokens", "no_repeat_ngram_size", "top_k", "num_workers"), (0, 10**9)),
+    **{"max_length": (2, 10**9), "max_new_tokens": (1, 10**9), "encoder_no_repeat_ngram_size": (0, 10**9)},
 }
-_NUMBERS = {
+_SHARES = {"top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"}
+_NUMBERS = _SHARES | {
     *("length_penalty", "repetition_penalty", "encoder_repetition_penalty", "diversity_penalty", "temperature"),
-    *("top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "max_time", "guidance_scale"),
+    *("max_time", "guidance_scale"),
 }
 _SWITCHES = _OUTPUTS | {
     *("return_types", "return_alignment", "fingerspell", "do_sample", "use_cache"),
     *("renormalize_logits", "remove_invalid_values", "return_tensors", "return_text", "clean_up_tokenization_spaces"),
 }
-_CHECKED = _LEAST.keys() | _NUMBERS | _SWITCHES
+_CHECKED = _RANGES.keys() | _NUMBERS | _SWITCHES
 _ID = {"bos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id"}
 _IDS = {"eos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"}
 
@@ -73,9 +79,27 @@ _REFUSED = {
     "stop_sequence": ((), "sequences end at ids; give eos_token_id, a list of ids of glosses"),
     "num_workers": ((0,), "texts are read and batched in this process; give batch_size"),
     "prefix": ((), "a model reads the Korean sentence alone"),
-    "assistant_model": ((), "assisted generation takes single sentences; call the model's generate"),
-    "assistant_tokenizer": ((), "assisted generation takes single sentences; call the model's generate"),
+    "stop_strings": ((), "sequences end at ids; give eos_token_id, a list of ids of glosses"),
     "custom_generate": ((), "it may return anything; call the model's generate"),
+    **dict.fromkeys(
+        ("guidance_scale", "negative_prompt_ids", "negative_prompt_attention_mask", "token_healing"),
+        ((), "it is for models that go on with a text"),
+    ),
+    **dict.fromkeys(
+        ("constraints", "force_words_ids", "penalty_alpha", "dola_layers", "low_memory"),
+        ((), "transformers does this by code from the Hub, which is not run"),
+    ),
+    "num_beam_groups": ((1,), "transformers does this by code from the Hub, which is not run"),
+    "diversity_penalty": ((0.0,), "transformers does this by code from the Hub, which is not run"),
+    **dict.fromkeys(
+        (
+            *("assistant_model", "assistant_tokenizer", "assistant_early_exit", "assistant_confidence_threshold"),
+            *("assistant_lookbehind", "assistant_ensemble_weight", "target_lookbehind", "is_assistant", "use_mtp"),
+            *("num_assistant_tokens", "num_assistant_tokens_schedule", "prompt_lookup_num_tokens", "speculation_type"),
+            "max_matching_ngram_size",
+        ),
+        ((), "assisted generation takes single sentences; call the model's generate"),
+    ),
     **dict.fromkeys(_OUTPUTS, ((False,), "an answer holds glosses; call the model's generate for its other outputs")),
 }
 
@@ -260,7 +284,10 @@ class Text2GlossPipeline(Pipeline):
         model = self.model
         size = _vocab_size(model)
         for name, value in vars(model.generation_config).items():
-            _check_kind(f"generation_config.json, {name}", name, value, size)
+            if name not in ("suppress_tokens", "begin_suppress_tokens"):  # which are long
+                _check_kind(f"generation_config.json, {name}", name, value, size)
+        if model.generation_config.stop_strings:
+            raise ValueError(f"generation_config.json, stop_strings: expected none: {_REFUSED['stop_strings'][1]}")
         if given.get("generation_config") is None:
             task = (getattr(model.config, "task_specific_params", None) or {}).get(self.task) or {}
             chosen = _nearer(self._settings(task), self.given)
@@ -276,6 +303,8 @@ class Text2GlossPipeline(Pipeline):
             sequences = config.num_return_sequences
         if sequences is not None and ((config.num_beams or 1) > 1 or not config.do_sample):
             generate["num_beams"] = config.num_beams = max(config.num_beams or 1, sequences)
+        if generate.get("suppress_tokens"):
+            emitted_ids(config.suppress_tokens, size)
         _check_length(model, config)
         return _Request(model, options, generate, config, sequences)
 
@@ -347,8 +376,6 @@ class Text2GlossPipeline(Pipeline):
         else:
             config = model.generation_config
             others: dict[str, Any] = {name: False for name in _OUTPUTS if getattr(config, name, None)}
-            if generate.get("stop_strings", config.stop_strings):
-                others["tokenizer"] = self.tokenizer
             rows = model.generate(input_ids=ids, attention_mask=mask, **{**generate, **others}).tolist()
         return [[index for index in row if index not in self.special] for row in rows]
 
@@ -523,27 +550,36 @@ def _checked(name: str, value: Any, vocab_size: int = 0) -> Any:
 def _check_kind(label: str, name: str, value: Any, vocab_size: int) -> Any:
     if value is None:
         return None
-    if name in _LEAST or name in _ID:
+    if name in _RANGES or name in _ID:
         try:
             number = operator.index(value)
         except TypeError:
             number = None
         if number is None or isinstance(value, bool):
             raise TypeError(f"{label}: expected an integer, found {value!r:.60}")
-        if name in _ID and not 0 <= number < vocab_size:
-            raise ValueError(f"{label}: expected an id from 0 to {vocab_size - 1}, found {number}")
-        if number < _LEAST.get(name, 0):
-            raise ValueError(f"{label}: expected {_LEAST[name]} or more, found {number}")
+        least, most = _RANGES.get(name, (0, vocab_size - 1))
+        if number < least and name not in _ID:
+            raise ValueError(f"{label}: expected {least} or more, found {number}")
+        if not least <= number <= most:
+            raise ValueError(f"{label}: expected an {'id' if name in _ID else 'integer'} up to {most}, found {number}")
         return number
     if name in _NUMBERS:
         if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
             raise TypeError(f"{label}: expected a number, found {value!r:.60}")
         if not isfinite(value):
             raise ValueError(f"{label}: expected a finite number, found {value}")
+        if name in _SHARES and not 0 <= value <= 1:
+            raise ValueError(f"{label}: expected a number from 0 to 1, found {value}")
     if name in _SWITCHES or name == "int8":
         if not isinstance(value, (bool, int)) or value not in (0, 1):
             raise TypeError(f"{label}: expected True or False, found {value!r:.60}")
         return bool(value)
+    if name in ("logits_processor", "stopping_criteria") and not isinstance(value, list):
+        raise TypeError(f"{label}: expected a list, found {type(value).__name__}")
+    if name == "streamer" and not hasattr(value, "put"):
+        raise TypeError(f"{label}: expected a streamer of transformers, found {type(value).__name__}")
+    if name == "prefix_allowed_tokens_fn" and not callable(value):
+        raise TypeError(f"{label}: expected a function, found {type(value).__name__}")
     if name in _IDS:
         check_ids(label, [value] if isinstance(value, int) else value, vocab_size)
     return value
@@ -564,9 +600,10 @@ def _vocab_size(model: Any) -> int:
 
 
 def _positions(model: Any, part: str) -> int | None:
-    """Return how many tokens a BERT can read; None for another model, which may know no limit."""
-    config: Any = getattr(model.config, part, None)
-    return config.max_position_embeddings if getattr(config, "model_type", None) == "bert" else None
+    """Return how many tokens a part can read; None where it knows no limit, or is of another kind than ours."""
+    config: Any = getattr(model.config, part, model.config)
+    limited = config.model_type == "bert" or (config.model_type == "kgloss-rnn" and part == "decoder")
+    return config.max_position_embeddings if limited else None
 
 
 def _check_length(model: Any, config: GenerationConfig) -> None:
