@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +33,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # What transformers has said once and need not say again. It marks padding after encoding as slow, which it is not here.
 _said = {"Asking-to-pad-a-fast-tokenizer": True}
+
+# Truncation and padding are settings of the backend, which another thread's call would change. No attribute, for a
+# tokenizer is pickled and copied.
+_lock = threading.RLock()
 
 _Words = list[list[str]]
 _Spans = list[list[tuple[int, int]]]
@@ -272,12 +278,13 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         batch: list[Any] = words[0] if len(words) == 1 else list(zip(*words, strict=True))
         base: Any = super()
         encode = getattr(base, "_batch_encode_plus", None) or base._encode_plus
-        try:
-            return encode(batch, is_split_into_words=True, **kwargs)
-        finally:
-            # The last call's settings would stay, and change the fingerprint by which `datasets` caches.
-            self._tokenizer.no_truncation()
-            self._tokenizer.no_padding()
+        with _lock:
+            try:
+                return encode(batch, is_split_into_words=True, **kwargs)
+            finally:
+                # The last call's settings would stay, and change the fingerprint by which `datasets` caches.
+                self._tokenizer.no_truncation()
+                self._tokenizer.no_padding()
 
     def _labels(self, target: Any, max_length: int | None) -> tuple[list[Any], tuple[int, int]]:
         """Ids of glosses, and how many glosses of how many sequences are beyond the limit."""
@@ -414,3 +421,12 @@ def _say_dropped(texts: tuple[int, int] = (0, 0), targets: tuple[int, int] = (0,
     ]
     if counts:
         logger.warning("truncation dropped %s; max_length and max_target_length set the limits", " and ".join(counts))
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()  # the parent's may have been held by a thread that does not exist here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
