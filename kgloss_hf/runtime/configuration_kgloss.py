@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, TypeGuard
 
 from transformers import PretrainedConfig
 
@@ -40,7 +40,11 @@ def check_configuration(content: Mapping[str, Any]) -> None:
     types = content.get("gloss_types")
     if types is not None and not (isinstance(types, Mapping) and _all_strings([*types, *types.values()])):
         raise _wrong("gloss_types", "a mapping of glosses to the names of their types", types)
+    tasks = content.get("task_specific_params") or {}
+    if not (isinstance(tasks, Mapping) and all(isinstance(task, Mapping) for task in tasks.values())):
+        raise _wrong("task_specific_params", "a mapping of tasks to mappings", tasks)
     if kind == "encoder-decoder":
+        _check_ids_and_switches(content, "")
         for part in ("encoder", "decoder"):
             shape = content.get(part)
             if not isinstance(shape, Mapping) or not isinstance(shape.get("model_type"), str):
@@ -75,16 +79,31 @@ def _check_shape(content: Mapping[str, Any], prefix: str) -> None:
     if parameters > _MOST_PARAMETERS:
         raise _wrong(prefix + "hidden_size", f"sizes that make {_MOST_PARAMETERS} parameters at most", parameters)
 
+    _check_ids_and_switches(content, prefix)
+
+
+def _check_ids_and_switches(content: Mapping[str, Any], prefix: str) -> None:
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
+        ids = content.get(name)
+        several = ids if name == "eos_token_id" and isinstance(ids, (list, tuple)) else [ids]
+        size = content.get("vocab_size")
+        largest = (size if isinstance(size, int) else _LARGEST["vocab_size"]) - 1
+        if ids is not None and not all(_is_integer(index) and 0 <= index <= largest for index in several):
+            raise _wrong(prefix + name, f"an id from 0 to {largest}", ids)
+    for name in ("is_decoder", "add_cross_attention", "is_encoder_decoder", "tie_word_embeddings"):
+        if not isinstance(content.get(name, False), bool):
+            raise _wrong(prefix + name, "true or false", content[name])
+
 
 def _wrong(name: str, expected: str, found: object) -> ValueError:
     return ValueError(f"config.json, {name}: expected {expected}, found {found!r:.80}; take the checkpoint's own file")
 
 
-def _is_integer(value: object) -> bool:
+def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
@@ -149,8 +168,8 @@ class KGlossRnnConfig(PretrainedConfig):
         **kwargs: Any,
     ) -> None:
         shape: dict[str, Any] = {"vocab_size": vocab_size, "embedding_size": embedding_size, "hidden_size": hidden_size}
-        shape |= {"max_position_embeddings": max_position_embeddings, "gloss_types": kwargs.get("gloss_types")}
-        check_configuration({"model_type": self.model_type, "dropout": dropout, **shape})
+        shape |= {"max_position_embeddings": max_position_embeddings, "dropout": dropout}
+        check_configuration({**kwargs, **shape, "model_type": self.model_type})
         self.vocab_size = vocab_size
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size
