@@ -276,7 +276,8 @@ class Text2GlossPipeline(Pipeline):
         if not isinstance(config, GenerationConfig):
             raise TypeError(f"generation_config: expected a GenerationConfig, found {type(config).__name__}")
         said = {name: value for name, value in vars(config).items() if value not in (None, defaults.get(name))}
-        if unknown := [name for name in said if name not in known and not name.startswith("_")]:
+        theirs = vars(self.model.generation_config)  # of which it may be a copy
+        if unknown := [name for name in said if name not in {*known, *theirs, "transformers_version"}]:
             raise TypeError(f"generation_config: expected arguments of generate, found {', '.join(unknown)}")
         return _nearer({name: _checked(name, value, size) for name, value in said.items() if name in known}, settings)
 
@@ -496,10 +497,10 @@ def _letters(content: str, span: tuple[int, int] | None) -> list[_Sign]:
 def _arguments() -> tuple[frozenset[str], dict[str, Any]]:
     """Return the names of all arguments, and generate's own with their defaults in this version of transformers."""
     defaults = {name: value for name, value in vars(GenerationConfig()).items() if not name.startswith("_")}
-    del defaults["transformers_version"]
     others = signature(transformers.GenerationMixin.generate).parameters
     defaults |= {"num_return_sequences": 1}  # in a GenerationConfig of transformers 4, 1 may have been said or not
-    names = {*_OWN, *_REFUSED, *defaults, *others} - {"self", "inputs", "kwargs", "use_model_defaults"}
+    names = {*_OWN, *_REFUSED, *defaults, *others}
+    names -= {"self", "inputs", "kwargs", "use_model_defaults", "transformers_version"}
     return frozenset(names), defaults
 
 
@@ -580,6 +581,10 @@ def _check_kind(label: str, name: str, value: Any, vocab_size: int) -> Any:
         raise TypeError(f"{label}: expected a streamer of transformers, found {type(value).__name__}")
     if name == "prefix_allowed_tokens_fn" and not callable(value):
         raise TypeError(f"{label}: expected a function, found {type(value).__name__}")
+    if name == "watermarking_config" and not hasattr(value, "validate"):
+        if not isinstance(value, dict):
+            raise TypeError(f"{label}: expected a WatermarkingConfig, found {type(value).__name__}")
+        return transformers.WatermarkingConfig.from_dict(value)  # as transformers 5 does
     if name in _IDS:
         check_ids(label, [value] if isinstance(value, int) else value, vocab_size)
     return value
