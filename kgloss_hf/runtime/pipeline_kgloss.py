@@ -291,7 +291,7 @@ class Text2GlossPipeline(Pipeline):
             raise ValueError(f"generation_config.json, stop_strings: expected none: {_REFUSED['stop_strings'][1]}")
         if given.get("generation_config") is None:
             task = (getattr(model.config, "task_specific_params", None) or {}).get(self.task) or {}
-            chosen = _nearer(self._settings(task), self.given)
+            chosen = _nearer(_nearer({}, self._settings(task)), self.given)
         else:
             chosen = {name: value for name, value in self.given.items() if name in _OWN}
         chosen = _nearer(chosen, self._settings(given))

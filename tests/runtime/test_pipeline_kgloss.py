@@ -394,24 +394,13 @@ def test_n_best_with_the_same_glosses_come_once(
     assert [answer.glosses for answer in found].count(["흙"]) == 1
 
 
-def changed(model: Any, change: str) -> Any:
-    """A model that our own loop does not know."""
-    if change == "half":
-        return model.bfloat16()
-    if change == "hook":
-        model.get_input_embeddings().register_forward_hook(lambda *call: -call[-1])
-    return model
-
-
-@pytest.mark.parametrize("change", ["", "half", "hook"])
-@pytest.mark.parametrize("preset", ["tiny", "rnn"])
-def test_threads_share_a_pipeline_and_a_model(preset: str, change: str, tokenizer: KGlossTokenizerFast) -> None:
-    if (preset, change) == ("rnn", "half"):
-        pytest.skip("the same way as the others")
+@pytest.mark.parametrize(("preset", "hooked"), [("tiny", False), ("tiny", True), ("rnn", False)])
+def test_threads_share_a_pipeline_and_a_model(preset: str, hooked: bool, tokenizer: KGlossTokenizerFast) -> None:
     torch.manual_seed(0)
     model = build_model(preset, tokenizer, num_beams=1)
     model.generation_config.max_length = 6
-    model = changed(model, change).eval()
+    if hooked:  # which our own loop does not know
+        model.get_input_embeddings().register_forward_hook(lambda *call: -call[-1])
     pipelines = [Text2GlossPipeline(model=model, tokenizer=tokenizer, num_beams=beams) for beams in (1, 2)]
     words = " ".join(SENTENCES).split()
     draw = np.random.default_rng(0)
@@ -419,7 +408,7 @@ def test_threads_share_a_pipeline_and_a_model(preset: str, change: str, tokenize
         *({}, {"return_alignment": True}, {"num_return_sequences": 2, "return_alignment": True}),
         *({"fingerspell": True}, {"suppress_tokens": [1, 2]}),
     ]
-    texts = [" ".join(draw.choice(words, size=size)) for size in range(1, 7)] + ["토기 " * 200]
+    texts = [" ".join(draw.choice(words, size=size)) for size in range(1, 5)] + ["토기 " * 200]
     jobs = [(one, text, said) for one in pipelines for text in texts for said in options] * 2
     draw.shuffle(jobs)
 
