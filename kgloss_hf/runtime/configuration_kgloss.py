@@ -68,7 +68,8 @@ def _check_shape(content: Mapping[str, Any], prefix: str) -> None:
     for name in ("layer_norm_eps", "initializer_range"):
         if not (_is_number(value := content.get(name, 0)) and 0 <= value <= 1):
             raise _wrong(prefix + name, "a number from 0 to 1", value)
-    if (activation := content.get("hidden_act", "gelu")) not in ACT2FN:
+    activation = content.get("hidden_act", "gelu")
+    if not isinstance(activation, str) or activation not in ACT2FN:
         raise _wrong(prefix + "hidden_act", f"one of {', '.join(ACT2FN)}", activation)
     width, heads = content.get("hidden_size", 0), content.get("num_attention_heads", 1)
     if width % heads:
@@ -208,7 +209,7 @@ class KGlossConfig(PretrainedConfig):
         kinds: dict[str, Any] = {kind.model_type: kind for kind in (EncoderDecoderConfig, KGlossRnnConfig)}
         content, _ = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
         model_type = content.get("model_type")
-        if model_type not in kinds:
+        if model_type not in [*kinds]:
             raise ValueError(f"model_type: expected one of {', '.join(kinds)}, found {model_type!r}")
         check_configuration(content)
         loaded = kinds[model_type].from_pretrained(pretrained_model_name_or_path, **kwargs)
