@@ -41,7 +41,8 @@ def register() -> None:
 
     `transformers` loads our tokenizer and models by its Auto classes, and our checkpoints by `pipeline`. The task is
     `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. Where the script era has a
-    pipeline of its own for the former, it goes on serving checkpoints that are not ours.
+    pipeline of its own for the former, it goes on serving checkpoints that are not ours. The configuration of an
+    encoder-decoder is checked as it is read, for no model could be built of some (`check_configuration`).
 
     Example:
         >>> register()
@@ -59,6 +60,7 @@ def register() -> None:
         sys.modules[_SCRIPTS] = module_from_spec(spec)
     _when_imported("datasets", _extend_datasets)
     _when_imported("transformers.models.auto.configuration_auto", _register_configuration)
+    _when_imported("transformers.models.encoder_decoder.configuration_encoder_decoder", _check_encoder_decoders)
     _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
     # Our modules import theirs, so whichever comes first, registration waits for ours to be complete.
     for model in MODELS.values():
@@ -75,6 +77,23 @@ def _register_configuration() -> None:
     from .runtime.configuration_kgloss import KGlossRnnConfig
 
     AutoConfig.register(KGlossRnnConfig.model_type, KGlossRnnConfig, exist_ok=True)
+
+
+def _check_encoder_decoders() -> None:
+    """Let a configuration of an impossible shape fail as it is read: `pipeline` would build the model, without end."""
+    from transformers.models.encoder_decoder.configuration_encoder_decoder import EncoderDecoderConfig
+
+    from .runtime.configuration_kgloss import check_configuration
+
+    original = EncoderDecoderConfig.from_dict.__func__
+
+    @wraps(original)
+    def from_dict(cls: type, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        check_configuration(config_dict)
+        return original(cls, config_dict, **kwargs)
+
+    if "from_dict" not in vars(EncoderDecoderConfig):
+        EncoderDecoderConfig.from_dict = classmethod(from_dict)
 
 
 def _register_tokenizer() -> None:

@@ -46,7 +46,7 @@ def translate(
         input: Text file, UTF-8, or `-` for standard input (default: standard input if there are no sentences).
         format: `text`: the glosses, with a space between them. `jsonl`: an object a line, the answer of the pipeline
             with `text`; with `n_best` the answers are its `candidates`. `tsv`: a table with a header.
-        n_best: Give so many sequences a line, with log-probabilities.
+        n_best: Print up to this many sequences per line, the best score first (see `GlossSequence`).
         types: Add the types of glosses (`jsonl` and `tsv`).
         alignment: Add spans of the source (`jsonl`).
         fingerspell: Spell what has no gloss.
@@ -62,8 +62,8 @@ def translate(
     Raises:
         FileNotFoundError: `input` is not there.
         ValueError: `format` is not known, both sentences and `input` are given, the format cannot hold an option, or
-            the model has no eight-bit form.
-        OSError: The model cannot be loaded.
+            the model cannot be loaded or has no eight-bit form, or an option has a value that cannot be.
+        OSError: The model's files cannot be read.
 
     Example:
         >>> translate(getfixture("checkpoint"), [" "], format="jsonl")
@@ -89,7 +89,13 @@ def translate(
         # Weights that can hold code are not read; and transformers must not ask whether to run a model's code, for it
         # would take a line of standard input for the answer.
         safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
-        text_to_gloss = pipeline("text-to-gloss", model=model, int8=int8, **safe)
+        try:
+            text_to_gloss = pipeline("text-to-gloss", model=model, int8=int8, **safe)
+        except ValueError as error:  # of transformers may hold the tracebacks of all that it tried
+            _, tracebacks, errors = str(error).partition("Traceback (most recent call last):")
+            if not tracebacks:
+                raise
+            raise ValueError(f"{model}: expected a model, found an error: {errors.strip().splitlines()[-1]}") from error
         options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
         chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
         options |= {name: value for name, value in chosen.items() if value is not None}
@@ -141,7 +147,12 @@ def _noted(lines: Iterable[str], waiting: deque[str]) -> Iterator[str]:
 
 
 def _header(n_best: int | None, types: bool) -> list[str]:
-    return ["text", *(["rank", "log_prob"] if n_best is not None else []), "glosses", *(["types"] if types else [])]
+    return [
+        "text",
+        *(["rank", "score", "log_prob"] if n_best is not None else []),
+        "glosses",
+        *(["types"] if types else []),
+    ]
 
 
 def _rows(text: str, answer: Any, format: str, n_best: int | None, types: bool) -> Iterator[str]:
@@ -151,10 +162,12 @@ def _rows(text: str, answer: Any, format: str, n_best: int | None, types: bool) 
         return
     candidates = [answer] if n_best is None else answer
     for rank, candidate in enumerate(candidates, 1):
-        scored = [] if n_best is None else [f"{candidate['log_prob']:.4f}"]
-        cells = [*scored, candidate["generated_text"]]
+        scores = [] if n_best is None else [f"{candidate[name]:.4f}" for name in ("score", "log_prob")]
         if format == "tsv":
-            cells = [text, *([str(rank)] if scored else []), *cells, *([" ".join(candidate["types"])] if types else [])]
+            ranked = [str(rank), *scores] if scores else []
+            cells = [text, *ranked, candidate["generated_text"], *([" ".join(candidate["types"])] if types else [])]
+        else:
+            cells = [*scores[:1], candidate["generated_text"]]
         yield "\t".join(visible(re.sub(r"[\t\n]", " ", cell)) for cell in cells)
     if format == "text" and n_best is not None:
         yield ""

@@ -2,9 +2,140 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any, TypeGuard
 
 from transformers import PretrainedConfig
+
+# Sizes above which no model of these kinds exists: building one would go on until memory is full.
+_LARGEST = {
+    **{"num_hidden_layers": 1_000, "num_attention_heads": 1_024, "type_vocab_size": 1_024},
+    **{"hidden_size": 65_536, "embedding_size": 65_536, "intermediate_size": 262_144},
+    **{"vocab_size": 10_000_000, "max_position_embeddings": 1_000_000},
+}
+_MOST_PARAMETERS = 10**10
+_SHARES = ("dropout", "hidden_dropout_prob", "attention_probs_dropout_prob")
+_OUR_KINDS = ("kgloss-rnn", "bert")  # of others, only what would fill the memory is looked for
+
+
+def check_configuration(content: Mapping[str, Any]) -> None:
+    """Check the shape of a model before it is built, so that a damaged or hostile checkpoint fails at once.
+
+    Args:
+        content: A configuration's attributes, as in `config.json`.
+
+    Raises:
+        ValueError: A size is no positive integer or beyond reason, a share is not between 0 and 1, sizes do not fit
+            one another, a part of an encoder-decoder is missing, or `gloss_types` is no mapping of names.
+
+    Example:
+        >>> check_configuration({"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2})
+        >>> check_configuration({"model_type": "bert", "num_hidden_layers": 10**9})
+        Traceback (most recent call last):
+        ValueError: config.json, num_hidden_layers: expected an integer from 1 to 1,000, found 1000000000; take ...
+    """
+    kind = content.get("model_type")
+    _check_shape(content, "")
+    types = content.get("gloss_types")
+    if types is not None and not (isinstance(types, Mapping) and _all_strings([*types, *types.values()])):
+        raise _wrong("gloss_types", "a mapping of glosses to the names of their types", types)
+    tasks = content.get("task_specific_params") or {}
+    if not (isinstance(tasks, Mapping) and all(isinstance(task, Mapping) for task in tasks.values())):
+        raise _wrong("task_specific_params", "a mapping of tasks to mappings", tasks)
+    if kind == "encoder-decoder":
+        _check_ids_and_switches(content, "")
+        for part in ("encoder", "decoder"):
+            shape = content.get(part)
+            if not isinstance(shape, Mapping) or not isinstance(shape.get("model_type"), str):
+                raise _wrong(part, "a mapping with model_type", shape)
+            _check_shape(shape, f"{part}.")
+
+
+def _check_shape(content: Mapping[str, Any], prefix: str) -> None:
+    from transformers.activations import ACT2FN
+
+    ours = content.get("model_type") in _OUR_KINDS
+    for name, largest in _LARGEST.items():
+        value = content.get(name, 1)
+        if (ours or (_is_integer(value) and value > largest)) and not (_is_integer(value) and 1 <= value <= largest):
+            raise _wrong(prefix + name, f"an integer from 1 to {largest:,}", value)
+    if not ours:
+        return
+    for name in _SHARES:
+        if not (_is_number(share := content.get(name, 0)) and 0 <= share <= 1):
+            raise _wrong(prefix + name, "a number from 0 to 1", share)
+    for name in ("layer_norm_eps", "initializer_range"):
+        if not (_is_number(value := content.get(name, 0)) and 0 <= value <= 1):
+            raise _wrong(prefix + name, "a number from 0 to 1", value)
+    activation = content.get("hidden_act", "gelu")
+    if not isinstance(activation, str) or activation not in ACT2FN:
+        raise _wrong(prefix + "hidden_act", f"one of {', '.join(ACT2FN)}", activation)
+    width, heads = content.get("hidden_size", 0), content.get("num_attention_heads", 1)
+    if width % heads:
+        raise _wrong(prefix + "hidden_size", f"a multiple of the {heads} heads", width)
+    inner, words = content.get("intermediate_size", 0), content.get("vocab_size", 0)
+    layers, positions = content.get("num_hidden_layers", 1), content.get("max_position_embeddings", 0)
+    parameters = layers * width * (8 * width + 2 * inner) + (words + positions) * width
+    if parameters > _MOST_PARAMETERS:
+        raise _wrong(prefix + "hidden_size", f"sizes that make {_MOST_PARAMETERS} parameters at most", parameters)
+
+    _check_ids_and_switches(content, prefix)
+
+
+def _check_ids_and_switches(content: Mapping[str, Any], prefix: str) -> None:
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
+        ids = content.get(name)
+        several = ids if name == "eos_token_id" and isinstance(ids, (list, tuple)) else [ids]
+        size = content.get("vocab_size")
+        largest = (size if isinstance(size, int) else _LARGEST["vocab_size"]) - 1
+        if ids is not None and not all(_is_integer(index) and 0 <= index <= largest for index in several):
+            raise _wrong(prefix + name, f"an id from 0 to {largest}", ids)
+    for name in ("is_decoder", "add_cross_attention", "is_encoder_decoder", "tie_word_embeddings"):
+        if not isinstance(content.get(name, False), bool):
+            raise _wrong(prefix + name, "true or false", content[name])
+
+
+def _wrong(name: str, expected: str, found: object) -> ValueError:
+    return ValueError(f"config.json, {name}: expected {expected}, found {found!r:.80}; take the checkpoint's own file")
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def _all_strings(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def check_ids(name: str, ids: Any, vocab_size: int) -> None:
+    """Check that a setting of generation is a list of ids of the vocabulary.
+
+    Args:
+        name: The setting's.
+        ids: Its value.
+        vocab_size: All ids.
+
+    Raises:
+        ValueError: It is no list, or holds something else than an id.
+
+    Example:
+        >>> check_ids("suppress_tokens", [0, 7], 8)
+    """
+    wrong = [index for index in ids if not (_is_integer(index) and 0 <= index < vocab_size)] if _is_list(ids) else [ids]
+    if wrong:
+        raise ValueError(
+            f"{name}: expected a list of ids from 0 to {vocab_size - 1}, found {wrong[0]!r:.80}"
+            f"{' in it' if _is_list(ids) else ''}; take ids of the checkpoint's own tokenizer"
+        )
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
 
 
 class KGlossRnnConfig(PretrainedConfig):
@@ -17,6 +148,9 @@ class KGlossRnnConfig(PretrainedConfig):
         dropout: Dropout on embeddings and before the output projection.
         max_position_embeddings: Longest target in tokens; the GRUs themselves know no limit.
         **kwargs: PretrainedConfig's, such as `pad_token_id` and `decoder_start_token_id`.
+
+    Raises:
+        ValueError: A size is no positive integer or beyond reason, or the dropout is not between 0 and 1.
 
     Example:
         >>> KGlossRnnConfig(vocab_size=100).hidden_size
@@ -34,6 +168,9 @@ class KGlossRnnConfig(PretrainedConfig):
         max_position_embeddings: int = 128,
         **kwargs: Any,
     ) -> None:
+        shape: dict[str, Any] = {"vocab_size": vocab_size, "embedding_size": embedding_size, "hidden_size": hidden_size}
+        shape |= {"max_position_embeddings": max_position_embeddings, "dropout": dropout}
+        check_configuration({**kwargs, **shape, "model_type": self.model_type})
         self.vocab_size = vocab_size
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size
@@ -64,7 +201,7 @@ class KGlossConfig(PretrainedConfig):
             **kwargs: As for any configuration of transformers.
 
         Raises:
-            ValueError: The checkpoint holds another kind of model.
+            ValueError: The checkpoint holds another kind of model, or one of an impossible shape.
         """
         # Registration imports this file while transformers may still be importing that one.
         from transformers import EncoderDecoderConfig
@@ -72,8 +209,9 @@ class KGlossConfig(PretrainedConfig):
         kinds: dict[str, Any] = {kind.model_type: kind for kind in (EncoderDecoderConfig, KGlossRnnConfig)}
         content, _ = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
         model_type = content.get("model_type")
-        if model_type not in kinds:
+        if model_type not in [*kinds]:
             raise ValueError(f"model_type: expected one of {', '.join(kinds)}, found {model_type!r}")
+        check_configuration(content)
         loaded = kinds[model_type].from_pretrained(pretrained_model_name_or_path, **kwargs)
         config = loaded[0] if isinstance(loaded, tuple) else loaded  # a tuple where unused arguments are asked for
         config.custom_pipelines = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from operator import attrgetter, is_
+from types import MethodType
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
+from .configuration_kgloss import check_ids
 from .plain import is_altered, is_plain, parts_of
 
 _Attended = tuple[torch.Tensor, ...]  # query, key, value; or key, value
@@ -28,13 +30,24 @@ def emitted_ids(suppressed: Iterable[int] | None, vocab_size: int) -> torch.Tens
         suppressed: Ids that it cannot emit: `suppress_tokens` of the generation config.
         vocab_size: All ids.
 
+    Raises:
+        ValueError: `suppressed` is no list of ids of the vocabulary, or leaves none.
+
     Example:
         >>> emitted_ids([0, 2], 4).tolist()
         [1, 3]
     """
+    ids = suppressed.tolist() if isinstance(suppressed, torch.Tensor) else suppressed or ()
+    check_ids("suppress_tokens", ids, vocab_size)
     emitted = torch.ones(vocab_size, dtype=torch.bool)
-    emitted[torch.tensor(list(suppressed or ()), dtype=torch.long)] = False
-    return emitted.nonzero().squeeze(1)
+    emitted[torch.tensor(list(ids), dtype=torch.long)] = False
+    left = emitted.nonzero().squeeze(1)
+    if not len(left):
+        raise ValueError(
+            f"suppress_tokens: expected some of the {vocab_size} ids to be left, found all of them suppressed; take "
+            "the checkpoint's own generation_config.json"
+        )
+    return left
 
 
 def _cut_head(model: Any, ids: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -44,9 +57,9 @@ def _cut_head(model: Any, ids: torch.Tensor) -> Callable[[torch.Tensor], torch.T
     return lambda hidden: linear(head.transform(hidden), weight, bias)
 
 
-def _ends(model: Any) -> list[int]:
+def _ends(config: Any) -> list[int]:
     """Return the ids that end a sequence, of which the trainer of transformers 4 makes a list."""
-    ends = model.generation_config.eos_token_id
+    ends = config.eos_token_id
     return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
 
 
@@ -84,8 +97,7 @@ class GreedyDecoder:
         self.modules = list(model.modules())
         self.parameters = list(model.parameters())
         self.parts = parts_of(self.modules)
-        self.suppressed: list[int] | None = None
-        self.ids = torch.tensor([])
+        self.emitted: tuple[list[int] | None, torch.Tensor] = (None, torch.tensor([]))
         self.encoder = _Embedding(model.encoder.embeddings)
         self.encoder_layers = [_Layer(layer) for layer in model.encoder.encoder.layer]
         self.decoder = _Embedding(model.decoder.bert.embeddings)
@@ -115,14 +127,11 @@ class GreedyDecoder:
             attention_mask: 1 where a source id is no padding; same shape.
             max_length: Target ids at most, with [BOS] and [EOS].
         """
-        start, ends = self.model.generation_config.decoder_start_token_id, set(_ends(self.model))
+        start, ends = self.model.generation_config.decoder_start_token_id, set(_ends(self.model.generation_config))
         ids = self._emitted(input_ids.device)
         head = _cut_head(self.model, ids)
         mask = attention_mask[:, None, None].bool()
-        hidden = self.encoder(input_ids, 0)
-        for layer in self.encoder_layers:
-            hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
-        sources = [layer.keys_of_cross(hidden) for layer in self.decoder_layers]
+        sources = self._sources(input_ids, mask)
         pasts: list[Any] = [None] * len(self.decoder_layers)
         token = input_ids.new_full((len(input_ids), 1), start)
         emitted = [[start] for _ in range(len(input_ids))]
@@ -152,12 +161,45 @@ class GreedyDecoder:
                 rows, ended = [rows[place] for place in left], [False] * len(left)
         return emitted
 
+    def forced(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, read: torch.Tensor, ids: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return scores and cross-attention where the decoder reads given ids.
+
+        Args:
+            input_ids: Source ids, batch × source length.
+            attention_mask: 1 where a source id is no padding; same shape.
+            read: Target ids with [BOS] first, batch × target length.
+            ids: Ids to score.
+
+        Returns:
+            Scores, batch × target length × ids; and the weight of each source position, mean over layers and heads,
+            batch × target length × source length.
+        """
+        mask = attention_mask[:, None, None].bool()
+        causal = torch.ones(read.shape[1], read.shape[1], dtype=torch.bool, device=read.device).tril()
+        hidden = self.decoder(read, 0)
+        weights = []
+        for layer, source in zip(self.decoder_layers, self._sources(input_ids, mask), strict=True):
+            hidden = layer.self_attention(hidden, layer.keys_of_self(hidden), causal)
+            weights.append(layer.cross_weights(hidden, source[0], mask))
+            hidden = layer.feed_forward(layer.cross_attention(hidden, source, mask))
+        return _cut_head(self.model, ids)(hidden), torch.stack(weights).mean(dim=0)
+
+    def _sources(self, input_ids: torch.Tensor, mask: torch.Tensor) -> list[_Attended]:
+        """Return what the cross-attention of each layer of the decoder looks at."""
+        hidden = self.encoder(input_ids, 0)
+        for layer in self.encoder_layers:
+            hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
+        return [layer.keys_of_cross(hidden) for layer in self.decoder_layers]
+
     def _emitted(self, device: torch.device) -> torch.Tensor:
         suppressed = list(self.model.generation_config.suppress_tokens or ())
-        if suppressed != self.suppressed:
-            self.suppressed = suppressed
-            self.ids = emitted_ids(suppressed, self.model.decoder.get_output_embeddings().out_features)
-        return self.ids.to(device)
+        known, ids = self.emitted  # both at once: another thread may put others in their place
+        if suppressed != known:
+            ids = emitted_ids(suppressed, self.model.decoder.get_output_embeddings().out_features)
+            self.emitted = suppressed, ids
+        return ids.to(device)
 
 
 class _Embedding:
@@ -214,6 +256,10 @@ class _Layer:
         states = scaled_dot_product_attention(self._by_head(self.query(hidden)), key, value, attn_mask=mask)
         return self.cross_output(states.transpose(1, 2).flatten(2), hidden)
 
+    def cross_weights(self, hidden: torch.Tensor, key: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the mean over heads of the cross-attention's weights, which the fused function does not give."""
+        return _mean_weights(self._by_head(self.query(hidden)), key, mask)
+
     def feed_forward(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.output(self.activation(self.widen(hidden)), hidden)
 
@@ -226,6 +272,11 @@ class _Added:
 
     def __call__(self, states: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         return self.norm(self.dense(states) + hidden)
+
+
+def _mean_weights(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    energies = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
+    return energies.masked_fill(~mask, -torch.inf).softmax(dim=-1).mean(dim=1)
 
 
 class Explained(NamedTuple):
@@ -247,16 +298,19 @@ def explain(
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
     sequences: Sequence[Sequence[int]],
-    suppressed: Iterable[int] | None = None,
+    config: Any = None,
 ) -> Explained:
     """Return log-probability and cross-attention of given sequences, from one pass by teacher forcing.
+
+    The model is left as it is, so that other threads can use it at the same time.
 
     Args:
         model: An encoder-decoder of two BERTs or of their like, or the RNN.
         input_ids: Source ids, one row per sequence.
         attention_mask: 1 where a source id is no padding; same shape.
         sequences: Ids without [BOS] and [EOS].
-        suppressed: Ids that cannot be emitted (default: `suppress_tokens` of the model's generation config).
+        config: Generation configuration, for the ids that begin and end a sequence and those that cannot be emitted
+            (default: the model's).
 
     Raises:
         ValueError: A sequence holds an id that the model cannot emit, or the model has no cross-attention to look at.
@@ -269,53 +323,39 @@ def explain(
         >>> explained.log_probs[0] < 0, explained.attention.shape
         (True, torch.Size([1, 3, 4]))
     """
-    config = model.generation_config
+    config = model.generation_config if config is None else config
     start = config.bos_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
-    ends = _ends(model)
+    ends = _ends(config)
     # A sequence may hold what has ended it, where that is a gloss.
     whole = [[*ids, *([] if {*ids[-1:]} & {*ends} else ends[:1])] for ids in sequences]
     wanted = pad_sequence([input_ids.new_tensor(ids) for ids in whole], batch_first=True, padding_value=start)
-    source = {"input_ids": input_ids, "attention_mask": attention_mask}
     read = torch.cat([torch.full_like(wanted[:, :1], start), wanted[:, :-1]], dim=1)
-    suppressed = config.suppress_tokens if suppressed is None else suppressed
-    plain = is_plain(model)
-    with _recorded(model, attention_mask) as weights:
-        if plain:
-            ids = emitted_ids(suppressed, model.decoder.get_output_embeddings().out_features).to(read.device)
-            encoded = {"encoder_hidden_states": model.encoder(**source)[0], "encoder_attention_mask": attention_mask}
-            scores = _cut_head(model, ids)(model.decoder.bert(read, **encoded, use_cache=False)[0])
-        else:
-            scores = model(**source, decoder_input_ids=read, use_cache=False).logits
-            ids = emitted_ids(suppressed, scores.shape[-1]).to(read.device)
-            scores = scores[..., ids]
+    if is_plain(model, int8=True):
+        size = model.decoder.get_output_embeddings().out_features
+        ids = emitted_ids(config.suppress_tokens, size).to(read.device)
+        scores, attention = GreedyDecoder(model, int8=True).forced(input_ids, attention_mask, read, ids)
+    else:
+        twin, weights = _recording(model, attention_mask)
+        source = {"input_ids": input_ids, "attention_mask": attention_mask}
+        scores = twin(**source, decoder_input_ids=read, use_cache=False).logits
+        attention = weights()
+        ids = emitted_ids(config.suppress_tokens, scores.shape[-1]).to(read.device)
+        scores = scores[..., ids]
     if not {*ids.tolist()}.issuperset(chain(*whole)):
         raise ValueError("sequences: expected ids that the model can emit, found others")
     places = torch.searchsorted(ids, wanted).clamp(max=len(ids) - 1)
     log_probs = scores.float().log_softmax(dim=-1).gather(2, places.unsqueeze(2)).squeeze(2)
     sums = [row[: len(ids)].sum().item() for row, ids in zip(log_probs, whole, strict=True)]
-    return Explained(sums, weights())
+    return Explained(sums, attention)
 
 
-@contextmanager
-def _recorded(model: Any, attention_mask: torch.Tensor) -> Iterator[Callable[[], torch.Tensor]]:
-    """Give the cross-attention of what is computed within, once it is: mean over layers and heads.
+def _recording(model: Any, attention_mask: torch.Tensor) -> tuple[Any, Callable[[], torch.Tensor]]:
+    """Return a model of the same parts, and the cross-attention of its last call: mean over layers and heads.
 
-    BERT's weights are computed here once more, from the queries and keys, because fused attention does not give them.
+    Only modules that hold an attention are copied, without their parameters: hooks on the model itself would be seen
+    by other threads. BERT's weights are computed from the queries and keys, which fused attention does not give.
     """
-    outputs: dict[nn.Module, list[torch.Tensor]] = {}
-
-    def record(module: nn.Module, _: Any, output: torch.Tensor) -> None:
-        outputs.setdefault(module, []).append(output)
-
-    def of_bert(attention: Any) -> torch.Tensor:
-        size = attention.attention_head_size
-        query, key = (
-            outputs[layer][0].unflatten(-1, (-1, size)).transpose(1, 2) for layer in (attention.query, attention.key)
-        )
-        energies = query @ key.transpose(2, 3) / size**0.5
-        energies = energies.masked_fill(attention_mask[:, None, None] == 0, -torch.inf)
-        return energies.softmax(dim=-1).mean(dim=1)
-
+    model = getattr(model, "_orig_mod", model)  # torch.compile calls what it was made of, not its own parts
     berts = [layer.crossattention.self for layer in model.modules() if hasattr(layer, "crossattention")]
     rnn: Any = getattr(getattr(model, "decoder", None), "attention", None)
     if not berts and rnn is None:
@@ -324,12 +364,42 @@ def _recorded(model: Any, attention_mask: torch.Tensor) -> Iterator[Callable[[],
             "alignment can be given; leave out return_alignment, fingerspell and num_return_sequences"
         )
     recorded = [part for attention in berts for part in (attention.query, attention.key)] or [rnn]
-    handles = [module.register_forward_hook(record) for module in recorded]
-    try:
-        if berts:
-            yield lambda: torch.stack([of_bert(attention) for attention in berts]).mean(dim=0)
-        else:
-            yield lambda: torch.stack(outputs[rnn], dim=1)
-    finally:
-        for handle in handles:
-            handle.remove()
+    outputs: list[list[torch.Tensor]] = [[] for _ in recorded]
+    twins: dict[nn.Module, nn.Module] = {}
+    for part, found in zip(recorded, outputs, strict=True):
+        twins[part] = _twin(part, {})
+        vars(twins[part])["_forward_hooks"] = OrderedDict(part._forward_hooks)
+        twins[part].register_forward_hook(lambda _, __, output, found=found: found.append(output))
+
+    def weights() -> torch.Tensor:
+        if not berts:
+            return torch.stack(outputs[0], dim=1)
+        mask = attention_mask[:, None, None].bool()
+        heads = [attention.attention_head_size for attention in berts for _ in range(2)]
+        parts = [found[0].unflatten(-1, (-1, size)).transpose(1, 2) for found, size in zip(outputs, heads, strict=True)]
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        return torch.stack([_mean_weights(query, key, mask) for query, key in pairs]).mean(dim=0)
+
+    return _with_parts(model, twins), weights
+
+
+def _with_parts(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
+    """Return a module with others in the place of some of its parts; itself where it holds none of them."""
+    if module not in twins:
+        children = {name: child and _with_parts(child, twins) for name, child in module._modules.items()}
+        same = all(map(is_, children.values(), module._modules.values()))
+        twins[module] = module if same else _twin(module, {"_modules": children})
+    return twins[module]
+
+
+def _twin(module: nn.Module, changed: dict[str, Any]) -> nn.Module:
+    """Return a module with the same attributes, but for some. `copy.copy` would ask classes that refuse."""
+    twin: nn.Module = object.__new__(type(module))
+    for name, value in vars(module).items():
+        if isinstance(value, MethodType) and value.__self__ is module:  # as accelerate puts in the place of forward
+            value = MethodType(value.__func__, twin)
+        elif isinstance(value, partial) and value.args and value.args[0] is module:
+            value = partial(value.func, twin, *value.args[1:], **value.keywords)
+        vars(twin)[name] = value
+    vars(twin).update(changed, _compiled_call_impl=None)  # which would call the module that it was compiled for
+    return twin

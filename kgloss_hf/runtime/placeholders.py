@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import combinations, permutations
 from math import exp
@@ -245,14 +246,17 @@ def _nearness(
     anchors = [(at, words[gloss]) for at, gloss in enumerate(glosses) if gloss in words and gloss not in PLACEHOLDERS]
     return [
         [
-            sum(
-                exp(-(abs(at - place) + min(abs(index - source.index) for index in indices)) / _REACH)
-                for at, indices in anchors
-            )
+            sum(exp(-(abs(at - place) + _distance(source.index, indices)) / _REACH) for at, indices in anchors)
             for source in candidates
         ]
         for place in places
     ]
+
+
+def _distance(index: int, indices: Sequence[int]) -> int:
+    """Return how far the nearest of some indices is, which are in order."""
+    place = bisect_left(indices, index)
+    return min(abs(index - near) for near in indices[max(0, place - 1) : place + 1])
 
 
 def restore_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> list[str]:

@@ -42,11 +42,15 @@ _backend_lock = threading.RLock()
 
 def _after_fork() -> None:
     global _backend_lock
-    _backend_lock = threading.RLock()  # the parent's may have been held by a thread that does not exist here
+    _backend_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(  # a fork waits, as its child could never go on with a backend that is at work
+        before=lambda: _backend_lock.acquire(),
+        after_in_parent=lambda: _backend_lock.release(),
+        after_in_child=_after_fork,
+    )
 
 _Words = list[list[str]]
 _Spans = list[list[tuple[int, int]]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,10 +74,12 @@ def test_n_best(checkpoint: str, form: str) -> None:
     if form == "jsonl":
         assert [len(json.loads(line)["candidates"]) for line in lines] == [3, 3]
     elif form == "tsv":
-        assert lines[0] == "text\trank\tlog_prob\tglosses"
+        assert lines[0] == "text\trank\tscore\tlog_prob\tglosses"
         assert [line.split("\t")[1] for line in lines[1:]] == ["1", "2", "3"] * 2
     else:
         assert [len(line.split("\t")) for line in lines] == [2, 2, 2, 1] * 2
+        scores = [float(line.split("\t")[0]) for line in lines[:3]]
+        assert scores == sorted(scores, reverse=True)
 
 
 def test_a_bad_line_does_not_stop_the_others(
@@ -100,6 +103,11 @@ def test_a_bad_line_does_not_stop_the_others(
         (["전시", "--types"], "types: expected a format that can hold it"),
         (["전시", "--alignment", "--format", "tsv"], "alignment: expected a format that can hold it"),
         (["전시", "--n_best", "0"], "num_return_sequences: expected 1 or more"),
+        (["전시", "--n_best", "3", "--num_beams", "2"], "num_return_sequences: expected at most num_beams"),
+        (["전시", "--num_beams", "0"], "num_beams: expected 1 or more"),
+        (["전시", "--num_beams", "1000000"], "num_beams: expected an integer up to 1000"),
+        (["전시", "--batch_size", "-1"], "batch_size: expected 1 or more"),
+        (["전시", "--threads", "0"], "expects a positive integer"),
     ],
 )
 def test_what_cannot_be_done(
@@ -107,6 +115,18 @@ def test_what_cannot_be_done(
 ) -> None:
     assert main(["translate", checkpoint, *options]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_checkpoint_that_transformers_refuses_is_said_in_a_line(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"max_new_tokens": 0}), "utf-8")
+    assert main(["translate", str(tmp_path), "전시"]) == 1
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("kgloss")]
+    assert "max_new_tokens" in line
+    assert "Traceback" not in line
 
 
 def test_folder_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module
 from transformers import PreTrainedModel
 
 from conftest import SENTENCES
@@ -115,3 +118,48 @@ def test_sequence_that_cannot_come_out(model: PreTrainedModel, tokenizer: KGloss
 
 def test_checkpoint_that_restricts_nothing(checkpoint: str) -> None:
     assert emitted_ids(None, 7).tolist() == [*range(7)]
+
+
+def test_an_id_too_many() -> None:
+    with pytest.raises(ValueError, match="suppress_tokens: expected some of the 3 ids to be left"):
+        emitted_ids([0, 1, 2], 3)
+    with pytest.raises(ValueError, match="expected a list of ids from 0 to 2, found -1"):
+        emitted_ids([-1], 3)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("preset", ["tiny", "rnn"])
+def test_models_are_not_touched_while_they_are_looked_at(preset: str, tokenizer: KGlossTokenizerFast) -> None:
+    model = build_model(preset, tokenizer).eval()
+    rows = tokenizer(SENTENCES, padding=True, return_tensors="pt")
+    sequences = [emitted_by(model).tolist()[-3:]] * len(SENTENCES)
+    expected = explain(model, **rows, sequences=sequences)
+    hooks = []
+    last = model.get_output_embeddings() or model.output
+
+    def look(module: torch.nn.Module, _: object, output: torch.Tensor) -> torch.Tensor:
+        hooks.append({part for part in model.modules() if part._forward_hooks})
+        return -output
+
+    with last.register_forward_hook(look):
+        found = explain(model, **rows, sequences=sequences)
+    assert hooks == [{last}]
+    assert torch.allclose(found.attention, expected.attention, atol=1e-6)
+    assert found.log_probs != expected.log_probs
+
+
+@torch.inference_mode()
+def test_models_whose_calls_are_wrapped(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
+    rows = tokenizer(SENTENCES, padding=True, return_tensors="pt")
+    sequences = [emitted_by(model).tolist()[-3:]] * len(SENTENCES)
+    expected = explain(model, **rows, sequences=sequences)
+    spread = copy.deepcopy(model)
+    for part in [*spread.modules()]:
+        add_hook_to_module(part, ModelHook())  # as accelerate does where layers are on several devices
+    compiled = torch.compile(copy.deepcopy(model), backend="eager")
+    inside = copy.deepcopy(model)
+    inside.compile(backend="eager")
+    for wrapped in (spread, compiled, inside):
+        found = explain(wrapped, **rows, sequences=sequences)
+        assert torch.allclose(found.attention, expected.attention, atol=1e-6)
+        assert found.log_probs == pytest.approx(expected.log_probs, abs=1e-4)

@@ -1,19 +1,36 @@
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import datasets
+import evaluate
 import numpy as np
 import pytest
-from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerFast, pipeline
+import torch
+import transformers
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    TextStreamer,
+    pipeline,
+)
 
 from conftest import GLOSSES, SENTENCES
+from kgloss_hf.artefacts import artefact
 from kgloss_hf.models.modeling import build_model
+from kgloss_hf.runtime.fingerspelling import fingerspell
 from kgloss_hf.runtime.glosses import GLOSS_TYPES, PLACEHOLDERS, UNKNOWN_TYPE
-from kgloss_hf.runtime.pipeline_kgloss import GlossSequence, Text2GlossPipeline
+from kgloss_hf.runtime.okt import Morpheme
+from kgloss_hf.runtime.pipeline_kgloss import GlossSequence, Text2GlossPipeline, _letters, _Sign
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 BLANK = {"generated_text": "", "glosses": [], "unresolved": []}
@@ -174,6 +191,287 @@ def test_options_of_the_pipeline_itself(checkpoint: str) -> None:
     text_to_gloss = pipeline("text-to-gloss", model=checkpoint, return_types=True, batch_size=2, num_beams=2)
     assert "types" in text_to_gloss("전시")
     assert "types" not in text_to_gloss("전시", return_types=False)
+
+
+def answers_of(text_to_gloss: Text2GlossPipeline, **options: Any) -> Any:
+    torch.manual_seed(0)
+    return text_to_gloss(SENTENCES, **options)
+
+
+@pytest.fixture
+def other(checkpoint: str) -> tuple[PreTrainedModel, KGlossTokenizerFast]:
+    """A model of three beams, to be changed."""
+    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
+    model.generation_config.num_beams = 3
+    return model, KGlossTokenizerFast.from_pretrained(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"num_beams": 1}, {"max_new_tokens": 2}, {"max_length": 3}, {"num_return_sequences": 2}),
+        *({"do_sample": True, "num_beams": 1, "num_return_sequences": 3}, {"min_new_tokens": 5}),
+        *({"generation_config": GenerationConfig(max_new_tokens=2)}, {"bad_words_ids": [[30]]}),
+        *({"return_types": True}, {"truncation": True, "batch_size": 2}, {"early_stopping": True}),
+    ],
+)
+def test_arguments_of_the_pipeline_are_those_of_a_call(
+    options: dict[str, Any], other: tuple[PreTrainedModel, KGlossTokenizerFast]
+) -> None:
+    model, tokenizer = other
+    said = Text2GlossPipeline(model=model, tokenizer=tokenizer, task="text2text-generation", **options)
+    assert answers_of(said) == answers_of(Text2GlossPipeline(model=model, tokenizer=tokenizer), **options)
+
+
+def test_a_call_goes_before_the_pipeline_and_that_before_the_checkpoint(
+    other: tuple[PreTrainedModel, KGlossTokenizerFast],
+) -> None:
+    model, tokenizer = other
+    model.generation_config.max_new_tokens = 6
+    model.generation_config.suppress_tokens.append(tokenizer.eos_token_id)  # so that all go on to the limit
+
+    def glosses(pipeline_of: dict[str, Any], **options: Any) -> int:
+        answer = Text2GlossPipeline(model=model, tokenizer=tokenizer, **pipeline_of)(SENTENCES[0], **options)
+        return len(answer.glosses)
+
+    assert glosses({}) == 6
+    assert glosses({"max_length": 5}) == 4
+    assert glosses({"max_length": 5}, max_new_tokens=3) == 3
+    assert glosses({"max_new_tokens": 3}, max_length=5) == 4
+    assert glosses({"max_new_tokens": 3}, max_length=None, max_new_tokens=None) == 3
+    assert glosses({"max_length": 5}, generation_config=GenerationConfig(max_new_tokens=2)) == 2
+    assert glosses({}, generation_config=GenerationConfig(max_new_tokens=2), max_length=5) == 4
+    changed = copy.deepcopy(model.generation_config)
+    changed.max_new_tokens = 4
+    assert glosses({"max_length": 3}, generation_config=changed) == 4
+    model.config.task_specific_params = {"": {"max_length": 4}}
+    assert glosses({}) == 3
+    assert glosses({"max_length": 6}) == 5
+
+
+def test_two_pipelines_of_one_model(other: tuple[PreTrainedModel, KGlossTokenizerFast]) -> None:
+    model, tokenizer = other
+    short = Text2GlossPipeline(model=model, tokenizer=tokenizer, max_new_tokens=1)
+    long = Text2GlossPipeline(model=model, tokenizer=tokenizer, num_beams=1)
+    assert max(len(answer.glosses) for answer in short(SENTENCES)) == 1
+    assert max(len(answer.glosses) for answer in long(SENTENCES)) > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"num_beams": "3"}, TypeError, "num_beams: expected an integer, found '3'"),
+        ({"num_beams": 0}, ValueError, "num_beams: expected 1 or more, found 0"),
+        ({"num_return_sequences": True}, TypeError, "num_return_sequences: expected an integer, found True"),
+        ({"num_return_sequences": 2.5}, TypeError, "num_return_sequences: expected an integer, found 2.5"),
+        ({"num_return_sequences": 3, "num_beams": 2}, ValueError, "at most num_beams, which is 2, found 3"),
+        ({"max_new_tokens": 0}, ValueError, "max_new_tokens: expected 1 or more"),
+        ({"max_new_tokens": 3, "max_length": 3}, ValueError, "expected max_length or max_new_tokens, found both"),
+        ({"max_length": 1000}, ValueError, "max_length: expected at most 129"),
+        ({"batch_size": 0}, ValueError, "batch_size: expected 1 or more"),
+        ({"temperature": float("nan"), "do_sample": True}, ValueError, "temperature: expected a finite number"),
+        ({"top_p": 2, "do_sample": True}, ValueError, "top_p: expected a number from 0 to 1"),
+        ({"do_sample": "no"}, TypeError, "do_sample: expected True or False"),
+        ({"return_types": "no"}, TypeError, "return_types: expected True or False"),
+        ({"num_beam": 3}, TypeError, "num_beam: .* did you mean num_beams"),
+        ({"padding": True}, TypeError, "padding: expected an argument"),
+        ({"generation_config": {"num_beams": 2}}, TypeError, "expected a GenerationConfig, found dict"),
+        ({"generation_config": GenerationConfig(num_beam=2)}, TypeError, "arguments of generate, found num_beam"),
+        ({"generation_config": GenerationConfig(output_scores=True, return_dict_in_generate=True)}, ValueError, "out"),
+        ({"return_dict_in_generate": True}, ValueError, "return_dict_in_generate: .* an answer holds glosses"),
+        ({"return_tensors": True}, ValueError, "return_tensors: .* an answer holds glosses"),
+        ({"return_text": False}, ValueError, "return_text: .* always holds generated_text"),
+        ({"clean_up_tokenization_spaces": True}, ValueError, "clean_up_tokenization_spaces: expected False"),
+        ({"stop_sequence": "몸"}, ValueError, "stop_sequence: .* give eos_token_id"),
+        ({"stop_strings": "몸"}, ValueError, "stop_strings: .* give eos_token_id"),
+        ({"num_workers": 2}, ValueError, "num_workers: expected 0"),
+        ({"prefix": "translate: "}, ValueError, "prefix: expected nothing"),
+        ({"assistant_model": "model"}, ValueError, "assistant_model: expected nothing"),
+        ({"num_beam_groups": 2}, ValueError, "num_beam_groups: .* code from the Hub"),
+        ({"streamer": 3}, TypeError, "streamer: expected a streamer"),
+        ({"logits_processor": 3}, TypeError, "logits_processor: expected a list"),
+        ({"truncation": "yes"}, ValueError, "truncation: expected one of True"),
+        ({"eos_token_id": 10**6}, ValueError, "eos_token_id: expected a list of ids"),
+        ({"decoder_start_token_id": -1}, ValueError, "decoder_start_token_id: expected an id"),
+        ({"suppress_tokens": [-1]}, ValueError, "suppress_tokens: expected a list of ids"),
+    ],
+)
+def test_what_cannot_be_asked_for(
+    options: dict[str, Any], error: type[Exception], said: str, other: tuple[PreTrainedModel, KGlossTokenizerFast]
+) -> None:
+    model, tokenizer = other
+    with pytest.raises(error, match=said):
+        Text2GlossPipeline(model=model, tokenizer=tokenizer)([], **options)
+    with pytest.raises(error, match=said):
+        Text2GlossPipeline(model=model, tokenizer=tokenizer, **options)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("suppress_tokens", [*range(168)], "suppress_tokens: expected some of the"),
+        ("suppress_tokens", [-1], "suppress_tokens: expected a list of ids"),
+        ("decoder_start_token_id", 10**6, "decoder_start_token_id: expected an id"),
+        ("max_length", 10**6, "max_length: expected at most"),
+        ("num_beams", "3", "num_beams: expected an integer"),
+        ("num_return_sequences", 0, "num_return_sequences: expected 1 or more"),
+        ("stop_strings", ["몸"], "stop_strings: expected none"),
+        ("length_penalty", float("nan"), "length_penalty: expected a finite number"),
+    ],
+)
+def test_what_a_checkpoint_cannot_ask_for(
+    setting: str, value: Any, said: str, other: tuple[PreTrainedModel, KGlossTokenizerFast]
+) -> None:
+    model, tokenizer = other
+    assert len(tokenizer) == 168
+    setattr(model.generation_config, setting, value)
+    with pytest.raises((TypeError, ValueError), match=said):
+        Text2GlossPipeline(model=model, tokenizer=tokenizer)
+
+
+def test_checkpoint_whose_settings_ask_generate_for_more(other: tuple[PreTrainedModel, KGlossTokenizerFast]) -> None:
+    model, tokenizer = other
+    text_to_gloss = Text2GlossPipeline(model=model, tokenizer=tokenizer)
+    expected = text_to_gloss(SENTENCES)
+    for name in ("return_dict_in_generate", "output_scores", "output_attentions", "output_hidden_states"):
+        setattr(model.generation_config, name, True)
+    assert text_to_gloss(SENTENCES) == expected
+    assert text_to_gloss(SENTENCES, num_beams=1, return_alignment=True)[0]["alignment"]
+    model.generation_config.num_return_sequences = 2
+    assert [len(found) for found in text_to_gloss(SENTENCES)] == [2, 2, 2, 2]
+    assert [len(found) for found in text_to_gloss(SENTENCES, num_return_sequences=3)] == [3, 3, 3, 3]
+
+
+def test_arguments_of_the_stock_pipeline_that_change_nothing(text_to_gloss: Text2GlossPipeline) -> None:
+    options = {"truncation": "longest_first", "return_tensors": False, "return_text": True, "num_workers": 0}
+    options |= {"clean_up_tokenization_spaces": False, "return_type": None, "num_beams": None, "streamer": None}
+    assert text_to_gloss(SENTENCES, **options) == text_to_gloss(SENTENCES)
+
+
+def test_streamer(text_to_gloss: Text2GlossPipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = text_to_gloss(SENTENCES[0], streamer=TextStreamer(text_to_gloss.tokenizer, skip_special_tokens=True))
+    assert capsys.readouterr().out.split()[0] == answer.glosses[0]
+
+
+def test_text_too_long_to_be_read_whole(
+    text_to_gloss: Text2GlossPipeline, tokenizer: KGlossTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["토기 " * length for length in (126, 127)]
+    assert text_to_gloss(texts[:1], truncation=False) == text_to_gloss(texts[:1])
+    with pytest.raises(ValueError, match="text 1: expected at most 128 tokens with truncation=False, found 129"):
+        text_to_gloss(texts, truncation=False)
+    monkeypatch.setattr(text_to_gloss.tokenizer, "model_max_length", 10**30)
+    assert text_to_gloss(texts)[1] == text_to_gloss(texts)[0]
+    rnn = Text2GlossPipeline(model=build_model("rnn", tokenizer), tokenizer=tokenizer, max_length=3)
+    assert rnn("토기 " * 300 + "몸", truncation=False, return_alignment=True).glosses
+
+
+@pytest.mark.parametrize("options", [{}, {"length_penalty": 0.0}, {"length_penalty": 3.0}, {"do_sample": True}])
+@pytest.mark.parametrize("preset", ["tiny", "rnn"])
+def test_n_best_are_ranked_by_the_score_that_is_shown(
+    preset: str, options: dict[str, Any], tokenizer: KGlossTokenizerFast
+) -> None:
+    torch.manual_seed(0)
+    model = build_model(preset, tokenizer, num_beams=1 if "do_sample" in options else 4)
+    model.generation_config.max_length = 6
+    text_to_gloss = Text2GlossPipeline(model=model, tokenizer=tokenizer)
+    for found in answers_of(text_to_gloss, num_return_sequences=8, **options):
+        scores = [answer["score"] for answer in found]
+        assert scores == sorted(scores, reverse=True)
+        penalty = 0 if "do_sample" in options else options.get("length_penalty", 1)
+        assert scores == pytest.approx([a["log_prob"] / (len(a.glosses) + 1) ** penalty for a in found])
+        assert len({tuple(answer.glosses) for answer in found}) == len(found)
+
+
+def test_n_best_with_the_same_glosses_come_once(
+    text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = text_to_gloss.tokenizer.convert_tokens_to_ids(["Number", "흙", "Alpha"])
+    rows = [[known[1]], [known[0]], [known[1]], [known[0], known[0]], [known[2]]]
+    monkeypatch.setattr(text_to_gloss, "decode", lambda ids, *_: rows * len(ids))
+    found = text_to_gloss("12층의 흙", num_return_sequences=5)
+    assert len(found) == 4
+    assert [answer.glosses for answer in found].count(["흙"]) == 1
+
+
+@pytest.mark.parametrize(("preset", "hooked"), [("tiny", False), ("tiny", True), ("rnn", False)])
+def test_threads_share_a_pipeline_and_a_model(preset: str, hooked: bool, tokenizer: KGlossTokenizerFast) -> None:
+    torch.manual_seed(0)
+    model = build_model(preset, tokenizer, num_beams=1)
+    model.generation_config.max_length = 6
+    if hooked:  # which our own loop does not know
+        model.get_input_embeddings().register_forward_hook(lambda *call: -call[-1])
+    pipelines = [Text2GlossPipeline(model=model, tokenizer=tokenizer, num_beams=beams) for beams in (1, 2)]
+    words = " ".join(SENTENCES).split()
+    draw = np.random.default_rng(0)
+    options: list[dict[str, Any]] = [
+        *({}, {"return_alignment": True}, {"num_return_sequences": 2, "return_alignment": True}),
+        *({"fingerspell": True}, {"suppress_tokens": [1, 2]}),
+    ]
+    texts = [" ".join(draw.choice(words, size=size)) for size in range(1, 5)] + ["토기 " * 200]
+    jobs = [(one, text, said) for one in pipelines for text in texts for said in options] * 2
+    draw.shuffle(jobs)
+
+    def glosses_and_places(job: tuple[Text2GlossPipeline, str, dict[str, Any]]) -> Any:
+        found = job[0](job[1], **job[2])
+        rows = found if isinstance(found, list) else [found]
+        return [(row.glosses, row.get("alignment"), row.get("fallback")) for row in rows]
+
+    expected = [*map(glosses_and_places, jobs)]
+    with ThreadPoolExecutor(8) as threads:
+        assert [*threads.map(glosses_and_places, jobs)] == expected
+
+
+def test_pipeline_is_copied_and_pickled_after_use(other: tuple[PreTrainedModel, KGlossTokenizerFast]) -> None:
+    model, tokenizer = other
+    text_to_gloss = Text2GlossPipeline(model=model, tokenizer=tokenizer, num_beams=1, return_types=True)
+    expected = text_to_gloss(SENTENCES)
+    assert copy.deepcopy(text_to_gloss)(SENTENCES) == expected
+    assert pickle.loads(pickle.dumps(text_to_gloss))(SENTENCES) == expected  # noqa: S301
+
+
+def test_fingerspelling_reads_what_the_model_reads(
+    text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputting(text_to_gloss, monkeypatch, "Number")
+    output = text_to_gloss("토기 " * 200 + "쿠스코 12", fingerspell=True)
+    assert output["glosses"] == ["Number"]
+    assert output["unresolved"] == [0]
+
+
+def test_nouns_go_behind_what_stands_before_them(text_to_gloss: Text2GlossPipeline) -> None:
+    """The order is that of putting in one noun after the other."""
+
+    def one_by_one(signs: list[_Sign], nouns: list[Morpheme]) -> list[str]:
+        spelled = [*signs]
+        for noun in nouns:
+            span = (noun.start, noun.end)
+            if not any(s.span and s.span[0] < span[1] and span[0] < s.span[1] for s in spelled):
+                before = [place for place, s in enumerate(spelled) if s.span and s.span[1] <= span[0]]
+                place = before[-1] + 1 if before else 0
+                spelled[place:place] = _letters(noun.surface, span)
+        return [sign.gloss for sign in spelled]
+
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        size = draw.integers(1, 12)
+        nouns = [Morpheme(name := chr(0xAC00 + 29 * i + 588), name, "Noun", 2 * i, 2 * i + 1) for i in range(size)]
+        spans = [None, *((noun.start, noun.end) for noun in nouns)]
+        chosen = draw.integers(len(spans), size=draw.integers(8))
+        signs = [_Sign(f"{number}", "sign_word", span=spans[place]) for number, place in enumerate(chosen)]
+        found = text_to_gloss._spelled(signs, [None] * len(signs), nouns)
+        assert [sign.gloss for sign in found] == one_by_one(signs, nouns)
+    assert fingerspell(nouns[0].surface)
+
+
+@pytest.mark.skipif(not hasattr(transformers, "TFPreTrainedModel"), reason="evaluate asks for what transformers 5 lost")
+def test_evaluator(checkpoint: str, cache: None) -> None:
+    rows = datasets.Dataset.from_dict({"text": SENTENCES, "label": [" ".join(row) for row in GLOSSES]})
+    metric = evaluate.load(str(artefact("metric_scripts/gloss_jaccard")))
+    found = [answer["generated_text"] for answer in pipeline("text2text-generation", model=checkpoint)(SENTENCES)]
+    expected = metric.compute(predictions=found, references=rows["label"])
+    scores = evaluate.evaluator("text2text-generation").compute(checkpoint, rows, metric=metric)
+    assert scores["jaccard"] == expected["jaccard"]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "…!"])

@@ -10,6 +10,7 @@ from kgloss_hf.runtime.glosses import PLACEHOLDERS
 from kgloss_hf.runtime.numerals import number_words
 from kgloss_hf.runtime.okt import analyze
 from kgloss_hf.runtime.placeholders import (
+    _distance,
     assign_sources,
     mark_placeholders,
     placeholder_contents,
@@ -206,3 +207,8 @@ def test_restored_content_is_always_the_sentences(words: list[tuple[str, str]], 
         assert 0 <= source.start < source.end <= len(text)
         assert not any(source.start < other.end and other.start < source.end for other in digits)
         assert morphemes[source.index].start == source.start
+
+
+@given(st.integers(0, 9), st.lists(st.integers(0, 9), min_size=1))
+def test_distance_is_to_the_nearest(index: int, indices: list[int]) -> None:
+    assert _distance(index, sorted(indices)) == min(abs(index - other) for other in indices)
