@@ -12,11 +12,12 @@ from pathlib import Path
 
 from transformers import HfArgumentParser
 
-from kgloss_hf.reporting import print_tables
+from kgloss_hf.reporting import print_tables, use_utf8
 from kgloss_hf.training.table5 import Table5Arguments, reproduce, tables
 
 
 def main() -> None:
+    use_utf8()
     parser = HfArgumentParser(Table5Arguments)
     arguments, options = parser.parse_args_into_dataclasses(return_remaining_strings=True)
     result = reproduce(arguments, Path(__file__).with_name("run_text2gloss.py"), options)

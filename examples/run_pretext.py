@@ -18,6 +18,7 @@ from kgloss_hf.data.pairs import load_extra_pairs, load_pairs
 from kgloss_hf.hub.provenance import gloss_sources, pretext_sources
 from kgloss_hf.models.modeling import PRESETS, build_model
 from kgloss_hf.options import parse_arguments
+from kgloss_hf.reporting import use_utf8
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
 from kgloss_hf.training.run import begin_run, save_result
@@ -74,6 +75,7 @@ class ModelArguments:
 
 
 def main() -> None:
+    use_utf8()
     parser = HfArgumentParser((DataArguments, ModelArguments, PretextTrainingArguments))
     data, chosen, args = parse_arguments(parser, sys.argv[1:])
     run = begin_run(args, resume=chosen.resume)

@@ -20,7 +20,7 @@ from kgloss_hf.evaluation.results import score_table, scores_on
 from kgloss_hf.hub.provenance import gloss_sources
 from kgloss_hf.models.modeling import PRESETS, build_model, transfer
 from kgloss_hf.options import parse_arguments
-from kgloss_hf.reporting import print_tables
+from kgloss_hf.reporting import print_tables, use_utf8
 from kgloss_hf.training.encoding import encode_pairs
 from kgloss_hf.training.run import begin_run, run_of, save_result
 from kgloss_hf.training.tokenizer_run import check_glosses, tokenizer_for
@@ -83,6 +83,7 @@ class ModelArguments:
 
 
 def main() -> None:
+    use_utf8()
     parser = HfArgumentParser((DataArguments, ModelArguments, TrainingArguments))
     data, chosen, args = parse_arguments(parser, sys.argv[1:])
     run = begin_run(args, resume=chosen.resume)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError
 
 from .commands import calls
-from .reporting import visible
+from .reporting import use_utf8, visible
 
 
 class _Command(NamedTuple):
@@ -162,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {"text": " ", "generated_text": "", "glosses": [], "unresolved": []}
         0
     """
+    use_utf8()
     parser = argparse.ArgumentParser(prog="kgloss", description="Korean text to Korean Sign Language glosses.")
     commands = parser.add_subparsers(dest="command", required=True)
     parsers = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +28,7 @@ def sole_writer(path: Path) -> Iterator[None]:
 
     Raises:
         RuntimeError: Another process is writing it.
+        OSError: There are no locks to be had there.
 
     Example:
         >>> import tempfile
@@ -37,12 +39,7 @@ def sole_writer(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
-        lock.acquire(timeout=0)
-        # The writer before may have removed the file after it was opened here: what is locked then has no name, and the
-        # next writer locks another. filelock looks from version 4 on; 3 shows the descriptor nowhere else.
-        while os.fstat(cast(int, lock._context.lock_file_fd)).st_nlink == 0:
-            lock.release()
-            lock.acquire(timeout=0)
+        acquire(lock, path, timeout=0)
     except Timeout:
         raise RuntimeError(f"{path}: another process is writing it; wait until that is done, or end it") from None
     with lock:
@@ -50,6 +47,34 @@ def sole_writer(path: Path) -> Iterator[None]:
             yield
         finally:
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def acquire(lock: FileLock, path: Path, timeout: float) -> None:
+    """Acquire a lock, with a message that names what it is for where the file system has no locks.
+
+    Args:
+        lock: Of a file beside `path`.
+        path: What is to be written.
+        timeout: Seconds to wait for another process.
+
+    Raises:
+        Timeout: Another process holds it.
+        OSError: The lock cannot be had.
+
+    Example:
+        >>> lock = FileLock(Path(getfixture("tmp_path"), "glosses.lock"))
+        >>> acquire(lock, Path("glosses"), timeout=0)
+        >>> lock.is_locked
+        True
+    """
+    try:
+        lock.acquire(timeout=timeout)
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, Timeout) or getattr(error, "filename", None):
+            raise
+        raise OSError(
+            f"{path} cannot be locked ({error}); write to a disk with file locks, such as a local one"
+        ) from error
 
 
 @contextmanager
@@ -98,16 +123,16 @@ def save_file(path: Path, write: Callable[[Path], Any]) -> None:
         try:
             with writing(path):
                 write(partial)
-            with open(partial, "rb+") as file:
-                os.fsync(file.fileno())
+                _to_disk(partial)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
         os.replace(partial, path)
+        _to_disk(path.parent)
 
 
 def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a folder that gets its name only once it is complete.
+    """Let `write` fill a folder that gets its name only once it is complete and on the disk.
 
     Args:
         folder: Folder to make, with its parents; must not be there.
@@ -131,12 +156,29 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
         try:
             with writing(folder):
                 write(partial)
+                for made, _, names in os.walk(partial):
+                    _to_disk(*(Path(made, name) for name in names), Path(made))
             if folder.exists():
                 raise ValueError(f"{folder} is there already: another process has made it meanwhile")
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         partial.rename(folder)
+        _to_disk(folder.parent)
+
+
+def _to_disk(*paths: Path) -> None:
+    """Wait until files and folders are on the disk; Windows has no such thing for folders."""
+    windows = os.name == "nt"
+    for path in paths if not windows else filter(Path.is_file, paths):
+        descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # some network file systems cannot
+                raise
+        finally:
+            os.close(descriptor)
 
 
 def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:

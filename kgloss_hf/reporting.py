@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import html
+import io
+import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +16,18 @@ from .optional import require
 # Control characters but tab and line feed, the other ends of lines, marks of direction, and halves of characters.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKUP = re.compile(r"[|`*\[\]{}\\~$]|_(?![^\W_])")
+
+
+def use_utf8() -> None:
+    """Write UTF-8 where standard output and error are no terminals, and replace what a terminal cannot show.
+
+    Python takes the encoding of the locale for both, in which `–` or Korean may be missing: printing would end with a
+    UnicodeEncodeError. `PYTHONIOENCODING` keeps its say.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            terminal = stream.isatty() or "PYTHONIOENCODING" in os.environ
+            stream.reconfigure(encoding=None if terminal else "utf-8", errors="replace")
 
 
 def visible(text: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -62,6 +63,42 @@ def test_help_of_each_command(command: str, capsys: pytest.CaptureFixture[str]) 
 def test_help_imports_nothing_slow() -> None:
     imported = subprocess.run([sys.executable, "-X", "importtime", *MODULE, "-h"], capture_output=True, check=True)
     assert not re.search(rb"\| +(torch|transformers|datasets|numpy|rich)$", imported.stderr, re.MULTILINE)
+
+
+class _Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp949", "latin-1"])
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_no_encoding_ends_a_command(
+    command: str, encoding: str, checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "glosses.txt").write_text("집 불\n전시 – 청자\n" * 3, "utf-8")
+    file = str(tmp_path / "glosses.txt")
+    words = {"translate": [checkpoint, *SENTENCES], "evaluate": [file, "--references", file]}[command]
+    printed = {}
+    for stream in (_Terminal, io.TextIOWrapper):
+        monkeypatch.setattr("sys.stdout", stream(io.BytesIO(), encoding=encoding))
+        assert main([command, *words]) == 0
+        printed[stream] = sys.stdout.buffer.getvalue()
+        monkeypatch.undo()
+    text = printed[io.TextIOWrapper].decode("utf-8")
+    assert {"translate": "또한", "evaluate": "–"}[command] in text
+    assert len(printed[_Terminal].decode(encoding).splitlines()) == len(text.splitlines())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "euc_kr"])
+def test_arguments_and_output_under_the_locale_of_c(encoding: str, checkpoint: str) -> None:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    words = [word.encode(encoding) for word in (checkpoint, "전시")]
+    done = subprocess.run(
+        [sys.executable, *MODULE, "translate", *words, "--format", "jsonl"], env=environment, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    text = json.loads(done.stdout.decode("utf-8"))["text"]
+    assert text == ("전시" if encoding == "utf-8" else "전시".encode(encoding).decode("utf-8", "replace"))
 
 
 def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

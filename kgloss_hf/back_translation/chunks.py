@@ -1,4 +1,4 @@
-"""Translate one file of sentences there and back, kept batch by batch, so that nothing is translated twice."""
+"""Translate one file of sentences there and back, kept batch by batch, so that no answer is asked for twice."""
 
 from __future__ import annotations
 

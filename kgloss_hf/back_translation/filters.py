@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..runtime.normalization import normalize
 from .near_duplicates import check_jaccard, folded
 
 REASONS = ("empty", "identical", "script", "length", "repetition", "similarity", "near_duplicate")
@@ -110,7 +110,7 @@ def reason(source: str, target: str, similarity: float | None, thresholds: Thres
         >>> reason("불이 났어요.", "화재가 났습니다.", None, Thresholds())
         ''
     """
-    source, target = (unicodedata.normalize("NFC", text.strip()) for text in (source, target))
+    source, target = (normalize(text).strip() for text in (source, target))
     if not source or not target:
         return "empty"
     if folded(source) == folded(target):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from pandas.util import hash_array
 
 from ..optional import require
+from ..runtime.normalization import normalize
 
 _SHINGLE = 3
 _AT_ONCE = 10_000  # pairs whose bands are looked up and written together: sorted, they touch a page of the file once
@@ -193,7 +193,7 @@ def folded(text: str) -> str:
 
 def _comparable(text: str) -> str:
     """Return the text as its shingles are taken, no shorter than a shingle."""
-    return folded(unicodedata.normalize("NFC", text.strip())).ljust(_SHINGLE, "\0")
+    return folded(normalize(text).strip()).ljust(_SHINGLE, "\0")
 
 
 def check_jaccard(name: str, value: float) -> None:

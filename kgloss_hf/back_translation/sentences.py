@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from ..data.corpora import CORPORA, CorpusFolder
 from ..data.tables import is_text
+from ..runtime.normalization import one_line
 
 SCHEMA = pa.schema([("source", pa.string()), ("origin", pa.string()), ("engine", pa.int16())])
 """Columns of a file of sentences: the sentence, where it is from, and the number of the engine that translates it."""
@@ -77,8 +77,8 @@ def write_sentences(
 ) -> dict[str, Any]:
     """Write different Korean sentences as `00000.parquet`, `00001.parquet`, …, each with the engine it falls to.
 
-    White space is folded and characters are composed (NFC). Engines are drawn at random, by weight. What was seen is
-    remembered on disk, so that memory does not grow with the corpus.
+    Sentences are normalised (`kgloss_hf.runtime.normalization`) and white space is folded. Engines are drawn at random,
+    by weight. What was seen is remembered on disk, so that memory does not grow with the corpus.
 
     Args:
         folder: An empty folder.
@@ -135,13 +135,13 @@ def write_sentences(
 
 
 def fold(text: str) -> str:
-    """A text with each white space as one space, and its characters composed (NFC).
+    """Return the text in the one form of all that look like it, with each white space as one space.
 
     Example:
         >>> fold(" 불이\\n났어요. ")
         '불이 났어요.'
     """
-    return unicodedata.normalize("NFC", " ".join(text.split()))
+    return one_line(text)
 
 
 def _fault(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,11 @@ def translate(**options: Any) -> int:
     """Translate, and return 1 where lines could not be read."""
     from .translate import translate
 
+    # Under a locale that is not UTF-8, Python keeps a sentence's bytes as halves of characters.
+    options["sentences"] = [
+        re.sub("[\udc80-\udcff]+", lambda half: os.fsencode(half[0]).decode("utf-8", "replace"), text)
+        for text in options["sentences"]
+    ]
     return int(translate(**options) > 0)
 
 

@@ -94,9 +94,9 @@ def translate(
         chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
         options |= {name: value for name, value in chosen.items() if value is not None}
         waiting: deque[str] = deque()
-        lines = _Lines(sentences or file or ())
         # Someone who types waits for each answer; else lines are read ahead, so that they can be sorted by length.
         typed = file is not None and file.isatty()
+        lines = _Lines(sentences or file or (), sys.stdin.encoding if typed else "utf-8")
         total: int | None = len(sentences) or None
         if file is not None and file is not sys.stdin.buffer and file.seekable():
             total = sum(1 for _ in file)
@@ -115,23 +115,23 @@ def translate(
 
 
 class _Lines:
-    """Lines as text, without their ends; counts those that are not UTF-8, which are empty."""
+    """Lines as text, without their ends; counts those of another encoding, which are empty."""
 
-    def __init__(self, source: Iterable[str | bytes]) -> None:
+    def __init__(self, source: Iterable[str | bytes], encoding: str) -> None:
         self.source = source
+        self.encoding = encoding
         self.unread = 0
 
     def __iter__(self) -> Iterator[str]:
         for number, line in enumerate(self.source, 1):
             try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8") if isinstance(line, bytes) else line
+                text = line.decode(self.encoding) if isinstance(line, bytes) else line
             except UnicodeDecodeError as error:
                 self.unread += 1
                 text = ""
-                print(
-                    f"line {number}: expected UTF-8, found {error.object[error.start : error.end]!r}", file=sys.stderr
-                )
-            yield text.rstrip("\r\n").replace("\n", " ")
+                wrong = error.object[error.start : error.end]
+                print(f"line {number}: expected {self.encoding.upper()}, found {wrong!r}", file=sys.stderr)
+            yield text.removeprefix("\ufeff").rstrip("\r\n").replace("\n", " ")
 
 
 def _noted(lines: Iterable[str], waiting: deque[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import datasets
 
 from .checks import BadRows
-from .splitting import split_rows
+from .splitting import keys_of_pair, split_rows
 from .tables import is_table
 
 
@@ -102,7 +102,7 @@ def split_pairs_by(
 
 
 def pair_keys(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """What links a row with others: its sentence, whatever its white space, and its glosses.
+    """Return what links a row with others: its sentence and its glosses, equal where they look the same.
 
     Args:
         row: With `text` and `glosses`.
@@ -111,7 +111,7 @@ def pair_keys(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         >>> pair_keys({"text": "집에  불이 났어요.", "glosses": ["집", "불"]})
         ('집에 불이 났어요.', ('집', '불'))
     """
-    return " ".join(row["text"].split()), tuple(row["glosses"])
+    return keys_of_pair(row["text"], row["glosses"])
 
 
 class PairBuilder(datasets.GeneratorBasedBuilder):

@@ -10,10 +10,11 @@ from datasets import ClassLabel, load_dataset, load_dataset_builder
 
 from ..runtime.analyzers import Analyzer
 from ..runtime.glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
+from ..runtime.normalization import normalize, one_line
 from ..runtime.okt import analyze
 from ..runtime.placeholders import mark_placeholders
 from .checks import check_columns
-from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, split_rows, unlinked
+from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, keys_of_pair, split_rows, unlinked
 from .tables import existing_file, is_table, is_text, read_rows
 
 
@@ -45,6 +46,8 @@ def load_pairs(
     gloss_column: str = "glosses",
 ) -> list[Pair]:
     """Read all pairs of a data set, in order: of `mcksg` and `gksl` in that of the files, not of their splits.
+
+    Sentences and glosses are normalised (`kgloss_hf.runtime.normalization`), with each white space as one space.
 
     Args:
         dataset: `mcksg`, `gksl`, a Hub dataset id, or files (CSV, TSV, JSON Lines, Parquet, XLSX) separated by commas.
@@ -171,7 +174,7 @@ def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column:
                 raise ValueError(
                     f"{dataset}, row {number}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}"
                 )
-            counts.update(zip(map(placeholder_of, glosses), types, strict=True))
+            counts.update(zip((placeholder_of(one_line(gloss)) for gloss in glosses), types, strict=True))
     ordered = (pair for pair, _ in reversed(counts.most_common()))  # the most frequent comes last, and stays
     return {gloss: kind for gloss, kind in ordered if kind != UNKNOWN_TYPE}
 
@@ -189,7 +192,7 @@ def _pairs_of(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gl
         where = f"{origin}, row {number}"
         check_columns(row, where, {"--text_column": text_column, "--gloss_column": gloss_column})
         text, glosses = row[text_column], row[gloss_column]
-        if not isinstance(text, str) or not text.strip() or not is_text(text):
+        if not isinstance(text, str) or not one_line(text) or not is_text(text):
             raise ValueError(f"{where}, column {text_column!r}: expected a Korean sentence, found {text!r:.60}")
         if isinstance(glosses, str):
             try:
@@ -197,12 +200,12 @@ def _pairs_of(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gl
             except ValueError as error:
                 raise ValueError(f"{where}, column {gloss_column!r}: {error}") from error
         if not isinstance(glosses, list) or not all(
-            isinstance(gloss, str) and gloss.strip() and is_text(gloss) for gloss in glosses
+            isinstance(gloss, str) and one_line(gloss) and is_text(gloss) for gloss in glosses
         ):
             raise ValueError(f"{where}, column {gloss_column!r}: expected glosses (strings), found {glosses!r:.60}")
         if not glosses:
             raise ValueError(f"{where}, column {gloss_column!r}: the row has no glosses; add them or remove the row")
-        yield Pair(" ".join(text.split()), tuple(glosses))
+        yield Pair(one_line(text), tuple(map(one_line, glosses)))
 
 
 def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = "group", seed: int = 0) -> Split:
@@ -234,9 +237,11 @@ def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = 
         held_out = [pairs[i] for i in scored]
         parts = Split([pairs[i] for i in training] + list(extra), held_out, held_out)
     else:
-        rows = split_rows(pairs, tuple(GROUP_FRACTIONS.values()), by=by, seed=seed)
+        keys = [keys_of_pair(*pair) for pair in pairs]
+        rows = split_rows(keys, tuple(GROUP_FRACTIONS.values()), by=by, seed=seed)
         train, validation, test = ([pairs[i] for i in part] for part in rows)
-        clean = [extra[i] for i in unlinked(extra, [*validation, *test])]
+        held_out_keys = [keys[i] for part in rows[1:] for i in part]
+        clean = [extra[i] for i in unlinked([keys_of_pair(*pair) for pair in extra], held_out_keys)]
         parts = Split(train + clean, validation, test, len(extra) - len(clean))
     if not all((parts.train, parts.validation, parts.test)):
         raise ValueError(f"{len(pairs)} pairs are too few, or too alike, to split into training, validation and test")
@@ -250,5 +255,5 @@ def marked_glosses(pairs: Sequence[Pair], analyze: Analyzer = analyze) -> list[l
         pairs: Sentences and glosses.
         analyze: What finds numbers and Latin words (default: Okt).
     """
-    analysed = analyze([pair.text for pair in pairs])
+    analysed = analyze([normalize(pair.text) for pair in pairs])
     return [mark_placeholders(pair.glosses, morphemes) for pair, morphemes in zip(pairs, analysed, strict=True)]

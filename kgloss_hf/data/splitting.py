@@ -9,6 +9,8 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
+from ..runtime.normalization import one_line
+
 GROUP_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 """Shares of a split by group."""
 
@@ -16,7 +18,21 @@ ROW_FRACTIONS = {"train": 0.7, "test": 0.3}
 """The paper's, which has no part between."""
 
 Row = Iterable[Hashable]
-"""The keys of a row. A `kgloss_hf.data.pairs.Pair` is one: sentence and glosses."""
+"""The keys of a row. A `kgloss_hf.data.pairs.Pair` has two: `keys_of_pair`."""
+
+
+def keys_of_pair(text: str, glosses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Return what links a pair with others: its sentence and its glosses, equal where they look the same.
+
+    Args:
+        text: The sentence.
+        glosses: The glosses.
+
+    Example:
+        >>> keys_of_pair("집에\u200b  불이 났어요.", ["집", "불\ufeff"])
+        ('집에 불이 났어요.', ('집', '불'))
+    """
+    return one_line(text), tuple(map(one_line, glosses))
 
 
 def _group_rows(rows: Sequence[Row]) -> list[int]:

@@ -298,10 +298,11 @@ def _load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
         texts, answers = Path(made, "texts.json"), Path(made, "answers.json")
         texts.write_text(json.dumps(sentences, ensure_ascii=False), "utf-8")
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(made, "modules"))}
+        environment["PYTHONIOENCODING"] = "utf-8"
         environment.pop("PYTHONPATH", None)
         script = Path(__file__).with_name("stranger.py")
         command = [sys.executable, "-P", str(script), str(folder.resolve()), str(texts), str(answers)]
-        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)  # noqa: S603
         if result.returncode:
             last = "\n".join(result.stderr.replace(f"{made}{os.sep}", "").strip().splitlines()[-5:])
             raise RuntimeError(f"{folder}: expected a checkpoint that loads with transformers alone, found:\n{last}")

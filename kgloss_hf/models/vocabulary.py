@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ..data.pairs import Pair
 from ..runtime.glosses import NAME, placeholder_of
+from ..runtime.normalization import normalize, one_line
 from ..runtime.okt import analyze
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 
@@ -53,7 +54,8 @@ def train_tokenizer(
 ) -> KGlossTokenizerFast:
     """Learn a vocabulary on texts and append every gloss that is not in it already (paper, section III.2.1).
 
-    The same texts give the same vocabulary in each run.
+    The same texts give the same vocabulary in each run. Texts, glosses, stop words and names are normalised first
+    (`kgloss_hf.runtime.normalization`), so that what looks the same is one entry.
 
     Args:
         texts: Korean sentences; read once, 10,000 at a time. The different words stay in memory.
@@ -75,7 +77,7 @@ def train_tokenizer(
         glosses.
 
     Raises:
-        ValueError: The model or the analyser is not known, or a gloss has more than 100 characters.
+        ValueError: The model or the analyser is not known, or a gloss has more than 100 characters or no visible one.
 
     Example:
         >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
@@ -86,7 +88,7 @@ def train_tokenizer(
         "analyzer": analyzer,
         "normalize": normalize,
         "lemmatize": lemmatize,
-        "stop_words": list(stop_words),
+        "stop_words": list(map(one_line, stop_words)),
     }
     counted = count_words(texts, model=model, **options)
     entries = learn_entries(counted.words, model=model, vocab_size=vocab_size)
@@ -108,12 +110,14 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
     sentences: dict[str, set[str]] = {}
     signed: Counter[str] = Counter()
     elsewhere: set[str] = set()
-    for pair, morphemes in zip(pairs, analyze([pair.text for pair in pairs]), strict=True):
+    texts = [normalize(pair.text) for pair in pairs]
+    for text, pair, morphemes in zip(texts, pairs, analyze(texts), strict=True):
         nouns = {morpheme.surface for morpheme in morphemes if morpheme.tag == "Noun"}
-        elsewhere.update(set(pair.glosses) - nouns)
+        glosses = set(map(one_line, pair.glosses))
+        elsewhere.update(glosses - nouns)
         for noun in nouns:
-            sentences.setdefault(noun, set()).add(pair.text)
-            signed[noun] += 1 if noun in pair.glosses else -1
+            sentences.setdefault(noun, set()).add(text)
+            signed[noun] += 1 if noun in glosses else -1
     rare = {noun for noun, holders in sentences.items() if len(holders) <= most and signed[noun] >= 0}
     return rare - elsewhere
 
@@ -138,7 +142,7 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
     sentences = blank = 0
     with tqdm(desc="Counting words", unit=" texts", disable=None) as progress:
         for batch in _batches(texts):
-            kept = [text for text in batch if not isinstance(text, str) or text.strip()]
+            kept = [text for text in batch if not isinstance(text, str) or normalize(text).strip()]
             sentences += len(kept)
             blank += len(batch) - len(kept)
             for sentence in untrained.words(kept):
@@ -204,13 +208,17 @@ def with_glosses(
         options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
         names: Words to leave out, so that a model learns on them to copy nouns; None to copy none.
     """
+    glosses = ([one_line(gloss) for gloss in sequence] for sequence in glosses)
     if names is not None:
+        names = set(map(one_line, names))
         options = {**options, "copy_names": True}
         entries = [entry for entry in entries if entry not in names]
         kept_sequences = ([gloss for gloss in sequence if gloss not in names] for sequence in glosses)
         glosses = chain(kept_sequences, [[NAME]])
     distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
     kept = [gloss for gloss in distinct if gloss not in RESERVED]
+    if "" in kept:
+        raise ValueError("gloss without a visible character; check the gloss column")
     if too_long := [gloss for gloss in kept if len(gloss) > _MAX_GLOSS_CHARS]:
         raise ValueError(
             f"gloss of more than {_MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
@@ -309,7 +317,7 @@ def target_in_source(
     matches = 0
     for sentence, sequence in zip(sentences, glosses, strict=True):
         source = {piece for word in sentence for piece in pieces[word]}
-        standing = sum(placeholder_of(gloss) in source for gloss in sequence)
+        standing = sum(placeholder_of(one_line(gloss)) in source for gloss in sequence)
         matches += standing
         shares.append(standing / len(sequence))
     return {"of_tokens": matches / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}

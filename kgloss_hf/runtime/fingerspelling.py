@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from .normalization import normalize
+
 _FINALS = "ㄱ ㄲ ㄱㅅ ㄴ ㄴㅈ ㄴㅎ ㄷ ㄹ ㄹㄱ ㄹㅁ ㄹㅂ ㄹㅅ ㄹㅌ ㄹㅍ ㄹㅎ ㅁ ㅂ ㅂㅅ ㅅ ㅆ ㅇ ㅈ ㅊ ㅋ ㅌ ㅍ ㅎ"
 _FINGER_LETTERS = {
     **dict(zip(map(chr, range(0x1100, 0x1113)), "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ", strict=True)),
@@ -25,7 +27,8 @@ def fingerspell(text: str) -> list[str]:
     """The glosses that spell a text by hand.
 
     Args:
-        text: In any Unicode form; halfwidth and fullwidth characters and conjoining jamo are read as the usual ones.
+        text: In any Unicode form; halfwidth and fullwidth characters and conjoining jamo are read as the usual ones,
+            and invisible characters are skipped.
 
     Returns:
         In order, and nothing for anything else in the text:
@@ -46,7 +49,7 @@ def fingerspell(text: str) -> list[str]:
         (['ㄱ', 'ㅏ', 'ㅂ', 'ㅅ', '4', 'C'], ['2', '1000', '2', '10', '6'], ['0', '1', '0'])
     """
     glosses: list[str] = []
-    for match in _SPELLED.finditer(unicodedata.normalize("NFKD", text)):
+    for match in _SPELLED.finditer(unicodedata.normalize("NFKD", normalize(text))):
         if letter := match["letter"]:
             glosses += _FINGER_LETTERS.get(letter, letter.upper() if letter.isascii() else "")
             continue

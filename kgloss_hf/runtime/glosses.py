@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from .normalization import normalize, one_line
+
 GLOSS_TYPES = ("sign_word", "similar_word", "iconic", "fingerspelling", "fingerspelled_number", "non_manual")
 """The paper's six categories (Table 3) under the field's names."""
 
@@ -95,12 +97,14 @@ def split_glosses(cell: str) -> list[str]:
         >>> split_glosses('["불", "(큰 돌을)들다"]')
         ['불', '(큰 돌을)들다']
     """
-    cell = cell.strip()
-    if cell.startswith("["):
-        try:
-            return list(json.loads(cell))
-        except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
-            raise ValueError(f'expected a JSON list of glosses such as ["집", "불"], found {cell!r:.60}') from error
-    if control := re.search(r"[\t\r\n\v\f]", cell):
-        raise ValueError(f"expected glosses with spaces between them, found {control[0]!r} in {cell!r:.60}")
-    return re.findall(r"(?:\([^()]*\)|\S)+(?:\s+\([^()]*\)(?!\S))?", cell)
+    for form in (cell.strip(), normalize(cell).strip()):  # the second where invisible characters stand around a list
+        if form.startswith("["):
+            try:
+                return [one_line(gloss) if isinstance(gloss, str) else gloss for gloss in json.loads(form)]
+            except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
+                raise ValueError(
+                    f'expected a JSON list of glosses such as ["집", "불"], found {cell.strip()!r:.60}'
+                ) from error
+    if control := re.search(r"[\t\r\n\v\f]", form):
+        raise ValueError(f"expected glosses with spaces between them, found {control[0]!r} in {form!r:.60}")
+    return list(map(one_line, re.findall(r"(?:\([^()]*\)|\S)+(?:\s+\([^()]*\)(?!\S))?", form)))

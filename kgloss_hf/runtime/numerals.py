@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from .glosses import CENTURY
@@ -39,8 +41,10 @@ _UNITS = _words(
     "미터 센티미터 킬로미터 킬로 킬로그램"
 )
 _AGE = "세"
-_ALL_COUNTERS = _COUNTERS | _UNITS | {_AGE}
-_LONGEST_FIRST = sorted(_ALL_COUNTERS, key=len, reverse=True)
+COUNTERS = _COUNTERS | _UNITS | {_AGE}
+"""What is counted, or in which units, behind a number: a closed list."""
+
+_LONGEST_FIRST = sorted(COUNTERS, key=len, reverse=True)
 # 이 before a space is mostly the determiner "this"; these it rarely stands before.
 _UNITS_OF_SPACED_TWO = _words("년 개월 주년 학년 인분 퍼센트 미터 센티미터 킬로미터 킬로그램")
 # "X를 한 사람" is who did X.
@@ -57,6 +61,7 @@ _WRITTEN_TOGETHER = re.compile(
     "[두세네열](시|번)|[한두세네열](명|개|시간|달|살|마리|가지|번째)|[일이삼사오육칠팔구십](층|세기|개월|호선)"
     "|[일이삼사오칠팔구]월|[일이삼사오육칠팔십백천]년|[십백천만]원|[일이삼사오육]학년|[일이삼]주일"
 )
+_TOGETHER = _words("원 명 장 권 마리 번")  # behind 이천 and its like, but no 시: 이천시 is a city
 _IRREGULAR_MONTHS = {"유월": 6, "시월": 10}
 _OTHER_WORDS = frozenset(["삼백초", "십팔번"])
 _MOST_EOJEOLS = 4
@@ -92,8 +97,9 @@ def number_words(morphemes: Sequence[Morpheme]) -> list[Source]:
     - Single Sino-Korean digits count directly before a unit of a closed list; 이 with a space behind it is "this"
       (`이 층`), save before a few such as 개월.
     - A number may be written in several eojeols (`만 이천 원`).
-    - Approximate numbers (`두세 명`), ordinals of their own (`첫 번째`), digits read out (`일일구`), and the rest of a
-      number that begins with digits (`3 만 원`) do not count.
+    - Approximate numbers (`두세 명`, `몇 백 명`), ordinals of their own (`첫 번째`), digits read out (`일일구`), the
+      rest of a number that begins with digits (`3 만 원`), and what 이 may begin (`이 백 명`: 200, or these 100) do not
+      count.
 
     Args:
         morphemes: The sentence's, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
@@ -110,13 +116,15 @@ def number_words(morphemes: Sequence[Morpheme]) -> list[Source]:
     sources = []
     at = 0
     while at < len(eojeols):
-        source = None
-        upto = at + 1
         for upto in range(min(at + _MOST_EOJEOLS, len(eojeols)), at, -1):
-            if source := _number_word(morphemes, eojeols, at, upto):
-                sources.append(source)
+            if found := _number_word(morphemes, eojeols, at, upto):
+                number, source = found
+                if not (at and _continues(number, [morphemes[i] for i in eojeols[at - 1]])):
+                    sources.append(source)
+                at = upto
                 break
-        at = upto if source else at + 1
+        else:
+            at += 1
     return sources
 
 
@@ -132,12 +140,17 @@ def _eojeols(morphemes: Sequence[Morpheme]) -> Iterator[range]:
             start = index
 
 
-def _number_word(morphemes: Sequence[Morpheme], eojeols: Sequence[range], at: int, upto: int) -> Source | None:
-    """The number that begins the eojeol `at` and ends in the one before `upto`."""
+def _number_word(
+    morphemes: Sequence[Morpheme], eojeols: Sequence[range], at: int, upto: int
+) -> tuple[str, Source] | None:
+    """The number that begins the eojeol `at` and ends in the one before `upto`, as it is written and as a source."""
     *whole, last = eojeols[at:upto]
     parts = ["".join(morphemes[i].surface for i in eojeol) for eojeol in whole]
-    # "이 천 원" may be 2,000 won or these 1,000; before a homograph such as "구조" a space ends it
-    if any(_numeral(part) is None or part == "이" or (part in _HOMOGRAPHS and part[-1] == "조") for part in parts):
+    # "이 천 원" may be 2,000 won or these 1,000; behind a homograph such as "구조" or "천이" a space ends it
+    if any(
+        _numeral(part) is None or part == "이" or (part in _HOMOGRAPHS and part[-1] in ("조", *_DIGITS))
+        for part in parts
+    ):
         return None
     before = morphemes[eojeols[at].start - 1] if at else None
     for stop in range(last.stop, last.start, -1):
@@ -159,18 +172,19 @@ def _number_word(morphemes: Sequence[Morpheme], eojeols: Sequence[range], at: in
             elif _is_bare(number) and all(map(_is_ending, morphemes[stop : last.stop])):
                 if parts and tail == "일":
                     continue  # "백 일" is a hundred days
+                if number[-1] in "천만" and stop < len(morphemes) and morphemes[stop].tag == "Number":
+                    return None  # "십만 5천" goes on in digits
             else:
                 continue
         if counter and not _may_count(number, counter, spaced, before):
             continue
         if counter in (_AGE, "살") and parts[:1] == ["만"]:
             return None  # "만 십오 세" is fully 15 years
-        if before and _continues(number, before):
-            return None
         first = eojeols[at].start
-        ends = [end for m in morphemes[first:end_of_counter] for end in _ends(m)]
+        ends = [end for m in morphemes[first:end_of_counter] for end in character_ends(m)]
         length = len(number) + (len(counter) if counter == CENTURY else 0)
-        return Source("Number", f"{value}{'C' * (counter == CENTURY)}", morphemes[first].start, ends[length - 1], first)
+        content = f"{value}{'C' * (counter == CENTURY)}"
+        return number, Source("Number", content, morphemes[first].start, ends[length - 1], first)
     return None
 
 
@@ -222,7 +236,8 @@ def _split_counter(word: str) -> tuple[str, str]:
             if len(number) == 1:
                 together = _WRITTEN_TOGETHER.fullmatch(word) is not None
             else:
-                together = number not in _HOMOGRAPHS or counter == "년" or (number[-1] in "백천만" and counter == "원")
+                large = number[-1] in "백천만" and counter in _TOGETHER
+                together = number not in _HOMOGRAPHS or counter == "년" or large
             if together:
                 return number, counter
     return "", ""
@@ -232,7 +247,10 @@ def _counter_after(morphemes: Sequence[Morpheme], eojeols: Sequence[range], upto
     """Where the counter stands that follows the morpheme before `stop`: in its eojeol, or first in the next."""
     if stop == eojeols[upto - 1].stop and upto == len(eojeols):
         return None
-    return stop if morphemes[stop].surface in _ALL_COUNTERS else None
+    counter = morphemes[stop].surface
+    if counter in (_AGE, "일") and stop + 1 < len(morphemes) and morphemes[stop + 1].surface in COUNTERS:
+        return None  # the three of "세 명", the one of "일 층"
+    return stop if counter in COUNTERS else None
 
 
 def _may_count(number: str, counter: str, spaced: bool, before: Morpheme | None) -> bool:
@@ -257,17 +275,38 @@ def _is_ending(morpheme: Morpheme) -> bool:
     return particle or morpheme.lemma == "이다"
 
 
-def _continues(number: str, before: Morpheme) -> bool:
-    """Whether it is the rest of a number: 만 after `3`, and 천 after 이, which may be `2,000`."""
-    if _sino(number) is None:
+def _continues(number: str, before: Sequence[Morpheme]) -> bool:
+    """Whether it is the rest of a number that the eojeol before begins.
+
+    That is 만 after `3`; 백 after 몇; 천 after 이, which may be `2,000`, but not after the particle 이 of a subject;
+    and 세 after 두, which is approximate.
+    """
+    *others, last = before
+    word = last.surface
+    if last.tag == "Number":
+        return _sino(number) is not None and (word[-1].isdecimal() or word[-1] in _SMALL_UNITS | _LARGE_UNITS)
+    if others:
         return False
-    if before.tag == "Number":
-        return before.surface[-1].isdecimal() or before.surface[-1] in _SMALL_UNITS | _LARGE_UNITS
-    return before.surface == "이" and _sino(before.surface + number) is not None
+    if _sino(number) is None:
+        return word in ("한", "두", "세", "네") and _ONES.get(number) == _ONES[word] + 1
+    if word in ("몇", "수"):
+        return True
+    return (word == "이" and _sino(word + number) is not None) or _DIGITS.get(number) == _DIGITS.get(word, 9) + 1
 
 
-def _ends(morpheme: Morpheme) -> Iterator[int]:
-    """Where each character of the surface ends in the text."""
-    as_written = len(morpheme.surface) == morpheme.end - morpheme.start
-    for offset in range(1, len(morpheme.surface) + 1):
-        yield morpheme.start + offset if as_written else morpheme.end
+def character_ends(morpheme: Morpheme) -> Iterator[int]:
+    """Yield where each character of the surface ends in the text; where that writes it otherwise, the morpheme's end.
+
+    Args:
+        morpheme: Of a text in composed or decomposed Korean.
+
+    Example:
+        >>> list(character_ends(Morpheme("열두", "열두", "Noun", 3, 5)))
+        [4, 5]
+    """
+    for form in ("NFC", "NFD"):
+        sizes = [len(unicodedata.normalize(form, character)) for character in morpheme.surface]
+        if sum(sizes) == morpheme.end - morpheme.start:
+            yield from (morpheme.start + end for end in accumulate(sizes))
+            return
+    yield from (morpheme.end for _ in morpheme.surface)

@@ -17,6 +17,7 @@ from .fingerspelling import fingerspell
 from .glosses import PLACEHOLDERS, type_of_notation
 from .int8 import with_int8_weights
 from .java import start_jvm  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
+from .normalization import normalize  # noqa: F401 - for the same reason
 from .numerals import Source
 from .okt import Morpheme
 from .placeholders import assign_sources

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import combinations, permutations
 from math import exp
 
 from .glosses import CENTURY, PLACEHOLDERS
-from .numerals import Source, number_words
+from .normalization import one_line
+from .numerals import COUNTERS, Source, character_ends, number_words
 from .okt import Morpheme
 
 _REACH = 2.0
@@ -20,11 +22,53 @@ _MOST_PERMUTED = 6
 """Up to so many placeholders or sources of a kind all assignments are compared; above, the sentence's order counts."""
 
 
+# Okt joins a number and these to one morpheme, also where the unit is but the beginning of a word: `2분기` comes as
+# `2분` and `기`. What follows tells: behind a unit stand particles, forms of 이다, and the endings of its own kind.
+_WITH_UNIT = re.compile(r"(.*\d[천만억조]*)(시간|[원등년월일회시분초엔옌]|달러|위안|유로)")
+_OF_ANY_UNIT = "짜리 가량 정도 동안 미만 초과 안팎 내외 내내 남짓 단위 간격 만 쯤 께 씩 째 마다 당 여 뒤 후 넘게 넘어"
+_OF_MONEY = "대 어치 권 선 상당"
+_ENDINGS = {
+    "월": "전 말 초 중 내 경 생 호 분 치 초순 중순 하순",
+    "일": "간 전 차 중 내 경 자 치",
+    "시": "전 경 반 정각",
+    "분": "간 전 내 경 거리",
+    "초": "간 전 내 경",
+    "회": "차 말 초 용 분",
+    "등": "",
+    **dict.fromkeys(["원", "달러", "위안", "유로", "엔", "옌"], _OF_MONEY),
+}
+_CASES = "에서 에게 에 으로써 으로서 으로 로써 로서 로 부터 까지 보다 처럼 만큼 밖에 대로 랑 하고 과 와"
+_FOCUSES = "부터 까지 마저 조차 만 뿐 라도 든지 든 나 은 는 도 의 가 을 를"
+_OF_BE = "이[가-힣]*|입니[가-힣]+|였[가-힣]+|예요|에요|요|인데?|인[가지]|일[까지때]?|임"
+_OF_BE_BEHIND_VOWELS = "|다|고|며|면|니까?|지만|지요|죠|라|라서|라고|라는|라면|란|던"  # 8시다 for 8시이다
+
+
+def _can_follow(unit: str, endings: str) -> re.Pattern[str]:
+    endings, cases, focuses = ("|".join(words.split()) for words in (f"{_OF_ANY_UNIT} {endings}", _CASES, _FOCUSES))
+    forms = _OF_BE + (_OF_BE_BEHIND_VOWELS if unit[-1] in "시회초러로" else "")
+    return re.compile(f"(?:{endings}){{0,2}}(?:{cases})?(?:{focuses}){{0,2}}(?:{forms})?")
+
+
+_KEPT_BEFORE = {
+    **{unit: _can_follow(unit, endings) for unit, endings in _ENDINGS.items()},
+    "년": re.compile(".*"),  # begins no other word: 년 there is written 연
+    "시간": re.compile("(?!표|대).*"),
+}
+_WORDS_OF_LARGE_UNITS = re.compile("조[각항목건합별편직]|만두|천막")  # three pieces, no three trillion
+
+# Okt leaves 백 and 십 to the word behind, where they can begin another one: `3백 명` is 300, `3백합` three lilies.
+_HUNDREDS = re.compile(f"([십백][만억조]?)(?:여|{'|'.join(sorted(COUNTERS))}|[은는이을를의에만]?$)")
+# What may stand before digits of a smaller unit: the 만 of `만 5천`.
+_BEGUN_IN_WORDS = re.compile(r"(?:[일이삼사오육칠팔구십백천]*만\d+[천백]|[일이삼사오육칠팔구]?천\d+백).*")
+
+
 def placeholder_sources(morphemes: Sequence[Morpheme]) -> list[Source]:
     """What the sentence's placeholders stand for, in the sentence's order: digits, Latin words, and nouns to copy.
 
     A number before 세기 (century) is written with a C, as in the paper's data (Table 2). What else belongs to a number
-    is what Okt joins to it: units as in `10시`, `5,000원`, `70만` and `1900년`, ranges as in `10~20`, decimals.
+    is what Okt joins to it: units as in `10시`, `5,000원`, `70만` and `1900년`, ranges as in `10~20`, decimals. A unit
+    that is cut out of a longer word does not belong to it: the number of `2분기` (a quarter) is `2`, that of `2분간`
+    (for two minutes) is `2분`.
 
     Args:
         morphemes: The sentence's, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
@@ -37,12 +81,58 @@ def placeholder_sources(morphemes: Sequence[Morpheme]) -> list[Source]:
     sources = []
     for index, morpheme in enumerate(morphemes):
         if morpheme.tag in PLACEHOLDERS:
-            following = morphemes[index + 1] if index + 1 < len(morphemes) else None
-            content, end = morpheme.surface, morpheme.end
-            if morpheme.tag == "Number" and following and following.surface == CENTURY:
-                content, end = content + "C", following.end
-            sources.append(Source(morpheme.tag, content, morpheme.start, end, index))
+            content, first, end = morpheme.surface, index, morpheme.end
+            if morpheme.tag == "Number":
+                content, end = _number(morphemes, index)
+                if index and _goes_on(morphemes, index, content):
+                    content, first = morphemes[index - 1].surface + content, index - 1
+            sources.append(Source(morpheme.tag, content, morphemes[first].start, end, first))
     return sources
+
+
+def _goes_on(morphemes: Sequence[Morpheme], index: int, content: str) -> bool:
+    """Whether the number goes on from a word before it, as in `만 5천`, but not in `만 3세` and `학생만 5천 명`."""
+    word = morphemes[index - 1]
+    begins = index == 1 or morphemes[index - 2].end < word.start
+    return begins and word.tag != "Josa" and bool(_BEGUN_IN_WORDS.fullmatch(word.surface + content))
+
+
+def _number(morphemes: Sequence[Morpheme], index: int) -> tuple[str, int]:
+    """What a number is signed as, and where that ends: with 세기 as a C, without a unit cut out of a longer word."""
+    number = morphemes[index]
+    content = number.surface
+    after = _rest_of_word(morphemes, index + 1)
+    adjoins = index + 1 < len(morphemes) and morphemes[index + 1].start <= number.end
+    rest = "".join(morpheme.surface for morpheme in after)
+    if content[-1].isdigit() and rest.startswith(CENTURY):
+        ends = [end for morpheme in after for end in character_ends(morpheme)]
+        return content + "C", ends[len(CENTURY) - 1]
+    if content[-1].isdigit() and adjoins and (hundreds := _HUNDREDS.match(rest)):
+        ends = [end for morpheme in after for end in character_ends(morpheme)]
+        return content + hundreds[1], ends[len(hundreds[1]) - 1]
+    if adjoins and rest:
+        joined = _WITH_UNIT.fullmatch(content)
+        following = index + 1 + len(after)
+        fraction = rest == "의" and following < len(morphemes) and _is_number(morphemes[following])
+        if joined and (not _KEPT_BEFORE[joined[2]].fullmatch(rest) or (joined[2] == "분" and fraction)):
+            content = joined[1]
+        elif content[-1] in "천만조" and _WORDS_OF_LARGE_UNITS.match(content[-1] + rest):
+            content = content[:-1]
+    return content, number.end if content == number.surface else list(character_ends(number))[len(content) - 1]
+
+
+def _is_number(morpheme: Morpheme) -> bool:
+    return morpheme.tag == "Number" or morpheme.surface in tuple("일이삼사오육칠팔구")
+
+
+def _rest_of_word(morphemes: Sequence[Morpheme], start: int) -> list[Morpheme]:
+    """The morphemes from `start` up to white space, punctuation, or another number or Latin word."""
+    rest: list[Morpheme] = []
+    for morpheme in morphemes[start:]:
+        if morpheme.tag in ("Number", "Alpha", "Punctuation") or (rest and morpheme.start > rest[-1].end):
+            break
+        rest.append(morpheme)
+    return rest
 
 
 def placeholder_contents(morphemes: Sequence[Morpheme]) -> dict[str, list[str]]:
@@ -76,6 +166,7 @@ def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> 
         ['도착', 'Number/10분']
     """
     contents = placeholder_contents(morphemes)
+    glosses = [one_line(gloss) for gloss in glosses]
     tag_of = {content: tag for tag, group in contents.items() for content in group}
     return [f"{tag_of[gloss]}/{gloss}" if gloss in tag_of else gloss for gloss in glosses]
 

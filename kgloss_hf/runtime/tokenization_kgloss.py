@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from transformers import BatchEncoding, PreTrainedTokenizerFast
@@ -14,6 +17,7 @@ from transformers import BatchEncoding, PreTrainedTokenizerFast
 from .analyzers import get_analyzer
 from .glosses import NAME, PLACEHOLDERS, placeholder_of
 from .java import start_jvm  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
+from .normalization import is_normalized, normalize, normalize_with_offsets, one_line
 from .okt import Morpheme, collection_paused
 
 logger = logging.getLogger(__name__)
@@ -32,6 +36,18 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # What transformers has said once and need not say again. It marks padding after encoding as slow, which it is not here.
 _said = {"Asking-to-pad-a-fast-tokenizer": True}
 
+# One for all tokenizers: as an attribute it could not be pickled, and would change the fingerprint for `datasets`.
+_backend_lock = threading.RLock()
+
+
+def _after_fork() -> None:
+    global _backend_lock
+    _backend_lock = threading.RLock()  # the parent's may have been held by a thread that does not exist here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 _Words = list[list[str]]
 _Spans = list[list[tuple[int, int]]]
 
@@ -44,6 +60,10 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     `[BOS] … [EOS]`. Okt runs on the whole batch before the backend, so that the backend stays serialisable; only the
     analyser's name and options are saved. Build one with `kgloss_hf.models.vocabulary.train_tokenizer`.
 
+    Text that looks the same gives the same ids: the first step composes decomposed Korean, removes invisible
+    characters, and reads full-width characters as ASCII (`kgloss_hf.runtime.normalization`), in sentences, glosses,
+    stop words and added tokens. Offsets are into the text as given. Any thread may call.
+
     Args, all saved in tokenizer_config.json:
         analyzer: Name of the morphological analyser, one of `kgloss_hf.runtime.analyzers.ANALYZERS` (default `"okt"`).
         normalize: Lower-case words and drop punctuation (default True).
@@ -55,9 +75,10 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
 
     Calling it takes what any fast tokenizer takes, with these meanings:
 
-    - `text_target` is a list of glosses for one text, or a list of such lists for a batch; each gloss becomes one id,
-      `Number/4C` becomes `Number`, an unknown gloss becomes [UNK] and is counted in a warning. Labels end with [EOS]
-      and do not start with [BOS]: the model prepends it. `max_target_length` limits them (default `max_length`).
+    - `text_target` is a list of glosses for one text, or a list of such lists for a batch, one per text; each gloss
+      becomes one id, `Number/4C` becomes `Number`, an unknown gloss becomes [UNK] and is counted in a warning. Labels
+      end with [EOS] and do not start with [BOS]: the model prepends it. `max_target_length` limits them (default
+      `max_length`). `kgloss_hf.split_glosses` makes a list of a string of glosses.
     - `truncation` counts what it drops, of texts and of targets, in one warning a call.
     - `is_split_into_words`: the words are joined by one space, and offsets are into the joined text.
     - `return_offsets_mapping` gives the morpheme's span in the text as given, for each of its word pieces; `(0, 0)` for
@@ -105,7 +126,9 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         """The base class starts each tokenizer with an empty one."""
 
     def morphemes(self, texts: Sequence[str], *, split_special_tokens: bool | None = None) -> list[list[Morpheme]]:
-        """The analysis of each text after step 1, with offsets into the text as given.
+        """Analyse each text after step 1, with offsets into the text as given.
+
+        `kgloss_hf.analyze` is KoNLPy's Okt on the text as it is, without step 1.
 
         Args:
             texts: Sentences.
@@ -117,11 +140,16 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             ValueError: The stored analyser is not one this version has.
         """
         analyze = get_analyzer(self._option("analyzer"))
-        texts = [_readable(index, text) for index, text in enumerate(texts)]
-        added = self._added_tokens(self.split_special_tokens if split_special_tokens is None else split_special_tokens)
-        analysed = (
-            _analyze_between(added, texts, analyze) if added and any(map(added.search, texts)) else analyze(texts)
+        texts, places = _normalized(list(texts))
+        pattern, added = self._added_tokens(
+            self.split_special_tokens if split_special_tokens is None else split_special_tokens
         )
+        if pattern and any(map(pattern.search, texts)):
+            analysed = _analyze_between(pattern, added, texts, analyze)
+        else:
+            analysed = analyze(texts)
+        for index, spans in places.items():
+            analysed[index] = [_in_given_text(morpheme, texts[index], spans) for morpheme in analysed[index]]
         return [list(map(self._or_name, row)) for row in analysed] if self._option("copy_names") else analysed
 
     def knows(self, morpheme: Morpheme) -> bool:
@@ -154,19 +182,21 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     def __call__(
         self, text: Any = None, text_pair: Any = None, text_target: Any = None, **kwargs: Any
     ) -> BatchEncoding:
+        text, text_pair = map(_list_of_column, (text, text_pair))
         if text_target is None:
             return super().__call__(text, text_pair, **kwargs)
         if kwargs.pop("text_pair_target", None) is not None:
             raise ValueError("text_pair_target: a gloss sequence has no pair; pass text_target alone")
+        single = text is not None and not _is_batch(text, bool(kwargs.get("is_split_into_words")))
+        batched = _is_batch_of_targets(text_target, None if text is None else 1 if single else len(text), single)
         limit = kwargs.pop("max_target_length", None)
         names = ("padding", "truncation", "max_length", "pad_to_multiple_of", "verbose")
         padding, truncation, max_length, _ = self._get_padding_truncation_strategies(
             **{name: kwargs[name] for name in names if name in kwargs}
         )
         limit = max_length if limit is None else limit
-        labels, dropped = self._labels(text_target, limit if _truncates(truncation) else None)
-        if kwargs.get("return_tensors") and not isinstance(labels[0], list):
-            labels = [labels]
+        rows, dropped = self._labels(text_target if batched else [text_target], limit, _truncates(truncation))
+        labels: list[Any] = rows if batched or kwargs.get("return_tensors") else rows[0]
         padded = self.pad(
             {"input_ids": labels},
             padding=padding,
@@ -182,6 +212,31 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         encoding = super().__call__(text, text_pair, dropped_of_targets=dropped, **kwargs)
         encoding["labels"] = padded["input_ids"]
         return encoding
+
+    def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
+        """Add tokens as every tokenizer does, also while other threads call this one.
+
+        Args:
+            new_tokens: A token, or a list of them.
+            special_tokens: Whether they are special tokens (default False).
+
+        Returns:
+            How many were not in the vocabulary already.
+
+        Raises:
+            ValueError: A token has no visible character, so that it could never be found in a text.
+
+        Example:
+            >>> import copy
+            >>> copy.deepcopy(getfixture("tokenizer")).add_tokens(["괘불 미디어아트"])
+            1
+        """
+        for token in new_tokens if isinstance(new_tokens, (list, tuple)) else [new_tokens]:
+            if not normalize(str(token)):
+                raise ValueError(f"added token: expected a visible character, found {str(token)!a}")
+        with _backend_lock:
+            added: int = super().add_tokens(new_tokens, special_tokens)
+        return added
 
     def train_new_from_iterator(self, *_: Any, **__: Any) -> Any:
         """Not available: a vocabulary is learnt with its glosses, by `kgloss_hf.train_tokenizer`.
@@ -246,7 +301,7 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         """Step 2: the words of each text that are kept, and their spans where asked for."""
         lemmatize = self._option("lemmatize")
         normalize = self._option("normalize")
-        stop_words = frozenset(self._option("stop_words"))
+        stop_words = frozenset(map(one_line, self._option("stop_words")))
         dropped = frozenset(DROPPED_TAGS if normalize else DROPPED_TAGS[:1])
 
         words: _Words = []
@@ -272,30 +327,28 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         batch: list[Any] = words[0] if len(words) == 1 else list(zip(*words, strict=True))
         base: Any = super()
         encode = getattr(base, "_batch_encode_plus", None) or base._encode_plus
-        try:
-            return encode(batch, is_split_into_words=True, **kwargs)
-        finally:
-            # The last call's settings would stay, and change the fingerprint by which `datasets` caches.
-            self._tokenizer.no_truncation()
-            self._tokenizer.no_padding()
+        # The backend keeps truncation and padding as settings, which another thread's call would change meanwhile.
+        with _backend_lock:
+            try:
+                return encode(batch, is_split_into_words=True, **kwargs)
+            finally:
+                # The last call's settings would stay, and change the fingerprint by which `datasets` caches.
+                self._tokenizer.no_truncation()
+                self._tokenizer.no_padding()
 
-    def _labels(self, target: Any, max_length: int | None) -> tuple[list[Any], tuple[int, int]]:
-        """Ids of glosses, and how many glosses of how many sequences are beyond the limit."""
-        if not isinstance(target, (list, tuple)):
-            raise TypeError(
-                f"text_target: expected a list of glosses, or a list of such lists, found {type(target).__name__}"
-            )
-        batched = bool(target) and not isinstance(target[0], str)
-        known = set(self.glosses) | set(PLACEHOLDERS)
+    def _labels(self, targets: Any, max_length: int | None, truncate: bool) -> tuple[list[list[int]], tuple[int, int]]:
+        """Ids of the glosses of each sequence, and how many glosses of how many sequences are beyond the limit."""
+        known = _tokens_of_glosses(tuple(self.init_kwargs.get("glosses", ())))
         unknown = dropped = cut = 0
         rows = []
-        for index, glosses in enumerate(target if batched else [target]):
-            if isinstance(glosses, str) or not all(isinstance(gloss, str) for gloss in glosses):
+        for index, glosses in enumerate(targets):
+            strings = isinstance(glosses, Iterable) and all(isinstance(gloss, str) for gloss in glosses)
+            if isinstance(glosses, str) or not strings:
                 raise TypeError(f"text_target[{index}]: expected a list of glosses (strings), found {glosses!r:.80}")
-            tokens = [placeholder_of(gloss) for gloss in glosses]
-            unknown += sum(token not in known for token in tokens)
-            tokens = [token if token in known else self.unk_token for token in tokens]
-            if max_length is not None and len(tokens) >= max_length:
+            found = [known.get(gloss) or known.get(placeholder_of(one_line(gloss))) for gloss in glosses]
+            unknown += found.count(None)
+            tokens = [token or self.unk_token for token in found]
+            if truncate and max_length is not None and len(tokens) >= max_length:
                 kept = tokens[: max(0, max_length - 1)]
                 dropped += len(tokens) - len(kept)
                 cut += len(tokens) > len(kept)
@@ -303,17 +356,19 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             rows.append([*self.convert_tokens_to_ids(tokens), self.eos_token_id])
         if unknown:
             logger.warning("%d glosses are not in the tokenizer's vocabulary and became %s", unknown, self.unk_token)
-        return (rows if batched else rows[0]), (dropped, cut)
+        return rows, (dropped, cut)
 
     def _option(self, name: str) -> Any:
         return self.init_kwargs.get(name, OPTIONS[name])
 
-    def _added_tokens(self, split_special_tokens: bool) -> re.Pattern[str] | None:
-        """A pattern whose one group is an added token, the longest first."""
+    def _added_tokens(self, split_special_tokens: bool) -> tuple[re.Pattern[str] | None, dict[str, str]]:
+        """A pattern whose one group is an added token as texts hold it, the longest first; and the tokens by that."""
         tokens = [t for t in self.added_tokens_decoder.values() if not (split_special_tokens and t.special)]
         tokens.sort(key=lambda token: -len(token.content))
-        either = (rf"(?<!\w){re.escape(t.content)}(?!\w)" if t.single_word else re.escape(t.content) for t in tokens)
-        return re.compile(f"({'|'.join(either)})") if tokens else None
+        contents = {content: t for t in tokens if (content := normalize(t.content))}
+        either = (rf"(?<!\w){re.escape(c)}(?!\w)" if t.single_word else re.escape(c) for c, t in contents.items())
+        pattern = re.compile(f"({'|'.join(either)})") if contents else None
+        return pattern, {content: t.content for content, t in contents.items()}
 
 
 # Saved with a copy of this file and its neighbours, so that trust_remote_code=True loads it without this package.
@@ -328,20 +383,39 @@ def _word(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool) 
     return word.lower() if normalize and tag != _ADDED_TAG else word
 
 
-def _readable(index: int, text: Any) -> str:
-    """Step 1, as far as it comes before the analysis: white space, and what is no character. Offsets stay.
+def _normalized(texts: list[str]) -> tuple[list[str], dict[int, list[tuple[int, int]]]]:
+    """Step 1, as far as it comes before the analysis, and the spans of characters in the texts that it changed.
 
     Case and punctuation tell the analyser where words end, so they go after it.
     """
-    if not isinstance(text, str):
-        raise TypeError(f"text {index}: expected a string, found {type(text).__name__}")
-    return text if text.isprintable() else _SURROGATE.sub("\ufffd", _OTHER_SPACE.sub(" ", text))
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"text {index}: expected a string, found {type(text).__name__}")
+    joined = " ".join(texts)
+    if joined.isprintable() and is_normalized(joined):  # one look at a whole batch, which nearly always is
+        return texts, {}
+    texts = [text if text.isprintable() else _SURROGATE.sub("\ufffd", _OTHER_SPACE.sub(" ", text)) for text in texts]
+    places = {}
+    for index, text in enumerate(texts):
+        if not is_normalized(text):
+            texts[index], places[index] = normalize_with_offsets(text)
+    return texts, places
+
+
+def _in_given_text(morpheme: Morpheme, normal: str, spans: list[tuple[int, int]]) -> Morpheme:
+    """The morpheme with its span in the text as given. Parts of a word adjoin there too, whatever hides between."""
+    end = morpheme.end
+    joined = end < len(normal) and not normal[end].isspace()
+    return morpheme._replace(start=spans[morpheme.start][0], end=spans[end][0] if joined else spans[end - 1][1])
 
 
 def _analyze_between(
-    added: re.Pattern[str], texts: list[str], analyze: Callable[[list[str]], list[list[Morpheme]]]
+    pattern: re.Pattern[str],
+    added: dict[str, str],
+    texts: list[str],
+    analyze: Callable[[list[str]], list[list[Morpheme]]],
 ) -> list[list[Morpheme]]:
-    split = [added.split(text) for text in texts]  # added tokens at odd places
+    split = [pattern.split(text) for text in texts]  # added tokens at odd places
     analysed = iter(analyze([piece for pieces in split for piece in pieces[::2]]))
     rows = []
     for pieces in split:
@@ -349,7 +423,7 @@ def _analyze_between(
         at = 0
         for place, piece in enumerate(pieces):
             if place % 2:
-                row.append(Morpheme(piece, piece, _ADDED_TAG, at, at + len(piece)))
+                row.append(Morpheme(added[piece], added[piece], _ADDED_TAG, at, at + len(piece)))
             else:
                 row += (m._replace(start=at + m.start, end=at + m.end) for m in next(analysed))
             at += len(piece)
@@ -373,6 +447,43 @@ def _is_batch(text: Any, is_split_into_words: bool) -> bool:
     if is_split_into_words:
         return bool(text) and isinstance(text[0], (list, tuple))
     return isinstance(text, (list, tuple))
+
+
+def _list_of_column(texts: Any) -> Any:
+    """A column of a data set as a list; anything else as it is."""
+    return list(texts) if isinstance(texts, Sequence) and not isinstance(texts, (str, bytes, list, tuple)) else texts
+
+
+def _is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
+    """Whether it is a list of lists of glosses, which must be as many as the texts; for one text, it is one list."""
+    how = "kgloss_hf.split_glosses makes a list of a string of glosses"
+    if isinstance(target, str) or not isinstance(target, Sequence):
+        raise TypeError(
+            f"text_target: expected a list of glosses, or a list of such lists, found {type(target).__name__}; {how}"
+        )
+    flat = bool(target) and isinstance(target[0], str)
+    if texts is None or (single and not target):
+        return bool(target) and not flat
+    if single and not flat:
+        raise ValueError(
+            f"text_target: expected one list of glosses, as there is one text, found {len(target)} lists; pass a list "
+            "of texts too"
+        )
+    if not single and flat:
+        raise ValueError(
+            f"text_target: expected a list of glosses for each of {texts} texts, found a list of strings; pass a list "
+            f"of lists: {how}"
+        )
+    if not single and len(target) != texts:
+        raise ValueError(f"text_target: expected a list of glosses for each of {texts} texts, found {len(target)}")
+    return not single
+
+
+@lru_cache(maxsize=8)
+def _tokens_of_glosses(glosses: tuple[str, ...]) -> dict[str, str]:
+    """The vocabulary's tokens by their normal forms, and by themselves: older vocabularies may hold other forms."""
+    tokens = (*reversed(glosses), *PLACEHOLDERS)
+    return {one_line(token): token for token in tokens} | {token: token for token in tokens}
 
 
 def _offsets(encoding: BatchEncoding, spans: list[_Spans]) -> _Spans:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset, load_dataset
 
+from ..runtime.normalization import normalize
 from .encoding import ROWS_AT_ONCE
 
 
@@ -81,7 +82,7 @@ def _linked(dataset: Dataset) -> np.ndarray:
     from scipy.sparse.csgraph import connected_components
 
     def hashes(texts: Iterable[str]) -> np.ndarray:
-        return pd.util.hash_array(np.array(list(texts), dtype=object))
+        return pd.util.hash_array(np.array(list(map(normalize, texts)), dtype=object))
 
     keys = [hashes(batch[name]) for batch in dataset.iter(ROWS_AT_ONCE) for name in ("source", "target")]
     if not keys:

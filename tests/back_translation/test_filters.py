@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from kgloss_hf.back_translation import filters, near_duplicates
 from kgloss_hf.back_translation.filters import _LONGEST_LOOP, REASONS, Thresholds, reason
 from kgloss_hf.back_translation.near_duplicates import NearDuplicates
+from kgloss_hf.back_translation.sentences import fold
 from kgloss_hf.back_translation.similarity import SemanticScorer
+from kgloss_hf.runtime.normalization import normalize
 
 SOURCE = "그 남자는 어제 집에 갔습니다."
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40) | st.text("하가 .1a\ud800", max_size=40)
@@ -109,7 +111,7 @@ def test_any_text_has_one_reason(source: str, target: str) -> None:
     why = reason(source, target, None, Thresholds())
     assert why in {"", *REASONS[:5]}
     assert reason(source, target, None, Thresholds()) == why
-    assert reason(source, source, None, Thresholds()) == ("identical" if source.strip() else "empty")
+    assert reason(source, source, None, Thresholds()) == ("identical" if normalize(source).strip() else "empty")
 
 
 class _Item:
@@ -356,3 +358,14 @@ def test_the_cosine_is_of_the_two_vectors(sentence_model: Path, monkeypatch: pyt
     assert scorer.name == "owner/model"
     monkeypatch.setattr(scorer, "_encoder", Encoder())
     assert scorer(["동", "동", "동", "북동"], ["동", "북", "서", "북"]) == [1.0, 0.0, -1.0, 0.8]
+
+
+def test_what_looks_the_same_is_one_sentence(tmp_path: Path) -> None:
+    pair = ("불이 났어요.", "화재가 났습니다.")
+    forms = [[unicodedata.normalize("NFD", text) for text in pair], ["\u200b".join(text) for text in pair]]
+    for source, target in forms:
+        assert (fold(source), fold(target)) == pair
+        assert reason(pair[0], source, None, Thresholds()) == "identical"
+        with NearDuplicates(tmp_path / "scratch.db") as earlier:
+            assert earlier.seen_many([pair, (source, target)]) == [False, True]
+    assert reason("불이 났어요.", "\u200b\ufeff", None, Thresholds()) == "empty"

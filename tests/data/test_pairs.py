@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgloss_hf.data.builders import split_pairs_by
 from kgloss_hf.data.pairs import Pair, load_extra_pairs, load_gloss_types, load_pairs, split_pairs
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.encoding import encode_pairs
@@ -55,6 +57,9 @@ BAD = {
     "row too short": ("a.csv", "text,glosses\n집\n", "row 2, column 'glosses': expected glosses .strings., found None"),
     "blank text": ("a.csv", "text,glosses\n  ,불\n", "row 2, column 'text': expected a Korean sentence"),
     "tab between glosses": ("a.csv", "text,glosses\n집,집\t불\n", "row 2, column 'glosses': expected .*spaces.* found"),
+    "invisible text": ("a.csv", "text,glosses\n\u200b\u3164,불\n", "row 2, column 'text': expected a Korean sentence"),
+    "invisible gloss": ("a.jsonl", '{"text": "집", "glosses": ["불", "\\u200b"]}', "row 1, column 'glosses'.*200b"),
+    "invisible cell": ("a.csv", "text,glosses\n집,\u200b\n", "row 2, column 'glosses': the row has no glosses"),
     "number for text": ("a.jsonl", '{"text": 3, "glosses": "불"}', "row 1, column 'text'.*found 3"),
     "number for a gloss": ("a.jsonl", '{"text": "집", "glosses": ["불", 3]}', "row 1, column 'glosses'.*3"),
     "half a character": ("a.jsonl", '{"text": "집", "glosses": ["\\ud800"]}', "row 1, column 'glosses'.*ud800"),
@@ -167,3 +172,44 @@ def test_types_of_glosses_by_majority(tmp_path: Path) -> None:
         path.write_text(line, "utf-8")
         with pytest.raises(ValueError, match=r"pairs.jsonl, row 1: expected a type for each of \d glosses, found"):
             load_gloss_types(str(path))
+
+
+def in_two_forms(texts: list[str]) -> list[str]:
+    """Each text composed and, as macOS and PDF files have it, decomposed, with characters that nobody sees."""
+    return [form for text in texts for form in (text, "\ufeff" + unicodedata.normalize("NFD", text) + "\u200b")]
+
+
+def test_copies_that_look_the_same_are_the_same_pair(tmp_path: Path) -> None:
+    texts, glosses = in_two_forms(["집에 불이 났어요.", "２층입니다"]), in_two_forms(["집", "V\xa0（불꽃무늬）"])
+    rows = [{"text": text, "glosses": [gloss, "ㄱ"]} for text, gloss in zip(texts, glosses, strict=True)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    one, other = Pair("집에 불이 났어요.", ("집", "ㄱ")), Pair("2층입니다", ("V (불꽃무늬)", "ㄱ"))
+    assert load_pairs(str(tmp_path / "a.jsonl")) == [one, one, other, other]
+
+
+@pytest.mark.parametrize("decomposed", ["text", "glosses"])
+def test_no_copy_stands_on_the_other_side(decomposed: str) -> None:
+    forms = [in_two_forms([f"문장 {i}", f"글로스{i}"]) for i in range(30)]
+    rows = [
+        {"text": texts[copy * (decomposed == "text")], "glosses": [texts[2 + copy * (decomposed == "glosses")]]}
+        for texts in forms
+        for copy in (0, 1)
+    ]
+    pairs = [Pair(row["text"], tuple(row["glosses"])) for row in rows]
+    split = split_pairs(pairs, pairs)
+    parts = [*split[:3], split_pairs(pairs[::2], pairs[1::2])[0]]
+    assert split.dropped == len(split.validation) + len(split.test)
+    plain = [[{pair.text, *pair.glosses} for pair in part] for part in parts]
+    numbers = [{"".join(filter(str.isdigit, "".join(keys))) for keys in part} for part in plain]
+    assert not numbers[0] & (numbers[1] | numbers[2])
+    assert not numbers[1] & numbers[2]
+    assert len(numbers[3]) == len(parts[3]) / 2  # of a pair in training alone, the copy stays too
+    train, test = split_pairs_by(rows, {"train": 0.7, "test": 0.3}, by="group", seed=0).values()
+    sides = [{"".join(filter(str.isdigit, row["text"])) for row in part} for part in (train, test)]
+    assert not sides[0] & sides[1]
+
+
+def test_gloss_types_do_not_depend_on_the_form(tmp_path: Path) -> None:
+    rows = [{"text": "집", "glosses": [gloss], "gloss_types": ["iconic"]} for gloss in in_two_forms(["각(모양)"])]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    assert load_gloss_types(str(tmp_path / "a.jsonl")) == {"각(모양)": "iconic"}

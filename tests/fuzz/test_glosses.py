@@ -19,6 +19,7 @@ from kgloss_hf.runtime.glosses import (
     split_glosses,
     type_of_notation,
 )
+from kgloss_hf.runtime.normalization import normalize, one_line
 from kgloss_hf.runtime.numerals import number_words
 from kgloss_hf.runtime.okt import Morpheme
 from kgloss_hf.runtime.placeholders import (
@@ -44,10 +45,10 @@ def test_a_cell_is_split_without_loss(cell: str) -> None:
         assert len(str(error)) < 200
         return
     if cell.strip().startswith("["):
-        assert glosses == json.loads(cell.strip())
+        assert glosses == [one_line(gloss) for gloss in json.loads(cell.strip())]
         return
     assert all(glosses)
-    assert "".join("".join(glosses).split()) == "".join(cell.split())
+    assert "".join("".join(glosses).split()) == "".join(normalize(cell).split())
     assert split_glosses(" ".join(glosses)) == glosses
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from kgloss_hf.runtime.glosses import content_of, placeholder_of, split_glosses, type_of_notation
@@ -77,3 +79,21 @@ def test_glosses_of_a_cell(cell: str, glosses: list[str]) -> None:
 def test_cell_that_is_no_gloss_list(cell: str) -> None:
     with pytest.raises(ValueError, match="expected .*glosses.*, found"):
         split_glosses(cell)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "집 V (불꽃무늬)",
+        unicodedata.normalize("NFD", "집 V (불꽃무늬)"),
+        "\ufeff집\u200b V\xa0（불꽃무늬）",
+        '["집", "V (불꽃무늬)"]',
+        '\ufeff["집\u200b", "V\xa0（불꽃무늬）"]',
+    ],
+)
+def test_cells_that_look_the_same_hold_the_same_glosses(cell: str) -> None:
+    assert split_glosses(cell) == ["집", "V (불꽃무늬)"]
+
+
+def test_a_cell_without_a_visible_character_is_empty() -> None:
+    assert split_glosses("\u200b \ufeff\u3164") == []

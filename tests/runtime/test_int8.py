@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from kgloss_hf.runtime.int8 import with_int8_weights
 from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
 from kgloss_hf.runtime.plain import is_plain
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+from tests.environments import run
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,42 @@ def test_scores_are_close(checkpoint: str, tokenizer: KGlossTokenizerFast) -> No
     assert is_plain(full)  # it is left as it was
     assert not is_plain(small)  # answers depend on the batch, so that another's is left to generate
     assert is_plain(small, int8=True)
+
+
+# Sums of the largest products: two of them are more than sixteen bits hold, which is where AVX2 cuts them off.
+LARGEST_SUMS = """
+import sys
+import torch
+from torch import nn
+from transformers import AutoModelForSeq2SeqLM
+from kgloss_hf.runtime.int8 import with_int8_weights
+
+model = AutoModelForSeq2SeqLM.from_pretrained(sys.argv[1]).eval()
+full = model.encoder.encoder.layer[0].output.dense
+nn.init.ones_(full.weight)
+inputs = torch.ones(2, full.in_features) * torch.tensor([[1.0], [-0.1]])
+expected = full(inputs)
+scales, zeros = torch.full_like(full.bias, 1 / 127), torch.zeros_like(full.bias).long()
+weight = torch.quantize_per_channel(full.weight, scales, zeros, 0, torch.qint8)
+for torch.backends.quantized.engine in sys.argv[2:]:
+    small = with_int8_weights(model).encoder.encoder.layer[0].output.dense(inputs)
+    packed = torch.ops.quantized.linear_prepack(weight, full.bias)
+    whole_range = torch.ops.quantized.linear_dynamic(inputs, packed, reduce_range=False)
+    print(*(float((outputs - expected).abs().max() / expected.max()) for outputs in (small, whole_range)))
+"""
+
+
+def test_sums_are_right_on_every_processor(checkpoint: str) -> None:
+    engines = [engine for engine in torch.backends.quantized.supported_engines if engine != "none"]
+    limits = {"ONEDNN_MAX_CPU_ISA": "AVX2", "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2"}  # read when torch computes first
+    done = run(sys.executable, "-c", LARGEST_SUMS, checkpoint, *engines, env={**os.environ, **limits})
+    assert done.returncode == 0, done.stderr
+    errors = {
+        engine: [*map(float, line.split())] for engine, line in zip(engines, done.stdout.splitlines(), strict=True)
+    }
+    assert all(error < 0.01 for error, _ in errors.values()), errors
+    if "fbgemm" in errors:  # on a processor of this kind the test can fail
+        assert errors["fbgemm"][1] > 0.3
 
 
 def test_our_own_loop_gives_what_generate_gives(text_to_gloss: Text2GlossPipeline) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -58,6 +59,17 @@ from kgloss_hf.runtime.okt import analyze
         ("십구 세기", ["19C"]),
         ("이세기", ["2C"]),
         ("두 시 삼십 분", ["2", "30"]),
+        # after a subject, which ends in 이 as "two" and "this" do
+        ("학생이 백 명 왔습니다", ["100"]),
+        ("관람객이 만 오천 명", ["15000"]),
+        ("요금이 만원", ["10000"]),
+        ("일이 세 개", ["3"]),
+        ("천이 세 장", ["3"]),
+        ("천이 백 장", ["100"]),
+        ("만이 일 층에", ["1"]),
+        ("둘이 세 개를", ["2", "3"]),
+        ("이 세 명이", ["3"]),
+        ("이천명이", ["2000"]),
     ],
 )
 def test_number_words(text: str, expected: list[str]) -> None:
@@ -73,6 +85,8 @@ def test_number_words(text: str, expected: list[str]) -> None:
         *("천사만 왔다", "만일", "구조대가", "구조", "조사", "이천시에", "이천에", "이만 가자", "천만에요", "백일장"),
         *("십일조", "십팔번", "일일이", "두세 명", "한두 명", "사오 년", "첫 번째", "수천 명", "하나은행", "일일구"),
         *("스물두", "3 만 원", "12개", "10 분"),
+        *("이 백 명", "이 만 오천 원", "3 만 오천 원", "몇 백 명", "수 천 명", "두 세 명", "한 두 명", "삼 사 년"),
+        *("이천시에", "백만장자", "천장", "만 3세"),
         *("이 천 원", "서 말", "쉰 목소리", "", "!"),
     ],
 )
@@ -108,3 +122,79 @@ def test_sino_korean_numbers_are_read(number: int, spaced: bool) -> None:
     word = re.sub("만(?=.)", "만 ", word) if spaced and not word.startswith("만일") else word
     found = [source.content for source in number_words(analyze([f"{word} 년"])[0])]
     assert found == [str(number)]
+
+
+NOUNS = ["학생", "사람", "손님", "직원", "아이", "어린이", "고양이", "가족", "선생님", "관람객"]
+NUMBERS = {
+    **{"한": 1, "두": 2, "세": 3, "네": 4, "다섯": 5, "열": 10, "열두": 12, "스무": 20, "스물다섯": 25, "쉰": 50},
+    **{"십오": 15, "이십": 20, "백": 100, "백이십": 120, "이백": 200, "천": 1000, "천 이백": 1200, "이천": 2000},
+    **{"구천": 9000, "만": 10_000, "만 오천": 15_000, "이만": 20_000, "십만": 100_000},
+}
+PARTICLES = [
+    "이",
+    "가",
+    "은",
+    "는",
+    "을",
+    "를",
+    "의",
+    "에",
+    "도",
+    "만",
+    "과",
+    "와",
+    "에서",
+    "에게",
+    "부터",
+    "까지",
+    "들이",
+]
+
+
+def fits(noun: str, particle: str) -> bool:
+    """Whether the particle has the form that the noun's last syllable asks for."""
+    closed = (ord(noun[-1]) - ord("가")) % 28 > 0
+    return {"이": closed, "은": closed, "을": closed, "과": closed}.get(
+        particle, not closed if particle in ("가", "는", "를", "와") else True
+    )
+
+
+@pytest.mark.parametrize("particle", PARTICLES)
+def test_a_number_word_is_found_behind_every_particle(particle: str) -> None:
+    words = itertools.product((noun for noun in NOUNS if fits(noun, particle)), NUMBERS, ("명", "사람", "번"))
+    cases = [(f"{noun}{particle} {number} {counter} 왔습니다.", NUMBERS[number]) for noun, number, counter in words]
+    # "아이를 한 사람" is who did it
+    cases = [case for case in cases if not re.search("[을를] 한 사람", case[0])]
+    found = [[source.content for source in number_words(row)] for row in analyze([text for text, _ in cases])]
+    assert cases
+    assert found == [[str(value)] for _, value in cases]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "일이",
+        "오이",
+        "구두",
+        "사과",
+        "삼이",
+        "이제",
+        "육지",
+        "천이",
+        "만두",
+        "한이",
+        "두부",
+        "세금이",
+        "네가",
+        "네",
+        "열이",
+        "조가",
+        "억새",
+    ],
+)
+def test_what_looks_like_a_number_takes_nothing_from_one(word: str) -> None:
+    texts = [f"{word} {number} 개 있습니다." for number in NUMBERS]
+    found = [[source.content for source in number_words(row)] for row in analyze(texts)]
+    expected = [[str(value)] for value in NUMBERS.values()]
+    # yes, five, or four to five
+    assert found == [[] if (word, number) == ("네", "다섯") else e for number, e in zip(NUMBERS, expected, strict=True)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,11 +57,97 @@ def test_marking_takes_only_what_the_sentence_holds() -> None:
         ("1호선", [("1", "1")]),
         ("100km", [("100", "100"), ("km", "km")]),
         ("２시", []),
+        ("20세기초", [("20C", "20세기")]),
+        ("20 세기말의", [("20C", "20 세기")]),
+        ("2분기에", [("2", "2")]),
+        ("3백여 명", [("3백", "3백")]),
+        ("만 5천 원", [("만5천", "만 5천")]),
     ],
 )
 def test_units_are_folded_in_as_okt_joins_them(text: str, expected: list[tuple[str, str]]) -> None:
     sources = placeholder_sources(analyze([text])[0])
     assert [(source.content, text[source.start : source.end]) for source in sources] == expected
+
+
+# Of each number: itself where a unit behind it is cut out of a longer word; with its unit before particles, forms of
+# 이다, and endings.
+CUT_OUT = """
+    2분기에 2|8시즌 8|3등급 3|5일장 5|10월드컵 10|2회전 2|3등분 3|2분법 2|5분위 5|3분할로 3|5분량 5|3시트 3
+    2시리즈 2|5시작 5|24시점 24|24시내 24|4시장 4|3일본 3|2월드 2|2원소 2|3원색 3|2원화 2|1회용품 1|3분카레 3
+    9시뉴스 9|3시간표 3|1등급의 1|3초등학교 3|5유로존 5|2엔진 2|3조각을 3|3조각 3|2만두 2|1~2등급 1~2
+    1,000등급 1,000|3.5등급 3.5|1/4분기 1/4|10분기째 10|8월령 8|3등칸 3|6월항쟁 6|8일요일 8|3천등급 3천|7회분수 7
+"""
+KEPT = """
+    8시에|8시부터|8시까지는|8시에서는|8시쯤|8시경|8시경에|8시는|8시도|8시만|8시면|8시다|8시예요|8시입니다|8시였다|8시반에|8시정각
+    8시전에|8시이후|8시보다|8시라고|8시인데|8시께|8시요|2분이|2분을|2분간|2분간의|2분만에|2분짜리|2분째|2분당|2분마다|2분정도
+    2분이내|2분가량|2분쯤이|2분전에|2분뒤|2분거리|3시간|3시간동안|3시간짜리|3시간째|3시간이나|4년제|4년간|4년생|4년차|4년째
+    4년만에|4년이|4년도|4년대에|4년산|4년형|4년여|7월에|7월경|7월말|7월초에|7월호|7월생|7월까지|5일간|5일째|5일차|5일만에|5일까지
+    3회|3회차|3회말|3회째|3회의|3회용|3등은|3등이다|3등까지|5원짜리|5원씩|5원이|5원어치|5,000원권|5천원대|100만원이상|3달러로
+    3달러짜리|5유로|3만|3만을|1조|1조로|1~2분에|3~5월에|3%|3%를
+"""
+
+
+@pytest.fixture(scope="module")
+def numbers() -> dict[str, list[str]]:
+    """The contents of each case's numbers, analysed at once."""
+    words = [word for line in (CUT_OUT + KEPT).split("\n") for case in line.strip().split("|") for word in case.split()]
+    analysed = zip(words, analyze(words), strict=True)
+    return {word: [source.content for source in placeholder_sources(morphemes)] for word, morphemes in analysed}
+
+
+def test_a_unit_cut_out_of_a_longer_word_is_no_unit(numbers: dict[str, list[str]]) -> None:
+    cases = [case.split() for case in CUT_OUT.replace("\n", "|").split("|") if case.strip()]
+    expected = {word: [number] for word, number in cases}
+    assert {word: numbers[word] for word in expected} == expected
+
+
+def test_particles_and_endings_keep_the_unit(numbers: dict[str, list[str]]) -> None:
+    words = [word.strip() for word in KEPT.replace("\n", "|").split("|") if word.strip()]
+    with_unit = re.compile(r"[\d,~]+[천만]?(시간|달러|유로|[시분년월일회등원만조%])")
+    expected = {word: [match[0]] for word in words if (match := with_unit.match(word))}
+    assert len(expected) == len(words) > 60
+    assert {word: numbers[word] for word in words} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2분의 1", "2 1"),
+        ("3분의2를", "3 2"),
+        ("10분의 1초", "10 1초"),
+        ("3분의 일", "3"),
+        ("2분의 시간", "2분"),
+        ("2층집", "2"),
+        ("1인당", "1"),
+        ("5개월", "5"),
+        ("3호선", "3"),
+        ("7번째", "7"),
+        ("1대1", "1 1"),
+        ("20대", "20"),
+        ("3세대", "3"),
+        ("3백 명", "3백"),
+        ("3백만원을", "3백만"),
+        ("3백합", "3"),
+        ("5백화점", "5"),
+        ("3천5백 명", "3천 5백"),
+        ("만5천원", "만5천원"),
+        ("천 5백 원", "천5백"),
+        ("십만 5천 원", "십만5천"),
+        ("사람만 5천 명", "5천"),
+        ("만 3세", "3"),
+        ("8시30분에", "8시 30분"),
+        ("8시에서9시", "8시 9시"),
+        ("3월1일절", "3월 1"),
+        ("1·2분기", "1 2"),
+        ("2분 기다렸다", "2분"),
+    ],
+)
+def test_numbers_beside_numbers_and_counters(text: str, expected: str) -> None:
+    morphemes = analyze([text])[0]
+    sources = placeholder_sources(morphemes)
+    assert [source.content for source in sources] == expected.split()
+    assert all(text[source.start : source.end].replace(" ", "") == source.content for source in sources)
+    assert not any("만" in source.content for source in number_words(morphemes))
 
 
 def test_sources_say_where_they_stand() -> None:

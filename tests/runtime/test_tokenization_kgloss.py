@@ -6,6 +6,9 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from datasets import Dataset
 from datasets.fingerprint import Hasher
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast, pipeline
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
@@ -23,8 +26,11 @@ from conftest import GLOSSES, SENTENCES
 from kgloss_hf.data.pairs import Pair
 from kgloss_hf.models.modeling import build_model
 from kgloss_hf.models.vocabulary import rare_names, train_tokenizer
+from kgloss_hf.runtime import tokenization_kgloss
 from kgloss_hf.runtime.analyzers import has_analyzer
-from kgloss_hf.runtime.placeholders import mark_placeholders, restore_placeholders
+from kgloss_hf.runtime.normalization import normalize, one_line
+from kgloss_hf.runtime.numerals import number_words
+from kgloss_hf.runtime.placeholders import mark_placeholders, placeholder_sources, restore_placeholders
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 # The paper's Table 2 (lemmatised, rows 2 and 3) and Table 4 (not lemmatised), as pre-tokens.
@@ -85,10 +91,55 @@ def test_target_padding_truncation_and_tensors(tokenizer: KGlossTokenizerFast) -
     assert tokenizer(SENTENCES[0], text_target=["몸"], return_tensors="pt")["labels"].shape == (1, 2)
 
 
-@pytest.mark.parametrize("target", ["몸 모습", [["몸", 3]], [["몸"], "모습"]])
+@pytest.mark.parametrize("target", ["몸 모습", [["몸", 3]], [["몸"], "모습"], [["몸"], None], ["몸", ["모습"]], 3])
 def test_target_of_a_wrong_type(tokenizer: KGlossTokenizerFast, target: object) -> None:
     with pytest.raises(TypeError, match="expected a list of glosses"):
         tokenizer(text_target=target)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        (
+            SENTENCES[:2],
+            ["집 불", "도와 주다"],
+            "for each of 2 texts, found a list of strings.*kgloss_hf.split_glosses",
+        ),
+        (tuple(SENTENCES[:2]), ("집", "불"), "for each of 2 texts, found a list of strings"),
+        (SENTENCES[:1], ["집"], "for each of 1 texts, found a list of strings"),
+        (SENTENCES[:2], [["집"]], "for each of 2 texts, found 1"),
+        (SENTENCES[:2], [["집"], ["불"], []], "for each of 2 texts, found 3"),
+        (SENTENCES[:2], [], "for each of 2 texts, found 0"),
+        ([], [["집"]], "for each of 0 texts, found 1"),
+        (SENTENCES[0], [["집"], ["불"]], "one list of glosses, as there is one text, found 2 lists"),
+        (SENTENCES[0], [["집"]], "one list of glosses, as there is one text, found 1 lists"),
+    ],
+)
+def test_targets_are_one_list_per_text(
+    tokenizer: KGlossTokenizerFast, text: object, target: object, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        tokenizer(text, text_target=target)
+
+
+def test_targets_of_words_and_of_columns(tokenizer: KGlossTokenizerFast) -> None:
+    expected = tokenizer(SENTENCES, text_target=GLOSSES)
+    rows = Dataset.from_dict({"text": SENTENCES, "glosses": GLOSSES})
+    assert tokenizer(rows["text"], text_target=rows["glosses"]).data == expected.data
+    assert tokenizer(tuple(SENTENCES), text_target=tuple(map(tuple, GLOSSES))).data == expected.data
+    words = [sentence.split() for sentence in SENTENCES]
+    assert tokenizer(words, text_target=GLOSSES, is_split_into_words=True).data == expected.data
+    one = tokenizer(words[0], text_target=GLOSSES[0], is_split_into_words=True)
+    assert one["labels"] == expected["labels"][0]
+    with pytest.raises(ValueError, match="for each of 4 texts, found a list of strings"):
+        tokenizer(words, text_target=GLOSSES[0], is_split_into_words=True)
+
+
+def test_no_texts_and_no_glosses(tokenizer: KGlossTokenizerFast) -> None:
+    assert tokenizer([], text_target=[])["labels"] == []
+    assert tokenizer("몸", text_target=[])["labels"] == [tokenizer.eos_token_id]
+    assert tokenizer(["몸"], text_target=[[]])["labels"] == [[tokenizer.eos_token_id]]
+    assert tokenizer(text_target=[])["input_ids"] == [tokenizer.eos_token_id]
 
 
 def test_all_ways_in_give_the_same_ids(tokenizer: KGlossTokenizerFast) -> None:
@@ -353,6 +404,7 @@ def test_folder_alone_is_enough_with_remote_code(tokenizer: KGlossTokenizerFast,
         "analyzers.py",
         "glosses.py",
         "java.py",
+        "normalization.py",
         "okt.py",
         "tokenization_kgloss.py",
     ]
@@ -441,3 +493,195 @@ def test_names_are_off_by_default(tokenizer: KGlossTokenizerFast) -> None:
     assert tokenizer.words(["여의도"]) == [["여의도"]]
     suppressed = build_model("tiny", tokenizer).generation_config.suppress_tokens
     assert tokenizer.unk_token_id in suppressed
+
+
+def decomposed(text: str) -> str:
+    return unicodedata.normalize("NFD", text)
+
+
+def full_width(text: str) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text).replace(" ", "\u3000")
+
+
+UNSEEN = "\u200b\u200d\u2060\u00ad\ufeff\u200e\u202e\u2066\ufe0f\u3164\u115f\u034f\x00\x7f\U000e0020"
+MIXED = "２층 ＱＲ 코드, １０％！ " + SENTENCES[2]
+
+
+@given(st.sampled_from([*SENTENCES, MIXED, "열두 명이 여덟시에 3만 5천 원을"]), st.data())
+def test_text_that_looks_the_same_has_the_same_ids_and_offsets(
+    tokenizer: KGlossTokenizerFast, text: str, data: st.DataObject
+) -> None:
+    places = st.lists(st.tuples(st.integers(0, len(text)), st.sampled_from(UNSEEN)), max_size=4)
+    form = data.draw(st.sampled_from([str, decomposed, full_width, lambda text: decomposed(full_width(text))]))
+    with_unseen = text
+    for place, character in sorted(data.draw(places), reverse=True):
+        with_unseen = with_unseen[:place] + character + with_unseen[place:]
+    given_text = form(with_unseen)
+    plain, other = (tokenizer(t, return_offsets_mapping=True) for t in (normalize(text), given_text))
+    assert other["input_ids"] == plain["input_ids"]
+    for (start, end), (plain_start, plain_end) in zip(other["offset_mapping"], plain["offset_mapping"], strict=True):
+        assert one_line(given_text[start:end]) == normalize(text)[plain_start:plain_end]
+    ours, theirs = (tokenizer.morphemes([t])[0] for t in (normalize(text), given_text))
+    assert [m[:3] for m in ours] == [m[:3] for m in theirs]
+    contents = [
+        [(source.content, one_line(t[source.start : source.end])) for source in placeholder_sources(morphemes)]
+        for t, morphemes in ((normalize(text), ours), (given_text, theirs))
+    ]
+    assert contents[0] == contents[1]
+    assert [s.content for s in number_words(ours)] == [s.content for s in number_words(theirs)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("토기\u200b는", "토기/Noun 는/Josa"),
+        ("토\u00ad기는", "토기/Noun 는/Josa"),
+        ("\ufeff토기는", "토기/Noun 는/Josa"),
+        ("토기\u2060는\u200e", "토기/Noun 는/Josa"),
+        ("２층", "2/Number 층/Noun"),
+        ("ＱＲ", "QR/Alpha"),
+        ("５０％", "50%/Number"),
+        ("몸（형태）！", "몸/Noun (/Punctuation 형태/Noun )!/Punctuation"),
+        ("몸\u00a0형태", "몸/Noun 형태/Noun"),
+        ("몸\u202f형태\u3000", "몸/Noun 형태/Noun"),
+        ("\u200b\u3164\ufeff", ""),
+        ("\u200b \xa0", ""),
+    ],
+)
+def test_what_nobody_sees_changes_nothing(tokenizer: KGlossTokenizerFast, text: str, expected: str) -> None:
+    assert " ".join(f"{m.surface}/{m.tag}" for m in tokenizer.morphemes([text])[0]) == expected
+
+
+def test_numbers_in_words_lead_back_to_decomposed_text(tokenizer: KGlossTokenizerFast) -> None:
+    text = decomposed("그는 만 이천 원을 여덟시에, 십구 세기에 냈다")
+    sources = number_words(tokenizer.morphemes([text])[0])
+    assert [normalize(text[source.start : source.end]) for source in sources] == ["만 이천", "여덟", "십구 세기"]
+
+
+def test_pairs_words_and_stop_words_in_any_form(tokenizer: KGlossTokenizerFast) -> None:
+    forms = list(map(decomposed, SENTENCES))
+    expected = tokenizer(SENTENCES, SENTENCES[::-1], text_target=GLOSSES)
+    assert (
+        tokenizer(forms, forms[::-1], text_target=[list(map(decomposed, row)) for row in GLOSSES]).data == expected.data
+    )
+    words = tokenizer([text.split() for text in forms], is_split_into_words=True, return_offsets_mapping=True)
+    assert words.data == tokenizer([" ".join(text.split()) for text in forms], return_offsets_mapping=True).data
+    assert words["input_ids"] == tokenizer(SENTENCES)["input_ids"]
+    made, other = (
+        train_tokenizer(
+            map(form, SENTENCES),
+            [list(map(form, row)) for row in GLOSSES],
+            vocab_size=100,
+            stop_words=[form("하다")],
+            copy_names=True,
+            names=[form("비파")],
+        )
+        for form in (str, lambda text: "\u200b" + decomposed(text))
+    )
+    assert made.get_vocab() == other.get_vocab()
+    assert made.init_kwargs["stop_words"] == other.init_kwargs["stop_words"] == ["하다"]
+    older = copy.deepcopy(tokenizer)
+    older.init_kwargs["stop_words"] = [decomposed("형태")]
+    assert older.words(["몸의 형태"]) == [["몸"]]
+
+
+def test_older_vocabularies_keep_glosses_of_other_forms() -> None:
+    glosses = [decomposed("집"), "집\u200b", "불"]
+    made = train_tokenizer(["몸"], [["집", "불"]], vocab_size=60)
+    backend = json.loads(made.backend_tokenizer.to_str())
+    vocabulary = backend["model"]["vocab"]
+    index = vocabulary.pop("집")
+    vocabulary |= {glosses[0]: index, glosses[1]: max(vocabulary.values()) + 1}
+    older = KGlossTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(backend)), glosses=glosses, unk_token="[UNK]", eos_token="[EOS]"
+    )
+    for gloss in (decomposed("집"), "집", "집\ufeff"):
+        assert older(text_target=[gloss, "불"])["input_ids"][0] == index
+    assert older(text_target=["집\u200b"])["input_ids"][0] == vocabulary["집\u200b"]
+
+
+def test_added_tokens_are_found_in_any_form(tokenizer: KGlossTokenizerFast) -> None:
+    other = copy.deepcopy(tokenizer)
+    other.add_tokens([decomposed("괘불 미디어아트"), "ＭＭＣＡ"])
+    expected = [decomposed("괘불 미디어아트"), "ＭＭＣＡ"]
+    for text in ("괘불 미디어아트 MMCA", decomposed("괘불 미디어아트 ＭＭＣＡ"), "괘불 미디어\u200b아트 MM\u00adCA"):
+        encoded = other(text, return_offsets_mapping=True)
+        assert other.convert_ids_to_tokens(encoded["input_ids"])[1:-1] == expected
+        spans = [text[slice(*span)] for span in encoded["offset_mapping"][1:-1]]
+        assert list(map(normalize, spans)) == list(map(normalize, expected))
+    for token in ("\u200b", AddedToken("\ufeff")):
+        with pytest.raises(ValueError, match="expected a visible character, found"):
+            other.add_tokens([token])
+
+
+def test_names_are_known_in_any_form() -> None:
+    made = train_tokenizer(["명동으로 가요"], [["가다"]], copy_names=True)
+    texts = ["명동 여의도", decomposed("명동 여의도"), "명\u200b동 여의\u00ad도"]
+    assert made.words(texts) == [["명동", "Name"]] * 3
+    for morphemes in made.morphemes(texts):
+        assert restore_placeholders(["Name"], morphemes) == ["여의도"]
+        assert [morpheme.tag for morpheme in morphemes] == ["Noun", "Name"]
+
+
+def test_a_gloss_without_a_visible_character(tokenizer: KGlossTokenizerFast, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match="gloss without a visible character"):
+        train_tokenizer(SENTENCES, [["\u200b"]])
+    assert tokenizer(text_target=["\u200b"])["input_ids"] == [tokenizer.unk_token_id, tokenizer.eos_token_id]
+    assert "1 glosses are not in the tokenizer's vocabulary" in caplog.text
+
+
+def test_threads_keep_their_own_truncation_and_padding(
+    tokenizer: KGlossTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = SENTENCES * 50
+    other = copy.deepcopy(tokenizer)
+    fresh = Hasher.hash(other)
+    limits = [5, 9, None]
+    expected = {
+        limit: other(texts, truncation=limit is not None, max_length=limit, padding="longest")["input_ids"]
+        for limit in limits
+    }
+    ready = threading.Barrier(len(limits) + 1)
+
+    def encode(limit: int | None) -> bool:
+        ready.wait()
+        return all(
+            other(texts, truncation=limit is not None, max_length=limit, padding="longest")["input_ids"]
+            == expected[limit]
+            for _ in range(20)
+        )
+
+    def add() -> bool:
+        ready.wait()
+        return all(other.add_tokens([f"<{number}>"]) == 1 for number in range(20))
+
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(len(limits) + 1) as threads:
+            answers = [threads.submit(add), *(threads.submit(encode, limit) for limit in limits)]
+            assert all(answer.result() for answer in answers)
+    finally:
+        sys.setswitchinterval(switching)
+    assert Hasher.hash(tokenizer) == fresh
+    assert pickle.loads(pickle.dumps(other))(texts)["input_ids"] == other(texts)["input_ids"]  # noqa: S301
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_while_another_thread_encodes_does_not_hang() -> None:
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with tokenization_kgloss._backend_lock:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if tokenization_kgloss._backend_lock.acquire(timeout=5) else 1)
+    done.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ def _write_shard(folder: Path) -> None:
     ]
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (folder / "shards" / "00000.jsonl").write_text(lines, "utf-8")
+
+
+def test_a_decomposed_sentence_stays_with_its_composed_form() -> None:
+    texts = [f"문장 {n}" for n in range(20)]
+    forms = [unicodedata.normalize("NFD", text) for text in texts]
+    dataset = Dataset.from_dict({"source": texts + forms, "target": [text + "!" for text in forms + texts]})
+    train, validation = ({n % 20 for n in rows} for rows in split_pretext(dataset, 0.3))
+    assert len(train) + len(validation) == 20
 
 
 def test_groups_of_pairs_stay_on_one_side() -> None:

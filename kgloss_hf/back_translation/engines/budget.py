@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from contextlib import nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +11,7 @@ from time import monotonic, sleep
 
 from filelock import FileLock, Timeout
 
-from ...files import save_file
+from ...files import acquire, save_file
 from .engine import EngineError, Price
 
 _LOCK_TIMEOUT = 60.0
@@ -79,15 +78,21 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
         self._change(-characters)
 
     def _change(self, characters: int) -> None:
-        if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path is None:
+            self._add(characters)
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{self.path}.lock")
         try:
-            with FileLock(f"{self.path}.lock", timeout=_LOCK_TIMEOUT) if self.path else nullcontext():
-                self._add(characters)
+            acquire(lock, self.path, timeout=_LOCK_TIMEOUT)
         except Timeout as error:
             raise BudgetError(
                 f"{self.path}: another process holds {self.path}.lock for {_LOCK_TIMEOUT:.0f} s; end it, then go on"
             ) from error
+        try:
+            self._add(characters)
+        finally:
+            lock.release()
 
     def _add(self, characters: int) -> None:
         spent, limit = self.spent(), self.limit

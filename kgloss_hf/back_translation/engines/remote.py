@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from ...optional import require
+from ...reporting import one_line
 from .budget import Budget, Pace
 from .engine import EngineError, Limits, Price, RefusedError, batches, is_number
 
@@ -30,20 +31,22 @@ ATTEMPTS = 6
 """Times that a request is sent at most."""
 LONGEST_WAIT = 300.0
 """Seconds that a service may ask to wait; if it asks for more, the request is given up."""
+LARGEST_ANSWER = 2**24
+"""Bytes of an answer that are read at most, unpacked; a request of 30,000 characters brings a hundredth of that."""
 
 
 class RequestError(Exception):
     """A request that brought no translation.
 
     Args:
-        message: What happened, without keys and texts.
+        message: What happened, without keys and texts. Control characters of a service's own words are escaped.
         status: HTTP status of the answer; None if there was none, or none that can be read.
         wait: Seconds that the service asks to wait.
         sent: Whether the request may have reached the service.
     """
 
     def __init__(self, message: str, *, status: int | None = None, wait: float = 0.0, sent: bool = True) -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.status = status
         self.wait = wait
         # Behind a gateway that gave up waiting (504), the service may still have translated.
@@ -225,7 +228,8 @@ class RemoteEngine(ABC):
 
         try:
             # Keys do not follow a redirection.
-            response = session.post(url, json=body, timeout=self.timeout, allow_redirects=False)
+            with session.post(url, json=body, timeout=self.timeout, allow_redirects=False, stream=True) as response:
+                content = _content(response)
         except requests.RequestException as error:
             reason = getattr(error.args[0], "reason", None) if error.args else None
             sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
@@ -233,7 +237,7 @@ class RemoteEngine(ABC):
             raise RequestError(what, sent=sent) from error
         status = response.status_code
         if status != 200:
-            message = _message(response.content)
+            message = _message(content)
             for header, variable in self.keys.items():  # before it is cut, lest a part of a key is left
                 message = message.replace(str(session.headers[header]), f"${variable}")
             message = message[:300] or "no message"
@@ -242,12 +246,12 @@ class RemoteEngine(ABC):
             wait = retry_after(response.headers.get("retry-after"))
             raise RequestError(f"HTTP {status}: {message}", status=429 if busy else status, wait=wait)
         try:
-            translations = self.read(json.loads(response.content))
+            translations = self.read(json.loads(content))
             if not all(isinstance(text, str) for text in translations):
                 raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             kind = response.headers.get("content-type", "no content type")
-            what = f"expected JSON with {self.result}, found {len(response.content)} bytes ({kind})"
+            what = f"expected JSON with {self.result}, found {len(content)} bytes ({kind})"
             raise RequestError(what) from error
         return translations
 
@@ -325,6 +329,16 @@ def check_endpoint(name: str, endpoint: str) -> None:
 def is_local(endpoint: str) -> bool:
     """Whether an endpoint that was checked is not encrypted, so on this machine."""
     return urlsplit(endpoint).scheme == "http"
+
+
+def _content(response: requests.Response) -> bytes:
+    content = bytearray()
+    for part in response.iter_content(2**16):
+        content += part
+        if len(content) > LARGEST_ANSWER:
+            status = None if response.status_code == 200 else response.status_code
+            raise RequestError(f"expected an answer of up to {LARGEST_ANSWER:,} bytes, found more", status=status)
+    return bytes(content)
 
 
 def _message(content: bytes) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import subprocess
@@ -16,7 +17,13 @@ from hypothesis import strategies as st
 from kgloss_hf.back_translation.engines.budget import Budget, BudgetError, Pace
 from kgloss_hf.back_translation.engines.engine import EngineError, Limits, Price, RefusedError
 from kgloss_hf.back_translation.engines.papago import PapagoEngine
-from kgloss_hf.back_translation.engines.remote import ATTEMPTS, RemoteEngine, check_endpoint, retry_after
+from kgloss_hf.back_translation.engines.remote import (
+    ATTEMPTS,
+    LARGEST_ANSWER,
+    RemoteEngine,
+    check_endpoint,
+    retry_after,
+)
 
 from ..servers import KEYS, TEXTS, Answer, Paid, Service, serve
 
@@ -308,6 +315,29 @@ def test_refusals_without_a_message(engine: RemoteEngine, service: Service, body
     service.script = [Answer(400, body)]
     with pytest.raises(RefusedError, match="HTTP 400: no message$"):
         engine.translate(TEXTS, "ko", "en")
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_without_end_is_not_read(
+    engine: RemoteEngine, paid: Paid, service: Service, waits: list[float], status: int
+) -> None:
+    content = gzip.compress(json.dumps(paid.answer([" " * 2 * LARGEST_ANSWER])).encode())
+    service.script = [Answer(status, content, {"Content-Encoding": "gzip"})] * ATTEMPTS
+    with pytest.raises(EngineError, match=f"{engine.name}: expected an answer of up to 16,777,216 bytes, found more"):
+        engine.translate(["물"], "ko", "en")
+    assert len(service.requests) == (ATTEMPTS if status == 200 else 1)
+
+
+def test_nothing_in_a_service_s_words_steers_a_terminal(
+    engine: RemoteEngine, service: Service, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    service.script = [Answer(503, {"error": {"message": "\x1b[31mbusy\r\nINFO \u202eall is well"}})] * ATTEMPTS
+    with pytest.raises(EngineError) as error:
+        engine.translate(["물"], "ko", "en")
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    for text in (str(error.value), *warnings):
+        assert r"HTTP 503: \u001b[31mbusy INFO \u202eall is well" in text
+        assert text.isprintable()
 
 
 def test_keys_do_not_follow_a_redirection(engine: RemoteEngine, paid: Paid, service: Service) -> None:
