@@ -46,7 +46,8 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(  # a fork waits, as its child could never go on with a backend that is at work
+    # A fork waits for the backend, whose own lock could not be opened in the child.
+    os.register_at_fork(
         before=lambda: _backend_lock.acquire(),
         after_in_parent=lambda: _backend_lock.release(),
         after_in_child=_after_fork,

@@ -59,12 +59,11 @@ def main():
     new = ["처음 보는 낱말"]
     tell("new word", in_children(lambda: len(text_to_gloss(new)), 1) == [0])
 
-    another = pipeline("text-to-gloss", model=sys.argv[1])
     done = threading.Event()
 
     def work():
         while not done.is_set():
-            another(TEXTS)
+            ask()
 
     thread = threading.Thread(target=work)
     thread.start()
