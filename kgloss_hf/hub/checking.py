@@ -160,7 +160,8 @@ def _weight_problems(folder: Path, path: Path) -> Iterator[str]:
     except SafetensorError as error:
         yield f"{path.name}: expected weights, found a file that safetensors cannot read ({error}); copy it again"
         return
-    tied = _json(folder / "config.json").get("decoder", {}).get("tie_word_embeddings", True)
+    decoder = _json(folder / "config.json").get("decoder")
+    tied = not isinstance(decoder, dict) or decoder.get("tie_word_embeddings", True)  # loading says what is wrong
     if not tied and path.name == "model.safetensors" and not (len(biases) == 2 and biases[0].equal(biases[1])):
         yield (
             f"{path.name}: expected the output bias under both of its names, or transformers 4 or 5 would lose it; "

@@ -35,6 +35,8 @@ def check_configuration(content: Mapping[str, Any]) -> None:
         Traceback (most recent call last):
         ValueError: config.json, num_hidden_layers: expected an integer from 1 to 1,000, found 1000000000; take ...
     """
+    if not isinstance(content, Mapping):
+        raise ValueError(f"config.json: expected an object, found {content!r:.80}; take the checkpoint's own file")
     kind = content.get("model_type")
     _check_shape(content, "")
     types = content.get("gloss_types")

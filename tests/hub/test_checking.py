@@ -182,6 +182,7 @@ SPOILT: list[tuple[Callable[[Path], Any], str]] = [
         _replace("config.json", '"num_hidden_layers": 2', '"num_hidden_layers": "two"'),
         "expected a checkpoint that loads with transformers alone, found:",
     ),
+    (_replace("config.json", '"decoder": {', '"decoder": [], "other": {'), "config.json, decoder: expected a mapping"),
 ]
 
 
