@@ -29,7 +29,7 @@ from kgloss_hf.hub.publishing import Publication
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.reporting import Table, code, markdown, print_tables, visible
 from kgloss_hf.runtime.analyzers import get_analyzer
-from kgloss_hf.runtime.pipeline_kgloss import GlossSequence
+from kgloss_hf.runtime.answers import GlossSequence
 
 ROOT = Path(__file__).parent.parent
 

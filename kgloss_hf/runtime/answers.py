@@ -1,0 +1,190 @@
+"""Make answers of what a model emitted: glosses with their types, their places in the sentence, and spelled names."""
+
+from __future__ import annotations
+
+import operator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from .fingerspelling import fingerspell
+from .glosses import PLACEHOLDERS, type_of_notation
+from .numerals import Source
+from .okt import Morpheme
+from .placeholders import assign_sources
+
+Row = tuple[list[Morpheme], list[tuple[int, int]]]
+"""A text's morphemes, and the spans of its tokens."""
+
+
+class GlossSequence(dict[str, Any]):
+    """The glosses of a sentence: a dict that goes to JSON as it is, and prints as its glosses.
+
+    Keys:
+        generated_text: The glosses joined by a space.
+        glosses: The glosses in signing order; one may hold a space itself.
+        unresolved: Places in `glosses` of placeholders for which the sentence has no content.
+        log_prob: Natural logarithm of the sequence's probability among glosses, its end included; with
+            `num_return_sequences`.
+        score: What sequences are ranked by: `log_prob` divided by the number of glosses, the end counted as one, to
+            the power of `length_penalty`; where glosses are drawn without beams, `log_prob`. With
+            `num_return_sequences`.
+        types: Each gloss's type, one of `kgloss_hf.runtime.glosses.GLOSS_TYPES`, or `unknown`; with `return_types`.
+        alignment: For each gloss start and end, in characters of the text, of the morpheme that the model attends to
+            most, or None; with `return_alignment`.
+        fallback: Places in `glosses` of what was fingerspelled for want of a gloss; with `fingerspell`.
+
+    Example:
+        >>> print(GlossSequence(generated_text="흙 그릇", glosses=["흙", "그릇"], unresolved=[]))
+        흙 | 그릇
+    """
+
+    @property
+    def glosses(self) -> list[str]:
+        """The glosses in signing order."""
+        return self["glosses"]
+
+    @property
+    def generated_text(self) -> str:
+        """The glosses joined by a space."""
+        return self["generated_text"]
+
+    def __str__(self) -> str:
+        marked = dict.fromkeys(self["unresolved"], "?") | dict.fromkeys(self.get("fallback", ()), "*")
+        return " | ".join(gloss + marked.get(place, "") for place, gloss in enumerate(self.glosses))
+
+
+def answer_of(
+    tokens: list[str],
+    row: Row,
+    attention: Sequence[Sequence[float]] | None,
+    *,
+    types: Mapping[str, str],
+    knows: Callable[[Morpheme], bool],
+    options: Mapping[str, Any],
+) -> GlossSequence:
+    """Return the answer for what a model emitted.
+
+    Args:
+        tokens: What it emitted, without special tokens.
+        row: Morphemes of what it read, and the span of each of its tokens.
+        attention: For each emitted token the weight of each token that it read; None where nothing asks for it.
+        types: Types of glosses that the checkpoint knows.
+        knows: Tells whether a noun is an entry of the vocabulary.
+        options: `return_types`, `return_alignment` and `fingerspell`, as of the pipeline.
+
+    Example:
+        >>> from kgloss_hf.runtime.okt import analyze
+        >>> row = analyze(["4세기의 그릇"])[0], []
+        >>> print(answer_of(["Number", "그릇"], row, None, types={}, knows=bool, options={}))
+        4C | 그릇
+    """
+    morphemes, offsets = row
+    sources = assign_sources(tokens, morphemes)
+    signs = [
+        _Sign(token, types.get(token) or type_of_notation(token), unresolved=token in PLACEHOLDERS) for token in tokens
+    ]
+    for sign, source in zip(signs, sources, strict=True):
+        if source:
+            sign.gloss, sign.unresolved = source.content, False
+    if attention is not None:
+        for sign, source, weights in zip(signs, sources, attention, strict=False):
+            sign.span = (source.start, source.end) if source else _most_attended(offsets, weights)
+    if options.get("fingerspell"):
+        signs = _spelled(signs, sources, morphemes, knows)
+    glosses = [sign.gloss for sign in signs]
+    answer = GlossSequence(
+        generated_text=" ".join(glosses),
+        glosses=glosses,
+        unresolved=[place for place, sign in enumerate(signs) if sign.unresolved],
+    )
+    if options.get("return_types"):
+        answer["types"] = [sign.type for sign in signs]
+    if options.get("return_alignment"):
+        answer["alignment"] = [list(sign.span) if sign.span else None for sign in signs]
+    if options.get("fingerspell"):
+        answer["fallback"] = [place for place, sign in enumerate(signs) if sign.fallback]
+    return answer
+
+
+def _spelled(
+    signs: list[_Sign],
+    sources: Sequence[Source | None],
+    morphemes: Sequence[Morpheme],
+    knows: Callable[[Morpheme], bool],
+) -> list[_Sign]:
+    """Return signs with restored contents spelled, and nouns beyond the vocabulary put in by their neighbours."""
+    spelled: list[_Sign] = []
+    for sign, source in zip(signs, sources, strict=True):
+        spelled += [sign] if source is None else _letters(source.content, sign.span)
+    ends = [sign.span[1] if sign.span else -1 for sign in spelled]
+    covered = bytearray(max([0, *ends, *(morpheme.end for morpheme in morphemes)]))
+    for start, end in {sign.span for sign in spelled if sign.span}:
+        covered[start:end] = b"\1" * (end - start)
+    # A noun goes behind the last sign whose source ends before it, and behind the nouns there already.
+    last = sorted((end, place) for place, end in enumerate(ends) if end >= 0)
+    latest = list(accumulate((place for _, place in last), max))
+    behind: dict[int, list[_Sign]] = {}
+    for morpheme in morphemes:
+        start, end = morpheme.start, morpheme.end
+        if morpheme.tag == "Noun" and not any(covered[start:end]) and not knows(morpheme):
+            before = bisect_right(last, (start, len(spelled)))
+            behind.setdefault(latest[before - 1] if before else -1, []).extend(_letters(morpheme.surface, (start, end)))
+            covered[start:end] = b"\1" * (end - start)
+    places = range(-1, len(spelled))
+    return [sign for at in places for sign in [*spelled[max(at, 0) : at + 1], *behind.get(at, ())]]
+
+
+def ranked(answers: Iterable[GlossSequence]) -> list[GlossSequence]:
+    """Return answers with the best score first; of those with the same glosses, the best.
+
+    Args:
+        answers: With `score`.
+    """
+    first: dict[tuple[str, ...], GlossSequence] = {}
+    for answer in sorted(answers, key=operator.itemgetter("score"), reverse=True):
+        first.setdefault(tuple(answer.glosses), answer)
+    return [*first.values()]
+
+
+def what_is_read(morphemes: list[Morpheme], offsets: list[tuple[int, int]], encoding: Any) -> Row:
+    """Return what the model has read of a text: all of it, or where it is cut, up to its last token.
+
+    Args:
+        morphemes: The text's.
+        offsets: The span of each token that the model reads.
+        encoding: The backend's, which knows what was cut.
+    """
+    if encoding.overflowing:
+        end = max((end for _, end in offsets), default=0)
+        morphemes = [morpheme for morpheme in morphemes if morpheme.start < end]
+    return morphemes, offsets
+
+
+@dataclass
+class _Sign:
+    """One gloss of an answer in the making."""
+
+    gloss: str
+    type: str
+    unresolved: bool = False
+    fallback: bool = False
+    span: tuple[int, int] | None = None
+
+
+def _letters(content: str, span: tuple[int, int] | None) -> list[_Sign]:
+    def kind(gloss: str) -> str:
+        return "fingerspelled_number" if gloss[0].isdigit() or gloss == "." else "fingerspelling"
+
+    return [_Sign(gloss, kind(gloss), fallback=True, span=span) for gloss in fingerspell(content)]
+
+
+def _most_attended(offsets: Sequence[tuple[int, int]], weights: Sequence[float]) -> tuple[int, int] | None:
+    """The span of the morpheme whose word pieces together have the greatest weight."""
+    sums: dict[tuple[int, int], float] = {}
+    for (start, end), weight in zip(offsets, weights, strict=False):  # weights of padding are left over
+        if end > start:
+            sums[start, end] = sums.get((start, end), 0.0) + weight
+    return max(sums, key=sums.__getitem__) if sums else None
