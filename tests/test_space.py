@@ -69,7 +69,7 @@ def space() -> ModuleType:
 def sequence(glosses: list[str], **keys: Any) -> dict[str, Any]:
     count = len(glosses)
     empty = {"types": [UNKNOWN_TYPE] * count, "alignment": [None] * count, "unresolved": [], "fallback": []}
-    return {"generated_text": " ".join(glosses), "glosses": glosses, "log_prob": -1.25, **empty, **keys}
+    return {"generated_text": " ".join(glosses), "glosses": glosses, "score": -1.25, **empty, **keys}
 
 
 class FakePipeline:
@@ -98,7 +98,7 @@ class FakePipeline:
             fallback=[3],
             unresolved=[4],
         )
-        return [best, *(sequence(["흙"], log_prob=-float(rank)) for rank in range(2, 6))]
+        return [best, *(sequence(["흙"], score=-float(rank)) for rank in range(2, 6))]
 
 
 def shown(space: ModuleType, best: dict[str, Any], text: str = SENTENCE, language: str = "en") -> str:
@@ -160,7 +160,7 @@ def test_source_outside_the_text_is_none(space: ModuleType, span: list[int] | No
     assert ", from" not in page
 
 
-@pytest.mark.parametrize("missing", ["types", "alignment", "log_prob", "unresolved", "fallback"])
+@pytest.mark.parametrize("missing", ["types", "alignment", "score", "unresolved", "fallback"])
 def test_result_without_an_optional_key(space: ModuleType, missing: str) -> None:
     best = sequence(["집"])
     del best[missing]
@@ -245,7 +245,7 @@ def test_pipeline_answers_what_is_shown(space: ModuleType, checkpoint: str, fing
     assert answer.problem == ""
     assert len(answer.sequences) == space.SEQUENCES
     best = answer.sequences[0]
-    assert set(best) >= {"glosses", "types", "alignment", "log_prob", "unresolved"}
+    assert set(best) >= {"glosses", "types", "alignment", "score", "unresolved"}
     shown = space.render(answer, "en")
     assert shown.count('class="kg-chip ') == len(best["glosses"])
     assert shown.count("kg-source-") >= sum(span is not None for span in best["alignment"])

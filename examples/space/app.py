@@ -81,7 +81,7 @@ WORDS = {
         "hint": "Point at a gloss, or move to it with the Tab key, to see the word it comes from.",
         "alternatives": "The most probable sequences",
         "rank": "Rank",
-        "log_prob": "Log-probability",
+        "score": "Score",
         "legend": "Colours and marks",
         "from": "from {source}",
         "unresolved": "no source",
@@ -109,7 +109,7 @@ WORDS = {
         "hint": "글로스를 가리키거나 Tab 키로 옮겨 가면 어느 낱말에서 왔는지 보여 줍니다.",
         "alternatives": "가장 그럴듯한 글로스열",
         "rank": "순위",
-        "log_prob": "로그 확률",
+        "score": "점수",
         "legend": "색과 표시",
         "from": "원문 {source}",
         "unresolved": "원문 없음",
@@ -323,12 +323,12 @@ def _table(sequences: Sequence[Mapping[str, Any]], language: str) -> str:
             _shown(gloss) + "".join(MARKS[mark] for mark in _marks(sequence, place))
             for place, gloss in enumerate(sequence["glosses"])
         )
-        score = sequence.get("log_prob")
+        score = sequence.get("score")
         rows += (
             f'<tr><th scope="row">{rank}</th><td lang="ko">{glosses or "–"}</td>'
             f"<td>{'–' if score is None else f'{score:.2f}'}</td></tr>"
         )
-    heads = "".join(f'<th scope="col">{words[key]}</th>' for key in ("rank", "glosses", "log_prob"))
+    heads = "".join(f'<th scope="col">{words[key]}</th>' for key in ("rank", "glosses", "score"))
     title = words["alternatives"]
     return (
         f'<h2>{title}</h2><div class="kg-scroll" role="region" aria-label="{title}" tabindex="0">'
