@@ -17,6 +17,7 @@ import datasets
 from kgloss_hf.data.builders import PairBuilder, PairConfig, pair_keys, split_pairs_by
 from kgloss_hf.data.splitting import GROUP_FRACTIONS, ROW_FRACTIONS, unlinked
 from kgloss_hf.data.tables import read_rows
+from kgloss_hf.runtime.normalization import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Gksl(PairBuilder):
     """
 
     # Part of the cache's path: raise it with every change of what is made of the files.
-    VERSION = datasets.Version("2.0.0")
+    VERSION = datasets.Version("2.1.0")
     BUILDER_CONFIGS = [
         PairConfig("original", version=VERSION, description="The original rows."),
         PairConfig("augmented", version=VERSION, description="Blank replacement, paraphrases, synonyms."),
@@ -151,9 +152,9 @@ class Gksl(PairBuilder):
 
         def check(number: int, row: Any) -> dict[str, Any]:
             for column, what in ((GLOSSES, "glosses"), (TEXT, "a sentence")):
-                if not (row[column] or "").strip():
+                if not one_line(row[column] or ""):
                     raise ValueError(f"expected {what} in the column {column!r}, found nothing")
-            glosses = row[GLOSSES].split()
+            glosses = one_line(row[GLOSSES]).split()
             # The header is row 1 of the file.
             return {"id": f"{name}-{number - 1}", "text": row[TEXT], "glosses": glosses, "source": row[file.source]}
 

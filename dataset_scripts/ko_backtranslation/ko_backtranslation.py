@@ -71,7 +71,7 @@ class KoBacktranslation(FolderBuilder, datasets.ArrowBasedBuilder):
     """
 
     # Part of the cache's path: raise it with every change of what is made of the files.
-    VERSION = datasets.Version("1.0.0")
+    VERSION = datasets.Version("1.1.0")
     BUILDER_CONFIG_CLASS = KoBacktranslationConfig
     BUILDER_CONFIGS = [
         KoBacktranslationConfig(name, version=datasets.Version("1.0.0"), description=f"Pairs of {name}.")

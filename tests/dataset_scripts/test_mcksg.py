@@ -8,8 +8,10 @@ import json
 import logging
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -419,3 +421,30 @@ def test_options_that_cannot_be(folder: Path, options: dict[str, str], message: 
     (folder / "pairs.csv").write_text("문장,글로스\n집,집\n", "utf-8")
     with pytest.raises(ValueError, match=message):
         load(folder, **options)
+
+
+def test_tables_that_look_the_same_are_the_same(tmp_path: Path) -> None:
+    rows = [
+        {"문장": f"토기 {i}점", "글로스": ["토기", f"글로스{i}"], "유형": ["sign_word", "비수지"]} for i in range(10)
+    ]
+    table = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    lexicon = "글로스,유형\n토기,유사어\n"
+    forms = {
+        "composed": str,
+        "decomposed": partial(unicodedata.normalize, "NFD"),
+        "hidden": lambda t: t.replace("토", "토\u200b"),
+    }
+    found = {}
+    for name, form in forms.items():
+        for file, content in (
+            ("pairs.jsonl", table),
+            ("untyped.jsonl", '{"text": "집", "glosses": "토기 집"}'),
+            ("lexicon.csv", lexicon),
+        ):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / file).write_text(form(content), "utf-8")
+        parts = load_dataset("mcksg", data_dir=str(tmp_path / name))
+        found[name] = {
+            part: [(row["id"], row["glosses"], row["gloss_types"]) for row in rows] for part, rows in parts.items()
+        }
+    assert found["composed"] == found["decomposed"] == found["hidden"]
