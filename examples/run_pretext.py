@@ -63,10 +63,12 @@ class DataArguments:
 @dataclass
 class ModelArguments:
     preset: str = field(default="small", metadata={"help": "Shape of the model.", "choices": tuple(PRESETS)})
-    vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
-    copy_names: int = field(
-        default=0,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. 0: do not."},
+    vocab_size: int | None = field(
+        default=None, metadata={"help": "Word pieces to learn at most, before glosses; default 10,000."}
+    )
+    copy_names: int | None = field(
+        default=None,
+        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
     )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on all sentences."}

@@ -62,14 +62,19 @@ class ModelArguments:
         default=None,
         metadata={"help": "Shape of the model (default: that of --pretext, else tiny).", "choices": tuple(PRESETS)},
     )
-    vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
-    vocabulary: str = field(
-        default="pieces",
-        metadata={"help": "Learn word pieces, or take each word whole (paper: small).", "choices": ("pieces", "words")},
+    vocab_size: int | None = field(
+        default=None, metadata={"help": "Word pieces to learn at most, before glosses; default 10,000."}
     )
-    copy_names: int = field(
-        default=0,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. 0: do not."},
+    vocabulary: str | None = field(
+        default=None,
+        metadata={
+            "help": "Learn word pieces (default), or take each word whole (paper: small).",
+            "choices": ("pieces", "words"),
+        },
+    )
+    copy_names: int | None = field(
+        default=None,
+        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
     )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
@@ -118,7 +123,7 @@ def main() -> None:
         split.train,
         run.folder,
         vocab_size=chosen.vocab_size,
-        model={"pieces": "wordpiece", "words": "wordlevel"}[chosen.vocabulary],
+        vocabulary=chosen.vocabulary,
         trained=chosen.tokenizer or chosen.pretext,
         copy_names=chosen.copy_names,
     )

@@ -29,7 +29,7 @@ from ..hub.cards import write_facts
 from ..hub.publishing import Publication, check_access, publish
 from ..hub.remote_code import add_remote_code
 from ..optional import versions
-from ..reporting import plot_training
+from ..reporting import plot_training, visible
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 
 logger = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ def save_result(
             **_emissions(trainer),
             "history": [row for row in history if "loss" in row or "eval_loss" in row],
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
-            "command": shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv])),
+            "command": visible(shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv]))),
             "seed": trainer.args.seed,
             "versions": versions("kgloss-hf", "torch", "transformers", "datasets"),
             "hardware": hardware(trainer.args),

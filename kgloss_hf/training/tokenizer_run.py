@@ -39,25 +39,34 @@ def tokenizer_for(
     pairs: Sequence[Pair],
     folder: Path,
     *,
-    vocab_size: int,
-    model: str = "wordpiece",
+    vocab_size: int | None = None,
+    vocabulary: str | None = None,
     trained: str | None = None,
     texts: Iterable[str] = (),
-    copy_names: int = 0,
+    copy_names: int | None = None,
 ) -> KGlossTokenizerFast:
     """Return the run's tokenizer, which one process learns for all, and which is kept for a resumed run.
 
     Args:
         pairs: What it is learnt on, such as the training part alone. Their glosses are its target side.
         folder: The run's.
-        vocab_size: Word pieces to learn at most, before glosses.
-        model: As in `kgloss_hf.models.vocabulary.train_tokenizer`.
+        vocab_size: Word pieces to learn at most, before glosses (default 10,000).
+        vocabulary: `pieces` (default), or `words`, each word whole.
         trained: Folder or Hub repository of a tokenizer to take instead (default: none). A gloss that it does not know
             becomes [UNK], which is counted in a warning.
         texts: More sentences to learn word pieces on, read once.
         copy_names: Nouns in at most this many different sentences that are signed as they are written are learnt as
-            the placeholder `Name` (`kgloss_hf.models.vocabulary.rare_names`); 0 for none.
+            the placeholder `Name` (`kgloss_hf.models.vocabulary.rare_names`); default none.
+
+    Raises:
+        ValueError: A trained tokenizer is given, and how to learn one.
     """
+    how = {"vocab_size": vocab_size, "vocabulary": vocabulary, "copy_names": copy_names}
+    if trained and (given := [f"--{name} {value}" for name, value in how.items() if value is not None]):
+        raise ValueError(
+            f"expected options of training alone, found {', '.join(given)}, which a tokenizer is learnt with, beside "
+            f"the trained one of {trained}; leave them out"
+        )
     if trained:
         return KGlossTokenizerFast.from_pretrained(trained)
     kept = folder / "tokenizer"
@@ -67,9 +76,9 @@ def tokenizer_for(
             tokenizer = train_tokenizer(
                 sentences,
                 marked_glosses(pairs),
-                model=model,
-                vocab_size=vocab_size,
-                copy_names=copy_names > 0,
+                model="wordlevel" if vocabulary == "words" else "wordpiece",
+                vocab_size=10_000 if vocab_size is None else vocab_size,
+                copy_names=bool(copy_names),
                 names=rare_names(pairs, copy_names) if copy_names else (),
             )
             save_folder(kept, tokenizer.save_pretrained)

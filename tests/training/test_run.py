@@ -151,9 +151,11 @@ def test_tokenizer_without_analyser_is_refused(tokenizer: KGlossTokenizerFast, c
 
 def test_run_takes_a_trained_tokenizer_or_learns_its_own(checkpoint: str, tmp_path: Path) -> None:
     pairs = [Pair("몸의 형태", ("몸", "처음보는글로스"))]
-    taken = tokenizer_for(pairs, tmp_path, vocab_size=100, trained=checkpoint)
+    taken = tokenizer_for(pairs, tmp_path, trained=checkpoint)
     assert "처음보는글로스" not in taken.glosses
     assert not (tmp_path / "tokenizer").exists()
+    with pytest.raises(ValueError, match=r"found --vocab_size 100, --vocabulary words, which a tokenizer is learnt"):
+        tokenizer_for(pairs, tmp_path, vocab_size=100, vocabulary="words", trained=checkpoint)
     assert tokenizer_for(pairs, tmp_path, vocab_size=100).glosses == ["몸", "처음보는글로스"]
 
 
