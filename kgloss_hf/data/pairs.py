@@ -60,12 +60,9 @@ def load_pairs(
         FileNotFoundError: A file is not there.
         ImportError: openpyxl, which reads XLSX, is not installed.
         ValueError: A column is missing, or a row has no text or no glosses; names file, row and column. Or files are
-            given a configuration.
+            given a configuration or `data_dir`.
     """
-    names = dataset.split(",")
-    if any(map(is_table, names)):
-        if config is not None:
-            raise ValueError(f"{dataset}: files have no configurations, found {config!r}; leave it out")
+    if names := _files(dataset, config, data_dir):
         return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
     return [
         pair
@@ -80,7 +77,7 @@ def load_extra_pairs(dataset: str, extra: str | None, **source: Any) -> list[Pai
     Args:
         dataset: As for `load_pairs`.
         extra: Files, or a configuration of the data set; None for no pairs.
-        **source: Other arguments of `load_pairs`.
+        **source: Other arguments of `load_pairs`; `data_dir` is that of the data set, and does not concern files.
 
     Example:
         >>> load_extra_pairs("mcksg", None)
@@ -89,7 +86,7 @@ def load_extra_pairs(dataset: str, extra: str | None, **source: Any) -> list[Pai
     if extra is None:
         return []
     files = any(map(is_table, extra.split(",")))
-    return load_pairs(extra, **source) if files else load_pairs(dataset, config=extra, **source)
+    return load_pairs(extra, **source | {"data_dir": None}) if files else load_pairs(dataset, config=extra, **source)
 
 
 def load_unsplit(dataset: str, config: str | None = None, data_dir: str | None = None, streaming: bool = False) -> Any:
@@ -110,29 +107,35 @@ def load_unsplit(dataset: str, config: str | None = None, data_dir: str | None =
     return load_dataset(dataset, config, data_dir=data_dir, streaming=streaming, **unsplit)
 
 
-def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = None) -> Iterator[Any]:
-    """The rows in the order of `load_pairs`, of which only a part is in memory; types by their names.
+def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield where each row stands, and the row, in the order of `load_pairs`; types by their names.
+
+    Only a part of the rows is in memory.
 
     Args:
         dataset: As for `load_pairs`.
         data_dir: As for `load_pairs`.
         config: Configuration of the data set (default: its own).
 
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file cannot be read, or files are given a configuration or `data_dir`.
+
     Example:
-        >>> next(typed_rows("mcksg", config="sample"))["gloss_types"][:2]
-        ['sign_word', 'sign_word']
+        >>> where, row = next(typed_rows("mcksg", config="sample"))
+        >>> where, row["gloss_types"][:2]
+        ('dataset mcksg, split train, row 1', ['sign_word', 'sign_word'])
     """
-    names = dataset.split(",")
-    if any(map(is_table, names)):
+    if names := _files(dataset, config, data_dir):
         for name in names:
-            yield from (row for _, row in read_rows(existing_file(name)))
+            yield from ((f"{name}, row {number}", row) for number, row in read_rows(existing_file(name)))
         return
-    for rows in load_unsplit(dataset, config, data_dir, streaming=True).values():
+    for split, rows in load_unsplit(dataset, config, data_dir, streaming=True).items():
         kind = getattr((rows.features or {}).get("gloss_types"), "feature", None)
-        for row in rows:
+        for number, row in enumerate(rows, 1):
             if isinstance(kind, ClassLabel):
                 row["gloss_types"] = kind.int2str(row["gloss_types"])
-            yield row
+            yield f"dataset {dataset}, split {split}, row {number}", row
 
 
 def types_of(row: Any) -> list[str] | None:
@@ -158,25 +161,36 @@ def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column:
         gloss_column: Column with the glosses.
 
     Raises:
-        ValueError: A row has more or fewer types than glosses, or types that are no strings; names file and row.
+        ValueError: A row has more or fewer types than glosses, or types that are no strings; names file and row. Or
+            files are given `data_dir`.
 
     Example:
         >>> load_gloss_types("mcksg")["박물관"]
         'sign_word'
     """
     counts: Counter[tuple[str, str]] = Counter()
-    for number, row in enumerate(typed_rows(dataset, data_dir), 1):
+    for where, row in typed_rows(dataset, data_dir):
         if types := types_of(row):
             cell = row[gloss_column]
             glosses = split_glosses(cell) if isinstance(cell, str) else cell
             named = isinstance(types, list) and all(isinstance(kind, str) for kind in types)
             if not named or len(glosses) != len(types):
-                raise ValueError(
-                    f"{dataset}, row {number}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}"
-                )
+                raise ValueError(f"{where}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}")
             counts.update(zip((placeholder_of(one_line(gloss)) for gloss in glosses), types, strict=True))
     ordered = (pair for pair, _ in reversed(counts.most_common()))  # the most frequent comes last, and stays
     return {gloss: kind for gloss, kind in ordered if kind != UNKNOWN_TYPE}
+
+
+def _files(dataset: str, config: str | None, data_dir: str | None) -> list[str]:
+    """Return the names of files, or none where `dataset` is the name of a data set."""
+    names = dataset.split(",")
+    if not any(map(is_table, names)):
+        return []
+    if config is not None:
+        raise ValueError(f"{dataset}: files have no configurations, found {config!r}; leave it out")
+    if data_dir is not None:
+        raise ValueError(f"{dataset}: files have no data_dir, found {data_dir!r}; leave it out")
+    return names
 
 
 def _read_file(name: str, text_column: str, gloss_column: str) -> list[Pair]:

@@ -11,25 +11,18 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow
-import pyarrow.compute as pc
-from pyarrow import ArrowException, RecordBatch, types
+from pyarrow import ArrowException, RecordBatch
 from pyarrow.parquet import ParquetFile
 
 from ..optional import require
+from .bounds import bounded_batches, check_parquet, check_unfolded
 
 logger = logging.getLogger(__name__)
 
-# A small file can stand for more than fits into memory. What a packed or Parquet file unfolds to may be this much, or
-# that many times its size; gzip, whose lines are read one by one, needs no bound.
-_UNFOLDED, _UNFOLDED_TIMES = 2**26, 200
-_BATCH_BYTES = 2**26
 _LINE = 10 * 2**20  # characters
 _SHEET_ROWS = 2**20  # of XLSX
 
@@ -134,25 +127,19 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
         ...     [batch.num_rows for batch in read_batches(file, size=2)]
         [2, 1]
     """
-    rows = unfolded = 0
-    limit = _limit(path)
+    rows = 0
     try:
         with ParquetFile(path) as file:
             _check_names(path, file.schema_arrow.names, columns)
             schema = pyarrow.schema([field for field in file.schema_arrow if not columns or field.name in columns])
-            texts, longest = _declared(path, file, schema, limit)
+            texts, most = check_parquet(path, file, schema)
         # Equal texts are stored once, and stay so until it is known how much they are.
         with ParquetFile(path, read_dictionary=texts) as file:
-            size = min(size, max(1, _BATCH_BYTES // max(1, longest)))
-            for batch in file.iter_batches(size, columns=list(columns) or None):
-                batch.validate(full=True)  # a damaged page may hold text that is none
-                sizes = sum(map(_row_bytes, batch.columns), np.zeros(batch.num_rows, np.int64))
-                unfolded += int(sizes.sum())
-                _check_unfolded(path, unfolded, limit)
-                for part in _parts(batch, sizes):
-                    cells = [column.cast(kind) for column, kind in zip(part.columns, schema.types, strict=True)]
-                    yield RecordBatch.from_arrays(cells, schema=schema)
-                    rows += part.num_rows
+            batches = file.iter_batches(min(size, most), columns=list(columns) or None)
+            for batch in bounded_batches(path, batches):
+                cells = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
+                yield RecordBatch.from_arrays(cells, schema=schema)
+                rows += batch.num_rows
     except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise _no_parquet(path, rows, error) from error
 
@@ -250,70 +237,6 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
         number += len(rows)
 
 
-def _limit(path: Path) -> int:
-    """Return how many bytes a file may unfold to."""
-    return max(_UNFOLDED, _UNFOLDED_TIMES * path.stat().st_size)
-
-
-def _check_unfolded(path: Path, unfolded: int, limit: int) -> None:
-    if unfolded > limit:
-        raise ValueError(
-            f"{path}: expected a file of {path.stat().st_size:,} bytes to unfold to at most {limit:,}, found more; "
-            "it is damaged, or made to fill the memory. If it is neither, save it again in several files"
-        )
-
-
-def _declared(path: Path, file: ParquetFile, schema: pyarrow.Schema, limit: int) -> tuple[list[str], int]:
-    """Return the columns of text, and how long a text in the other columns may be; refuse what is too much."""
-    texts, longest, numbers = [], 0, []
-    for number in range(len(file.schema)):
-        column = file.schema.column(number)
-        field = next((f for f in schema if f"{column.path}.".startswith(f"{f.name}.")), None)
-        if field is not None:
-            numbers.append(number)
-        if field is not None and column.physical_type == "BYTE_ARRAY":
-            if _is_text(field.type):
-                texts.append(column.path)
-            else:
-                for group in range(file.num_row_groups):
-                    longest = max(longest, file.metadata.row_group(group).column(number).total_uncompressed_size)
-    values = 0
-    for group in map(file.metadata.row_group, range(file.num_row_groups)):
-        chunks = [group.column(number) for number in numbers]
-        values += sum(chunk.num_values for chunk in chunks)
-        _check_unfolded(path, sum(chunk.total_uncompressed_size for chunk in chunks), limit)
-    _check_unfolded(path, 8 * values, limit)
-    return texts, longest
-
-
-def _is_text(kind: pyarrow.DataType) -> bool:
-    """Whether a column holds texts or lists of texts."""
-    if types.is_list(kind) or types.is_large_list(kind):
-        kind = kind.value_type
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
-
-
-def _row_bytes(column: pyarrow.Array) -> npt.NDArray[np.int64]:
-    """Return how many bytes each row of a column takes once equal texts are no longer stored once."""
-    if types.is_list(column.type) or types.is_large_list(column.type):
-        ends = np.concatenate([[0], np.cumsum(_row_bytes(column.values))])
-        offsets = column.offsets.to_numpy()
-        return np.asarray(ends[offsets[1:]] - ends[offsets[:-1]] + 8, np.int64)
-    if types.is_dictionary(column.type) and _is_text(column.type):
-        lengths = np.append(pc.fill_null(pc.binary_length(column.dictionary), 0).to_numpy(), 0)
-        return np.asarray(lengths[column.indices.fill_null(len(column.dictionary)).to_numpy()] + 8, np.int64)
-    return np.full(len(column), column.nbytes // max(1, len(column)), np.int64)
-
-
-def _parts(batch: RecordBatch, sizes: npt.NDArray[np.int64]) -> Iterator[RecordBatch]:
-    part = np.cumsum(sizes) // _BATCH_BYTES
-    starts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), batch.num_rows]
-    for start, end in pairwise(starts):
-        yield batch.slice(start, end - start)
-
-
 def _no_parquet(path: Path, rows: int, error: Exception) -> ValueError:
     where = f"{path}, after row {rows}" if rows else str(path)
     return ValueError(f"{where}: damaged or not a Parquet file ({error}); fetch it again")
@@ -350,7 +273,7 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
 
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            _check_unfolded(path, sum(member.file_size for member in archive.infolist()), _limit(path))
+            check_unfolded(path, sum(member.file_size for member in archive.infolist()))
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..data.pairs import Pair, Split
 from ..optional import require
 from ..runtime.glosses import CENTURY, PLACEHOLDERS, content_of
+from ..runtime.normalization import one_line
 from ..runtime.okt import Morpheme, analyze
 from ..runtime.placeholders import restore_placeholders
 
@@ -43,9 +44,8 @@ def baseline_predictions(split: Split) -> dict[str, list[list[str]]]:
         >>> baseline_predictions(Split(training, [], [Pair("4세기의 불이 났어요!", ())]))
         {'copy': [['4C', '불', '나다']], 'nearest neighbour': [['집', '불']]}
     """
-    texts = [pair.text for pair in split.test]
-    # Okt knows ASCII white space only
-    copied = map(_content_words, analyze([" ".join(text.split()) for text in texts]))
+    texts = [one_line(pair.text) for pair in split.test]
+    copied = map(_content_words, analyze(texts))
     return {"copy": list(copied), "nearest neighbour": _nearest_glosses(split.train, texts)}
 
 
@@ -66,7 +66,7 @@ def _nearest_glosses(training: Sequence[Pair], texts: Sequence[str]) -> list[lis
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 4))
-    vectors = vectorizer.fit_transform([pair.text for pair in training]).T.tocsr()
+    vectors = vectorizer.fit_transform([one_line(pair.text) for pair in training]).T.tocsr()
     size = max(1, _SIMILARITIES_AT_ONCE // len(training))
     nearest: list[Pair] = []
     for start in range(0, len(texts), size):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..reporting import Table
-from .metrics import GlossLists, jaccard_result
+from .metrics import jaccard_result
+from .sequences import GlossLists
 
 
 def scores_on(

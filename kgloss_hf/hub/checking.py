@@ -20,7 +20,8 @@ from safetensors import SafetensorError, safe_open
 
 from ..artefacts import artefact
 from ..data.tables import read_rows
-from ..evaluation.metrics import GlossLists, jaccard
+from ..evaluation.metrics import jaccard
+from ..evaluation.sequences import GlossLists
 from ..models.modeling import OUTPUT_BIASES
 from ..optional import require
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast

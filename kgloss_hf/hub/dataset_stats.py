@@ -64,7 +64,7 @@ def write_statistics(
         (357, 462)
     """
     folder = new_folder(output_dir)
-    rows = typed_rows(dataset, data_dir, config)
+    rows = (row for _, row in typed_rows(dataset, data_dir, config))
     first = next(rows, None)
     if first is None:
         raise ValueError(f"{dataset}: expected rows, found none")

@@ -20,7 +20,8 @@ from transformers import (
 )
 
 from ..data.pairs import Pair
-from ..evaluation.metrics import GlossLists, jaccard
+from ..evaluation.metrics import jaccard
+from ..evaluation.sequences import GlossLists
 from ..files import writing
 from ..models.modeling import freeze_unused
 from ..runtime.analyzers import has_analyzer

@@ -5,7 +5,8 @@ from typing import Any
 import datasets
 import evaluate
 
-from kgloss_hf.evaluation.metrics import GlossLists, gloss_pairs, jaccard_result
+from kgloss_hf.evaluation.metrics import jaccard_result
+from kgloss_hf.evaluation.sequences import GlossLists, gloss_pairs
 
 _DESCRIPTION = """
 Mean Jaccard score over pairs of gloss sequences, × 100: glosses in both over glosses in either. The order of glosses

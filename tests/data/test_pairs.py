@@ -95,6 +95,15 @@ def test_extra_pairs_are_a_configuration_or_files(tmp_path: Path) -> None:
         load_extra_pairs(file, "sample")
 
 
+def test_data_dir_is_not_of_files(tmp_path: Path) -> None:
+    file = tmp_path / "extra.csv"
+    file.write_text("text,glosses,gloss_types\n집,불,iconic\n", "utf-8")
+    for load in (load_pairs, load_gloss_types):
+        with pytest.raises(ValueError, match=r"extra\.csv: files have no data_dir, found 'GKSL'; leave it out"):
+            load(str(file), data_dir="GKSL")
+    assert load_extra_pairs("gksl", str(file), data_dir="GKSL") == [Pair("집", ("불",))]
+
+
 def test_file_that_is_not_there() -> None:
     with pytest.raises(FileNotFoundError, match="nowhere.csv: no such file"):
         load_pairs("nowhere.csv")
@@ -172,6 +181,20 @@ def test_types_of_glosses_by_majority(tmp_path: Path) -> None:
         path.write_text(line, "utf-8")
         with pytest.raises(ValueError, match=r"pairs.jsonl, row 1: expected a type for each of \d glosses, found"):
             load_gloss_types(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "row"),
+    [
+        ("b.csv", "glosses,gloss_types\n집,iconic\n\n불,iconic iconic\n", 4),
+        ("b.jsonl", '{"glosses": "집"}\n\n{"glosses": "불", "gloss_types": "a b"}', 3),
+    ],
+)
+def test_wrong_types_are_found_where_a_person_sees_them(tmp_path: Path, name: str, content: str, row: int) -> None:
+    (tmp_path / "a.csv").write_text("glosses,gloss_types\n집,iconic\n", "utf-8")
+    (tmp_path / name).write_text(content, "utf-8")
+    with pytest.raises(ValueError, match=rf"{name}, row {row}: expected a type for each of 1 glosses"):
+        load_gloss_types(f"{tmp_path / 'a.csv'},{tmp_path / name}")
 
 
 def in_two_forms(texts: list[str]) -> list[str]:

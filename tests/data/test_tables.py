@@ -11,7 +11,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from kgloss_hf.data import tables
+from kgloss_hf.data import bounds, tables
 from kgloss_hf.data.checks import BadRows
 from kgloss_hf.data.tables import read_batches, read_lines, read_rows
 
@@ -210,7 +210,7 @@ def test_parquet_that_would_fill_the_memory(tmp_path: Path, column: pyarrow.Arra
 
 
 def test_long_texts_come_in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_BATCH_BYTES", 1000)
+    monkeypatch.setattr(bounds, "_BATCH_BYTES", 1000)
     texts = ["가" * (1 + i % 50) for i in range(200)]
     glosses = [["집"] * (i % 7) for i in range(199)] + [None]
     nested = [{"a": "x", "n": i} for i in range(200)]

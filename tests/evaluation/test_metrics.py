@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from kgloss_hf import __version__
 from kgloss_hf.evaluation.metrics import (
     bootstrap_interval,
-    gloss_lists,
     jaccard,
     jaccard_result,
     jaccard_scores,
@@ -256,12 +255,6 @@ def test_bad_options(metric, options, error, message):
     with pytest.raises(error, match=message):
         metric.compute(predictions=["집"], references=["집"], **options)
     assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100  # it goes on
-
-
-def test_gloss_lists_copies():
-    glosses = ["집"]
-    gloss_lists([glosses])[0].append("불")
-    assert glosses == ["집"]
 
 
 def test_bootstrap_depends_on_its_seed_and_not_on_chunks(monkeypatch):

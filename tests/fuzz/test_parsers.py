@@ -18,8 +18,10 @@ pytest.importorskip("rouge_score")
 pytest.importorskip("jiwer")
 pytest.importorskip("detect_secrets")
 
-from kgloss_hf.evaluation.metrics import gloss_pairs, jaccard_result, jaccard_scores, paired_p_value
-from kgloss_hf.evaluation.scores import _read, _read_types, evaluate_files
+from kgloss_hf.evaluation.metrics import jaccard_result, jaccard_scores, paired_p_value
+from kgloss_hf.evaluation.prediction_files import _read, read_types
+from kgloss_hf.evaluation.scores import evaluate_files
+from kgloss_hf.evaluation.sequences import gloss_pairs
 from kgloss_hf.files import public_path
 from kgloss_hf.hub.cards import card_problems, model_card
 from kgloss_hf.hub.checking import _card_problems, _Report, _text_problems
@@ -120,7 +122,7 @@ def test_predictions_are_read_or_refused(folder: Path, content: bytes) -> None:
 def test_a_lexicon_is_read_or_refused(folder: Path, content: bytes) -> None:
     path = written(folder, "lexicon.csv", content)
     try:
-        types = _read_types(path)
+        types = read_types(path)
     except ValueError as error:
         assert path in str(error)
     else:
