@@ -94,7 +94,7 @@ _COMMANDS = {
             _option("sentences", nargs="*", help="what to translate (default: the lines of standard input)"),
             _option("--input", help="text file, UTF-8, a sentence a line; - is standard input"),
             _option("--format", default="text", choices=("text", "jsonl", "tsv"), help="default: text"),
-            _option("--n_best", type=int, help="print up to N gloss sequences per line, each with its score"),
+            _option("--n_best", type=int, help="print the N best gloss sequences per line, each with its score"),
             _option("--types", action="store_true", help="add the type of each gloss (jsonl, tsv)"),
             _option("--alignment", action="store_true", help="add each gloss's place in the sentence (jsonl)"),
             _option("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss"),

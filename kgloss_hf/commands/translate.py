@@ -46,7 +46,7 @@ def translate(
         input: Text file, UTF-8, or `-` for standard input (default: standard input if there are no sentences).
         format: `text`: the glosses, with a space between them. `jsonl`: an object a line, the answer of the pipeline
             with `text`; with `n_best` the answers are its `candidates`. `tsv`: a table with a header.
-        n_best: Print up to this many sequences per line, the best score first (see `GlossSequence`).
+        n_best: Print this many sequences per line, the best score first (see `GlossSequence`).
         types: Add the types of glosses (`jsonl` and `tsv`).
         alignment: Add spans of the source (`jsonl`).
         fingerspell: Spell what has no gloss.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import operator
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -135,18 +134,6 @@ def _spelled(
             covered[start:end] = b"\1" * (end - start)
     places = range(-1, len(spelled))
     return [sign for at in places for sign in [*spelled[max(at, 0) : at + 1], *behind.get(at, ())]]
-
-
-def ranked(answers: Iterable[GlossSequence]) -> list[GlossSequence]:
-    """Return answers with the best score first; of those with the same glosses, the best.
-
-    Args:
-        answers: With `score`.
-    """
-    first: dict[tuple[str, ...], GlossSequence] = {}
-    for answer in sorted(answers, key=operator.itemgetter("score"), reverse=True):
-        first.setdefault(tuple(answer.glosses), answer)
-    return [*first.values()]
 
 
 def what_is_read(morphemes: list[Morpheme], offsets: list[tuple[int, int]], encoding: Any) -> Row:

@@ -52,6 +52,7 @@ _REFUSED = {
     "return_type": (("TEXT",), "an answer holds glosses; call the model's generate for ids"),
     "clean_up_tokenization_spaces": ((False,), "glosses are joined by a space, and none is superfluous"),
     "stop_sequence": ((), "sequences end at ids; give eos_token_id, a list of ids of glosses"),
+    "padding": ((True, "longest"), "a batch is padded to its longest text, and batches are made by length"),
     "num_workers": ((0,), "texts are read and batched in this process; give batch_size"),
     "prefix": ((), "a model reads the Korean sentence alone"),
     "stop_strings": ((), "sequences end at ids; give eos_token_id, a list of ids of glosses"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import signature
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ import transformers
 from transformers import Pipeline
 
 from .analyzers import has_analyzer
-from .answers import GlossSequence, Row, answer_of, ranked, what_is_read
+from .answers import GlossSequence, Row, answer_of, what_is_read
 from .arguments import OUTPUTS, Request, checked, positions_of, request_of, settings_of, truncates, vocab_size_of
 from .configuration_kgloss import check_configuration
 from .decoding import GreedyDecoder, emitted_ids, explain
@@ -53,10 +55,9 @@ class Text2GlossPipeline(Pipeline):
     Args, on call or to `pipeline`. A call's value goes before the pipeline's, and that before the checkpoint's; None is
     the same as nothing:
         batch_size: Sentences per step (default 128). Without `int8` the result does not depend on it.
-        num_return_sequences: Give for each text a list of up to N sequences, no two with the same glosses, with
-            `log_prob` and `score`, the best `score` first (default: one sequence, no list). Takes as many beams, if the
-            checkpoint has fewer. The first is mostly the one that is given without a list; another where more beams
-            find a better one.
+        num_return_sequences: Give for each text a list of N sequences, with `log_prob` and `score`, the best `score`
+            first (default: one sequence, no list). Takes as many beams, if the checkpoint has fewer. The first is
+            mostly the one that is given without a list: beam search also weighs ids that no model may emit.
         truncation: False: raise an error where a text is longer than the model can read (default True: cut it).
         return_types: Add the type of each gloss: the checkpoint's, or what the notation tells (default False).
         return_alignment: Add the source morpheme of each gloss, by cross-attention (default False).
@@ -252,7 +253,8 @@ class Text2GlossPipeline(Pipeline):
                 answers[-1] |= {"log_prob": log_prob, "score": log_prob / length}
         if request.sequences is None:
             return answers
-        return [ranked(answers[at : at + each]) for at in range(0, len(answers), each)]
+        best_first = partial(sorted, key=itemgetter("score"), reverse=True)
+        return [best_first(answers[at : at + each]) for at in range(0, len(answers), each)]
 
 
 def _changes_nothing(setting: str, value: Any) -> bool:
