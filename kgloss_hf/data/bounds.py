@@ -98,7 +98,7 @@ def bounded_batches(path: Path, batches: Iterable[RecordBatch]) -> Iterator[Reco
         ValueError: The batches together unfold to far more than the size of the file, or one is damaged.
 
     Example:
-        >>> batch = pyarrow.record_batch({"n": [1, 2, 3]})
+        >>> batch = RecordBatch.from_pydict({"n": [1, 2, 3]})
         >>> [part.num_rows for part in bounded_batches(Path(__file__), [batch])]
         [3]
     """
