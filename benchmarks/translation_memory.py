@@ -2,8 +2,8 @@
 
 KGLOSS_DATA=FOLDER python benchmarks/translation_memory.py MODEL [--sentences 20000]
 
-Each setting has a process of its own, which reads resident memory on the way, at its peak, and after `malloc_trim`. What
-that returns was free memory that the library kept. Linux with glibc alone.
+Each setting has a process of its own, which reads resident memory on the way, at its peak, and after `malloc_trim`, which
+gives back the free memory that the library kept. Linux with glibc alone.
 """
 
 import argparse
@@ -31,7 +31,8 @@ def main() -> None:
         return
     for setting in SETTINGS:
         words = [sys.executable, __file__, options.model, "--sentences", str(options.sentences), "--measure"]
-        done = subprocess.run(words, env={**os.environ, **setting}, stdout=subprocess.PIPE, text=True, check=True)
+        environment = {**os.environ, **setting}
+        done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
         print(json.dumps({"setting": setting} | json.loads(done.stdout)), flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import html
 import io
 import os
@@ -25,7 +26,7 @@ def use_utf8() -> None:
     UnicodeEncodeError. `PYTHONIOENCODING` keeps its say.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
             terminal = stream.isatty() or "PYTHONIOENCODING" in os.environ
             stream.reconfigure(encoding=None if terminal else "utf-8", errors="replace")
 
