@@ -23,7 +23,7 @@ from tokenizers import Tokenizer, models, trainers
 from kgloss_hf.models.vocabulary import RESERVED, count_words, learn_entries, train_tokenizer
 from kgloss_hf.runtime.glosses import PLACEHOLDERS
 from kgloss_hf.runtime.okt import analyze
-from kgloss_hf.runtime.tokenization_kgloss import DROPPED_TAGS
+from kgloss_hf.runtime.words import DROPPED_TAGS
 
 PIECES = 10_000
 SAMPLE = 10_000

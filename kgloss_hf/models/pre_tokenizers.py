@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenizers import NormalizedString, PreTokenizedString
 
 from ..runtime.okt import analyze
-from ..runtime.tokenization_kgloss import DROPPED_TAGS
+from ..runtime.words import DROPPED_TAGS
 
 
 class OktPreTokenizer:

@@ -6,32 +6,25 @@ import hashlib
 import json
 import logging
 import os
-import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
 from .analyzers import get_analyzer
-from .glosses import NAME, PLACEHOLDERS, placeholder_of
+from .glosses import NAME
 from .java import start_jvm  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
-from .normalization import is_normalized, normalize, normalize_with_offsets, one_line
+from .normalization import normalize
 from .okt import Morpheme, collection_paused
+from .targets import is_batch_of_targets, tokens_of_targets
+from .words import Spans, Words, analyze_texts, kept_words, word_of
 
 logger = logging.getLogger(__name__)
 
-DROPPED_TAGS = ("Josa", "Punctuation")
-_ADDED_TAG = "AddedToken"
-"""Tag of what `add_tokens` added: it is no morpheme, and stays as it is."""
 ANALYZER = "okt"
 OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_words": (), "copy_names": False}
 """How text becomes words, with defaults. A tokenizer saves what it was made with."""
-
-# Okt loses a word that touches white space outside ASCII, such as the no-break space of web text.
-_OTHER_SPACE = re.compile(r"[^\S \t\n\x0b\f\r]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # What transformers has said once and need not say again. It marks padding after encoding as slow, which it is not here.
 _said = {"Asking-to-pad-a-fast-tokenizer": True}
@@ -52,9 +45,6 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=lambda: _backend_lock.release(),
         after_in_child=_after_fork,
     )
-
-_Words = list[list[str]]
-_Spans = list[list[tuple[int, int]]]
 
 
 class KGlossTokenizerFast(PreTrainedTokenizerFast):
@@ -145,16 +135,9 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             ValueError: The stored analyser is not one this version has.
         """
         analyze = get_analyzer(self._option("analyzer"))
-        texts, places = _normalized(list(texts))
-        pattern, added = self._added_tokens(
-            self.split_special_tokens if split_special_tokens is None else split_special_tokens
-        )
-        if pattern and any(map(pattern.search, texts)):
-            analysed = _analyze_between(pattern, added, texts, analyze)
-        else:
-            analysed = analyze(texts)
-        for index, spans in places.items():
-            analysed[index] = [_in_given_text(morpheme, texts[index], spans) for morpheme in analysed[index]]
+        split = self.split_special_tokens if split_special_tokens is None else split_special_tokens
+        added = [token for token in self.added_tokens_decoder.values() if not (split and token.special)]
+        analysed = analyze_texts(list(texts), analyze, added)
         return [list(map(self._or_name, row)) for row in analysed] if self._option("copy_names") else analysed
 
     def knows(self, morpheme: Morpheme) -> bool:
@@ -169,7 +152,7 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             [True, False]
         """
         surface, lemma, tag, *_ = morpheme
-        word = _word(surface, lemma, tag, self._option("lemmatize"), self._option("normalize"))
+        word = word_of(surface, lemma, tag, self._option("lemmatize"), self._option("normalize"))
         return self._tokenizer.token_to_id(word) is not None
 
     def _or_name(self, morpheme: Morpheme) -> Morpheme:
@@ -193,7 +176,7 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         if kwargs.pop("text_pair_target", None) is not None:
             raise ValueError("text_pair_target: a gloss sequence has no pair; pass text_target alone")
         single = text is not None and not _is_batch(text, bool(kwargs.get("is_split_into_words")))
-        batched = _is_batch_of_targets(text_target, None if text is None else 1 if single else len(text), single)
+        batched = is_batch_of_targets(text_target, None if text is None else 1 if single else len(text), single)
         limit = kwargs.pop("max_target_length", None)
         names = ("padding", "truncation", "max_length", "pad_to_multiple_of", "verbose")
         padding, truncation, max_length, _ = self._get_padding_truncation_strategies(
@@ -285,8 +268,8 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             empty: dict[str, list[Any]] = {"input_ids": [], "attention_mask": []}
             return BatchEncoding(empty | {"offset_mapping": []} if with_offsets else empty)
         split_special_tokens = kwargs.get("split_special_tokens")
-        words: list[_Words] = []
-        spans: list[_Spans] = []
+        words: list[Words] = []
+        spans: list[Spans] = []
         with collection_paused():
             for column in columns:  # the texts, and the second texts of pairs
                 analysed = self.morphemes(column, split_special_tokens=split_special_tokens)  # step 1
@@ -302,32 +285,12 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         _say_dropped(_dropped(encoding) if counted else (0, 0), dropped_of_targets)
         return encoding
 
-    def _pre_tokenize(self, analysed: list[list[Morpheme]], with_spans: bool = False) -> tuple[_Words, _Spans]:
+    def _pre_tokenize(self, analysed: list[list[Morpheme]], with_spans: bool = False) -> tuple[Words, Spans]:
         """Step 2: the words of each text that are kept, and their spans where asked for."""
-        lemmatize = self._option("lemmatize")
-        normalize = self._option("normalize")
-        stop_words = frozenset(map(one_line, self._option("stop_words")))
-        dropped = frozenset(DROPPED_TAGS if normalize else DROPPED_TAGS[:1])
+        options = {name: self._option(name) for name in ("lemmatize", "normalize", "stop_words")}
+        return kept_words(analysed, **options, with_spans=with_spans)
 
-        words: _Words = []
-        spans: _Spans = []
-        for morphemes in analysed:
-            kept = []
-            places = []
-            for surface, lemma, tag, start, end in morphemes:
-                if tag in dropped:
-                    continue
-                word = _word(surface, lemma, tag, lemmatize, normalize)
-                if word in stop_words and tag not in PLACEHOLDERS:
-                    continue
-                kept.append(word)
-                if with_spans:
-                    places.append((start, end))
-            words.append(kept)
-            spans.append(places)
-        return words, spans
-
-    def _pieces_in_template(self, words: list[_Words], **kwargs: Any) -> BatchEncoding:
+    def _pieces_in_template(self, words: list[Words], **kwargs: Any) -> BatchEncoding:
         """Steps 3 and 4: WordPiece and the template, both the backend's, over words or over pairs of them."""
         batch: list[Any] = words[0] if len(words) == 1 else list(zip(*words, strict=True))
         base: Any = super()
@@ -343,97 +306,22 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
 
     def _labels(self, targets: Any, max_length: int | None, truncate: bool) -> tuple[list[list[int]], tuple[int, int]]:
         """Ids of the glosses of each sequence, and how many glosses of how many sequences are beyond the limit."""
-        known = _tokens_of_glosses(tuple(self.init_kwargs.get("glosses", ())))
-        unknown = dropped = cut = 0
-        rows = []
-        for index, glosses in enumerate(targets):
-            strings = isinstance(glosses, Iterable) and all(isinstance(gloss, str) for gloss in glosses)
-            if isinstance(glosses, str) or not strings:
-                raise TypeError(f"text_target[{index}]: expected a list of glosses (strings), found {glosses!r:.80}")
-            found = [known.get(gloss) or known.get(placeholder_of(one_line(gloss))) for gloss in glosses]
-            unknown += found.count(None)
-            tokens = [token or self.unk_token for token in found]
-            if truncate and max_length is not None and len(tokens) >= max_length:
-                kept = tokens[: max(0, max_length - 1)]
-                dropped += len(tokens) - len(kept)
-                cut += len(tokens) > len(kept)
-                tokens = kept
-            rows.append([*self.convert_tokens_to_ids(tokens), self.eos_token_id])
-        if unknown:
+        rows = tokens_of_targets(targets, self.glosses)
+        if unknown := sum(row.count(None) for row in rows):
             logger.warning("%d glosses are not in the tokenizer's vocabulary and became %s", unknown, self.unk_token)
-        return rows, (dropped, cut)
+        longest = max(map(len, rows), default=0)
+        room = max(0, max_length - 1) if truncate and max_length is not None else longest  # [EOS] takes one place
+        dropped = [len(row[room:]) for row in rows]
+        kept = [[token or self.unk_token for token in row[:room]] for row in rows]
+        ids = [[*self.convert_tokens_to_ids(tokens), self.eos_token_id] for tokens in kept]
+        return ids, (sum(dropped), sum(map(bool, dropped)))
 
     def _option(self, name: str) -> Any:
         return self.init_kwargs.get(name, OPTIONS[name])
 
-    def _added_tokens(self, split_special_tokens: bool) -> tuple[re.Pattern[str] | None, dict[str, str]]:
-        """A pattern whose one group is an added token as texts hold it, the longest first; and the tokens by that."""
-        tokens = [t for t in self.added_tokens_decoder.values() if not (split_special_tokens and t.special)]
-        tokens.sort(key=lambda token: -len(token.content))
-        contents = {content: t for t in tokens if (content := normalize(t.content))}
-        either = (rf"(?<!\w){re.escape(c)}(?!\w)" if t.single_word else re.escape(c) for c, t in contents.items())
-        pattern = re.compile(f"({'|'.join(either)})") if contents else None
-        return pattern, {content: t.content for content, t in contents.items()}
-
 
 # Saved with a copy of this file and its neighbours, so that trust_remote_code=True loads it without this package.
 KGlossTokenizerFast.register_for_auto_class("AutoTokenizer")
-
-
-def _word(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool) -> str:
-    """What a morpheme is in the vocabulary; takes no Morpheme, which would cost time in the loop over all of them."""
-    if tag in PLACEHOLDERS:
-        return tag
-    word = lemma if lemmatize else surface
-    return word.lower() if normalize and tag != _ADDED_TAG else word
-
-
-def _normalized(texts: list[str]) -> tuple[list[str], dict[int, list[tuple[int, int]]]]:
-    """Step 1, as far as it comes before the analysis, and the spans of characters in the texts that it changed.
-
-    Case and punctuation tell the analyser where words end, so they go after it.
-    """
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"text {index}: expected a string, found {type(text).__name__}")
-    joined = " ".join(texts)
-    if joined.isprintable() and is_normalized(joined):  # one look at a whole batch, which nearly always is
-        return texts, {}
-    texts = [text if text.isprintable() else _SURROGATE.sub("\ufffd", _OTHER_SPACE.sub(" ", text)) for text in texts]
-    places = {}
-    for index, text in enumerate(texts):
-        if not is_normalized(text):
-            texts[index], places[index] = normalize_with_offsets(text)
-    return texts, places
-
-
-def _in_given_text(morpheme: Morpheme, normal: str, spans: list[tuple[int, int]]) -> Morpheme:
-    """The morpheme with its span in the text as given. Parts of a word adjoin there too, whatever hides between."""
-    end = morpheme.end
-    joined = end < len(normal) and not normal[end].isspace()
-    return morpheme._replace(start=spans[morpheme.start][0], end=spans[end][0] if joined else spans[end - 1][1])
-
-
-def _analyze_between(
-    pattern: re.Pattern[str],
-    added: dict[str, str],
-    texts: list[str],
-    analyze: Callable[[list[str]], list[list[Morpheme]]],
-) -> list[list[Morpheme]]:
-    split = [pattern.split(text) for text in texts]  # added tokens at odd places
-    analysed = iter(analyze([piece for pieces in split for piece in pieces[::2]]))
-    rows = []
-    for pieces in split:
-        row: list[Morpheme] = []
-        at = 0
-        for place, piece in enumerate(pieces):
-            if place % 2:
-                row.append(Morpheme(added[piece], added[piece], _ADDED_TAG, at, at + len(piece)))
-            else:
-                row += (m._replace(start=at + m.start, end=at + m.end) for m in next(analysed))
-            at += len(piece)
-        rows.append(row)
-    return rows
 
 
 def _columns(batch: Any, is_split_into_words: bool) -> list[list[str]]:
@@ -459,37 +347,7 @@ def _list_of_column(texts: Any) -> Any:
     return list(texts) if isinstance(texts, Sequence) and not isinstance(texts, (str, bytes, list, tuple)) else texts
 
 
-def _is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
-    """Whether it is a list of lists of glosses, which must be as many as the texts; for one text, it is one list."""
-    how = "kgloss_hf.runtime.glosses.split_glosses makes a list of a string of glosses"
-    if isinstance(target, str) or not isinstance(target, Sequence):
-        raise TypeError(
-            f"text_target: expected a list of glosses, or a list of such lists, found {type(target).__name__}; {how}"
-        )
-    flat = bool(target) and isinstance(target[0], str)
-    if texts is None or (single and not target):
-        return bool(target) and not flat
-    if single and not flat:
-        raise ValueError(
-            "text_target: expected one list of glosses, as there is one text, found a list of lists; pass a list of "
-            "texts too"
-        )
-    expected = f"text_target: expected as many lists of glosses as texts, {texts}"
-    if not single and flat:
-        raise ValueError(f"{expected}, found a list of strings; pass a list of lists: {how}")
-    if not single and len(target) != texts:
-        raise ValueError(f"{expected}, found {len(target)}; pass a list of glosses per text")
-    return not single
-
-
-@lru_cache(maxsize=8)
-def _tokens_of_glosses(glosses: tuple[str, ...]) -> dict[str, str]:
-    """The vocabulary's tokens by their normal forms, and by themselves: older vocabularies may hold other forms."""
-    tokens = (*reversed(glosses), *PLACEHOLDERS)
-    return {one_line(token): token for token in tokens} | {token: token for token in tokens}
-
-
-def _offsets(encoding: BatchEncoding, spans: list[_Spans]) -> _Spans:
+def _offsets(encoding: BatchEncoding, spans: list[Spans]) -> Spans:
     """The span of its morpheme for each token of each row; the first index of `spans` is the place in a pair."""
     texts = encoding.get("overflow_to_sample_mapping", range(len(encoding.encodings)))
     return [

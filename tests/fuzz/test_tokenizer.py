@@ -18,7 +18,8 @@ from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.runtime.analyzers import get_analyzer
 from kgloss_hf.runtime.normalization import one_line
 from kgloss_hf.runtime.okt import MAX_EOJEOL, Morpheme, analyze
-from kgloss_hf.runtime.tokenization_kgloss import DROPPED_TAGS, KGlossTokenizerFast
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+from kgloss_hf.runtime.words import DROPPED_TAGS
 
 from .strategies import GLOSS, HALVES, TEXT, share
 

@@ -406,7 +406,9 @@ def test_folder_alone_is_enough_with_remote_code(tokenizer: KGlossTokenizerFast,
         "java.py",
         "normalization.py",
         "okt.py",
+        "targets.py",
         "tokenization_kgloss.py",
+        "words.py",
     ]
     # Without the checkout on the path, and without the site hooks of an editable installation.
     hide = "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
