@@ -2,8 +2,8 @@
 
 KGLOSS_DATA=FOLDER python benchmarks/translation_memory.py MODEL [--sentences 20000]
 
-Each setting has a process of its own, which reads resident memory on the way, at its peak, and after `malloc_trim`, which
-gives back the free memory that the library kept. Linux with glibc alone.
+Each setting has a process of its own, which reads resident memory on the way, at its peak, and after `malloc_trim`,
+which gives back the free memory that the library kept. Linux with glibc alone.
 """
 
 import argparse
