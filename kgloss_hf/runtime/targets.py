@@ -64,10 +64,10 @@ def tokens_of_targets(targets: Any, glosses: Sequence[str]) -> list[list[str | N
     known = _tokens_of_glosses(tuple(glosses))
     rows = []
     for index, sequence in enumerate(targets):
-        strings = isinstance(sequence, Iterable) and all(isinstance(gloss, str) for gloss in sequence)
-        if isinstance(sequence, str) or not strings:
+        row: list[Any] = list(sequence) if isinstance(sequence, Iterable) and not isinstance(sequence, str) else [None]
+        if not all(isinstance(gloss, str) for gloss in row):
             raise TypeError(f"text_target[{index}]: expected a list of glosses (strings), found {sequence!r:.80}")
-        rows.append([known.get(gloss) or known.get(placeholder_of(one_line(gloss))) for gloss in sequence])
+        rows.append([known.get(gloss) or known.get(placeholder_of(one_line(gloss))) for gloss in row])
     return rows
 
 

@@ -681,9 +681,10 @@ def test_a_fork_while_another_thread_encodes_does_not_hang() -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait()
+    threading.Timer(0.2, done.set).start()  # the fork waits for the thread
     child = os.fork()
     if child == 0:
         os._exit(0 if tokenization_kgloss._backend_lock.acquire(timeout=5) else 1)
-    done.set()
+    assert done.is_set()
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
