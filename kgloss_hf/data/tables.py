@@ -19,6 +19,7 @@ from pyarrow import ArrowException, RecordBatch
 from pyarrow.parquet import ParquetFile
 
 from ..optional import require
+from ..runtime.normalization import normalize
 from .bounds import bounded_batches, check_parquet, check_unfolded
 
 logger = logging.getLogger(__name__)
@@ -304,7 +305,7 @@ def _records(
     path: Path, table: Iterator[Sequence[Any]], header: Sequence[str] | None, columns: Sequence[str]
 ) -> Iterator[tuple[int, dict[Any, Any]]]:
     first = 2 if header is None else 1
-    names = ["" if name is None else str(name) for name in (next(table, []) if header is None else header)]
+    names = ["" if name is None else normalize(str(name)) for name in (next(table, []) if header is None else header)]
     _check_names(path, names, columns)
     blank = 0
     for number, cells in enumerate(table, first):

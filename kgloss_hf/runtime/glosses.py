@@ -78,6 +78,7 @@ def type_of_notation(gloss: str) -> str:
         >>> type_of_notation("디지털(컴퓨터)"), type_of_notation("기도")
         ('similar_word', 'unknown')
     """
+    gloss = normalize(gloss)
     return next((name for name, rule in _TYPE_OF_NOTATION.items() if re.fullmatch(rule, gloss)), UNKNOWN_TYPE)
 
 

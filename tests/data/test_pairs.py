@@ -236,3 +236,10 @@ def test_gloss_types_do_not_depend_on_the_form(tmp_path: Path) -> None:
     rows = [{"text": "집", "glosses": [gloss], "gloss_types": ["iconic"]} for gloss in in_two_forms(["각(모양)"])]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
     assert load_gloss_types(str(tmp_path / "a.jsonl")) == {"각(모양)": "iconic"}
+
+
+def test_headers_in_any_form_are_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    file.write_text(unicodedata.normalize("NFD", "문장,글로스\n집에 불이 났어요.,집 불\n"), "utf-8")
+    pairs = load_pairs(str(file), text_column="문장", gloss_column="글로스")
+    assert pairs == [Pair("집에 불이 났어요.", ("집", "불"))]

@@ -97,3 +97,8 @@ def test_cells_that_look_the_same_hold_the_same_glosses(cell: str) -> None:
 
 def test_a_cell_without_a_visible_character_is_empty() -> None:
     assert split_glosses("\u200b \ufeff\u3164") == []
+
+
+def test_types_of_notation_in_any_form() -> None:
+    for gloss in ("의문형(무엇)", "디지털(컴퓨터)", "휴지동작", "V (불꽃무늬)"):
+        assert type_of_notation(unicodedata.normalize("NFD", gloss)) == type_of_notation(gloss) != "unknown"
