@@ -23,7 +23,7 @@ def travelling_modules(model_type: str | None) -> list[Path]:
 
     Example:
         >>> [path.stem for path in travelling_modules("encoder-decoder")][:3]
-        ['analyzers', 'configuration_kgloss', 'decoding']
+        ['analyzers', 'answers', 'arguments']
     """
     names = [_TOKENIZER]
     if model_type is not None:

@@ -111,7 +111,8 @@ class Text2GlossPipeline(Pipeline):
                 "entries, with which it would say other glosses; take model and tokenizer from one run's folder"
             )
         check_configuration(self.model.config.to_dict())
-        checked("prefix", getattr(self, "prefix", None) or None)  # the base class reads it from the configuration
+        if prefix := getattr(self, "prefix", None):  # the base class reads it from the configuration
+            raise ValueError(f"config.json, prefix: expected none, found {prefix!r}; a model reads the sentence alone")
         self.model.eval()
         self.int8 = checked("int8", int8)
         if self.int8:

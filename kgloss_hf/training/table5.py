@@ -126,7 +126,6 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
     """
     folder = Path(arguments.output_dir)
     common = _common(arguments, options)
-    record = _record(arguments, options)
     runs = [
         _Run(system, epochs, number)
         for epochs in arguments.epochs
@@ -135,7 +134,7 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
     ]
     with sole_writer(folder):
         folder.mkdir(exist_ok=True)
-        _check_same(folder / "options.json", record)
+        _check_same(folder / "options.json", _record(arguments, options))
         missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
         commands = {run: _command(run, arguments, common) for run in missing}
         failed = _train_all(missing, folder, script, commands, arguments)
