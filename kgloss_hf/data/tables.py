@@ -272,9 +272,7 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
     require("excel", "openpyxl", purpose=str(path))
     from openpyxl import load_workbook
 
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            check_unfolded(path, sum(member.file_size for member in archive.infolist()))
+    check_unfolded(path, _unfolded(path))
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:
@@ -293,6 +291,14 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
             workbook.close()
     except Exception as error:  # of zipfile, zlib, XML or openpyxl, each of which has its own
         raise ValueError(f"{path}: damaged or not an XLSX workbook ({error}); save it again as XLSX") from error
+
+
+def _unfolded(path: Path) -> int:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except Exception:  # a damaged archive has many; openpyxl will stumble over the same
+        return 0
 
 
 def _as_in_csv(cell: Any) -> Any:
