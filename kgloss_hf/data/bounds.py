@@ -66,24 +66,27 @@ def check_parquet(path: Path, file: ParquetFile, schema: pyarrow.Schema) -> tupl
         ...         check_parquet(path, file, file.schema_arrow)
         (['text'], 67108864)
     """
-    texts, longest, numbers = [], 0, []
+    texts, nested, flat, longest = [], [], 0, 0
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     for number in range(len(file.schema)):
         column = file.schema.column(number)
         field = next((f for f in schema if f"{column.path}.".startswith(f"{f.name}.")), None)
-        if field is not None:
-            numbers.append(number)
-        if field is not None and column.physical_type == "BYTE_ARRAY":
+        if field is None:
+            continue
+        if column.max_repetition_level:
+            file.scan_contents([number])  # raises where its metadata are damaged, which would abort the process below
+            nested.append(number)
+        else:
+            flat += 1
+        if column.physical_type == "BYTE_ARRAY":
             if _is_text(field.type):
                 texts.append(column.path)
             else:
-                for group in range(file.num_row_groups):
-                    longest = max(longest, file.metadata.row_group(group).column(number).total_uncompressed_size)
-    values = 0
-    for group in map(file.metadata.row_group, range(file.num_row_groups)):
-        chunks = [group.column(number) for number in numbers]
-        values += sum(chunk.num_values for chunk in chunks)
-        check_unfolded(path, sum(chunk.total_uncompressed_size for chunk in chunks))
-    check_unfolded(path, 8 * values)
+                longest = max([longest, *(group.total_byte_size for group in groups)])
+    for group in groups:
+        check_unfolded(path, group.total_byte_size)
+    values = sum(group.column(number).num_values for group in groups for number in nested)
+    check_unfolded(path, 8 * (values + flat * sum(group.num_rows for group in groups)))
     return texts, max(1, _BATCH_BYTES // max(1, longest))
 
 
