@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import datasets
 
-from kgloss_hf.data.builders import PairBuilder, PairConfig, pair_keys, split_pairs_by
-from kgloss_hf.data.splitting import GROUP_FRACTIONS, ROW_FRACTIONS, unlinked
+from kgloss_hf.data.builders import PairBuilder, PairConfig, split_pairs_by
+from kgloss_hf.data.splitting import GROUP_FRACTIONS, ROW_FRACTIONS, keys_of_pair, unlinked
 from kgloss_hf.data.tables import read_rows
-from kgloss_hf.runtime.normalization import one_line
+from kgloss_hf.runtime.normalization import normalize_line
 
 logger = logging.getLogger(__name__)
 
@@ -125,9 +125,11 @@ class Gksl(PairBuilder):
         fractions = ROW_FRACTIONS if by == "row" else GROUP_FRACTIONS
         splits = split_pairs_by(rows, fractions, by=by, seed=self.config.split_seed)
         if self.config.name == "augmented" and by == "group":
-            held_out = [pair_keys(row) for name in ("validation", "test") for row in splits[name]]
+            held_out = [
+                keys_of_pair(row["text"], row["glosses"]) for name in ("validation", "test") for row in splits[name]
+            ]
             rows = self._rows("augmented", dl_manager)
-            clean = [rows[i] for i in unlinked([pair_keys(row) for row in rows], held_out)]
+            clean = [rows[i] for i in unlinked([keys_of_pair(row["text"], row["glosses"]) for row in rows], held_out)]
             logger.warning(
                 "gksl/augmented: %d of %d rows dropped, which share a sentence or a gloss string with a held-out row "
                 "of gksl/original",
@@ -152,9 +154,9 @@ class Gksl(PairBuilder):
 
         def check(number: int, row: Any) -> dict[str, Any]:
             for column, what in ((GLOSSES, "glosses"), (TEXT, "a sentence")):
-                if not one_line(row[column] or ""):
+                if not normalize_line(row[column] or ""):
                     raise ValueError(f"expected {what} in the column {column!r}, found nothing")
-            glosses = one_line(row[GLOSSES]).split()
+            glosses = normalize_line(row[GLOSSES]).split()
             # The header is row 1 of the file.
             return {"id": f"{name}-{number - 1}", "text": row[TEXT], "glosses": glosses, "source": row[file.source]}
 

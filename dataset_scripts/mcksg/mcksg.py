@@ -22,7 +22,7 @@ from kgloss_hf.data.checks import inside
 from kgloss_hf.data.splitting import ROW_FRACTIONS
 from kgloss_hf.data.tables import TABLE_SUFFIXES, is_text, read_rows
 from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, split_glosses, type_of_notation
-from kgloss_hf.runtime.normalization import normalize, one_line
+from kgloss_hf.runtime.normalization import normalize, normalize_line
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def _find_columns(
     names = [name for name in row if isinstance(name, str)]
     columns = {}
     for field, synonyms in wanted.items():
-        matches = [name for name in names if one_line(name).casefold() in synonyms]
+        matches = [name for name in names if normalize_line(name).casefold() in synonyms]
         if len(matches) > 1:
             raise ValueError(f"{path}: expected one column of {field}, found {matches}; rename all but one")
         if matches:
@@ -173,9 +173,9 @@ def parse_glosses(cell: Any) -> list[str]:
     if not isinstance(glosses, list) or not glosses:
         raise ValueError(f"expected glosses, found {glosses!r:.60}; add them or remove the row")
     for gloss in glosses:
-        if not isinstance(gloss, str) or not one_line(gloss) or re.search(r"[\t\r\n]", gloss.strip()):
+        if not isinstance(gloss, str) or not normalize_line(gloss) or re.search(r"[\t\r\n]", gloss.strip()):
             raise ValueError(f"expected glosses, without tabs and line breaks, found {gloss!r:.60}; correct it")
-    return list(map(one_line, glosses))
+    return list(map(normalize_line, glosses))
 
 
 class Mcksg(PairBuilder):
@@ -300,7 +300,7 @@ class Mcksg(PairBuilder):
             held = _object(row)
             cells = {field: held.get(column) for field, column in columns.items()}
             text = cells["text"]
-            if not isinstance(text, str) or not one_line(text):
+            if not isinstance(text, str) or not normalize_line(text):
                 raise ValueError(f"expected a sentence, found {text!r:.60}; add it or remove the row")
             glosses = parse_glosses(cells["glosses"])
             place = f"{path.name}:{number}"

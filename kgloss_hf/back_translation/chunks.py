@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ..files import save_file, sole_writer
+from ..runtime.normalization import normalize_line
 from .engines.engine import Engine, EngineError, RefusedError, batches
-from .sentences import fold
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ def _translate(engine: Engine, texts: list[str], source: str, target: str, on_ba
     if len(answer) != len(texts):
         raise EngineError(f"{engine.name}: expected {len(texts)} translations, found {len(answer)}")
     # Half a character, which no file can hold, becomes a question mark.
-    return [fold(text.encode("utf-8", "replace").decode()) for text in answer]
+    return [normalize_line(text.encode("utf-8", "replace").decode()) for text in answer]
 
 
 class _Journal:

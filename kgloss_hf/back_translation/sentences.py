@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..data.corpora import CORPORA, CorpusFolder
 from ..data.tables import is_text
-from ..runtime.normalization import one_line
+from ..runtime.normalization import normalize_line
 
 SCHEMA = pa.schema([("source", pa.string()), ("origin", pa.string()), ("engine", pa.int16())])
 """Columns of a file of sentences: the sentence, where it is from, and the number of the engine that translates it."""
@@ -136,7 +136,7 @@ def write_sentences(
             for text, origin in sentences:
                 progress.update()
                 counts["read"] += 1
-                text = fold(text)
+                text = normalize_line(text)
                 if wrong := _fault(text) or ("" if seen.add(text) else "repeated"):
                     counts[wrong] += 1
                 else:
@@ -158,16 +158,6 @@ def write_sentences(
         "origins": dict(origins),
         "engines": engines,
     }
-
-
-def fold(text: str) -> str:
-    """Return the text in the one form of all that look like it, with each white space as one space.
-
-    Example:
-        >>> fold(" 불이\\n났어요. ")
-        '불이 났어요.'
-    """
-    return one_line(text)
 
 
 def _fault(text: str) -> str:

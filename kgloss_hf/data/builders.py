@@ -96,26 +96,15 @@ def split_pairs_by(
         raise ValueError(f"split_by: expected 'group', 'row' or 'none', found {by!r}")
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"split_seed: expected a whole number from 0 on, found {seed!r}")
-    numbers = split_rows([pair_keys(row) for row in rows], list(fractions.values()), by=by, seed=seed)
+    numbers = split_rows(
+        [keys_of_pair(row["text"], row["glosses"]) for row in rows], list(fractions.values()), by=by, seed=seed
+    )
     if not all(numbers):
         raise ValueError(
             f"{len(rows)} rows are too few, or too alike, to split into {', '.join(fractions)}; "
             "add rows, or take all as train with split_by='none'"
         )
     return {name: [rows[i] for i in part] for name, part in zip(fractions, numbers, strict=True)}
-
-
-def pair_keys(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """Return what links a row with others: its sentence and its glosses, equal where they look the same.
-
-    Args:
-        row: With `text` and `glosses`.
-
-    Example:
-        >>> pair_keys({"text": "집에  불이 났어요.", "glosses": ["집", "불"]})
-        ('집에 불이 났어요.', ('집', '불'))
-    """
-    return keys_of_pair(row["text"], row["glosses"])
 
 
 class FolderBuilder(datasets.DatasetBuilder):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from ..runtime.normalization import one_line
+from ..runtime.normalization import normalize_line
 from .checks import BadRows, inside, with_repair
 from .shards import COLUMNS, SHARDS, as_tables, check_shards, shard_files
 from .tables import read_lines, read_rows
@@ -285,7 +285,7 @@ class CorpusFolder:
 def _check_row(layout: _Layout, _: int, row: dict[str, str]) -> _Row:
     if None in row.values():
         raise ValueError(f"expected {len(row)} cells ({', '.join(row)}), found fewer")
-    sentences = [one_line(row[column]) for column in layout.sentences]
+    sentences = [normalize_line(row[column]) for column in layout.sentences]
     if "" in sentences:
         raise ValueError(f"expected a sentence in {layout.sentences[sentences.index('')]}, found nothing")
     if layout.blank in sentences:
@@ -307,7 +307,7 @@ def _check_words(_: int, lines: list[tuple[int, str]]) -> _Row:
         if len(cells) != 3 or not cells[1].strip():
             raise ValueError(f"expected an index, a word and a tag between tabs in line {number}, found {line!r:.60}")
         words += cells[1].split()
-    return _Row([one_line(" ".join(words))])
+    return _Row([normalize_line(" ".join(words))])
 
 
 def _key(*texts: str) -> bytes:

@@ -10,7 +10,7 @@ from datasets import ClassLabel, load_dataset, load_dataset_builder
 
 from ..runtime.analyzers import Analyzer
 from ..runtime.glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
-from ..runtime.normalization import normalize, one_line
+from ..runtime.normalization import normalize, normalize_line
 from ..runtime.okt import analyze
 from ..runtime.placeholders import mark_placeholders
 from .checks import check_columns
@@ -176,7 +176,7 @@ def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column:
             named = isinstance(types, list) and all(isinstance(kind, str) for kind in types)
             if not named or len(glosses) != len(types):
                 raise ValueError(f"{where}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}")
-            counts.update(zip((placeholder_of(one_line(gloss)) for gloss in glosses), types, strict=True))
+            counts.update(zip((placeholder_of(normalize_line(gloss)) for gloss in glosses), types, strict=True))
     ordered = (pair for pair, _ in reversed(counts.most_common()))  # the most frequent comes last, and stays
     return {gloss: kind for gloss, kind in ordered if kind != UNKNOWN_TYPE}
 
@@ -206,20 +206,20 @@ def _pairs_of(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gl
         where = f"{origin}, row {number}"
         check_columns(row, where, {"--text_column": text_column, "--gloss_column": gloss_column})
         text, glosses = row[text_column], row[gloss_column]
-        if not isinstance(text, str) or not one_line(text) or not is_text(text):
+        if not isinstance(text, str) or not (sentence := normalize_line(text)) or not is_text(text):
             raise ValueError(f"{where}, column {text_column!r}: expected a Korean sentence, found {text!r:.60}")
         if isinstance(glosses, str):
             try:
                 glosses = split_glosses(glosses)
             except ValueError as error:
                 raise ValueError(f"{where}, column {gloss_column!r}: {error}") from error
-        if not isinstance(glosses, list) or not all(
-            isinstance(gloss, str) and one_line(gloss) and is_text(gloss) for gloss in glosses
-        ):
+        strings = isinstance(glosses, list) and all(isinstance(gloss, str) and is_text(gloss) for gloss in glosses)
+        forms = tuple(map(normalize_line, glosses)) if strings else ("",)
+        if not all(forms):
             raise ValueError(f"{where}, column {gloss_column!r}: expected glosses (strings), found {glosses!r:.60}")
         if not glosses:
             raise ValueError(f"{where}, column {gloss_column!r}: the row has no glosses; add them or remove the row")
-        yield Pair(one_line(text), tuple(map(one_line, glosses)))
+        yield Pair(sentence, forms)
 
 
 def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = "group", seed: int = 0) -> Split:

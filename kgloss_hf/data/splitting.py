@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from ..runtime.normalization import one_line
+from ..runtime.normalization import normalize_line
 
 GROUP_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 """Shares of a split by group."""
@@ -32,7 +32,7 @@ def keys_of_pair(text: str, glosses: Iterable[str]) -> tuple[str, tuple[str, ...
         >>> keys_of_pair("집에\u200b  불이 났어요.", ["집", "불\ufeff"])
         ('집에 불이 났어요.', ('집', '불'))
     """
-    return one_line(text), tuple(map(one_line, glosses))
+    return normalize_line(text), tuple(map(normalize_line, glosses))
 
 
 def _group_rows(rows: Sequence[Row]) -> list[int]:

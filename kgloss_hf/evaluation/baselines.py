@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..data.pairs import Pair, Split
 from ..optional import require
 from ..runtime.glosses import CENTURY, PLACEHOLDERS, content_of
-from ..runtime.normalization import one_line
+from ..runtime.normalization import normalize_line
 from ..runtime.okt import Morpheme, analyze
 from ..runtime.placeholders import restore_placeholders
 
@@ -44,7 +44,7 @@ def baseline_predictions(split: Split) -> dict[str, list[list[str]]]:
         >>> baseline_predictions(Split(training, [], [Pair("4세기의 불이 났어요!", ())]))
         {'copy': [['4C', '불', '나다']], 'nearest neighbour': [['집', '불']]}
     """
-    texts = [one_line(pair.text) for pair in split.test]
+    texts = [normalize_line(pair.text) for pair in split.test]
     copied = map(_content_words, analyze(texts))
     return {"copy": list(copied), "nearest neighbour": _nearest_glosses(split.train, texts)}
 
@@ -66,7 +66,7 @@ def _nearest_glosses(training: Sequence[Pair], texts: Sequence[str]) -> list[lis
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 4))
-    vectors = vectorizer.fit_transform([one_line(pair.text) for pair in training]).T.tocsr()
+    vectors = vectorizer.fit_transform([normalize_line(pair.text) for pair in training]).T.tocsr()
     size = max(1, _SIMILARITIES_AT_ONCE // len(training))
     nearest: list[Pair] = []
     for start in range(0, len(texts), size):

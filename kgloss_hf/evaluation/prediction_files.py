@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.tables import is_table, is_text, read_lines, read_rows
-from ..runtime.normalization import normalize
+from ..runtime.normalization import normalize_line
 from .sequences import GlossLists, as_signed, gloss_list
 
 _LINES = "lines"
@@ -161,7 +161,7 @@ def _columns_of(path: str, rows: Iterable[tuple[int, Any]]) -> dict[str, list[An
 def _sentence(text: str) -> str:
     # `kgloss translate` writes what would steer a terminal as JSON escapes.
     plain = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), text)
-    return " ".join(normalize(plain).split())
+    return normalize_line(plain)
 
 
 def _check_same_sentences(files: Mapping[str, Mapping[str, list[Any]]]) -> None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..data.pairs import Pair
 from ..runtime.glosses import NAME, placeholder_of
-from ..runtime.normalization import normalize, one_line
+from ..runtime.normalization import normalize, normalize_line
 from ..runtime.okt import analyze
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 
@@ -88,7 +88,7 @@ def train_tokenizer(
         "analyzer": analyzer,
         "normalize": normalize,
         "lemmatize": lemmatize,
-        "stop_words": list(map(one_line, stop_words)),
+        "stop_words": list(map(normalize_line, stop_words)),
     }
     counted = count_words(texts, model=model, **options)
     entries = learn_entries(counted.words, model=model, vocab_size=vocab_size)
@@ -113,7 +113,7 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
     texts = [normalize(pair.text) for pair in pairs]
     for text, pair, morphemes in zip(texts, pairs, analyze(texts), strict=True):
         nouns = {morpheme.surface for morpheme in morphemes if morpheme.tag == "Noun"}
-        glosses = set(map(one_line, pair.glosses))
+        glosses = set(map(normalize_line, pair.glosses))
         elsewhere.update(glosses - nouns)
         for noun in nouns:
             sentences.setdefault(noun, set()).add(text)
@@ -208,9 +208,9 @@ def with_glosses(
         options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
         names: Words to leave out, so that a model learns on them to copy nouns; None to copy none.
     """
-    glosses = ([one_line(gloss) for gloss in sequence] for sequence in glosses)
+    glosses = ([normalize_line(gloss) for gloss in sequence] for sequence in glosses)
     if names is not None:
-        names = set(map(one_line, names))
+        names = set(map(normalize_line, names))
         options = {**options, "copy_names": True}
         entries = [entry for entry in entries if entry not in names]
         kept_sequences = ([gloss for gloss in sequence if gloss not in names] for sequence in glosses)
@@ -317,7 +317,7 @@ def target_in_source(
     matches = 0
     for sentence, sequence in zip(sentences, glosses, strict=True):
         source = {piece for word in sentence for piece in pieces[word]}
-        standing = sum(placeholder_of(one_line(gloss)) in source for gloss in sequence)
+        standing = sum(placeholder_of(normalize_line(gloss)) in source for gloss in sequence)
         matches += standing
         shares.append(standing / len(sequence))
     return {"of_tokens": matches / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from .normalization import normalize, one_line
+from .normalization import normalize, normalize_line
 
 GLOSS_TYPES = ("sign_word", "similar_word", "iconic", "fingerspelling", "fingerspelled_number", "non_manual")
 """The paper's six categories (Table 3) under the field's names."""
@@ -108,7 +108,7 @@ def split_glosses(cell: str) -> list[str]:
                 ) from error
     if control := re.search(r"[\t\r\n\v\f]", form):
         raise ValueError(f"expected glosses with spaces between them, found {control[0]!r} in {form!r:.60}")
-    return list(map(one_line, re.findall(r"(?:\([^()]*\)|\S)+(?:\s+\([^()]*\)(?!\S))?", form)))
+    return list(map(normalize_line, re.findall(r"(?:\([^()]*\)|\S)+(?:\s+\([^()]*\)(?!\S))?", form)))
 
 
 def _gloss(item: str) -> str:

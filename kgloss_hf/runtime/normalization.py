@@ -41,14 +41,14 @@ def normalize(text: str) -> str:
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", text).translate(_FULL_WIDTH))
 
 
-def one_line(text: str) -> str:
+def normalize_line(text: str) -> str:
     """Return what `normalize` returns, with each white space as one space and none at the ends.
 
     Args:
         text: Any text: a sentence, a gloss, a cell.
 
     Example:
-        >>> one_line(" V\u00a0（불꽃무늬）\u200b")
+        >>> normalize_line(" V\u00a0（불꽃무늬）\u200b")
         'V (불꽃무늬)'
     """
     return " ".join(normalize(text).split())

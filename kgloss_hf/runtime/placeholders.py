@@ -9,7 +9,7 @@ from itertools import combinations, permutations
 from math import exp
 
 from .glosses import CENTURY, PLACEHOLDERS
-from .normalization import one_line
+from .normalization import normalize_line
 from .numerals import COUNTERS, Source, character_ends, number_words
 from .okt import Morpheme
 
@@ -173,7 +173,7 @@ def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> 
         ['도착', 'Number/10분']
     """
     contents = placeholder_contents(morphemes)
-    glosses = [one_line(gloss) for gloss in glosses]
+    glosses = [normalize_line(gloss) for gloss in glosses]
     tag_of = {content: tag for tag, group in contents.items() for content in group}
     return [f"{tag_of[gloss]}/{gloss}" if gloss in tag_of else gloss for gloss in glosses]
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from .glosses import PLACEHOLDERS, placeholder_of
-from .normalization import one_line
+from .normalization import normalize_line
 
 
 def is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
@@ -67,7 +67,7 @@ def tokens_of_targets(targets: Any, glosses: Sequence[str]) -> list[list[str | N
         row: list[Any] = list(sequence) if isinstance(sequence, Iterable) and not isinstance(sequence, str) else [None]
         if not all(isinstance(gloss, str) for gloss in row):
             raise TypeError(f"text_target[{index}]: expected a list of glosses (strings), found {sequence!r:.80}")
-        rows.append([known.get(gloss) or known.get(placeholder_of(one_line(gloss))) for gloss in row])
+        rows.append([known.get(gloss) or known.get(placeholder_of(normalize_line(gloss))) for gloss in row])
     return rows
 
 
@@ -75,4 +75,4 @@ def tokens_of_targets(targets: Any, glosses: Sequence[str]) -> list[list[str | N
 def _tokens_of_glosses(glosses: tuple[str, ...]) -> dict[str, str]:
     """The vocabulary's tokens by their normal forms, and by themselves: older vocabularies may hold other forms."""
     tokens = (*reversed(glosses), *PLACEHOLDERS)
-    return {one_line(token): token for token in tokens} | {token: token for token in tokens}
+    return {normalize_line(token): token for token in tokens} | {token: token for token in tokens}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from tokenizers import AddedToken
 
 from .glosses import PLACEHOLDERS
-from .normalization import is_normalized, normalize, normalize_with_offsets, one_line
+from .normalization import is_normalized, normalize, normalize_line, normalize_with_offsets
 from .okt import Morpheme
 
 Words = list[list[str]]
@@ -81,7 +81,7 @@ def kept_words(
         >>> kept_words(analyze(["토기를 찾다."]), lemmatize=True, normalize=True, stop_words=["찾다"], with_spans=True)
         ([['토기']], [[(0, 2)]])
     """
-    stopped = frozenset(map(one_line, stop_words))
+    stopped = frozenset(map(normalize_line, stop_words))
     dropped = frozenset(DROPPED_TAGS if normalize else DROPPED_TAGS[:1])
 
     words = []

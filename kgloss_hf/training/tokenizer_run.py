@@ -31,7 +31,7 @@ from ..optional import versions
 from ..reporting import Table
 from ..runtime.analyzers import ANALYZERS
 from ..runtime.glosses import PLACEHOLDERS, placeholder_of
-from ..runtime.normalization import one_line
+from ..runtime.normalization import normalize_line
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 
 
@@ -96,7 +96,7 @@ def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpo
     Raises:
         ValueError: Glosses are missing; says how many and which.
     """
-    known = {*map(one_line, tokenizer.glosses), *PLACEHOLDERS}
+    known = {*map(normalize_line, tokenizer.glosses), *PLACEHOLDERS}
     used = {placeholder_of(gloss) for glosses in marked_glosses(pairs, tokenizer.morphemes) for gloss in glosses}
     if missing := sorted(used - known):
         raise ValueError(

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from kgloss_hf.back_translation import filters, near_duplicates
 from kgloss_hf.back_translation.filters import _LONGEST_LOOP, REASONS, Thresholds, reason
 from kgloss_hf.back_translation.near_duplicates import NearDuplicates
-from kgloss_hf.back_translation.sentences import fold
 from kgloss_hf.back_translation.similarity import SemanticScorer
-from kgloss_hf.runtime.normalization import normalize
+from kgloss_hf.runtime.normalization import normalize, normalize_line
 
 SOURCE = "그 남자는 어제 집에 갔습니다."
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40) | st.text("하가 .1a\ud800", max_size=40)
@@ -364,7 +363,7 @@ def test_what_looks_the_same_is_one_sentence(tmp_path: Path) -> None:
     pair = ("불이 났어요.", "화재가 났습니다.")
     forms = [[unicodedata.normalize("NFD", text) for text in pair], ["\u200b".join(text) for text in pair]]
     for source, target in forms:
-        assert (fold(source), fold(target)) == pair
+        assert (normalize_line(source), normalize_line(target)) == pair
         assert reason(pair[0], source, None, Thresholds()) == "identical"
         with NearDuplicates(tmp_path / "scratch.db") as earlier:
             assert earlier.seen_many([pair, (source, target)]) == [False, True]

@@ -19,7 +19,7 @@ from kgloss_hf.runtime.glosses import (
     split_glosses,
     type_of_notation,
 )
-from kgloss_hf.runtime.normalization import normalize, one_line
+from kgloss_hf.runtime.normalization import normalize, normalize_line
 from kgloss_hf.runtime.numerals import number_words
 from kgloss_hf.runtime.okt import Morpheme
 from kgloss_hf.runtime.placeholders import (
@@ -45,7 +45,7 @@ def test_a_cell_is_split_without_loss(cell: str) -> None:
         assert len(str(error)) < 200
         return
     if cell.strip().startswith("["):
-        assert list(map(one_line, glosses)) == list(map(one_line, json.loads(cell.strip())))
+        assert list(map(normalize_line, glosses)) == list(map(normalize_line, json.loads(cell.strip())))
         return
     assert all(glosses)
     assert "".join("".join(glosses).split()) == "".join(normalize(cell).split())

@@ -19,7 +19,7 @@ from pyarrow import parquet
 from kgloss_hf.data.pairs import load_gloss_types, load_pairs
 from kgloss_hf.data.tables import TABLE_SUFFIXES, is_text, read_lines, read_rows
 from kgloss_hf.data.texts import read_texts
-from kgloss_hf.runtime.normalization import one_line
+from kgloss_hf.runtime.normalization import normalize_line
 
 from .strategies import CELL, GLOSS, HALVES, TEXT, damaged, json_text, json_values, share, tables
 
@@ -238,9 +238,9 @@ def outcome(call: Callable[[], Any], path: Path) -> Any:
 @given(QUICK, st.lists(st.tuples(TEXT, st.lists(st.one_of(GLOSS, TEXT, HALVES), max_size=3)), min_size=1, max_size=4))
 def test_pairs_are_read_as_written(folder: Path, suffix: str, rows: list[tuple[str, list[str]]]) -> None:
     good = [
-        (one_line(text), tuple(map(one_line, glosses)))
+        (normalize_line(text), tuple(map(normalize_line, glosses)))
         for text, glosses in rows
-        if one_line(text) and glosses and all(map(one_line, glosses))
+        if normalize_line(text) and glosses and all(map(normalize_line, glosses))
     ]
     cells = [{"text": text, "glosses": json.dumps(glosses)} for text, glosses in rows]
     if suffix == ".tsv":

@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import PreTokenizer
 from kgloss_hf.models.pre_tokenizers import OktPreTokenizer
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.runtime.analyzers import get_analyzer
-from kgloss_hf.runtime.normalization import one_line
+from kgloss_hf.runtime.normalization import normalize_line
 from kgloss_hf.runtime.okt import MAX_EOJEOL, Morpheme, analyze
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.runtime.words import DROPPED_TAGS
@@ -162,5 +162,5 @@ def test_a_vocabulary_of_any_glosses_outlives_saving(
         assert made.unk_token_id not in ids
         assert [made.convert_ids_to_tokens(index) for index in ids] == [
             gloss.partition("/")[0] if gloss.partition("/")[0] in ("Number", "Alpha", "Name") else gloss
-            for gloss in map(one_line, row)
+            for gloss in map(normalize_line, row)
         ]

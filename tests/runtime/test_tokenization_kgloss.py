@@ -28,7 +28,7 @@ from kgloss_hf.models.modeling import build_model
 from kgloss_hf.models.vocabulary import rare_names, train_tokenizer
 from kgloss_hf.runtime import tokenization_kgloss
 from kgloss_hf.runtime.analyzers import has_analyzer
-from kgloss_hf.runtime.normalization import normalize, one_line
+from kgloss_hf.runtime.normalization import normalize, normalize_line
 from kgloss_hf.runtime.numerals import number_words
 from kgloss_hf.runtime.placeholders import mark_placeholders, placeholder_sources, restore_placeholders
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
@@ -522,11 +522,11 @@ def test_text_that_looks_the_same_has_the_same_ids_and_offsets(
     plain, other = (tokenizer(t, return_offsets_mapping=True) for t in (normalize(text), given_text))
     assert other["input_ids"] == plain["input_ids"]
     for (start, end), (plain_start, plain_end) in zip(other["offset_mapping"], plain["offset_mapping"], strict=True):
-        assert one_line(given_text[start:end]) == normalize(text)[plain_start:plain_end]
+        assert normalize_line(given_text[start:end]) == normalize(text)[plain_start:plain_end]
     ours, theirs = (tokenizer.morphemes([t])[0] for t in (normalize(text), given_text))
     assert [m[:3] for m in ours] == [m[:3] for m in theirs]
     contents = [
-        [(source.content, one_line(t[source.start : source.end])) for source in placeholder_sources(morphemes)]
+        [(source.content, normalize_line(t[source.start : source.end])) for source in placeholder_sources(morphemes)]
         for t, morphemes in ((normalize(text), ours), (given_text, theirs))
     ]
     assert contents[0] == contents[1]
