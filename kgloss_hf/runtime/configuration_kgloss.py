@@ -15,7 +15,7 @@ _LARGEST = {
     **{"vocab_size": 10_000_000, "max_position_embeddings": 1_000_000},
 }
 _MOST_PARAMETERS = 10**10
-_SHARES = ("dropout", "hidden_dropout_prob", "attention_probs_dropout_prob")
+_FROM_0_TO_1 = ["dropout", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "initializer_range"]
 _OUR_KINDS = ("kgloss-rnn", "bert")  # of others, only what would fill the memory is looked for
 
 
@@ -64,10 +64,7 @@ def _check_shape(content: Mapping[str, Any], prefix: str) -> None:
             raise _wrong(prefix + name, f"an integer from 1 to {largest:,}", value)
     if not ours:
         return
-    for name in _SHARES:
-        if not (_is_number(share := content.get(name, 0)) and 0 <= share <= 1):
-            raise _wrong(prefix + name, "a number from 0 to 1", share)
-    for name in ("layer_norm_eps", "initializer_range"):
+    for name in _FROM_0_TO_1:
         if not (_is_number(value := content.get(name, 0)) and 0 <= value <= 1):
             raise _wrong(prefix + name, "a number from 0 to 1", value)
     activation = content.get("hidden_act", "gelu")
