@@ -14,11 +14,13 @@ from accelerate import PartialState
 from transformers import HfArgumentParser, set_seed
 
 import kgloss_hf  # noqa: F401 - registers ko_backtranslation, mcksg and gksl
-from kgloss_hf.data.pairs import load_extra_pairs, load_pairs
+from kgloss_hf.data.arguments import PartArguments
+from kgloss_hf.data.parts import training_pairs
 from kgloss_hf.hub.provenance import gloss_sources, pretext_sources
 from kgloss_hf.models.modeling import PRESETS, build_model
 from kgloss_hf.options import parse_arguments
 from kgloss_hf.reporting import use_utf8
+from kgloss_hf.runtime.analyzers import ANALYZERS
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
 from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, digest_of_checkpoint, options_of
@@ -28,8 +30,10 @@ from kgloss_hf.training.trainer import PretextTrainingArguments, build_trainer
 
 
 @dataclass
-class DataArguments:
-    pretext_dir: str = field(metadata={"help": "Folder of kgloss back-translate, or of the public corpora."})
+class DataArguments(PartArguments):
+    pretext_dir: str = field(
+        kw_only=True, metadata={"help": "Folder of kgloss back-translate, or of the public corpora."}
+    )
     pairs: str = field(
         default="backtranslation",
         metadata={
@@ -47,15 +51,6 @@ class DataArguments:
         },
     )
     split_seed: int = field(default=0, metadata={"help": "Seed of the split, apart from the seed of training."})
-    dataset: str = field(
-        default="mcksg", metadata={"help": "Pairs whose glosses the vocabulary holds: as in run_text2gloss.py."}
-    )
-    data_dir: str | None = field(default=None, metadata={"help": "Folder with your copy of that data set."})
-    extra_train: str | None = field(
-        default=None, metadata={"help": "More pairs with glosses: as in run_text2gloss.py."}
-    )
-    text_column: str = field(default="text", metadata={"help": "Column with the Korean sentence."})
-    gloss_column: str = field(default="glosses", metadata={"help": "Column with the glosses: a list or a string."})
     data_license: str | None = field(default=None, metadata={"help": "Its licence: as in run_text2gloss.py."})
     data_domain: str | None = field(default=None, metadata={"help": "What it is about: as in run_text2gloss.py."})
 
@@ -69,6 +64,13 @@ class ModelArguments:
     copy_names: int | None = field(
         default=None,
         metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
+    )
+    analyzer: str | None = field(
+        default=None,
+        metadata={
+            "help": "Morphological analyser; default okt. Other languages: whitespace.",
+            "choices": tuple(ANALYZERS),
+        },
     )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on all sentences."}
@@ -84,15 +86,13 @@ def main() -> None:
     run = begin_run(args, resume=chosen.resume)
     set_seed(args.seed)
 
-    columns = {"data_dir": data.data_dir, "text_column": data.text_column, "gloss_column": data.gloss_column}
     with PartialState().main_process_first():
         dataset = load_pretext(data.pretext_dir, pairs=data.pairs, corpus=data.corpus)
-        glosses = load_pairs(data.dataset, **columns)
-        glosses += load_extra_pairs(data.dataset, data.extra_train, **columns)
+        glosses = training_pairs(data)  # whose glosses the vocabulary holds
     train, validation = split_pretext(dataset, data.validation_share, by=data.split, seed=data.split_seed)
     PartialState().print(f"{len(train):,} training and {len(validation):,} validation pairs")
-    known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
-    sources = pretext_sources(dataset.unique("origin")) + gloss_sources(data.dataset, data.extra_train, **known)
+    sources = pretext_sources(dataset.unique("origin"))
+    sources += gloss_sources(data, license=data.data_license, domain=data.data_domain)
     parts = {"training": train, "validation": validation}
     content = {f"{name} pairs": digest_of(rows.tolist()) for name, rows in parts.items()}
     content |= {"sentences": digest_of(sentences(dataset)), "pairs with glosses": digest_of(glosses)}
@@ -107,6 +107,7 @@ def main() -> None:
         trained=chosen.tokenizer,
         texts=sentences(dataset),
         copy_names=chosen.copy_names,
+        analyzer=chosen.analyzer,
     )
     check_vocabulary(run.checkpoint, tokenizer)
     with PartialState().main_process_first():

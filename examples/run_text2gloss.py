@@ -14,13 +14,16 @@ from accelerate import PartialState
 from transformers import HfArgumentParser, set_seed
 
 import kgloss_hf  # noqa: F401 - registers mcksg and gksl
-from kgloss_hf.data.pairs import load_extra_pairs, load_gloss_types, load_pairs, split_pairs
+from kgloss_hf.data.arguments import CorpusArguments
+from kgloss_hf.data.parts import load_corpus
 from kgloss_hf.evaluation.baselines import baseline_predictions
-from kgloss_hf.evaluation.results import score_table, scores_on
+from kgloss_hf.evaluation.results import human_scores, score_table, scores_on
 from kgloss_hf.hub.provenance import gloss_sources
 from kgloss_hf.models.modeling import PRESETS, build_model, transfer
 from kgloss_hf.options import parse_arguments
 from kgloss_hf.reporting import print_tables, use_utf8
+from kgloss_hf.runtime.analyzers import ANALYZERS
+from kgloss_hf.runtime.tokenization_kgloss import ANALYZER
 from kgloss_hf.training.encoding import encode_pairs
 from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, digest_of_checkpoint, options_of
 from kgloss_hf.training.run import begin_run, run_of, save_result
@@ -29,26 +32,7 @@ from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard
 
 
 @dataclass
-class DataArguments:
-    dataset: str = field(
-        default="mcksg", metadata={"help": "mcksg, gksl, a Hub id, or CSV/TSV/JSON Lines/Parquet/XLSX files."}
-    )
-    data_dir: str | None = field(
-        default=None, metadata={"help": "Folder with your copy of a data set that is not shipped."}
-    )
-    extra_train: str | None = field(
-        default=None, metadata={"help": "More training pairs: a configuration of the data set, or files."}
-    )
-    text_column: str = field(default="text", metadata={"help": "Column with the Korean sentence."})
-    gloss_column: str = field(default="glosses", metadata={"help": "Column with the glosses: a list or a string."})
-    split: str = field(
-        default="group",
-        metadata={
-            "help": "group: leak-free 70:10:20. row: the paper's 70:30 by row, without a test part.",
-            "choices": ("group", "row"),
-        },
-    )
-    split_seed: int = field(default=0, metadata={"help": "Seed of the split, apart from the seed of training."})
+class DataArguments(CorpusArguments):
     data_license: str | None = field(
         default=None,
         metadata={"help": "For the model's card: licence of your corpus, as the Hub names it (cc-by-4.0)."},
@@ -76,6 +60,13 @@ class ModelArguments:
         default=None,
         metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
     )
+    analyzer: str | None = field(
+        default=None,
+        metadata={
+            "help": "Morphological analyser; default okt. Other languages: whitespace.",
+            "choices": tuple(ANALYZERS),
+        },
+    )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
     )
@@ -95,18 +86,11 @@ def main() -> None:
     run = begin_run(args, resume=chosen.resume)
     set_seed(args.seed)
 
-    columns = {"data_dir": data.data_dir, "text_column": data.text_column, "gloss_column": data.gloss_column}
     with PartialState().main_process_first():
-        pairs = load_pairs(data.dataset, **columns)
-        extra = load_extra_pairs(data.dataset, data.extra_train, **columns)
-        types = load_gloss_types(data.dataset, data_dir=data.data_dir, gloss_column=data.gloss_column)
-    split = split_pairs(pairs, extra, by=data.split, seed=data.split_seed)
-    PartialState().print(
-        f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test pairs; "
-        f"{split.dropped} extra pairs dropped for a sentence or gloss string shared with a held-out pair"
-    )
-    known = {"data_dir": data.data_dir, "license": data.data_license, "domain": data.data_domain}
-    sources = gloss_sources(data.dataset, data.extra_train, **known)
+        corpus = load_corpus(data)
+    split, types = corpus.split, corpus.types
+    PartialState().print(corpus.note)
+    sources = gloss_sources(data, license=data.data_license, domain=data.data_domain)
     before = run_of(chosen.pretext) if chosen.pretext else {"data": [], "preset": None}
     preset = chosen.preset or before["preset"] or "tiny"
     parts = {"training": split.train, "validation": split.validation, "test": split.test}
@@ -126,6 +110,7 @@ def main() -> None:
         vocabulary=chosen.vocabulary,
         trained=chosen.tokenizer or chosen.pretext,
         copy_names=chosen.copy_names,
+        analyzer=chosen.analyzer,
     )
     check_vocabulary(run.checkpoint, tokenizer)
     model = build_model(preset, tokenizer, num_beams=chosen.num_beams)
@@ -150,14 +135,16 @@ def main() -> None:
     trainer.train(resume_from_checkpoint=run.checkpoint)
 
     ours = predict(trainer, tokenizer, split.test)
-    scores = scores_on([pair.glosses for pair in split.test], {**baseline_predictions(split), preset: ours})
+    baselines = baseline_predictions(split, tokenizer.init_kwargs.get("analyzer", ANALYZER))
+    scores = scores_on([pair.glosses for pair in split.test], {**baselines, preset: ours})
+    scores |= human_scores(split.test)
     names = {source["name"] for source in sources}
     facts = {
         "preset": preset,
         "scores": scores,
         "pairs": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
         "extra_pairs_dropped": split.dropped,
-        "split": {"by": data.split, "seed": data.split_seed},
+        "split": {"by": corpus.by, "seed": data.split_seed},
         **({"pretext": {"command": before["command"]}} if chosen.pretext else {}),
         "data": sources + [corpus for corpus in before["data"] if corpus["name"] not in names],
     }
@@ -167,7 +154,7 @@ def main() -> None:
     ]
     folder = save_result(run, trainer, tokenizer, facts=facts, predictions=rows)
     if trainer.is_world_process_zero():
-        print_tables([score_table(f"Jaccard score on {len(split.test)} test pairs", scores)])
+        print_tables([score_table(f"Scores on {len(split.test)} test pairs", scores)])
         print(f"Model, tokenizer, card, metrics.json, predictions.jsonl and training.png are in {folder}")
 
 

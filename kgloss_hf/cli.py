@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 
 from .commands import calls
+from .data.arguments import CorpusArguments, PartArguments
 from .reporting import use_utf8, visible
 
 
@@ -28,8 +30,21 @@ def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, An
     return names, settings
 
 
+def _fields(arguments: type, *left_out: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Options of a dataclass, with the help and the choices in its fields' metadata."""
+    for option in fields(arguments):
+        if option.name not in left_out:
+            kind = int if option.type == "int" else str
+            help = option.metadata["help"].replace("%", "%%")
+            choices = option.metadata.get("choices")
+            yield _option(f"--{option.name}", default=option.default, type=kind, help=help, choices=choices)
+
+
 _OUTPUT_DIR = _option("--output_dir", required=True, help="folder to make")
 _DATA_DIR = _option("--data_dir", help="folder with your copy of a data set that is not shipped")
+_ANALYZER = _option(
+    "--analyzer", default="okt", help="finds words: okt, kiwi, mecab, komoran; for other languages whitespace"
+)
 _CONFIG = _option("--config", help="configuration of the data set")
 _COMMANDS = {
     "baseline": _Command(
@@ -37,13 +52,8 @@ _COMMANDS = {
         "score what one would use without a model: copying lemmas, and the nearest training sentence",
         "Prints the Jaccard score of both baselines on the same split as examples/run_text2gloss.py.",
         [
-            _option("--dataset", default="mcksg", help="mcksg, gksl, a Hub id, or files (default: mcksg)"),
-            _DATA_DIR,
-            _option("--extra_train", help="more training pairs: a configuration of the data set, or files"),
-            _option("--text_column", default="text", help="column with the sentence (default: text)"),
-            _option("--gloss_column", default="glosses", help="column with the glosses (default: glosses)"),
-            _option("--split", default="group", choices=("group", "row"), help="as in run_text2gloss.py"),
-            _option("--split_seed", type=int, default=0, help="seed of the split (default: 0)"),
+            *_fields(CorpusArguments),
+            _ANALYZER,
         ],
     ),
     "train-tokenizer": _Command(
@@ -55,14 +65,22 @@ _COMMANDS = {
     "evaluate": _Command(
         calls.evaluate,
         "score predicted glosses in files, and test whether two systems differ",
-        "Prints Jaccard, BLEU, chrF, ROUGE-L, gloss error rate and exact match. Files are tables with prediction and "
-        "reference, as a training run writes them, or with glosses, as kgloss translate writes them and data sets have "
-        "them; or text with one gloss sequence per line.",
+        "Prints Jaccard, BLEU, chrF, ROUGE-L, gloss error rate and exact match; where a sentence has several rows, the "
+        "scores against all its references; and where predictions have alignment and references spans, how well the "
+        "places of glosses agree. Files are tables with prediction and reference, as a training run writes them, or "
+        "with glosses, as kgloss translate writes them and data sets have them; or text with one gloss sequence per "
+        "line.",
         [
             _option("predictions", help="the system's file"),
-            _option("--references", help="file with the references (default: those in PREDICTIONS)"),
+            _option("--references", help="file with the references, or a sign corpus (default: those in PREDICTIONS)"),
             _option("--baseline", help="file of a second system, for a paired test between the two"),
-            _option("--types", help="table (CSV, …) with columns gloss and type, for scores by type"),
+            _option(
+                "--types", help="table (CSV, …) with columns gloss and type, for scores by type, or gloss and synonyms"
+            ),
+            _option(
+                "--gloss_separator", help="sign between glosses, such as '|' (default: recognised, else white space)"
+            ),
+            _option("--encoding", default="utf-8", help="encoding of text files, such as cp949 (default: utf-8)"),
             _option("--trials", type=int, default=10_000, help="trials of the test (default: 10000)"),
             _option("--output_dir", help="folder for scores.json and sentences.csv"),
         ],
@@ -80,8 +98,8 @@ _COMMANDS = {
         [
             _option("dataset", help="mcksg, gksl, ko_backtranslation, a Hub id, or files separated by commas"),
             _OUTPUT_DIR,
-            _DATA_DIR,
-            _CONFIG,
+            *_fields(PartArguments, "dataset", "train", "extra_train"),
+            _ANALYZER,
         ],
     ),
     "translate": _Command(

@@ -123,7 +123,7 @@ def markup(text: str) -> list[Any]:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_value_brings_markup_into_tables_and_statistics(text: str) -> None:
     def card(word: str) -> str:
-        found = _sentence_statistics([{"source": "집", "target": "집", "origin": word, "engine": word}])
+        found = _sentence_statistics([("", {"source": "집", "target": "집", "origin": word, "engine": word})])
         arguments = {"dataset": f"{word},x.csv", "data_dir": word, "config": word}
         shown = _statistics_card({**found, "arguments": arguments})
         return shown + markdown([Table("Origins", ("origin", word), [(word, code(word))])])

@@ -118,7 +118,7 @@ class Gksl(PairBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        by = self.config.split_by
+        by = {None: "group", "given": "none"}.get(self.config.split_by, self.config.split_by)
         rows = self._rows("original" if by == "group" else self.config.name, dl_manager)
         if self.config.name == "augmented" and by == "row":
             by = "none"

@@ -8,32 +8,30 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import datasets
 
-from kgloss_hf.data.builders import PairBuilder, PairConfig, split_pairs_by
+from kgloss_hf.data.arguments import ReadingArguments
+from kgloss_hf.data.builders import LazyRows, PairBuilder, PairConfig, numbers_of_parts, split_pairs_by
 from kgloss_hf.data.checks import inside
-from kgloss_hf.data.splitting import ROW_FRACTIONS
-from kgloss_hf.data.tables import TABLE_SUFFIXES, is_text, read_rows
-from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, split_glosses, type_of_notation
+from kgloss_hf.data.columns import COLUMNS, find_columns
+from kgloss_hf.data.lines import is_text
+from kgloss_hf.data.pairs import Row, pairs_of
+from kgloss_hf.data.rows import Table, corpus_table
+from kgloss_hf.data.sign_corpora import is_corpus
+from kgloss_hf.data.splitting import ROW_FRACTIONS, keys_of_pair
+from kgloss_hf.data.tables import TABLE_SUFFIXES, is_table, read_rows, table_suffix
+from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
 from kgloss_hf.runtime.normalization import normalize, normalize_line
 
 logger = logging.getLogger(__name__)
-
-COLUMNS = {
-    "id": ("id", "no", "번호", "순번", "연번", "아이디"),
-    "text": ("text", "sentence", "korean", "문장", "한국어", "한국어 문장", "한국어문장", "원문", "텍스트"),
-    "glosses": ("glosses", "gloss", "글로스", "수어", "수어문", "수어 문장", "수어 글로스", "수어글로스", "수지"),
-    "gloss_types": ("gloss_types", "types", "type", "유형", "글로스 유형", "글로스유형", "종류"),
-    "source": ("source", "출처"),
-}
-"""Header names of a table of pairs, for each field; case and surrounding space do not count."""
 
 LEXICON_COLUMNS = {
     "gloss": ("gloss", "glosses", "글로스", "수어", "표제어", "수지"),
@@ -53,6 +51,23 @@ TYPE_NAMES = {
 }
 """Types as a lexicon or a type column may write them; case and white space do not count."""
 
+ANNOTATIONS = {
+    "starts": datasets.Sequence(datasets.Value("float64")),
+    "ends": datasets.Sequence(datasets.Value("float64")),
+    "hands": datasets.Sequence(datasets.Value("string")),
+    "senses": datasets.Sequence(datasets.Value("string")),
+    "spans": datasets.Sequence(datasets.Sequence(datasets.Value("int32"))),
+    # not a list of structures, which the two generations of datasets write in different ways
+    "non_manual": {
+        "signal": datasets.Sequence(datasets.Value("string")),
+        "start": datasets.Sequence(datasets.Value("float64")),
+        "end": datasets.Sequence(datasets.Value("float64")),
+    },
+    "signer": datasets.Value("string"),
+    "category": datasets.Value("string"),
+}
+"""Features of a row of a sign corpus besides those of every row (`kgloss_hf.data.sign_corpora.read_corpus`)."""
+
 _LAYOUT = (
     "MCKSG was never published: ask the authors of Dang et al., 'Korean Text to Gloss: Self-Supervised Learning "
     "approach'. Then put it into a folder as a table with a column text and a column glosses "
@@ -69,20 +84,24 @@ def _warn() -> None:
 
 
 @dataclass
-class McksgConfig(PairConfig):
-    """Options of `mcksg`: those of `PairConfig`, and two for a holder's own copy.
+class McksgConfig(ReadingArguments, PairConfig):
+    """Options of `mcksg`: those of `PairConfig`, how to read a holder's own copy, and its lexicon.
 
     Args:
-        encoding: Of CSV, TSV and JSON Lines files, such as `cp949`.
         lexicon: Name of the lexicon in `data_dir`. Default: the file `lexicon` with a table's ending, if there is one.
 
     Example:
-        >>> McksgConfig("full", encoding="cp949").split_by
-        'group'
+        >>> McksgConfig("full", encoding="cp949", gloss_separator="|").on_bad_rows
+        'raise'
     """
 
-    encoding: str = "utf-8"
     lexicon: str | None = None
+
+    def files(self, folder: Path) -> list[Path]:
+        """List the files in `data_dir` that rows may come from: its tables, or all files of a sign corpus."""
+        if folder.is_dir() and is_corpus(folder):
+            return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        return super().files(folder)
 
 
 def _find_files(data_dir: str | None, lexicon: str | None) -> tuple[list[Path], Path | None]:
@@ -92,49 +111,28 @@ def _find_files(data_dir: str | None, lexicon: str | None) -> tuple[list[Path], 
     folder = Path(data_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder with a copy of the corpus, found none. {_LAYOUT}")
-    tables = [
-        path
-        for path in sorted(folder.iterdir())
-        # A spreadsheet that is open elsewhere leaves a lock file that begins with ~$.
-        if path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith((".", "~$"))
-    ]
-    if lexicon is not None:
-        lexicons = [folder / lexicon]
-    else:
-        lexicons = [path for path in tables if path.stem.casefold() == "lexicon"]
-    pairs = [path for path in tables if path.stem.casefold() != "lexicon" and path not in lexicons]
+    # A spreadsheet that is open elsewhere leaves a lock file that begins with ~$.
+    files = [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", "~$"))]
+    tables = [path for path in files if is_table(path.name)]
+    named = [folder / lexicon] if lexicon is not None else []
+    lexicons = named or [path for path in tables if _stem(path) == "lexicon"]
+    if is_corpus(folder):
+        tables = []
+    pairs = [path for path in tables if _stem(path) != "lexicon" and path not in lexicons]
     for path in (*lexicons, *pairs):
-        if not inside(folder, path).is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
+        if not inside(folder, path).is_file() or not is_table(path.name):
             raise FileNotFoundError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found none")
-    if not pairs:
+    if not pairs and not is_corpus(folder):
         raise FileNotFoundError(f"{folder}: expected a {', '.join(TABLE_SUFFIXES)} file, found none. {_LAYOUT}")
     for files in (lexicons, pairs):
-        stems = Counter(path.stem.casefold() for path in files)
-        if doubled := [path.name for path in files if stems[path.stem.casefold()] > 1]:
+        stems = Counter(map(_stem, files))
+        if doubled := [path.name for path in files if stems[_stem(path)] > 1]:
             raise ValueError(f"{folder}: found {' and '.join(doubled)}, maybe one table twice; keep one or rename it")
     return pairs, lexicons[0] if lexicons else None
 
 
-def _find_columns(
-    path: Path, row: Any, wanted: Mapping[str, tuple[str, ...]], needed: tuple[str, ...]
-) -> dict[str, str]:
-    """Return which column of a table, told by its first row, holds which of the wanted fields."""
-    if not isinstance(row, dict):
-        raise ValueError(f"{path}: expected rows that are JSON objects, found {row!r:.60}")
-    names = [name for name in row if isinstance(name, str)]
-    columns = {}
-    for field, synonyms in wanted.items():
-        matches = [name for name in names if normalize_line(name).casefold() in synonyms]
-        if len(matches) > 1:
-            raise ValueError(f"{path}: expected one column of {field}, found {matches}; rename all but one")
-        if matches:
-            columns[field] = matches[0]
-        elif field in needed:
-            raise ValueError(
-                f"{path}: expected a column of {field}, named {', '.join(synonyms)}; found the columns {names!s:.300}; "
-                "rename the right one"
-            )
-    return columns
+def _stem(path: Path) -> str:
+    return path.name.casefold().removesuffix(table_suffix(path.name))
 
 
 def parse_type(name: Any) -> str:
@@ -154,28 +152,6 @@ def parse_type(name: Any) -> str:
     if gloss_type is None:
         raise ValueError(f"expected a type ({', '.join(TYPE_NAMES)}), found {name!r:.60}; correct it")
     return gloss_type
-
-
-def parse_glosses(cell: Any) -> list[str]:
-    """The glosses of a row.
-
-    Args:
-        cell: A list of strings, or a string that `kgloss_hf.runtime.glosses.split_glosses` takes.
-
-    Raises:
-        ValueError: There are none, one is blank or no string, or one holds a tab or a line break.
-
-    Example:
-        >>> parse_glosses("불 V (불꽃무늬)"), parse_glosses(["집 ", "불"])
-        (['불', 'V (불꽃무늬)'], ['집', '불'])
-    """
-    glosses = split_glosses(cell) if isinstance(cell, str) else cell
-    if not isinstance(glosses, list) or not glosses:
-        raise ValueError(f"expected glosses, found {glosses!r:.60}; add them or remove the row")
-    for gloss in glosses:
-        if not isinstance(gloss, str) or not normalize_line(gloss) or re.search(r"[\t\r\n]", gloss.strip()):
-            raise ValueError(f"expected glosses, without tabs and line breaks, found {gloss!r:.60}; correct it")
-    return list(map(normalize_line, glosses))
 
 
 class Mcksg(PairBuilder):
@@ -209,7 +185,7 @@ class Mcksg(PairBuilder):
 
     # Part of the cache's path: raise it with every change of the data files and of what is made of them, which the
     # script's own hash leaves out.
-    VERSION = datasets.Version("2.1.0")
+    VERSION = datasets.Version("2.2.0")
     BUILDER_CONFIG_CLASS = McksgConfig
     BUILDER_CONFIGS = [
         McksgConfig("sample", version=VERSION, description="Demonstration sample, written by the project."),
@@ -227,62 +203,78 @@ class Mcksg(PairBuilder):
         if sample:
             # Every load passes here, also one that the cache answers.
             _warn()
+        features = {
+            "id": datasets.Value("string"),
+            "text": datasets.Value("string"),
+            "glosses": datasets.Sequence(datasets.Value("string")),
+            "gloss_types": datasets.Sequence(datasets.ClassLabel(names=[*GLOSS_TYPES, UNKNOWN_TYPE])),
+            "source": datasets.Value("string"),
+        }
+        folder = self.config.data_dir
+        if not sample and folder and Path(folder).is_dir() and is_corpus(Path(folder)):
+            features |= ANNOTATIONS
         return datasets.DatasetInfo(
             description="Korean sentences in the style of museum commentary, and KSL glosses.",
-            features=datasets.Features(
-                {
-                    "id": datasets.Value("string"),
-                    "text": datasets.Value("string"),
-                    "glosses": datasets.Sequence(datasets.Value("string")),
-                    "gloss_types": datasets.Sequence(datasets.ClassLabel(names=[*GLOSS_TYPES, UNKNOWN_TYPE])),
-                    "source": datasets.Value("string"),
-                }
-            ),
+            features=datasets.Features(features),
             license="apache-2.0" if sample else "",
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         config = self.config
+        changed = [option.name for option in fields(ReadingArguments) if getattr(config, option.name) != option.default]
         if config.name == "full":
             files, lexicon = _find_files(config.data_dir, config.lexicon)
-        elif (config.data_dir, config.lexicon, config.encoding) == (None, None, "utf-8"):
+        elif (config.data_dir, config.lexicon) == (None, None) and set(changed) <= {"on_bad_rows"}:
             # A script that `datasets` loads is copied away from its data, and base_path then says where they are.
             folder = "" if self.base_path else os.path.dirname(os.path.abspath(__file__))
             names = [os.path.join(folder, name) for name in ("sample.jsonl", "lexicon.csv")]
             *files, lexicon = map(Path, self.local(dl_manager, names))
         else:
-            raise ValueError("mcksg/sample is bundled and takes no data_dir, lexicon or encoding; load 'full' instead")
+            given = [name for name in ("data_dir", "lexicon") if getattr(config, name) is not None] + changed
+            raise ValueError(
+                f"mcksg/sample is bundled and takes no data_dir, lexicon or other option, found {', '.join(given)}; "
+                "load 'full' instead"
+            )
         types = self._read_lexicon(lexicon) if lexicon else {}
-        seen: dict[str, str] = {}
-        rows = [row for file in files for row in self._read_pairs(file, types, seen)]
-        types_of_rows = [name for row in rows for name in row["gloss_types"]]
-        if unknown := types_of_rows.count(UNKNOWN_TYPE):
+        reading = ReadingArguments(**{option.name: getattr(config, option.name) for option in fields(ReadingArguments)})
+        by, seed = config.split_by, config.split_seed
+        if not files:
+            read = partial(_corpus_rows, Path(config.data_dir), reading, types)
+            keys, parts, unknown, total = [], [], 0, 0
+            for row in read():
+                keys.append(tuple(map(hash, keys_of_pair(row["text"], row["glosses"]))))
+                parts.append(row["split"])
+                unknown, total = unknown + row["gloss_types"].count(UNKNOWN_TYPE), total + len(row["glosses"])
+            numbers = numbers_of_parts(keys, parts, ROW_FRACTIONS, by=by, seed=seed)
+            splits: Any = {name: LazyRows(partial(read, again=True), part) for name, part in numbers.items()}
+        else:
+            seen: dict[str, str] = {}
+            found = [row for file in files for row in _table_rows(file, reading, types, seen)]
+            kinds = [kind for _, row in found for kind in row["gloss_types"]]
+            unknown, total = kinds.count(UNKNOWN_TYPE), len(kinds)
+            rows, parts = [row for _, row in found], [part for part, _ in found]
+            splits = split_pairs_by(rows, ROW_FRACTIONS, by=by, seed=seed, parts=parts)
+        if unknown:
             logger.warning(
                 "mcksg/%s: %d of %d gloss types are unknown; a lexicon beside the table tells more than the notation",
                 config.name,
                 unknown,
-                len(types_of_rows),
+                total,
             )
-        return self.generators(split_pairs_by(rows, ROW_FRACTIONS, by=config.split_by, seed=config.split_seed))
-
-    def _read(
-        self, path: Path, wanted: Mapping[str, tuple[str, ...]], needed: tuple[str, ...]
-    ) -> tuple[list[tuple[int, Any]], dict[str, str]]:
-        try:
-            rows = list(read_rows(path, encoding=self.config.encoding))
-        except UnicodeError as error:
-            raise ValueError(f"{error}, or load all files with the encoding they have: encoding='cp949'") from error
-        if not rows:
-            raise ValueError(f"{path}: expected rows with {' and '.join(needed)}, found none")
-        return rows, _find_columns(path, rows[0][1], wanted, needed)
+        return self.generators(splits)
 
     def _read_lexicon(self, path: Path) -> dict[str, str]:
-        rows, columns = self._read(path, LEXICON_COLUMNS, ("gloss", "type"))
+        rows = list(_told(read_rows(path, encoding=self.config.encoding)))
+        if not rows:
+            raise ValueError(f"{path}: expected rows with gloss and type, found none")
+        columns = find_columns(_object(rows[0][1]), str(path), wanted=LEXICON_COLUMNS, needed=("gloss", "type"))
         types: dict[str, str] = {}
 
         def check(number: int, row: Any) -> dict[str, Any]:
             cells = _object(row)
-            [gloss] = parse_glosses([cells.get(columns["gloss"])])
+            gloss = cells.get(columns["gloss"])
+            if not isinstance(gloss, str) or not (gloss := normalize_line(gloss)):
+                raise ValueError(f"expected a gloss, found {gloss!r:.60}; add it or remove the row")
             gloss_type = parse_type(cells.get(columns["type"]))
             if types.setdefault(gloss, gloss_type) != gloss_type:
                 raise ValueError(f"expected one type of {gloss!r}, found {types[gloss]} and {gloss_type}; remove one")
@@ -291,52 +283,72 @@ class Mcksg(PairBuilder):
         self.checked(path, rows, check)
         return types
 
-    def _read_pairs(self, path: Path, types: Mapping[str, str], seen: dict[str, str]) -> list[dict[str, Any]]:
-        rows, columns = self._read(path, COLUMNS, ("text", "glosses"))
-        if unused := [name for name in rows[0][1] if name and name not in columns.values()]:
+
+def _told(rows: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from rows
+    except UnicodeError as error:
+        raise ValueError(f"{error}, or load all files with the encoding they have: encoding='cp949'") from error
+
+
+def _table_rows(
+    path: Path, reading: ReadingArguments, types: Mapping[str, str], seen: dict[str, str]
+) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Yield the part and the row of each pair of a table; `seen` holds where each id stands."""
+
+    def check(row: Row) -> tuple[str | None, dict[str, Any]]:
+        place = f"{path.name}:{row.number}"
+        if not (row_id := str(row.cells.get("id", place) or "").strip()):
+            raise ValueError("expected an id, found none; add it or remove the column")
+        if row_id in seen:
+            raise ValueError(f"expected an id of its own, found {row_id!r}, as in {seen[row_id]}; change one of them")
+        pair = _pair(row, types, row_id, str(row.cells.get("source") or path.name))
+        seen[row_id] = place
+        return row.part, pair
+
+    rows = _told(read_rows(path, encoding=reading.encoding))
+    if (first := next(rows, None)) and isinstance(first[1], dict):
+        columns = find_columns(
+            first[1], str(path), given={"text": reading.text_column, "glosses": reading.gloss_column}
+        )
+        if unused := [name for name in first[1] if name and name not in columns.values()]:
             logger.warning("%s: columns not used: %s", path, ", ".join(map(repr, unused)))
+    yield from pairs_of(Table(str(path), None, chain([first] if first else [], rows), reading), check)
 
-        def check(number: int, row: Any) -> dict[str, Any]:
-            held = _object(row)
-            cells = {field: held.get(column) for field, column in columns.items()}
-            text = cells["text"]
-            if not isinstance(text, str) or not normalize_line(text):
-                raise ValueError(f"expected a sentence, found {text!r:.60}; add it or remove the row")
-            glosses = parse_glosses(cells["glosses"])
-            place = f"{path.name}:{number}"
-            if not (row_id := str(cells.get("id", place) or "").strip()):
-                raise ValueError("expected an id, found none; add it or remove the column")
-            if row_id in seen:
-                raise ValueError(
-                    f"expected an id of its own, found {row_id!r}, as in {seen[row_id]}; change one of them"
-                )
-            pair = {
-                "id": row_id,
-                "text": text.strip(),
-                "glosses": glosses,
-                "gloss_types": _types(cells.get("gloss_types"), glosses, types),
-                "source": str(cells.get("source") or path.name),
-            }
-            for field, cell in pair.items():
-                if not is_text("".join(cell)):
-                    raise ValueError(f"expected text in {field}, found half a character; correct it")
-            seen[row_id] = place
-            return pair
 
-        return self.checked(path, rows, check)
+def _corpus_rows(
+    folder: Path, reading: ReadingArguments, types: Mapping[str, str], again: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a sign corpus; in the first pass with the part that each comes with, as `split`."""
+
+    def check(row: Row) -> dict[str, Any]:
+        pair = _pair(row, types, str(row.cells["id"]), str(row.cells["source"]))
+        annotations = {name: row.cells[name] for name in ANNOTATIONS}
+        signals = annotations["non_manual"]
+        annotations["non_manual"] = {key: [signal[key] for signal in signals] for key in ("signal", "start", "end")}
+        return pair | annotations | ({} if again else {"split": row.part})
+
+    yield from pairs_of(corpus_table(folder, reading, again=again), check)
+
+
+def _pair(row: Row, types: Mapping[str, str], row_id: str, source: str) -> dict[str, Any]:
+    """Return the features of a row; types are those that it gives itself, else of the lexicon, else of the notation."""
+    glosses = list(row.pair.glosses)
+    kinds = [parse_type(name) for name in row.types or ()]
+    pair = {
+        "id": row_id,
+        "text": row.cells["text"].strip(),
+        "glosses": glosses,
+        "gloss_types": kinds or [types.get(placeholder_of(gloss)) or type_of_notation(gloss) for gloss in glosses],
+        "source": source,
+    }
+    for field in ("id", "source"):
+        if not is_text(pair[field]):
+            raise ValueError(f"expected text in {field}, found half a character; correct it")
+    return pair
 
 
 def _object(row: Any) -> dict[Any, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, found {row!r:.60}; correct it")
     return row
-
-
-def _types(cell: Any, glosses: list[str], lexicon: Mapping[str, str]) -> list[str]:
-    """The types that a row gives itself, else those of the lexicon, else of the notation."""
-    if not cell:
-        return [lexicon.get(placeholder_of(gloss)) or type_of_notation(gloss) for gloss in glosses]
-    names = split_glosses(cell) if isinstance(cell, str) else cell
-    if not isinstance(names, list) or len(names) != len(glosses):
-        raise ValueError(f"expected a type for each of {len(glosses)} glosses, found {cell!r:.60}; correct it")
-    return [parse_type(name) for name in names]

@@ -57,8 +57,10 @@ class BackTranslationArguments:
     )
     data_dir: str | None = field(default=None, metadata={"help": "Folder with your copies of the corpora."})
     pivot: str = field(default="en", metadata={"help": "Language to translate to, and back from: en, ja, …"})
-    text_column: str = field(default="text", metadata={"help": "Column with the sentence, where there are columns."})
-    encoding: str = field(default="utf-8", metadata={"help": "Encoding of the corpora's files, such as cp949."})
+    text_column: str | None = field(
+        default=None, metadata={"help": "Column with the sentence (default: by its name, such as text or 문장)."}
+    )
+    encoding: str = field(default="utf-8", metadata={"help": "Encoding of text files, such as cp949."})
     on_bad_rows: str = field(
         default="raise",
         metadata={
@@ -225,7 +227,7 @@ def _options(
         "sources": [Path(source).name for source in arguments.sources],
         "files": digests_of_files(arguments.sources, data_dir=arguments.data_dir),
         "pivot": arguments.pivot,
-        "text_column": arguments.text_column,
+        "text_column": arguments.text_column or "text",  # as manifests of earlier versions have it
         "encoding": arguments.encoding,
         "on_bad_rows": arguments.on_bad_rows,
         "chunk_size": arguments.chunk_size,

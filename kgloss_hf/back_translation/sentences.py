@@ -17,7 +17,7 @@ from pyarrow import parquet
 from tqdm import tqdm
 
 from ..data.corpora import CORPORA, CorpusFolder
-from ..data.tables import is_text
+from ..data.lines import is_text
 from ..runtime.normalization import normalize_line
 
 SCHEMA = pa.schema([("source", pa.string()), ("origin", pa.string()), ("engine", pa.int16())])
@@ -30,7 +30,7 @@ def read_sources(
     sources: Sequence[str],
     *,
     data_dir: str | None = None,
-    text_column: str = "text",
+    text_column: str | None = None,
     encoding: str = "utf-8",
     on_bad_rows: str = "raise",
 ) -> Iterator[tuple[str, str]]:
@@ -41,8 +41,8 @@ def read_sources(
             those; and whatever `kgloss_hf.data.texts.read_texts` takes: files, and data sets as `NAME` or
             `NAME:CONFIGURATION`.
         data_dir: Folder with the user's copies of the corpora.
-        text_column: Column with the sentence, in sources that are no corpora.
-        encoding: Of the corpora's files.
+        text_column: Column with the sentence, in sources that are no corpora (default: by its name).
+        encoding: Of text files.
         on_bad_rows: Of the corpora: `raise`, or `skip`, which counts them in a warning.
 
     Returns:
@@ -68,7 +68,7 @@ def read_sources(
             streams.append(folder.read_sentences())
         else:
             origin = re.split("[.:]", Path(source).name)[0]
-            streams.append(zip(read_texts([source], column=text_column), repeat(origin)))
+            streams.append(zip(read_texts([source], column=text_column, encoding=encoding), repeat(origin)))
     return chain.from_iterable(streams)
 
 

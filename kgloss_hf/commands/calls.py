@@ -11,16 +11,19 @@ from typing import Any
 from ..reporting import Table, print_tables, visible
 
 
-def baseline(*, split: str, split_seed: int, extra_train: str | None, **source: str) -> None:
+def baseline(*, analyzer: str, **options: Any) -> None:
     """Print the score of both baselines."""
-    from ..data.pairs import load_extra_pairs, load_pairs, split_pairs
+    from ..data.arguments import CorpusArguments
+    from ..data.parts import load_corpus
     from ..evaluation.baselines import baseline_predictions
-    from ..evaluation.results import score_table, scores_on
+    from ..evaluation.results import human_scores, score_table, scores_on
 
-    extra = load_extra_pairs(extra=extra_train, **source)
-    parts = split_pairs(load_pairs(**source), extra, by=split, seed=split_seed)
-    scores = scores_on([pair.glosses for pair in parts.test], baseline_predictions(parts))
-    print_tables([score_table(f"Jaccard score on {len(parts.test)} test pairs", scores)])
+    corpus = load_corpus(CorpusArguments(**options))
+    _say(corpus.note)
+    test = corpus.split.test
+    scores = scores_on([pair.glosses for pair in test], baseline_predictions(corpus.split, analyzer))
+    scores |= human_scores(test)
+    print_tables([score_table(f"Scores on {len(test)} test pairs", scores)])
 
 
 def train_tokenizer(*, words: Sequence[str]) -> None:
@@ -71,12 +74,13 @@ def export_dataset(**options: Any) -> None:
     print_tables([Table(f"Exported to {options['output_dir']}", ("configuration", "split", "rows"), rows)])
 
 
-def dataset_stats(**options: Any) -> None:
+def dataset_stats(*, output_dir: str, analyzer: str, **options: Any) -> None:
     """Print and write the statistics of a data set."""
+    from ..data.arguments import PartArguments
     from ..hub.dataset_stats import statistics_tables, write_statistics
 
-    print_tables(statistics_tables(write_statistics(**options)))
-    print(f"statistics.json, statistics.md and lengths.png are in {options['output_dir']}")
+    print_tables(statistics_tables(write_statistics(PartArguments(**options), output_dir, analyzer=analyzer)))
+    print(f"statistics.json, statistics.md and lengths.png are in {output_dir}")
 
 
 def translate(**options: Any) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 
 from .checks import BadRows
-from .splitting import keys_of_pair, split_rows
+from .splitting import comes_in_parts, keys_of_pair, split_rows
 from .tables import is_table
 
 
@@ -58,20 +59,27 @@ class PairConfig(FolderConfig):
 
     Args:
         split_by: `group` keeps equal sentences and equal gloss strings in one split; `row` splits at random by row, as
-            the paper does, so that they leak; `none` gives all rows in the order of the files as `train`.
-        split_seed: Of the shuffle before the split.
+            the paper does, so that they leak; `given` takes the parts that the data come with, or all rows as `train`
+            where there are none; `none` gives all rows in the order of the files as `train`. Default: the parts that
+            the data come with, else `group`.
+        split_seed: Of the shuffle before a drawn split.
 
     Example:
         >>> PairConfig("full", split_by="row").split_seed
         0
     """
 
-    split_by: str = "group"
+    split_by: str | None = None
     split_seed: int = 0
 
 
 def split_pairs_by(
-    rows: list[dict[str, Any]], fractions: Mapping[str, float], *, by: str, seed: int
+    rows: list[dict[str, Any]],
+    fractions: Mapping[str, float],
+    *,
+    by: str | None,
+    seed: int,
+    parts: Sequence[str | None] = (),
 ) -> dict[str, list[dict[str, Any]]]:
     """Split rows with `text` and `glosses` as `kgloss_hf.data.pairs.split_pairs` splits pairs, in the same order.
 
@@ -80,9 +88,10 @@ def split_pairs_by(
         fractions: Names and sizes of the splits, which add up to 1.
         by: See `PairConfig`.
         seed: See `PairConfig`.
+        parts: The part that each row comes with, if any.
 
     Raises:
-        ValueError: `by` is not known, or there are too few rows to fill each split.
+        ValueError: `by` is not known, a part is none, or there are too few rows to fill each split.
 
     Example:
         >>> rows = [{"text": f"문장 {i}", "glosses": ["집", f"글로스{i}"]} for i in range(10)]
@@ -90,21 +99,75 @@ def split_pairs_by(
         >>> {name: len(part) for name, part in parts.items()}
         {'train': 7, 'test': 3}
     """
-    if by == "none":
-        return {"train": rows}
-    if by not in ("group", "row"):
-        raise ValueError(f"split_by: expected 'group', 'row' or 'none', found {by!r}")
+    keys = [keys_of_pair(row["text"], row["glosses"]) for row in rows]
+    numbers = numbers_of_parts(keys, parts or [None] * len(rows), fractions, by=by, seed=seed)
+    return {name: [rows[i] for i in part] for name, part in numbers.items()}
+
+
+def numbers_of_parts(
+    keys: Sequence[Iterable[Hashable]],
+    parts: Sequence[str | None],
+    fractions: Mapping[str, float],
+    *,
+    by: str | None,
+    seed: int,
+) -> dict[str, Sequence[int]]:
+    """Return the numbers of the rows of each split.
+
+    Args:
+        keys: Of each row (`kgloss_hf.data.splitting`).
+        parts: The part that each row comes with, or None.
+        fractions: As for `split_pairs_by`.
+        by: See `PairConfig`.
+        seed: See `PairConfig`.
+
+    Raises:
+        ValueError: As for `split_pairs_by`.
+
+    Example:
+        >>> numbers_of_parts([("집",), ("불",)], ["test", "train"], {}, by=None, seed=0)
+        {'train': [1], 'test': [0]}
+    """
+    if by not in (None, "group", "row", "given", "none"):
+        raise ValueError(f"split_by: expected 'group', 'row', 'given' or 'none', found {by!r}")
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"split_seed: expected a whole number from 0 on, found {seed!r}")
-    numbers = split_rows(
-        [keys_of_pair(row["text"], row["glosses"]) for row in rows], list(fractions.values()), by=by, seed=seed
-    )
+    if by in (None, "given") and comes_in_parts(set(parts), "the data set"):
+        names = [name for name in ("train", "validation", "test") if name in parts]
+        return {name: [i for i, part in enumerate(parts) if part == name] for name in names}
+    if by in ("given", "none"):
+        return {"train": range(len(keys))}
+    numbers = split_rows(keys, list(fractions.values()), by=by or "group", seed=seed)
     if not all(numbers):
         raise ValueError(
-            f"{len(rows)} rows are too few, or too alike, to split into {', '.join(fractions)}; "
+            f"{len(keys)} rows are too few, or too alike, to split into {', '.join(fractions)}; "
             "add rows, or take all as train with split_by='none'"
         )
-    return {name: [rows[i] for i in part] for name, part in zip(fractions, numbers, strict=True)}
+    return dict(zip(fractions, numbers, strict=True))
+
+
+class LazyRows:
+    """Rows of a split that are read anew by each pass, so that they need no memory, in the order of the files.
+
+    Args:
+        read: Gives an iterator over the rows of all splits, the same by each call; picklable.
+        numbers: Of the rows that belong to the split.
+
+    Example:
+        >>> from functools import partial
+        >>> list(LazyRows(partial(iter, ["집", "불", "물"]), [2, 0]))
+        ['집', '물']
+    """
+
+    def __init__(self, read: Callable[[], Iterator[Any]], numbers: Sequence[int]) -> None:
+        self._read = read
+        self._chosen = np.zeros(max(numbers, default=-1) + 1, dtype=bool)
+        self._chosen[np.asarray(numbers, dtype=np.int64)] = True
+
+    def __iter__(self) -> Iterator[Any]:
+        for chosen, row in zip(self._chosen.tolist(), self._read(), strict=False):
+            if chosen:
+                yield row
 
 
 class FolderBuilder(datasets.DatasetBuilder):
@@ -180,11 +243,11 @@ class PairBuilder(FolderBuilder, datasets.GeneratorBasedBuilder):
             )
         return dl_manager.download(files)
 
-    def generators(self, splits: Mapping[str, list[dict[str, Any]]]) -> list[datasets.SplitGenerator]:
-        """A split generator for each list of rows."""
+    def generators(self, splits: Mapping[str, list[dict[str, Any]] | LazyRows]) -> list[datasets.SplitGenerator]:
+        """A split generator for the rows of each split."""
         # A list among gen_kwargs would be taken for shards.
-        return [datasets.SplitGenerator(name, gen_kwargs={"rows": tuple(rows)}) for name, rows in splits.items()]
+        kept = {name: tuple(rows) if isinstance(rows, list) else rows for name, rows in splits.items()}
+        return [datasets.SplitGenerator(name, gen_kwargs={"rows": rows}) for name, rows in kept.items()]
 
-    def _generate_examples(self, rows: tuple[dict[str, Any], ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for row in rows:
-            yield row["id"], row
+    def _generate_examples(self, rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        yield from enumerate(rows)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 logger = logging.getLogger(__name__)
 
 _Row = TypeVar("_Row")
+_Number = TypeVar("_Number", int, str, int | str)
 _Good = TypeVar("_Good")
 
 
@@ -50,25 +51,26 @@ class BadRows:
         >>> bad.warn()
     """
 
-    def __init__(self, path: Path, on_bad_rows: str, repair: str = "") -> None:
+    def __init__(self, path: Path | str, on_bad_rows: str, repair: str = "") -> None:
         if on_bad_rows not in ("raise", "skip"):
             raise ValueError(f"on_bad_rows: expected 'raise' or 'skip', found {on_bad_rows!r}")
         self._path, self._skip, self._repair = path, on_bad_rows == "skip", repair
         self._count, self._first = 0, ""
 
-    def checked(self, rows: Iterable[tuple[int, _Row]], check: Callable[[int, _Row], _Good]) -> Iterator[_Good]:
-        """Yield what `check` makes of each row, given its number; it raises a ValueError for a bad row."""
+    def checked(self, rows: Iterable[tuple[_Number, _Row]], check: Callable[[_Number, _Row], _Good]) -> Iterator[_Good]:
+        """Yield what `check` makes of each row, given where it stands; a ValueError of `check` makes it bad."""
         for number, row in rows:
             try:
                 if isinstance(row, dict) and None in row:
                     width = len(row) - 1
                     raise ValueError(
                         f"expected {width} cells, as in the header, found {width + len(row[None])}; "
-                        "put a cell that holds a comma in quotation marks, or remove what is too much"
+                        "put a cell that holds the separator in quotation marks, or remove what is too much"
                     )
                 good = check(number, row)
             except ValueError as error:
-                problem = f"{self._path}, row {number}: {error}"
+                where = number if isinstance(number, str) else f"{self._path}, row {number}"
+                problem = f"{where}: {error}"
                 if not self._skip:
                     raise ValueError(
                         f"{problem}{self._repair}, or leave bad rows out with on_bad_rows='skip'"
@@ -82,23 +84,6 @@ class BadRows:
         if self._count:
             rows = "row" if self._count == 1 else "rows"
             logger.warning("%s: %d bad %s skipped; the first: %s", self._path, self._count, rows, self._first)
-
-
-def check_columns(row: Any, where: str, columns: Mapping[str, str]) -> None:
-    """Raise ValueError where a row lacks a column.
-
-    Args:
-        row: Of `read_rows`.
-        where: File and number of the row, for the message.
-        columns: Names of columns by the options that name them.
-    """
-    if not isinstance(row, dict):
-        expected = " and ".join(map(repr, columns.values()))
-        raise ValueError(f"{where}: expected an object with {expected}, found {row!r:.60}")
-    for option, column in columns.items():
-        if column not in row:
-            found = ", ".join(map(repr, row))
-            raise ValueError(f"{where}: no column {column!r}; found {found:.300}; name the column with {option}")
 
 
 def with_repair(items: Iterator[_Row], repair: str) -> Iterator[_Row]:

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from ..runtime.normalization import normalize_line
 from .checks import BadRows, inside, with_repair
+from .lines import read_lines
 from .shards import COLUMNS, SHARDS, as_tables, check_shards, shard_files
-from .tables import read_lines, read_rows
+from .tables import read_rows
 
 logger = logging.getLogger(__name__)
 

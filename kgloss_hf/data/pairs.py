@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
-
-from datasets import ClassLabel, load_dataset, load_dataset_builder
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, NamedTuple, TypeVar
 
 from ..runtime.analyzers import Analyzer
 from ..runtime.glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
 from ..runtime.normalization import normalize, normalize_line
 from ..runtime.okt import analyze
 from ..runtime.placeholders import mark_placeholders
-from .checks import check_columns
-from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, keys_of_pair, split_rows, unlinked
-from .tables import existing_file, is_table, is_text, read_rows
+from .arguments import ReadingArguments
+from .cells import GlossCells, separator_of
+from .checks import BadRows
+from .columns import find_columns
+from .lines import is_text
+from .rows import Table, is_files, place_of, tables_of
+from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, keys_of_pair, part_of, split_rows, unlinked
+
+_SAMPLE = 1_000
+_Checked = TypeVar("_Checked")
 
 
 class Pair(NamedTuple):
@@ -23,6 +30,26 @@ class Pair(NamedTuple):
 
     text: str
     glosses: tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """A pair, and what its row holds besides.
+
+    Args:
+        where: File, or data set and split, and the number that a person sees, for messages.
+        number: That number; where a row of a sign corpus stands, its place in words.
+        part: `train`, `validation` or `test`, where the data set comes in parts; as written, where that is neither.
+        pair: Normalised.
+        types: Types of the glosses, where the row tells them.
+        cells: The row as it was read, under the names of `kgloss_hf.data.columns.COLUMNS` and its own others.
+    """
+
+    where: str
+    number: int | str
+    part: str | None
+    pair: Pair
+    types: list[str] | None
+    cells: Mapping[str, Any]
 
 
 class Split(NamedTuple):
@@ -37,47 +64,146 @@ class Split(NamedTuple):
     dropped: int = 0
 
 
-def load_pairs(
-    dataset: str,
-    *,
-    config: str | None = None,
-    data_dir: str | None = None,
-    text_column: str = "text",
-    gloss_column: str = "glosses",
-) -> list[Pair]:
-    """Read all pairs of a data set, in order: of `mcksg` and `gksl` in that of the files, not of their splits.
+def load_pairs(dataset: str, *, config: str | None = None, data_dir: str | None = None, **reading: Any) -> list[Pair]:
+    """Read all pairs of a data set, in order: of `mcksg` and `gksl` in that of the files, or of parts of their own.
 
     Sentences and glosses are normalised (`kgloss_hf.runtime.normalization`), with each white space as one space.
 
     Args:
-        dataset: `mcksg`, `gksl`, a Hub dataset id, or files (CSV, TSV, JSON Lines, Parquet, XLSX) separated by commas.
-        config: Configuration of the data set, such as `augmented` of gksl (default: its own default).
-        data_dir: Folder with the user's own copy, for datasets that are not shipped.
-        text_column: Column with the Korean sentence.
-        gloss_column: Column with the glosses: a list, or a string for `kgloss_hf.runtime.glosses.split_glosses`.
+        dataset: As for `read_pairs`.
+        config: As for `read_pairs`.
+        data_dir: As for `read_pairs`.
+        **reading: As for `read_pairs`.
+
+    Raises:
+        FileNotFoundError: As for `read_pairs`.
+        ImportError: As for `read_pairs`.
+        ValueError: As for `read_pairs`.
+    """
+    return [row.pair for row in read_pairs(dataset, config=config, data_dir=data_dir, **reading)]
+
+
+def read_pairs(
+    dataset: str, *, config: str | None = None, data_dir: str | None = None, **reading: Any
+) -> Iterator[Row]:
+    """Read a data set pair by pair; of files only a part is ever in memory.
+
+    Args:
+        dataset: A name, or files, as for `kgloss_hf.data.rows.tables_of`.
+        config: As for `tables_of`.
+        data_dir: As for `tables_of`.
+        **reading: As for `tables_of`.
 
     Raises:
         FileNotFoundError: A file is not there.
         ImportError: openpyxl, which reads XLSX, is not installed.
-        ValueError: A column is missing, or a row has no text or no glosses; names file, row and column. Or files are
-            given a configuration or `data_dir`.
+        ValueError: A column is missing, or a row has no text or no glosses; names file, row and column. Or an option
+            does not apply, such as `data_dir` to files.
+
+    Example:
+        >>> row = next(read_pairs("mcksg"))
+        >>> row.where, row.pair.glosses[:2], row.types[:2]
+        ('dataset mcksg, split train, row 1', ('우리', '박물관'), ['sign_word', 'sign_word'])
     """
-    if names := _files(dataset, config, data_dir):
-        return [pair for name in names for pair in _read_file(name, text_column, gloss_column)]
-    return [
-        pair
-        for name, rows in load_unsplit(dataset, config, data_dir).items()
-        for pair in _pairs_of(enumerate(rows, 1), f"dataset {dataset}, split {name}", text_column, gloss_column)
-    ]
+    for table in tables_of(dataset, config=config, data_dir=data_dir, **reading):
+        yield from pairs_of(table, lambda row: row)
 
 
-def load_extra_pairs(dataset: str, extra: str | None, **source: Any) -> list[Pair]:
+def pairs_of(table: Table, check: Callable[[Row], _Checked]) -> Iterator[_Checked]:
+    """Yield what a check makes of the pairs of a table; bad rows are an error, or left out and counted.
+
+    Args:
+        table: Its columns are found by their names, and the separator of its glosses by its first 1,000 rows.
+        check: Raises a ValueError for a row that is bad for other reasons.
+
+    Raises:
+        ValueError: The table has no rows, lacks a column, or holds a bad row.
+
+    Example:
+        >>> rows = [(2, {"문장": "집에 불이 났어요.", "글로스": "집|불"})]
+        >>> [row.pair.glosses for row in pairs_of(Table("pairs.csv", None, rows, ReadingArguments()), lambda row: row)]
+        [('집', '불')]
+    """
+    reading, rows = table.reading, iter(table.rows)
+    if reading.sense != ReadingArguments.sense:
+        raise ValueError(
+            f"{table.origin}: expected a sign corpus for --sense {reading.sense}, found a table; leave it out"
+        )
+    head = list(islice(rows, _SAMPLE))
+    keys = dict.fromkeys(key for _, row in head if isinstance(row, Mapping) for key in row)
+    if not head:
+        raise ValueError(f"{table.origin}: no rows; expected a sentence and its glosses in each row")
+    if not keys:
+        raise ValueError(f"{place_of(table, head[0][0])}: expected an object, found {head[0][1]!r:.60}")
+    given = {"text": reading.text_column, "glosses": reading.gloss_column}
+    columns = find_columns(keys, table.origin, given=given)
+    cells = GlossCells(table.origin, reading.gloss_separator)
+    numbered = cells.sampled(chain(head, rows), columns["glosses"])
+    bad = BadRows(table.origin, reading.on_bad_rows)
+    renamed = {field: column for field, column in columns.items() if field != column}
+
+    def checked(number: int | str, row: Any) -> _Checked:
+        if not isinstance(row, Mapping):
+            raise ValueError(f"expected an object, found {row!r:.60}")
+        named = {**row, **{field: row.get(column) for field, column in renamed.items()}} if renamed else row
+        text, glosses = named.get("text"), named.get("glosses")
+        pair = Pair(_sentence(text, columns["text"]), _glosses(glosses, columns["glosses"], cells))
+        part = part_of(named.get("split")) or named.get("split") if "split" in columns else table.part
+        return check(Row(place_of(table, number), number, part, pair, _types(named, pair), named))
+
+    yield from bad.checked(numbered, checked)
+    bad.warn()
+    cells.warn()
+
+
+def _sentence(cell: Any, column: str) -> str:
+    if isinstance(cell, str) and not is_text(cell):
+        raise ValueError(f"expected text in column {column!r}, found half a character in {cell!r:.60}; correct it")
+    if not isinstance(cell, str) or not (sentence := normalize_line(cell)):
+        raise ValueError(f"expected a sentence in column {column!r}, found {cell!r:.60}; add it or remove the row")
+    return sentence
+
+
+def _glosses(cell: Any, column: str, cells: GlossCells) -> tuple[str, ...]:
+    where = f"expected glosses in column {column!r}"
+    try:
+        glosses = cells.split(cell)
+    except ValueError as error:
+        raise ValueError(f"column {column!r}: {error}") from error
+    if not isinstance(glosses, list | tuple) or not glosses:
+        raise ValueError(f"{where}, found {cell!r:.60}; add them or remove the row")
+    if not all(isinstance(gloss, str) for gloss in glosses) or not "".join(glosses).isprintable():
+        for gloss in glosses:
+            if isinstance(gloss, str) and not is_text(gloss):
+                raise ValueError(f"{where}, found half a character in {gloss!r:.60}; correct it")
+            if not isinstance(gloss, str) or re.search(r"[\t\r\n]", gloss.strip()):
+                raise ValueError(f"{where}, strings without tabs and line breaks, found {gloss!r:.60}; correct it")
+    forms = tuple(map(normalize_line, glosses))
+    if not all(forms):
+        raise ValueError(f"{where}, found {cell!r:.60}, of which one is blank; correct it")
+    return forms
+
+
+def _types(cells: Mapping[str, Any], pair: Pair) -> list[str] | None:
+    """The types of a row's glosses: a list, or a string as glosses are written."""
+    cell = cells.get("gloss_types")
+    if cell is None or cell == "":
+        return None
+    types = split_glosses(cell, separator_of([cell])) if isinstance(cell, str) else cell
+    named = isinstance(types, list) and all(isinstance(kind, str) for kind in types)
+    if not named or len(types) != len(pair.glosses):
+        raise ValueError(f"expected a type for each of {len(pair.glosses)} glosses, found {cell!r:.60}; correct it")
+    return types
+
+
+def load_extra_pairs(dataset: str, extra: str | None, *, data_dir: str | None = None, **reading: Any) -> list[Pair]:
     """Read pairs for training only.
 
     Args:
-        dataset: As for `load_pairs`.
+        dataset: As for `read_pairs`.
         extra: Files, or a configuration of the data set; None for no pairs.
-        **source: Other arguments of `load_pairs`; `data_dir` is that of the data set, and does not concern files.
+        data_dir: Of the data set; it does not concern files.
+        **reading: As for `read_pairs`.
 
     Example:
         >>> load_extra_pairs("mcksg", None)
@@ -85,141 +211,26 @@ def load_extra_pairs(dataset: str, extra: str | None, **source: Any) -> list[Pai
     """
     if extra is None:
         return []
-    files = any(map(is_table, extra.split(",")))
-    return load_pairs(extra, **source | {"data_dir": None}) if files else load_pairs(dataset, config=extra, **source)
+    if is_files(extra):
+        return load_pairs(extra, **reading)
+    return load_pairs(dataset, config=extra, data_dir=data_dir, **reading)
 
 
-def load_unsplit(dataset: str, config: str | None = None, data_dir: str | None = None, streaming: bool = False) -> Any:
-    """Load the splits of a data set by name: of ours all rows in file order as `train`, of any other its own.
-
-    Args:
-        dataset: Name of the data set.
-        config: Its configuration (default: its own default).
-        data_dir: Folder with the user's own copy.
-        streaming: As of `datasets.load_dataset`.
-
-    Example:
-        >>> list(load_unsplit("mcksg", "sample", streaming=True))
-        ['train']
-    """
-    options = load_dataset_builder(dataset, config, data_dir=data_dir).config
-    unsplit = {"split_by": "none"} if hasattr(options, "split_by") else {}
-    return load_dataset(dataset, config, data_dir=data_dir, streaming=streaming, **unsplit)
-
-
-def typed_rows(dataset: str, data_dir: str | None = None, config: str | None = None) -> Iterator[tuple[str, Any]]:
-    """Yield where each row stands, and the row, in the order of `load_pairs`; types by their names.
-
-    Only a part of the rows is in memory.
+def gloss_types(rows: Iterable[Row]) -> dict[str, str]:
+    """Return the type of each gloss whose type the rows tell; the most frequent where it has several.
 
     Args:
-        dataset: As for `load_pairs`.
-        data_dir: As for `load_pairs`.
-        config: Configuration of the data set (default: its own).
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: A file cannot be read, or files are given a configuration or `data_dir`.
+        rows: Of `read_pairs`.
 
     Example:
-        >>> where, row = next(typed_rows("mcksg", config="sample"))
-        >>> where, row["gloss_types"][:2]
-        ('dataset mcksg, split train, row 1', ['sign_word', 'sign_word'])
-    """
-    if names := _files(dataset, config, data_dir):
-        for name in names:
-            yield from ((f"{name}, row {number}", row) for number, row in read_rows(existing_file(name)))
-        return
-    for split, rows in load_unsplit(dataset, config, data_dir, streaming=True).items():
-        kind = getattr((rows.features or {}).get("gloss_types"), "feature", None)
-        for number, row in enumerate(rows, 1):
-            if isinstance(kind, ClassLabel):
-                row["gloss_types"] = kind.int2str(row["gloss_types"])
-            yield f"dataset {dataset}, split {split}, row {number}", row
-
-
-def types_of(row: Any) -> list[str] | None:
-    """The types of a row's glosses, from its column `gloss_types`: a list, or a string as glosses are written.
-
-    Args:
-        row: Of `typed_rows`.
-
-    Example:
-        >>> types_of({"gloss_types": "sign_word iconic"}), types_of({})
-        (['sign_word', 'iconic'], None)
-    """
-    cell = row.get("gloss_types") if isinstance(row, dict) else None
-    return split_glosses(cell) if isinstance(cell, str) else cell or None
-
-
-def load_gloss_types(dataset: str, *, data_dir: str | None = None, gloss_column: str = "glosses") -> dict[str, str]:
-    """The type of each gloss whose type the data set tells; the most frequent where it has several.
-
-    Args:
-        dataset: As for `load_pairs`.
-        data_dir: As for `load_pairs`.
-        gloss_column: Column with the glosses.
-
-    Raises:
-        ValueError: A row has more or fewer types than glosses, or types that are no strings; names file and row. Or
-            files are given `data_dir`.
-
-    Example:
-        >>> load_gloss_types("mcksg")["박물관"]
+        >>> gloss_types(read_pairs("mcksg"))["박물관"]
         'sign_word'
     """
     counts: Counter[tuple[str, str]] = Counter()
-    for where, row in typed_rows(dataset, data_dir):
-        if types := types_of(row):
-            cell = row[gloss_column]
-            glosses = split_glosses(cell) if isinstance(cell, str) else cell
-            named = isinstance(types, list) and all(isinstance(kind, str) for kind in types)
-            if not named or len(glosses) != len(types):
-                raise ValueError(f"{where}: expected a type for each of {len(glosses)} glosses, found {types!r:.60}")
-            counts.update(zip((placeholder_of(normalize_line(gloss)) for gloss in glosses), types, strict=True))
+    for row in rows:
+        counts.update(zip(map(placeholder_of, row.pair.glosses), row.types or (), strict=False))
     ordered = (pair for pair, _ in reversed(counts.most_common()))  # the most frequent comes last, and stays
     return {gloss: kind for gloss, kind in ordered if kind != UNKNOWN_TYPE}
-
-
-def _files(dataset: str, config: str | None, data_dir: str | None) -> list[str]:
-    """Return the names of files, or none where `dataset` is the name of a data set."""
-    names = dataset.split(",")
-    if not any(map(is_table, names)):
-        return []
-    if config is not None:
-        raise ValueError(f"{dataset}: files have no configurations, found {config!r}; leave it out")
-    if data_dir is not None:
-        raise ValueError(f"{dataset}: files have no data_dir, found {data_dir!r}; leave it out")
-    return names
-
-
-def _read_file(name: str, text_column: str, gloss_column: str) -> list[Pair]:
-    path = existing_file(name)
-    pairs = list(_pairs_of(read_rows(path), str(path), text_column, gloss_column))
-    if not pairs:
-        raise ValueError(f"{path}: no rows; expected columns {text_column!r} and {gloss_column!r} with one pair a row")
-    return pairs
-
-
-def _pairs_of(rows: Iterable[tuple[int, Any]], origin: str, text_column: str, gloss_column: str) -> Iterator[Pair]:
-    for number, row in rows:
-        where = f"{origin}, row {number}"
-        check_columns(row, where, {"--text_column": text_column, "--gloss_column": gloss_column})
-        text, glosses = row[text_column], row[gloss_column]
-        if not isinstance(text, str) or not (sentence := normalize_line(text)) or not is_text(text):
-            raise ValueError(f"{where}, column {text_column!r}: expected a Korean sentence, found {text!r:.60}")
-        if isinstance(glosses, str):
-            try:
-                glosses = split_glosses(glosses)
-            except ValueError as error:
-                raise ValueError(f"{where}, column {gloss_column!r}: {error}") from error
-        strings = isinstance(glosses, list) and all(isinstance(gloss, str) and is_text(gloss) for gloss in glosses)
-        forms = tuple(map(normalize_line, glosses)) if strings else ("",)
-        if not all(forms):
-            raise ValueError(f"{where}, column {gloss_column!r}: expected glosses (strings), found {glosses!r:.60}")
-        if not glosses:
-            raise ValueError(f"{where}, column {gloss_column!r}: the row has no glosses; add them or remove the row")
-        yield Pair(sentence, forms)
 
 
 def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = "group", seed: int = 0) -> Split:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .checks import BadRows, inside, with_repair
-from .tables import is_text, read_batches, read_lines
+from .lines import is_text, read_lines
+from .tables import read_batches
 
 COLUMNS = ("source", "target", "origin", "engine")
 """The columns of a shard, all strings: a sentence, its pair, the corpus it is from, what wrote the target."""

@@ -5,7 +5,8 @@ A row is given by its keys, such as a sentence and a gloss string; rows with an 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+import re
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
 import numpy as np
 
@@ -17,8 +18,54 @@ GROUP_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 ROW_FRACTIONS = {"train": 0.7, "test": 0.3}
 """The paper's, which has no part between."""
 
+_NAMES = {
+    "train": ("train", "training", "trn", "학습", "훈련"),
+    "validation": ("validation", "valid", "val", "dev", "development", "검증"),
+    "test": ("test", "testing", "tst", "평가", "시험", "테스트"),
+}
+
 Row = Iterable[Hashable]
 """The keys of a row. A `kgloss_hf.data.pairs.Pair` has two: `keys_of_pair`."""
+
+
+def part_of(name: object) -> str | None:
+    """Return the part of a data set that a name stands for: `train`, `validation`, `test`, or None.
+
+    Args:
+        name: Of a split, a folder, or in a column `split`; case and a number in front do not count.
+
+    Example:
+        >>> part_of("1.Training"), part_of("dev"), part_of("fold 3")
+        ('train', 'validation', None)
+    """
+    plain = re.sub(r"^\d+[\s._-]*", "", normalize_line(name).casefold()) if isinstance(name, str) else None
+    return next((part for part, names in _NAMES.items() if plain in names), None)
+
+
+def comes_in_parts(parts: Collection[str | None], origin: str) -> bool:
+    """Return whether rows come with parts of their own: with training rows and others.
+
+    Args:
+        parts: Those of the rows.
+        origin: Name of the data set, for the message.
+
+    Raises:
+        ValueError: Some are no part, or none is `train`.
+
+    Example:
+        >>> comes_in_parts({"train", "test"}, "pairs.csv"), comes_in_parts({None}, "pairs.csv")
+        (True, False)
+    """
+    if not any(parts):
+        return False
+    if unknown := sorted(repr(part) for part in set(parts) - _NAMES.keys()):
+        raise ValueError(
+            f"{origin}: expected train, validation or test as the split of each row, found {', '.join(unknown):.90}; "
+            "correct it, or draw a split: group or row"
+        )
+    if "train" not in parts:
+        raise ValueError(f"{origin}: expected training rows, found none; add them, or draw a split: group or row")
+    return len(set(parts)) > 1
 
 
 def keys_of_pair(text: str, glosses: Iterable[str]) -> tuple[str, tuple[str, ...]]:

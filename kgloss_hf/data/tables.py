@@ -1,16 +1,13 @@
-"""Read tables (CSV, TSV, JSON Lines, Parquet, XLSX) row by row, and text files line by line."""
+"""Read tables (CSV, TSV, JSON, Parquet, XLSX) row by row."""
 
 from __future__ import annotations
 
 import csv
-import functools
-import gzip
 import json
 import logging
-import re
 import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +18,22 @@ from pyarrow.parquet import ParquetFile
 from ..optional import require
 from ..runtime.normalization import normalize
 from .bounds import bounded_batches, check_parquet, check_unfolded
+from .json_items import JsonError, json_items
+from .lines import TEXT_SUFFIXES, is_text_file, read_lines, read_text
 
 logger = logging.getLogger(__name__)
 
-_LINE = 10 * 2**20  # characters
 _SHEET_ROWS = 2**20  # of XLSX
+_HEAD_LINES, _PIECE = 50, 2**16  # characters
+_ROW = 10 * 2**20  # characters of JSON
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
-"""Of the files that `read_rows` reads, in any case; `.json` is JSON Lines too."""
+_DELIMITERS = ",;|\t"
 
-TEXT_SUFFIXES = (".txt", ".txt.gz")
-"""Of the files that `read_lines` reads, in any case."""
+TABLE_SUFFIXES = (
+    *(".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx"),
+    *(".csv.gz", ".tsv.gz", ".json.gz", ".jsonl.gz"),
+)
+"""Of the files that `read_rows` reads, in any case."""
 
 
 def is_table(name: str) -> bool:
@@ -44,14 +46,17 @@ def is_table(name: str) -> bool:
     return name.lower().endswith(TABLE_SUFFIXES)
 
 
-def is_text_file(name: str) -> bool:
-    """Whether a name is that of a file with a sentence a line, by its ending.
+def table_suffix(name: str) -> str:
+    """Return which of `TABLE_SUFFIXES` a name ends with, or an empty string.
+
+    Args:
+        name: Name of a file.
 
     Example:
-        >>> is_text_file("Reviews.TXT.gz")
-        True
+        >>> table_suffix("PAIRS.CSV.gz"), table_suffix("pairs.txt")
+        ('.csv.gz', '')
     """
-    return name.lower().endswith(TEXT_SUFFIXES)
+    return next((suffix for suffix in TABLE_SUFFIXES if name.lower().endswith(suffix)), "")
 
 
 def read_rows(
@@ -66,8 +71,10 @@ def read_rows(
 
     Args:
         path: A file with one of `TABLE_SUFFIXES`, in any case. CSV, TSV and XLSX have a header; of a workbook the first
-            sheet counts, with the results of formulas.
-        encoding: Of CSV, TSV and JSON Lines, such as `cp949`. UTF-8 may begin with a byte order mark.
+            sheet counts, with the results of formulas. Cells of a CSV file are separated by commas, or by `;`, `|` or
+            tabs where its header and first rows tell so; those of TSV by tabs, without quotation marks. `.json` is JSON
+            Lines, an array, or an object over several lines.
+        encoding: Of CSV, TSV and JSON, such as `cp949`. A byte order mark of UTF-8 or UTF-16 is recognised.
         suffix: What kind of file it is, where its name does not tell.
         header: Names of the columns of a CSV, TSV or XLSX file that has no header. Default: its first row.
         columns: Names that the header of a CSV, TSV or XLSX file must hold.
@@ -75,8 +82,9 @@ def read_rows(
     Returns:
         An iterator over numbers and rows. A row is a dict, in JSON Lines whatever stands in the line. Cells that a row
         lacks are None, cells beyond the header come as a list under the key None, and whole numbers in XLSX come as
-        strings. Numbers are those that a spreadsheet shows (the header is 1), lines in JSON Lines, and from 1 in
-        Parquet. Blank rows are left out, and a warning at the end counts them.
+        strings. Class labels of a Parquet file that `datasets` wrote come as their names. Numbers are those that a
+        spreadsheet shows (the header is 1), lines in JSON Lines, and from 1 in a JSON array and in Parquet. Blank rows
+        are left out, and a warning at the end counts them.
 
     Raises:
         UnicodeError: A line is in another encoding. A ValueError.
@@ -92,20 +100,24 @@ def read_rows(
         ...     list(read_rows(file, encoding="cp949"))
         [(2, {'문장': '집에 불이 났어요.', '글로스': '집 불'})]
     """
-    match (suffix or path.suffix).lower():
+    ending = (suffix or table_suffix(path.name) or path.suffix).lower()
+    match ending.removesuffix(".gz"):
         case ".parquet":
             yield from _parquet(path)
         case ".xlsx":
             yield from _records(path, _sheet(path), header, columns)
         case ".csv":
-            yield from _records(path, _cells(path, encoding, delimiter=",", strict=True), header, columns)
+            yield from _records(path, _csv(path, encoding), header, columns)
         case ".tsv":
             # TSV knows no quoting: a stray quotation mark must not swallow the rows up to the next one.
-            yield from _records(path, _cells(path, encoding, delimiter="\t", quoting=csv.QUOTE_NONE), header, columns)
+            lines = read_lines(path, encoding=encoding)
+            yield from _records(path, _cells(path, lines, delimiter="\t", quoting=csv.QUOTE_NONE), header, columns)
+        case ".json" if _spans_lines(path, encoding):
+            yield from _values(path, encoding)
         case ".json" | ".jsonl":
             yield from _objects(path, encoding)
-        case other:
-            raise ValueError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found {other or 'no ending'!r}")
+        case _:
+            raise ValueError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found {ending or 'no ending'!r}")
 
 
 def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536) -> Iterator[RecordBatch]:
@@ -132,7 +144,8 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
     try:
         with ParquetFile(path) as file:
             _check_names(path, file.schema_arrow.names, columns)
-            schema = pyarrow.schema([field for field in file.schema_arrow if not columns or field.name in columns])
+            fields = [field for field in file.schema_arrow if not columns or field.name in columns]
+            schema = pyarrow.schema(fields, file.schema_arrow.metadata)
             texts, most = check_parquet(path, file, schema)
         # Equal texts are stored once, and stay so until it is known how much they are.
         with ParquetFile(path, read_dictionary=texts) as file:
@@ -145,97 +158,49 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
         raise _no_parquet(path, rows, error) from error
 
 
-def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
-    """The lines of a text file with their ends.
-
-    Args:
-        path: The file; packed if its name ends in `.gz`.
-        encoding: Of the text. UTF-8 may begin with a byte order mark.
-
-    Raises:
-        UnicodeError: A line is in another encoding. A ValueError.
-        ValueError: The file is damaged, or a line has more than ten million characters.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder, "sentences.txt")
-        ...     _ = file.write_text("집에 불이 났어요.\\n도와 주세요.", "utf-8")
-        ...     list(read_lines(file))
-        ['집에 불이 났어요.\\n', '도와 주세요.']
-    """
-    utf8 = encoding.lower() in ("utf-8", "utf8", "utf-8-sig")
-    for number, line in enumerate(_decoded_lines(path, "utf-8-sig" if utf8 else encoding), 1):
-        try:
-            line.encode()
-        except UnicodeEncodeError as error:
-            # Not every codec encodes what it smuggled.
-            smuggled = "b" + ascii(line[error.start :][:10]).replace("\\udc", "\\x")
-            raise _wrong_encoding(f"{path}, line {number}", "UTF-8" if utf8 else encoding, smuggled) from error
-        if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
-            raise _wrong_encoding(f"{path}, line {number}", encoding, "UTF-8")
-        yield line
-
-
-def is_text(value: str) -> bool:
-    """Whether a file can hold a string: not if it has half a character, which JSON can write (`\\ud83d` of 😀).
-
-    Args:
-        value: As it was read.
-
-    Example:
-        >>> is_text("집"), is_text("\\ud83d")
-        (True, False)
-    """
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _decoded_lines(path: Path, encoding: str) -> Iterator[str]:
-    unpacked = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        # What cannot be decoded is smuggled past the decoder, which would not know the line.
-        with unpacked(path, "rt", encoding=encoding, errors="surrogateescape", newline="") as file:
-            for number, line in enumerate(iter(functools.partial(file.readline, _LINE + 1), ""), 1):
-                if len(line) > _LINE:
-                    raise ValueError(
-                        f"{path}, line {number}: expected at most {_LINE:,} characters in a line, found more; check "
-                        "that it is a text file, and break the line"
-                    )
-                yield line
-    except UnicodeError as error:  # UTF-16 and its like smuggle nothing
-        raise _wrong_encoding(str(path), encoding, f"other ({error})") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: damaged or not a gzip file ({error}); fetch it again") from error
-    except LookupError as error:
-        raise ValueError(f"{error}; name one that Python knows, such as 'utf-8' or 'cp949'") from error
-
-
-def _wrong_encoding(where: str, expected: str, found: str) -> UnicodeError:
-    repair = "convert the file to UTF-8, for example: iconv -f CP949 -t UTF-8"
-    return UnicodeError(f"{where}: expected {expected}, found {found}; {repair}")
-
-
-def _is_korean_utf8(line: str, encoding: str) -> bool:
-    """Whether a line read in another encoding is Korean in UTF-8, which most encodings take without complaint."""
-    try:
-        return bool(re.search("[가-힣]", line.encode(encoding).decode("utf-8-sig")))
-    except UnicodeError:
-        return False
-
-
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
-    number = 0
+    before = 0
     for batch in read_batches(path):
+        features = _labelled(batch.schema.metadata or {})
         try:
             rows = batch.to_pylist()
         except (ArrowException, ValueError, OverflowError) as error:  # dates that are none
-            raise _no_parquet(path, number, error) from error
-        yield from enumerate(rows, number + 1)
-        number += len(rows)
+            raise _no_parquet(path, before, error) from error
+        for number, row in enumerate(rows, before + 1):
+            for name in features:
+                try:
+                    row[name] = _named(row[name], features[name])
+                except IndexError as error:
+                    raise ValueError(f"{path}, row {number}, column {name!r}: {error}; write the file again") from error
+            yield number, row
+        before += len(rows)
+
+
+def _labelled(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Return the features of the columns that hold class labels, from what `datasets` writes into Parquet files."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {name: feature for name, feature in features.items() if '"ClassLabel"' in json.dumps(feature)}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # of another program, or damaged
+        return {}
+
+
+def _named(value: Any, feature: Any) -> Any:
+    """Return a value with the names of its class labels, of which lists and structures may hold some."""
+    while isinstance(feature, list) or (isinstance(feature, dict) and isinstance(feature.get("feature"), dict | list)):
+        feature = (feature or [None])[0] if isinstance(feature, list) else feature["feature"]
+    if isinstance(value, list):
+        return [_named(item, feature) for item in value]
+    if not isinstance(feature, dict):
+        return value
+    if isinstance(value, dict):
+        return {name: _named(item, feature.get(name)) for name, item in value.items()}
+    names = feature.get("names")
+    if feature.get("_type") != "ClassLabel" or not isinstance(names, list) or not isinstance(value, int):
+        return value
+    if not -1 <= value < len(names):
+        raise IndexError(f"expected a class label from 0 to {len(names) - 1}, found {value}")
+    return None if value == -1 else names[value]  # -1 is no label
 
 
 def _no_parquet(path: Path, rows: int, error: Exception) -> ValueError:
@@ -261,9 +226,60 @@ def _say_blank(path: Path, count: int) -> None:
         logger.warning("%s: %d blank %s left out", path, count, "row" if count == 1 else "rows")
 
 
-def _cells(path: Path, encoding: str, **style: Any) -> Iterator[Sequence[Any]]:
+def _spans_lines(path: Path, encoding: str) -> bool:
+    """Tell a JSON array, or objects over several lines, from JSON Lines."""
+    pieces = read_text(path, encoding, _PIECE, cut=True)
+    first = next((piece for piece in pieces if piece.strip()), "")
     try:
-        yield from csv.reader(read_lines(path, encoding=encoding), **style)
+        whole = json.loads(first)
+    except (ValueError, RecursionError):
+        return first.lstrip().startswith(("[", "{"))
+    return isinstance(whole, list) and not any(piece.strip() for piece in pieces)
+
+
+def _values(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
+    """Yield the items of a JSON array, or JSON objects that follow each other, of which one at a time is in memory."""
+    number = 0
+    try:
+        for number, item in enumerate(json_items(read_text(path, encoding, _PIECE, cut=True), _ROW), 1):
+            yield number, item
+    except JsonError as error:
+        where = f"{path}, row {number + 1}"
+        raise ValueError(f"{where}: expected JSON objects, one a line or all in one array ({error})") from error
+
+
+def _csv(path: Path, encoding: str) -> Iterator[Sequence[Any]]:
+    lines = read_lines(path, encoding=encoding)
+    head: list[str] = []
+    while len(head) < _HEAD_LINES and sum(map(len, head)) < _PIECE and (line := next(lines, "")):
+        head.append(line)
+    delimiter = _delimiter_of(head)
+    if delimiter != ",":
+        logger.warning("%s: cells are separated by %r, as the header and the first rows are", path, delimiter)
+    return _cells(path, chain(head, lines), delimiter=delimiter, strict=True)
+
+
+def _delimiter_of(head: Sequence[str]) -> str:
+    """Return what separates the cells of a CSV file: a comma, unless more rows are as wide as the header with another.
+
+    Args:
+        head: Its first lines.
+    """
+    shares = {",": 0.0}
+    for delimiter in _DELIMITERS:
+        try:
+            header, *rows = filter(None, csv.reader(head, delimiter=delimiter))
+        except (ValueError, csv.Error):  # there is no row, or a cell is too long
+            continue
+        if len(header) > 1:
+            shares[delimiter] = (1 + sum(len(row) == len(header) for row in rows)) / (1 + len(rows))
+    best = max(shares, key=lambda delimiter: shares[delimiter])
+    return best if shares[best] > 0.5 else ","
+
+
+def _cells(path: Path, lines: Iterable[str], **style: Any) -> Iterator[Sequence[Any]]:
+    try:
+        yield from csv.reader(lines, **style)
     except csv.Error as error:
         raise ValueError(f"{path}: {error}; check that every quotation mark that opens a cell closes it") from error
 
@@ -340,9 +356,9 @@ def existing_file(name: str) -> Path:
         FileNotFoundError: It is not.
 
     Example:
-        >>> existing_file("nowhere.csv")
+        >>> existing_file("nowhere.csv")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        FileNotFoundError: nowhere.csv: no such file; give the path of a .csv, .tsv, .json, .jsonl, .parquet, .xlsx file
+        FileNotFoundError: nowhere.csv: no such file; give the path of a .csv, .tsv, ... file
     """
     path = Path(name)
     if not path.is_file():

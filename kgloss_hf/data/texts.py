@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from .checks import check_columns
-from .pairs import load_unsplit
-from .tables import TABLE_SUFFIXES, TEXT_SUFFIXES, existing_file, is_table, is_text_file, read_lines, read_rows
+from .arguments import ReadingArguments
+from .columns import find_columns
+from .lines import TEXT_SUFFIXES, is_text_file, read_lines
+from .rows import Table, is_files, load_unsplit, place_of, tables_of
+from .tables import TABLE_SUFFIXES, existing_file, is_table
+
+_OPTIONS = {"text": "--corpus_column"}
 
 
-def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]:
+def read_texts(sources: Sequence[str], *, column: str | None = None, encoding: str = "utf-8") -> Iterator[str]:
     """The texts of several sources, one after another, of which only a part is ever in memory.
 
     Args:
-        sources: Text files with one sentence a line (.txt, .txt.gz); CSV, TSV, JSON Lines, Parquet or XLSX files; or
-            data sets that `datasets.load_dataset` knows, as `NAME` or `NAME:CONFIGURATION`, all splits, streamed where
-            the data set can be.
-        column: Column with the text, where there are columns.
+        sources: Text files with one sentence per line (.txt, .txt.gz); CSV, TSV, JSON, Parquet or XLSX files; sign
+            corpora (`kgloss_hf.data.sign_corpora`); or data sets that `datasets.load_dataset` knows, as `NAME` or
+            `NAME:CONFIGURATION`, all splits, streamed where the data set can be.
+        column: Column with the text, where there are columns (default: by its name, such as `text` or 문장).
+        encoding: Of text files, such as `cp949`.
 
     Returns:
         An iterator. Blank lines and empty cells come as blank texts, so that whoever drops them can count them.
@@ -41,29 +45,34 @@ def read_texts(sources: Sequence[str], *, column: str = "text") -> Iterator[str]
     for source in sources:
         if is_text_file(source) or is_table(source):
             existing_file(source)
-        elif Path(source).is_file():
+        elif Path(source).is_file() and not is_files(source):
             raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
-    return (text for source in sources for text in _texts(source, column))
+    return (text for source in sources for text in _texts(source, column, encoding))
 
 
-def _texts(source: str, column: str) -> Iterator[str]:
+def _texts(source: str, column: str | None, encoding: str) -> Iterator[str]:
     if is_text_file(source):
-        yield from (line.rstrip("\r\n") for line in read_lines(Path(source)))
+        yield from (line.rstrip("\r\n") for line in read_lines(Path(source), encoding=encoding))
         return
-    for number, row in read_rows(Path(source)) if is_table(source) else _streamed_rows(source):
-        where = f"{source}, row {number}"
-        check_columns(row, where, {"--corpus_column": column})
-        text = row[column]
-        if not isinstance(text, str | None):
-            raise ValueError(f"{where}, column {column!r}: expected a sentence, found {text!r:.60}")
-        yield text or ""
+    for table in tables_of(source, encoding=encoding) if is_files(source) else _streamed_tables(source):
+        chosen = None
+        for number, row in table.rows:
+            where = place_of(table, number)
+            if not isinstance(row, dict):
+                raise ValueError(f"{where}: expected an object with a sentence, found {row!r:.60}")
+            if chosen is None:
+                chosen = find_columns(row, where, needed=("text",), given={"text": column}, options=_OPTIONS)["text"]
+            text = row.get(chosen)
+            if not isinstance(text, str | None):
+                raise ValueError(f"{where}, column {chosen!r}: expected a sentence, found {text!r:.60}")
+            yield text or ""
 
 
-def _streamed_rows(dataset: str) -> Iterator[tuple[int, Any]]:
+def _streamed_tables(dataset: str) -> Iterator[Table]:
     name, _, configuration = dataset.partition(":")
     try:
         splits = load_unsplit(name, configuration or None, streaming=True)
     except NotImplementedError:  # packed in a way that cannot be streamed
         splits = load_unsplit(name, configuration or None)
-    for rows in splits.values():
-        yield from enumerate(rows, 1)
+    for split, rows in splits.items():
+        yield Table(f"{dataset}, split {split}", None, enumerate(rows, 1), ReadingArguments())

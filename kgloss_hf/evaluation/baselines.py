@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 
+from ..data.language import check_language
 from ..data.pairs import Pair, Split
 from ..optional import require
+from ..runtime.analyzers import get_analyzer
 from ..runtime.glosses import CENTURY, PLACEHOLDERS, content_of
 from ..runtime.normalization import normalize_line
-from ..runtime.okt import Morpheme, analyze
+from ..runtime.okt import Morpheme
 from ..runtime.placeholders import restore_placeholders
+from ..runtime.tokenization_kgloss import ANALYZER
 
 # Okt's tags of content words, which Korean Sign Language signs too. A VerbPrefix is 못, 안 or 잘: mostly negation.
-_COPIED_TAGS = ("Noun", "Verb", "Adjective", "Adverb", "VerbPrefix", "Number", "Alpha")
+_COPIED_BY_OKT = re.compile("Noun|Verb|Adjective|Adverb|VerbPrefix|Number|Alpha")
+# Sejong tags of what Okt's list leaves out: endings (E*), affixes (XP*, XS*), auxiliary verbs (VX), 이다 (VCP),
+# determiners (MM), conjunctions (MAJ) and exclamations (IC). Words of `whitespace` have none of these tags.
+_COPIED_OTHERWISE = re.compile("(?!Josa|Punctuation|E[A-Z]|X[PS]|VX|VCP|MM|MAJ|IC).*")
 _SIMILARITIES_AT_ONCE = 4_000_000
 
 
-def baseline_predictions(split: Split) -> dict[str, list[list[str]]]:
+def baseline_predictions(split: Split, analyzer: str = ANALYZER) -> dict[str, list[list[str]]]:
     """Return the glosses of two baselines for the sentences of a split's test part.
 
     `copy` takes the content words of the sentence in their order, without training or a gloss vocabulary: the
@@ -24,6 +31,9 @@ def baseline_predictions(split: Split) -> dict[str, list[list[str]]]:
     (못, 안, 잘), and Number and Alpha (Latin words) by their content. A number and 세기 (century) make one gloss, `4C`,
     as in the paper's data (Table 2). It leaves out what the grammar of Korean Sign Language does without, or shows by
     place and face: particles, endings, suffixes, determiners, conjunctions, exclamations, punctuation.
+    With Kiwi, MeCab and Komoran it takes the same parts of speech, with `whitespace` each word. Copied words are
+    upper-cased where most gloss tokens of the training part are upper case (`WETTER`), and lower-cased where most are
+    lower case.
 
     `nearest neighbour` takes the glosses of the most similar training sentence: the bar a trained model has to clear.
     Similarity is the cosine between TF-IDF vectors of character 1- to 4-grams. Of equally similar sentences the first
@@ -31,12 +41,14 @@ def baseline_predictions(split: Split) -> dict[str, list[list[str]]]:
 
     Args:
         split: From `kgloss_hf.data.pairs.split_pairs`; the nearest neighbour searches its training part.
+        analyzer: Name of the morphological analyser that finds the words to copy (default: `okt`).
 
     Returns:
         For each baseline one list of glosses per test pair.
 
     Raises:
-        ImportError: scikit-learn, KoNLPy, JPype or a Java runtime is missing.
+        ValueError: The analyser is not known, or does not read the language of the training sentences.
+        ImportError: scikit-learn, KoNLPy, JPype, a Java runtime or another analyser's package is missing.
         RuntimeError: The JVM cannot be started, or was started before this process was forked.
 
     Example:
@@ -45,16 +57,28 @@ def baseline_predictions(split: Split) -> dict[str, list[list[str]]]:
         {'copy': [['4C', '불', '나다']], 'nearest neighbour': [['집', '불']]}
     """
     texts = [normalize_line(pair.text) for pair in split.test]
-    copied = map(_content_words, analyze(texts))
-    return {"copy": list(copied), "nearest neighbour": _nearest_glosses(split.train, texts)}
+    check_language(analyzer, (pair.text for pair in split.train))
+    tags = _COPIED_BY_OKT if analyzer == "okt" else _COPIED_OTHERWISE
+    fold = _case_of(gloss for pair in split.train for gloss in pair.glosses)
+    copied = [list(map(fold, _content_words(morphemes, tags))) for morphemes in get_analyzer(analyzer)(texts)]
+    return {"copy": copied, "nearest neighbour": _nearest_glosses(split.train, texts)}
 
 
-def _content_words(morphemes: Sequence[Morpheme]) -> list[str]:
+def _case_of(glosses: Iterable[str]) -> Callable[[str], str]:
+    """Return what writes a word in the case of most gloss tokens: upper, lower, or, as for Hangul, as it is."""
+    tokens = list(glosses)
+    for fold, other in ((str.upper, str.lower), (str.lower, str.upper)):
+        if 2 * sum(gloss == fold(gloss) != other(gloss) for gloss in tokens) > len(tokens):
+            return fold
+    return str
+
+
+def _content_words(morphemes: Sequence[Morpheme], tags: re.Pattern[str]) -> list[str]:
     words = []
     previous = ""
     for morpheme in morphemes:
         part_of_number = previous == "Number" and morpheme.surface == CENTURY
-        if morpheme.tag in _COPIED_TAGS and not part_of_number:
+        if tags.fullmatch(morpheme.tag) and not part_of_number:
             words.append(morpheme.tag if morpheme.tag in PLACEHOLDERS else morpheme.lemma)
         previous = morpheme.tag
     return restore_placeholders(words, morphemes)

@@ -19,12 +19,18 @@ from ..runtime.normalization import normalize
 from ..version import __version__
 from .sequences import as_signed, gloss_pairs
 
+References = Iterable[str | Iterable[str] | Iterable[Iterable[str]]]
+"""One gloss sequence per prediction, or a list of lists of glosses where it has several references."""
+
 _NON_MANUAL = "non_manual"
+_MEAN_OF_REFERENCES = "refs:mean"
 _RESAMPLED_AT_ONCE = 2_000_000
 
 
-def jaccard(predictions: Iterable[str | Iterable[str]], references: Iterable[str | Iterable[str]]) -> float:
+def jaccard(predictions: Iterable[str | Iterable[str]], references: References) -> float:
     """Return the mean Jaccard score over pairs, × 100: the paper's JC (section IV.2, Table 5).
+
+    Where a prediction has several references, its score is the mean over them, so that each prediction weighs the same.
 
     Order and repetition of glosses do not count. A gloss is compared as it is signed: `Number/4C` is `4C`, and a form
     with other code points for the same characters is the same gloss (`kgloss_hf.evaluation.sequences.as_signed`).
@@ -32,7 +38,8 @@ def jaccard(predictions: Iterable[str | Iterable[str]], references: Iterable[str
     Args:
         predictions: One gloss sequence per pair: a list of glosses, or a string of glosses with spaces between them, of
             which one before parentheses belongs to a gloss (`V (불꽃무늬)`). A string can also be a JSON list.
-        references: As many gloss sequences as `predictions` has. Several references per pair are refused.
+        references: For each prediction one gloss sequence, or several as a list of lists of glosses. Predictions can
+            have different numbers of references.
 
     Returns:
         A number from 0 to 100. A pair counts 1 when both sides are empty and 0 when one is.
@@ -40,27 +47,36 @@ def jaccard(predictions: Iterable[str | Iterable[str]], references: Iterable[str
     Raises:
         TypeError: An argument is one string or no sequence, or one of its items is no gloss sequence.
         ValueError: The two lengths differ, there are no pairs, or a list holds strings of several glosses each, which
-            may be one sequence or several references.
+            may be one sequence or several references: write references as lists of lists of glosses.
 
     Example:
         >>> jaccard([["문화", "유산"], ["감사"]], ["유산 문화 보다 원하다", "감사"])
         75.0
+        >>> jaccard([["문화", "유산"], ["감사"]], [[["유산"], ["문화", "유산"]], ["감사"]])  # (0.5 + 1) / 2, and 1
+        87.5
     """
     return 100 * float(jaccard_scores(predictions, references).mean())
 
 
 def jaccard_scores(
-    predictions: Iterable[str | Iterable[str]], references: Iterable[str | Iterable[str]], *, multiset: bool = False
+    predictions: Iterable[str | Iterable[str]],
+    references: References,
+    *,
+    multiset: bool = False,
+    best: bool = False,
+    synonyms: Mapping[str, Iterable[str]] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Return the Jaccard score of each pair: glosses in both, over glosses in either (paper, section IV.2).
+    """Return the Jaccard score of each prediction: glosses in both, over glosses in either (paper, section IV.2).
 
     Args:
         predictions: As for `jaccard`.
         references: As for `jaccard`.
         multiset: Count repetitions: a gloss that is twice on one side and once on the other matches once.
+        best: Of several references take the one that agrees most (default: the mean over them).
+        synonyms: As for `jaccard_result`.
 
     Returns:
-        Array of shape (pairs,), each score from 0 to 1; 1 when both sides of a pair are empty, 0 when one is.
+        Array of shape (predictions,), each score from 0 to 1; 1 when both sides of a pair are empty, 0 when one is.
 
     Raises:
         TypeError: An argument is one string or no sequence, or one of its items is no gloss sequence.
@@ -71,18 +87,24 @@ def jaccard_scores(
         [0.33, 1.0, 0.0]
         >>> jaccard_scores(["집 집 불"], ["집 불"], multiset=True).round(2).tolist()
         [0.67]
+        >>> jaccard_scores(["집 불"], [[["집"], ["집", "불"]]], best=True).tolist()
+        [1.0]
     """
-    hypothesis_lists, reference_lists = gloss_pairs(predictions, references)
-    return _scores(as_signed(hypothesis_lists), as_signed(reference_lists), multiset)
+    pairs = gloss_pairs(predictions, references)
+    equal = {} if synonyms is None else _one_of_synonyms(synonyms)[0]
+    sides = (_merged(as_signed(side), equal) for side in (pairs.predictions, pairs.references))
+    scores = _scores(*sides, multiset=multiset)
+    return scores if pairs.counts is None else by_group(scores, _rows(pairs.counts), best=best)
 
 
 def jaccard_result(
     predictions: Iterable[str | Iterable[str]],
-    references: Iterable[str | Iterable[str]],
+    references: References,
     *,
     multiset: bool = False,
     types: Mapping[str, str] | None = None,
     ignore_non_manual: bool = False,
+    synonyms: Mapping[str, Iterable[str]] | None = None,
     resamples: int = 0,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -96,16 +118,24 @@ def jaccard_result(
             placeholder (`Number`). A gloss it does not list is `unknown`.
         ignore_non_manual: Drop the glosses of type `non_manual` from both sides first. A pair with nothing left counts
             1, like any pair of two empty sequences.
+        synonyms: Glosses that count as equal, such as `{"집": ["가옥", "주택"]}`. Equality reaches on: what is equal to
+            `가옥` is equal to `집` as well. Types are those of the glosses as they stand.
         resamples: Samples for the 95% bootstrap interval, usually 10,000; 0 for no interval.
         seed: Seed of the interval.
 
     Returns:
         `jaccard`, from 0 to 100; with `resamples`, `low` and `high`; with `types`, `by_type`: for each type found, the
-        `jaccard` of its glosses alone, over those `pairs` that have one on either side; `signature`, where `types` is
-        the beginning of the mapping's SHA-256.
+        `jaccard` of its glosses alone, over those `pairs` that have one on either side; `signature`, where `types` and
+        `synonyms` are the beginning of the mapping's SHA-256.
+
+        Where a prediction has several references, `jaccard` is the mean over them, with each prediction weighing the
+        same, and its signature says `refs:mean`. In addition come `jaccard_best`, each prediction against the
+        reference that agrees most, its interval `low_best` and `high_best`, and `signature_best` with `refs:best`. By
+        type, `jaccard` is the mean as well, and `pairs` counts predictions.
 
     Raises:
-        TypeError: As for `jaccard`, or `types` is no mapping of strings to strings.
+        TypeError: As for `jaccard`, or `types` is no mapping of strings to strings, or `synonyms` none of strings to
+            lists of strings.
         ValueError: As for `jaccard`, or `resamples` is negative, or `ignore_non_manual` has no type to go by.
 
     Source:
@@ -116,37 +146,86 @@ def jaccard_result(
         {'sign_word': {'jaccard': 0.0, 'pairs': 1}, 'unknown': {'jaccard': 100.0, 'pairs': 1}}
         >>> jaccard_result(["집 불"], ["불"], resamples=1000)["signature"]  # doctest: +ELLIPSIS
         'jaccard|set|nonmanual:kept|bs:1000|seed:0|v:...'
+        >>> result = jaccard_result(["집 불"], [[["불"], ["불", "가옥"]]], synonyms={"집": ["가옥"]})
+        >>> result["jaccard"], result["jaccard_best"], result["signature_best"]  # doctest: +ELLIPSIS
+        (75.0, 100.0, 'jaccard|set|nonmanual:kept|refs:best|synonyms:...|v:...')
     """
     written = gloss_pairs(predictions, references)
-    sides = as_signed(written[0]), as_signed(written[1])
+    sides = as_signed(written.predictions), as_signed(written.references)
+    rows = None if written.counts is None else _rows(written.counts)
     marks = [
         "jaccard",
         "multiset" if multiset else "set",
         "nonmanual:ignored" if ignore_non_manual else "nonmanual:kept",
     ]
+    if rows is not None:
+        marks.append(_MEAN_OF_REFERENCES)
     by_type = {}
+    equal: dict[str, str] = {}
+    if synonyms is not None:
+        equal, digest = _one_of_synonyms(synonyms)
+        marks.append(f"synonyms:{digest}")
     _check_types(types, ignore_non_manual)
     if types is not None:
         listing = json.dumps(sorted(types.items()), ensure_ascii=False)
-        types = _types_as_signed(types, written)
+        types = _types_as_signed(types, written[:2])
         kinds = {types.get(gloss, UNKNOWN_TYPE) for side in sides for glosses in side for gloss in glosses}
         if ignore_non_manual:
             kinds.discard(_NON_MANUAL)
             sides = _of_types(sides, types, kinds)
         for name in sorted(kinds):
-            pairs = [pair for pair in zip(*_of_types(sides, types, {name}), strict=True) if any(pair)]
-            predicted, wanted = zip(*pairs, strict=True)
-            mean = float(_scores(predicted, wanted, multiset).mean())
-            by_type[name] = {"jaccard": 100 * mean, "pairs": len(pairs)}
-        marks.append(f"types:{hashlib.sha256(listing.encode()).hexdigest()[:8]}")
-    scores = _scores(*sides, multiset)
-    result: dict[str, Any] = {"jaccard": 100 * float(scores.mean())}
+            of_type = _of_types(sides, types, {name})
+            chosen = [number for number, pair in enumerate(zip(*of_type, strict=True)) if any(pair)]
+            predicted, wanted = ([side[number] for number in chosen] for side in of_type)
+            of_pairs = _scores(_merged(predicted, equal), _merged(wanted, equal), multiset=multiset)
+            of_rows = of_pairs if rows is None else by_group(of_pairs, rows[chosen])
+            by_type[name] = {"jaccard": 100 * float(of_rows.mean()), "pairs": len(of_rows)}
+        marks.append(f"types:{_digest(listing)}")
     if resamples:
-        result["low"], result["high"] = bootstrap_interval(100 * scores, resamples=resamples, seed=seed)
         marks += [f"bs:{resamples}", f"seed:{seed}"]
+    signature = "|".join([*marks, f"v:{__version__}"])
+    of_pairs = _scores(*(_merged(side, equal) for side in sides), multiset=multiset)
+    result: dict[str, Any] = {}
+    for ending in ("",) if rows is None else ("", "_best"):
+        scores = of_pairs if rows is None else by_group(of_pairs, rows, best=bool(ending))
+        result[f"jaccard{ending}"] = 100 * float(scores.mean())
+        if resamples:
+            interval = bootstrap_interval(100 * scores, resamples=resamples, seed=seed)
+            result[f"low{ending}"], result[f"high{ending}"] = interval
     if types is not None:
         result["by_type"] = by_type
-    return {**result, "signature": "|".join([*marks, f"v:{__version__}"])}
+    result["signature"] = signature
+    if rows is not None:
+        result["signature_best"] = signature.replace(_MEAN_OF_REFERENCES, "refs:best")
+    return result
+
+
+def by_group(
+    scores: npt.NDArray[np.float64], groups: npt.NDArray[np.int64], *, best: bool = False
+) -> npt.NDArray[np.float64]:
+    """Return the mean, or the best, score of each group.
+
+    Args:
+        scores: One score per row.
+        groups: The group of each row, as a number; rows of a group need not stand side by side.
+        best: Take each group's highest score (default: the mean).
+
+    Returns:
+        One score per group, in the order of the groups' numbers. The order of rows within a group changes nothing, to
+        the last digit, and a mean lies between the group's lowest and highest score.
+
+    Example:
+        >>> by_group(np.array([0.5, 0.25, 1.0]), np.array([0, 1, 0])).tolist()
+        [0.75, 0.25]
+    """
+    order = np.lexsort((scores, groups))
+    ordered = scores[order]
+    _, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    highest: npt.NDArray[np.float64] = np.maximum.reduceat(ordered, starts)
+    if best:
+        return highest
+    # Rounding can move the mean of equal scores.
+    return np.clip(np.add.reduceat(ordered, starts) / counts, ordered[starts], highest)
 
 
 def bootstrap_interval(
@@ -252,8 +331,52 @@ def _types_as_signed(types: Mapping[str, str], sides: Iterable[list[list[str]]])
     return {content_of(form): kind for form, kind in kinds.items() if kind} | given
 
 
+def _rows(counts: Sequence[int]) -> npt.NDArray[np.int64]:
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _one_of_synonyms(synonyms: Mapping[str, Iterable[str]]) -> tuple[dict[str, str], str]:
+    """Return for each gloss of several that are equal the one that stands for them, and a digest of these groups."""
+    above: dict[str, str] = {}
+
+    def top(gloss: str) -> str:
+        while (higher := above.setdefault(gloss, gloss)) != gloss:
+            above[gloss] = gloss = above[higher]
+        return gloss
+
+    if not isinstance(synonyms, Mapping):
+        raise TypeError(
+            f"synonyms: expected a mapping of gloss to equal glosses, found {type(synonyms).__name__}; write "
+            "{gloss: [equal]}"
+        )
+    for gloss, equals in synonyms.items():
+        listed = [] if isinstance(equals, str) or not isinstance(equals, Iterable) else list(equals)
+        if (equals and not listed) or not all(isinstance(form, str) for form in (gloss, *listed)):
+            raise TypeError(
+                f"synonyms: expected lists of glosses, found {equals!r:.60} for {gloss!r:.60}; write {{gloss: [equal]}}"
+            )
+        for other in listed:
+            one, two = sorted(top(content_of(normalize(form))) for form in (gloss, other))
+            above[two] = one
+    groups: dict[str, list[str]] = {}
+    for gloss in sorted(above):
+        groups.setdefault(top(gloss), []).append(gloss)
+    several = sorted(group for group in groups.values() if len(group) > 1)
+    return {gloss: group[0] for group in several for gloss in group[1:]}, _digest(
+        json.dumps(several, ensure_ascii=False)
+    )
+
+
+def _merged(sequences: list[list[str]], equal: Mapping[str, str]) -> list[list[str]]:
+    return [[equal.get(gloss, gloss) for gloss in glosses] for glosses in sequences] if equal else sequences
+
+
 def _scores(
-    hypothesis_lists: Sequence[Sequence[str]], reference_lists: Sequence[Sequence[str]], multiset: bool
+    hypothesis_lists: Sequence[Sequence[str]], reference_lists: Sequence[Sequence[str]], *, multiset: bool
 ) -> npt.NDArray[np.float64]:
     scores = []
     for hypothesis, reference in zip(hypothesis_lists, reference_lists, strict=True):

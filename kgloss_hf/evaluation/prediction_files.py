@@ -2,33 +2,86 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..data.tables import is_table, is_text, read_lines, read_rows
+from ..data.cells import GlossCells
+from ..data.columns import COLUMNS, find_columns
+from ..data.lines import is_text, read_lines
+from ..data.sign_corpora import is_corpus, read_corpus
+from ..data.tables import read_rows
 from ..runtime.normalization import normalize_line
-from .sequences import GlossLists, as_signed, gloss_list
+from .alignment import Spans
+from .sequences import GlossLists, GlossReferences, as_signed, gloss_list
+
+logger = logging.getLogger(__name__)
 
 _LINES = "lines"
 _SCORED = re.compile(r"-?(\d+\.\d{4}|inf|nan)\t")
 """Begins a line of `kgloss translate --n_best N`, whose format text has an empty line after the N of a sentence."""
-_GLOSS_COLUMNS = {"prediction", "reference", "glosses"}
+
+_GLOSS_COLUMNS = {
+    "prediction": ("prediction", "predictions", "예측", "예측 글로스", "예측글로스"),
+    "reference": ("reference", "references", "정답", "정답 글로스", "정답글로스", "참조"),
+    "glosses": COLUMNS["glosses"],
+}
+_WANTED = _GLOSS_COLUMNS | {"sentence": COLUMNS["text"]}
+_SENTENCE_COLUMNS = ("sentence", "written", "alignment", "spans")
+_LEXICON = {
+    "gloss": ("gloss", *COLUMNS["glosses"]),
+    "type": ("type", *COLUMNS["gloss_types"]),
+    "synonyms": ("synonyms", "synonym", "동의어", "유의어"),
+}
+_DELIMITERS = {",": ".csv", "\t": ".tsv", ";": ".csv", "|": ".csv"}
+"""What separates the names of a header, and the kind of table that is then read."""
+
+
+class SystemFiles(NamedTuple):
+    """What `read_systems` reads.
+
+    `references` are lists of references where some row has several. `sentences` is None where no file has any.
+    `alignments` holds, for each system whose file has them and where the references have `spans`, the span of each
+    gloss of each row, or None for a row whose sentence is written in another way in the references.
+    """
+
+    systems: dict[str, GlossLists]
+    references: GlossLists | GlossReferences
+    sentences: list[str] | None
+    alignments: dict[str, list[Spans | None]]
+    spans: list[Spans]
+
+
+class Lexicon(NamedTuple):
+    """The type of each gloss, and the glosses that count as equal to it; each empty where the table has no column."""
+
+    types: dict[str, str]
+    synonyms: dict[str, list[str]]
 
 
 def read_systems(
-    predictions: str, *, references: str | None = None, baseline: str | None = None
-) -> tuple[dict[str, GlossLists], GlossLists]:
+    predictions: str,
+    *,
+    references: str | None = None,
+    baseline: str | None = None,
+    gloss_separator: str | None = None,
+    encoding: str = "utf-8",
+) -> SystemFiles:
     """Read the predictions of one or two systems and the references, each from a table or a text file.
 
     Args:
         predictions: The system's file, as for `kgloss_hf.evaluation.scores.evaluate_files`.
         references: File with the references (default: those in `predictions`).
         baseline: File of a second system's predictions for the same sentences.
+        gloss_separator: As for `kgloss_hf.evaluation.scores.evaluate_files`.
+        encoding: As for `kgloss_hf.evaluation.scores.evaluate_files`.
 
     Returns:
-        The gloss sequences of `system`, and of `baseline` where there is one; and those of the references.
+        The gloss sequences of `system`, and of `baseline` where there is one; those of the references; the sentences,
+        and the spans of glosses, where the files have them.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -40,10 +93,10 @@ def read_systems(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "predictions.jsonl")
         ...     _ = file.write_text('{"reference": ["집", "불"], "prediction": "집"}', "utf-8")
-        ...     read_systems(str(file))
+        ...     read_systems(str(file))[:2]
         ({'system': [['집']]}, [['집', '불']])
     """
-    files = {path: _read(path) for path in (predictions, references, baseline) if path}
+    files = {path: _read(path, gloss_separator, encoding) for path in (predictions, references, baseline) if path}
     if not references and _LINES in files[predictions]:
         raise ValueError(
             f"{predictions}: expected references too, found a text file; name their file with --references"
@@ -53,22 +106,36 @@ def read_systems(
         raise ValueError(
             f"{predictions}: expected references too, found only glosses; name their file with --references"
         )
-    wanted = GlossLists(_column(files, references or predictions, "reference"))
+    gold = references or predictions
+    wanted = _column(files, gold, "reference")
     for path, columns in files.items():
-        if as_signed(columns.get("reference", wanted)) != as_signed(wanted):
-            other = references or predictions
-            raise ValueError(f"{path}: expected the references of {other}, found others; score the same sentences")
-    systems = {"system": GlossLists(_column(files, predictions, "prediction"))}
-    if baseline:
-        systems["baseline"] = GlossLists(_column(files, baseline, "prediction"))
-    return systems, wanted
+        if _compared(columns.get("reference", wanted)) != _compared(wanted):
+            raise ValueError(f"{path}: expected the references of {gold}, found others; score the same sentences")
+    paths = {"system": predictions} | ({"baseline": baseline} if baseline else {})
+    systems = {name: GlossLists(_column(files, path, "prediction")) for name, path in paths.items()}
+    sentences = next((columns["sentence"] for columns in files.values() if "sentence" in columns), None)
+    aligned = {name: path for name, path in paths.items() if "alignment" in files[path]}
+    if isinstance(wanted, GlossReferences) or "spans" not in files[gold] or not aligned:
+        return SystemFiles(systems, _known(wanted), sentences, {}, [])
+    alignments = {name: _alignment(path, files[path], systems[name], files[gold]) for name, path in aligned.items()}
+    spans = [
+        _checked_spans(row, glosses, f"{gold}, sentence {number}, spans")
+        for number, (row, glosses) in enumerate(zip(files[gold]["spans"], wanted, strict=True), 1)
+    ]
+    return SystemFiles(systems, _known(wanted), sentences, alignments, spans)
 
 
-def read_types(path: str) -> dict[str, str]:
-    """Read the type of each gloss from a table with columns `gloss` and `type`.
+def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
+    """Read the type of each gloss, and what is equal to it, from a table with columns `gloss`, `type` and `synonyms`.
 
     Args:
-        path: A file for `kgloss_hf.data.tables.read_rows`.
+        path: A file for `kgloss_hf.data.tables.read_rows`. Headers can be Korean (글로스, 유형, 동의어). One of `type`
+            and `synonyms` is enough; a cell of `synonyms` holds glosses in any form that
+            `kgloss_hf.runtime.glosses.split_glosses` reads, or none.
+        encoding: Of a text file, such as `cp949`.
+
+    Returns:
+        Types, and synonyms by gloss.
 
     Raises:
         FileNotFoundError: The file is missing.
@@ -78,47 +145,69 @@ def read_types(path: str) -> dict[str, str]:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "types.csv")
-        ...     _ = file.write_text("gloss,type\\n집,sign_word\\n", "utf-8")
-        ...     read_types(str(file))
-        {'집': 'sign_word'}
+        ...     _ = file.write_text("gloss,type,synonyms\\n집,sign_word,가옥 주택\\n", "utf-8")
+        ...     read_lexicon(str(file))
+        Lexicon(types={'집': 'sign_word'}, synonyms={'집': ['가옥', '주택']})
     """
-    types: dict[str, str] = {}
-    for number, row in read_rows(_existing(path)):
-        where = f"{path}, row {number}"
-        if not isinstance(row, dict) or not {"gloss", "type"} <= row.keys():
-            raise ValueError(f"{where}: expected columns gloss and type, found {row!r:.90}; add the header")
-        gloss, kind = row["gloss"], row["type"]
-        if not (isinstance(gloss, str) and gloss and isinstance(kind, str) and kind):
-            raise ValueError(f"{where}: expected a gloss and its type, found {row!r:.90}; complete it")
-        if types.setdefault(gloss, kind) != kind:
-            raise ValueError(f"{where}: {gloss!r} has a second type; keep one")
-    if not types:
+    lexicon = Lexicon({}, {})
+    rows = read_rows(_existing(path), encoding=encoding)
+    first = next(rows, None)
+    if first is None:
         raise ValueError(f"{path}: expected rows with columns gloss and type, found none; add them")
-    return types
+    columns = _lexicon_columns(path, first)
+    cells = GlossCells(path)
+    for number, row in cells.sampled(chain([first], rows), columns.get("synonyms", "synonyms")):
+        where = f"{path}, row {number}"
+        if not isinstance(row, dict) or not row.keys() >= {*columns.values()}:
+            columns = _lexicon_columns(path, (number, row))
+        gloss, kind, equal = (row[columns[name]] if name in columns else None for name in _LEXICON)
+        synonyms = [] if equal is None else gloss_list(equal, f"{where}, synonyms", cells.split)
+        untyped = kind in (None, "") and ("type" not in columns or bool(synonyms))
+        if not (isinstance(gloss, str) and gloss and (untyped or (isinstance(kind, str) and kind))):
+            raise ValueError(f"{where}: expected a gloss and its type, found {row!r:.90}; complete it")
+        if kind and lexicon.types.setdefault(gloss, kind) != kind:
+            raise ValueError(f"{where}: {gloss!r} has a second type; keep one")
+        if synonyms:
+            lexicon.synonyms.setdefault(gloss, []).extend(synonyms)
+    cells.warn()
+    return lexicon
 
 
-def _read(path: str) -> dict[str, list[Any]]:
+def _lexicon_columns(path: str, numbered: tuple[int, Any]) -> dict[str, str]:
+    number, row = numbered
+    columns = find_columns(row, path, wanted=_LEXICON, needed=()) if isinstance(row, dict) else {}
+    if "gloss" not in columns or len(columns) < 2:
+        raise ValueError(
+            f"{path}, row {number}: expected columns gloss and type, found {row!r:.90}; add the header (a column "
+            "synonyms may stand beside type, or in its place)"
+        )
+    return columns
+
+
+def _read(path: str, gloss_separator: str | None, encoding: str) -> dict[str, list[Any]]:
     """Return a table's columns of glosses and sentences; the gloss sequences of a text file are under `_LINES`."""
+    if Path(path).exists() and is_corpus(Path(path)):
+        return _columns_of(path, read_corpus(Path(path)), gloss_separator)
     file = _existing(path)
-    suffix = file.suffix.lower()
+    suffix = Path(path.lower().removesuffix(".gz")).suffix
     if suffix in (".jsonl", ".json", ".parquet", ".xlsx"):
-        return _columns_of(path, read_rows(file))
-    head = next(read_lines(file), "").rstrip("\r\n")
-    for kind, separator in ((".csv", ","), (".tsv", "\t")):
-        names = [name.strip().strip('"') for name in head.split(separator)]
-        if _GLOSS_COLUMNS & set(names) and (len(names) > 1 or suffix == kind):
-            return _columns_of(path, read_rows(file, suffix=kind))
-    if is_table(path) and not _SCORED.match(head) and ("," in head if suffix == ".csv" else "\t" in head):
+        return _columns_of(path, read_rows(file, suffix=suffix, encoding=encoding), gloss_separator)
+    head = next(read_lines(file, encoding=encoding), "").rstrip("\r\n")
+    for delimiter, kind in _DELIMITERS.items():
+        names = [name.strip().strip('"') for name in head.split(delimiter)]
+        if find_columns(names, path, wanted=_GLOSS_COLUMNS, needed=()) and (len(names) > 1 or suffix == kind):
+            return _columns_of(path, read_rows(file, suffix=kind, encoding=encoding), gloss_separator)
+    if suffix in (".csv", ".tsv") and not _SCORED.match(head) and ("," if suffix == ".csv" else "\t") in head:
         raise ValueError(
             f"{path}: expected a header with {', '.join(sorted(_GLOSS_COLUMNS))}, found {head!r:.60}; add it, or write "
             "one gloss sequence per line into a .txt file"
         )
-    return {_LINES: _sequences_of(path)}
+    return {_LINES: _sequences_of(path, gloss_separator, encoding)}
 
 
-def _sequences_of(path: str) -> list[list[str]]:
+def _sequences_of(path: str, gloss_separator: str | None, encoding: str) -> list[list[str]]:
     """Return the gloss sequences of a text file, of several answers to a sentence the first."""
-    lines = [line.rstrip("\r\n") for line in read_lines(Path(path))]
+    lines = [line.rstrip("\r\n") for line in read_lines(Path(path), encoding=encoding)]
     filled = [line for line in lines if line.strip()]
     if filled and all(map(_SCORED.match, filled)):
         lines = [_SCORED.sub("", line) for line, before in zip(lines, ["", *lines], strict=False) if not before]
@@ -127,35 +216,74 @@ def _sequences_of(path: str) -> list[list[str]]:
             raise ValueError(
                 f"{path}, line {number}: expected glosses with spaces between them, found a tab; remove it"
             )
-    return [gloss_list(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    cells = GlossCells(path, gloss_separator)
+    rows = cells.sampled(enumerate(({_LINES: line} for line in lines), 1), _LINES)
+    sequences = [gloss_list(row[_LINES], f"{path}, line {number}", cells.split) for number, row in rows]
+    cells.warn()
+    return sequences
 
 
-def _columns_of(path: str, rows: Iterable[tuple[int, Any]]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [] for name in (*sorted(_GLOSS_COLUMNS), "text")}
+def _columns_of(path: str, rows: Iterable[tuple[int | str, Any]], gloss_separator: str | None) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [] for name in (*sorted(_GLOSS_COLUMNS), *_SENTENCE_COLUMNS)}
+    fields_of: dict[tuple[Any, ...], dict[str, str]] = {}
+    numbered = iter(rows)
+    if (first := next(numbered, None)) is not None:
+        numbered = chain([first], numbered)
+    cells = {name: GlossCells(path, gloss_separator) for name in sorted(_GLOSS_COLUMNS)}
+    fields = _fields_of(path, first[1]) if first and isinstance(first[1], dict) else {}
+    for name in _GLOSS_COLUMNS:
+        numbered = cells[name].sampled(numbered, fields.get(name, name))
     count = 0
-    for number, row in rows:
-        where = f"{path}, row {number}"
+    for number, row in numbered:
+        where = number if isinstance(number, str) else f"{path}, row {number}"
         if not isinstance(row, dict):
             raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}; write one row per line")
         if "candidates" in row and "glosses" not in row:  # the answers of `kgloss translate --n_best`, the best first
-            best = row["candidates"][:1] if isinstance(row["candidates"], list) else []
-            row |= {"glosses": best[0].get("glosses") if best and isinstance(best[0], dict) else []}
+            candidates = row["candidates"][:1] if isinstance(row["candidates"], list) else []
+            best = candidates[0] if candidates and isinstance(candidates[0], dict) else {}
+            row |= {"glosses": best.get("glosses") if best else [], "alignment": best.get("alignment")}
         if str(row.get("rank", "1")) != "1" and "log_prob" in row:
             continue
         count += 1
-        if isinstance(row.get("text"), str):
-            columns["text"].append(_sentence(row["text"]))
-        for name in sorted(_GLOSS_COLUMNS & row.keys()):
-            glosses = gloss_list(row[name], f"{where}, {name}")
-            if not is_text("".join(glosses)):
-                raise ValueError(f"{where}, {name}: expected text, found half a character; correct it")
-            columns[name].append(glosses)
+        if (names := tuple(row)) not in fields_of:
+            fields_of[names] = _fields_of(path, row)
+        fields = fields_of[names]
+        if isinstance(text := row.get(fields.get("sentence", "")), str):
+            columns["sentence"].append(_sentence(text))
+            columns["written"].append(text)
+        for name in ("alignment", "spans"):
+            if isinstance(row.get(name), list):
+                columns[name].append(row[name])
+        for name in sorted(_GLOSS_COLUMNS & fields.keys()):
+            cell, named = row[fields[name]], f"{where}, {fields[name]}"
+            several = name == "reference" and isinstance(cell, list) and any(isinstance(one, list) for one in cell)
+            lists = [_listed(one, named) for one in cell] if several else [gloss_list(cell, named, cells[name].split)]
+            if not is_text("".join(chain.from_iterable(lists))):
+                raise ValueError(f"{named}: expected text, found half a character; correct it")
+            columns[name].append(lists if name == "reference" else lists[0])
     for name, sequences in columns.items():
-        if name != "text" and len(sequences) not in (0, count):
+        if name in _GLOSS_COLUMNS and len(sequences) not in (0, count):
             raise ValueError(
                 f"{path}: expected {name!r} in all {count} rows, found it in {len(sequences)}; complete it"
             )
-    return {name: cells for name, cells in columns.items() if len(cells) == count > 0}
+    for column in cells.values():
+        column.warn()
+    if all(len(lists) == 1 for lists in columns["reference"]):
+        columns["reference"] = [lists[0] for lists in columns["reference"]]
+    else:
+        columns["reference"] = GlossReferences(columns["reference"])
+    return {name: column for name, column in columns.items() if len(column) == count > 0}
+
+
+def _fields_of(path: str, row: Mapping[Any, Any]) -> dict[str, str]:
+    return find_columns(row, path, wanted=_WANTED, needed=())
+
+
+def _listed(reference: Any, where: str) -> list[str]:
+    if not isinstance(reference, list):
+        kind = type(reference).__name__
+        raise TypeError(f"{where}: expected a list of glosses for each reference, found {kind}; write it as a list")
+    return gloss_list(reference, where)
 
 
 def _sentence(text: str) -> str:
@@ -165,7 +293,7 @@ def _sentence(text: str) -> str:
 
 
 def _check_same_sentences(files: Mapping[str, Mapping[str, list[Any]]]) -> None:
-    texts = [(path, columns["text"]) for path, columns in files.items() if "text" in columns]
+    texts = [(path, columns["sentence"]) for path, columns in files.items() if "sentence" in columns]
     for path, other in texts[1:]:
         first, wanted = texts[0]
         for number, pair in enumerate(zip(wanted, other, strict=False), 1):
@@ -183,9 +311,61 @@ def _column(files: Mapping[str, Mapping[str, list[Any]]], path: str, name: str) 
     if name not in columns and "glosses" in columns:
         return columns["glosses"]
     if name not in columns:
-        others = " and ".join(column for column in columns if column != "text") or "no rows with glosses"
+        others = " and ".join(column for column in columns if column in _GLOSS_COLUMNS) or "no rows with glosses"
         raise ValueError(f"{path}: expected rows with {name!r}, found {others}; name the column {name!r}")
     return columns[name]
+
+
+def _known(references: list[Any]) -> GlossLists | GlossReferences:
+    return references if isinstance(references, GlossReferences) else GlossLists(references)
+
+
+def _compared(references: list[Any]) -> list[list[list[str]]]:
+    lists = references if isinstance(references, GlossReferences) else [[one] for one in references]
+    return [as_signed(several) for several in lists]
+
+
+def _alignment(
+    path: str, columns: Mapping[str, list[Any]], glosses: list[list[str]], gold: Mapping[str, list[Any]]
+) -> list[Spans | None]:
+    """Return the spans of each row's glosses, and None where its sentence is written in another way than the gold one.
+
+    Columns of sentences agree but for white space and forms of characters, which move places.
+    """
+    alignment: list[Spans | None] = [
+        _checked_spans(row, of, f"{path}, sentence {number}, alignment")
+        for number, (row, of) in enumerate(zip(columns["alignment"], glosses, strict=True), 1)
+    ]
+    both = zip(columns.get("written", ()), gold.get("written", ()), strict=False)
+    if others := [row for row, (own, other) in enumerate(both) if own != other]:
+        logger.warning(
+            "%s: %d %s written in another way than in the references, and not compared in the place of glosses",
+            path,
+            len(others),
+            "sentence is" if len(others) == 1 else "sentences are",
+        )
+    for row in others:
+        alignment[row] = None
+    return alignment
+
+
+def _checked_spans(spans: list[Any], glosses: Sequence[str], where: str) -> Spans:
+    checked: Spans = []
+    for span in spans:
+        if span is None:
+            checked.append(None)
+            continue
+        if not (
+            isinstance(span, list | tuple)
+            and len(span) == 2
+            and all(isinstance(place, int) and not isinstance(place, bool) for place in span)
+            and 0 <= span[0] <= span[1]
+        ):
+            raise ValueError(f"{where}: expected a start and an end, or null, found {span!r:.60}; correct it")
+        checked.append((span[0], span[1]))
+    if len(checked) != len(glosses):
+        raise ValueError(f"{where}: expected one for each of {len(glosses)} glosses, found {len(checked)}; correct it")
+    return checked
 
 
 def _existing(path: str) -> Path:

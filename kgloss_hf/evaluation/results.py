@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..reporting import Table
-from .metrics import jaccard_result
+from ..version import __version__
+from .ceiling import agreement
+from .metrics import bootstrap_interval, jaccard_result
 from .sequences import GlossLists
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = {
+    "bleu_4": ("BLEU-4", ".2f"),
+    "chrf": ("chrF", ".2f"),
+    "rouge_l": ("ROUGE-L", ".2f"),
+    "gloss_error_rate": ("GER", ".1f"),
+}
+"""The scores that a score table shows besides Jaccard: title and format. A terminal of 80 columns shows all of them."""
 
 
 def scores_on(
@@ -16,16 +30,56 @@ def scores_on(
 ) -> dict[str, dict[str, Any]]:
     """Return each system's Jaccard score, from 0 to 100, with its 95% bootstrap interval and its signature.
 
+    Where the extra `evaluate` is installed, a system has `bleu_1` to `bleu_4`, `chrf`, `rouge_l` and `gloss_error_rate`
+    as well, × 100, and their `signatures` by name. Where it is not, a warning says so once.
+
     Args:
         references: Lists of glosses; `Number/4C` counts as `4C`.
         systems: For each system's name, as many lists of glosses.
 
     Example:
         >>> scores_on([["전남", "지역"]], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS
-        {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0, 'signature': 'jaccard|set|...'}}
+        {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0, 'signature': 'jaccard|set|...'...}}
     """
     wanted, lists = GlossLists(map(list, references)), {name: GlossLists(map(list, of)) for name, of in systems.items()}
-    return {name: jaccard_result(predicted, wanted, resamples=10_000) for name, predicted in lists.items()}
+    return {
+        name: jaccard_result(predicted, wanted, resamples=10_000) | _other_scores(predicted, wanted)
+        for name, predicted in lists.items()
+    }
+
+
+def human_scores(pairs: Sequence[tuple[str, Sequence[str]]]) -> dict[str, dict[str, Any]]:
+    """Return the scores of people on the pairs, in the form of `scores_on`, to stand beside systems in a score table.
+
+    Args:
+        pairs: Sentences and their glosses, such as those of the test part. Only sentences with several different
+            versions count (`kgloss_hf.evaluation.ceiling.agreement`).
+
+    Returns:
+        Two rows, each with the number of `pairs` it is of: the mean Jaccard score of each human version with the other
+        versions of its sentence, and of the sentence's best single answer with all of them. No rows where no sentence
+        has two versions.
+
+    Example:
+        >>> pairs = [("불이 났어요.", ("불",)), ("불이 났어요.", ("불", "나다"))]
+        >>> {name: score["jaccard"] for name, score in human_scores(pairs).items()}
+        {'human versions (leave one out)': 50.0, 'best single human answer': 75.0}
+        >>> human_scores(pairs[:1])
+        {}
+    """
+    versions = agreement(pairs)
+    rows = {
+        "human versions (leave one out)": (versions.mean, "leave-one-out"),
+        "best single human answer": (versions.answer, "best-answer"),
+    }
+    scores = {}
+    for name, (values, mark) in rows.items():
+        if len(values):
+            low, high = bootstrap_interval(100 * values, resamples=10_000)
+            signature = f"jaccard|set|nonmanual:kept|refs:mean|human:{mark}|bs:10000|seed:0|v:{__version__}"
+            score = {"jaccard": 100 * float(values.mean()), "low": low, "high": high, "signature": signature}
+            scores[name] = score | {"pairs": len(values)}
+    return scores
 
 
 def established_scores(predictions: Path) -> dict[str, dict[str, Any]] | str:
@@ -51,18 +105,27 @@ def established_scores(predictions: Path) -> dict[str, dict[str, Any]] | str:
 
 
 def score_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a table with one row per system: its Jaccard score and 95% interval.
+    """Return a table with one row per system: its Jaccard score, 95% interval, and the other scores that there are.
+
+    GER is the gloss error rate: lower is better, and it can exceed 100.
 
     Args:
         title: Title of the table.
-        scores: Scores as `scores_on` returns them.
+        scores: Scores as `scores_on` and `human_scores` return them.
 
     Example:
         >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0}}).rows
         [('copy', '9.50', '8.00 – 11.00')]
+        >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0, "bleu_4": 1.0}}).header
+        ('system', 'JC', '95% interval', 'BLEU-4')
     """
-    rows = [(name, f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}") for name, row in scores.items()]
-    return Table(title, ("system", "JC", "95% interval"), rows)
+    others = {key: shown for key, shown in _COLUMNS.items() if any(key in row for row in scores.values())}
+    rows = []
+    for name, row in scores.items():
+        of = f", {row['pairs']} {'pair' if row['pairs'] == 1 else 'pairs'}" if "pairs" in row else ""
+        cells = (format(row[key], form) if key in row else "" for key, (_, form) in others.items())
+        rows.append((f"{name}{of}", f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}", *cells))
+    return Table(title, ("system", "JC", "95% interval", *(name for name, _ in others.values())), rows)
 
 
 def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -84,3 +147,20 @@ def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
             cells.append(f"{score['p_value']:.4f}" if "p_value" in score else "")
         rows.append(tuple(cells))
     return Table("Scores", header + ("p",) * (len(systems) > 1), rows)
+
+
+def _other_scores(predictions: GlossLists, references: GlossLists) -> dict[str, Any]:
+    try:
+        from .scores import corpus_scores
+
+        scores = corpus_scores(predictions, references)
+    except Exception as error:  # a finished training keeps its Jaccard score whatever happens here
+        _say_once(str(error) or repr(error))
+        return {}
+    signatures = {name: score["signature"] for name, score in scores.items()}
+    return {**{name: score["score"] for name, score in scores.items()}, "signatures": signatures}
+
+
+@functools.cache
+def _say_once(reason: str) -> None:
+    logger.warning("Jaccard is the only score: %s", reason)

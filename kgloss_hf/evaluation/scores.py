@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +17,10 @@ import numpy.typing as npt
 from ..files import save_file, sole_writer, write_json
 from ..optional import install_command, versions
 from ..version import __version__
-from .metrics import bootstrap_interval, jaccard_result, jaccard_scores, paired_p_value
-from .prediction_files import read_systems, read_types
-from .sequences import GlossLists, as_signed, gloss_lists, gloss_pairs
+from .alignment import alignment_scores
+from .metrics import References, bootstrap_interval, by_group, jaccard_result, jaccard_scores, paired_p_value
+from .prediction_files import Lexicon, SystemFiles, read_lexicon, read_systems
+from .sequences import GlossLists, GlossReferences, as_signed, gloss_pairs, gloss_references
 
 try:
     import jiwer
@@ -29,9 +32,12 @@ except ImportError as error:
         f"expected sacrebleu, rouge-score and jiwer, found no {error.name}; run: {install_command('evaluate')}"
     ) from error
 
+logger = logging.getLogger(__name__)
+
 _SPACE = "␣"
 """Stands for white space inside a gloss, so that the libraries take a gloss for one token."""
 
+_ERROR_RATE_SIGNATURE = f"ger|jiwer:{versions('jiwer')['jiwer']}"
 _RESAMPLES = 10_000
 _SEED = 0
 
@@ -49,6 +55,8 @@ def evaluate_files(
     references: str | None = None,
     baseline: str | None = None,
     types: str | None = None,
+    gloss_separator: str | None = None,
+    encoding: str = "utf-8",
     trials: int = 10_000,
     output_dir: str | None = None,
 ) -> dict[str, Any]:
@@ -56,20 +64,30 @@ def evaluate_files(
 
     A file is one of these, and what it is shows:
 
-    - a table (JSON Lines, CSV, TSV, Parquet, XLSX) with columns `prediction` and `reference`, like the
-      `predictions.jsonl` of a training run, or with `glosses`, like the answers of `kgloss translate` and like data
-      sets; of several answers to a sentence the first counts. Cells are lists of glosses, or strings;
-    - UTF-8 text with one gloss sequence per line, or that of `kgloss translate --n_best`.
+    - a table (CSV, TSV, JSON Lines, also packed with gzip; Parquet, XLSX) with columns `prediction` and `reference`,
+      like the `predictions.jsonl` of a training run, or with `glosses`, like the answers of `kgloss translate` and like
+      data sets; of several answers to a sentence the first counts. Headers can be Korean. Cells are lists of glosses,
+      or strings; a `reference` can be several, as a list of lists;
+    - UTF-8 text with one gloss sequence per line, or that of `kgloss translate --n_best`;
+    - for `references`, a sign corpus: a folder, archive or file that `kgloss_hf.data.sign_corpora` reads.
 
-    Strings are split by `kgloss_hf.runtime.glosses.split_glosses`. `Number/4C` counts as `4C` on both sides. Where two
-    files have a column `text`, it must be the same.
+    Strings are split by `kgloss_hf.runtime.glosses.split_glosses`, at the sign that separates glosses in most of them,
+    such as `|`, or at white space. `Number/4C` counts as `4C` on both sides. Where two files have a column `text`, it
+    must be the same. Rows of one sentence are grouped by it for the scores of references (`evaluate_systems`). Where
+    the predictions have a column `alignment` and the references `spans`, `alignment_overlap`, `alignment_iou` and
+    `alignment_coverage` are added (`kgloss_hf.evaluation.alignment.alignment_scores`), × 100, with the number of
+    `glosses` they are of.
 
     Args:
         predictions: The system's file.
         references: File with the references (default: those in `predictions`).
         baseline: File of a second system's predictions for the same sentences.
         types: Table with columns `gloss` and `type` (a CSV file, or another of `kgloss_hf.data.tables.read_rows`), for
-            Jaccard scores by type and without `non_manual` glosses.
+            Jaccard scores by type and without `non_manual` glosses. A column `synonyms`, beside `type` or in its place,
+            lists glosses that count as equal to the row's gloss, for `jaccard_synonyms`.
+        gloss_separator: Sign between the glosses of a string in all files but `types`; a space for white space.
+            Default: recognised in each column.
+        encoding: Of text files, such as `cp949`.
         trials: As for `evaluate_systems`.
         output_dir: Folder for `scores.json` and `sentences.csv`; each replaces an older one only once it is complete.
 
@@ -89,17 +107,22 @@ def evaluate_files(
         >>> evaluate_files(str(file))["scores"]["gloss_error_rate"]["system"]
         {'score': 50.0}
     """
-    systems, wanted = read_systems(predictions, references=references, baseline=baseline)
+    files = read_systems(
+        predictions, references=references, baseline=baseline, gloss_separator=gloss_separator, encoding=encoding
+    )
+    lexicon = read_lexicon(types, encoding) if types else Lexicon({}, {})
     evaluation = evaluate_systems(
-        systems,
-        wanted,
-        types=read_types(types) if types else None,
+        files.systems,
+        files.references,
+        sentences=files.sentences,
+        types=lexicon.types or None,
+        synonyms=lexicon.synonyms or None,
         trials=trials,
     )
     libraries = ("kgloss-hf", "sacrebleu", "rouge-score", "jiwer", "numpy")
     result = {
-        "pairs": len(wanted),
-        "scores": evaluation.scores,
+        "pairs": len(files.references),
+        "scores": evaluation.scores | _alignment_scores(files),
         "files": {"system": predictions, "references": references, "baseline": baseline, "types": types},
         "versions": versions(*libraries),
     }
@@ -114,9 +137,11 @@ def evaluate_files(
 
 def evaluate_systems(
     systems: Mapping[str, Iterable[str | Iterable[str]]],
-    references: Iterable[str | Iterable[str]],
+    references: References,
     *,
+    sentences: Sequence[str | None] | None = None,
     types: Mapping[str, str] | None = None,
+    synonyms: Mapping[str, Iterable[str]] | None = None,
     trials: int = 10_000,
 ) -> _Evaluation:
     """Score one system, or two on the same references with a paired test between them.
@@ -132,18 +157,37 @@ def evaluate_systems(
     A gloss is one token for all of them, also with a space in it. A pair of two empty sequences counts 100 for jaccard
     and exact_match, and 0 for rouge_l: that is what rouge-score does.
 
+    Each row, a prediction and its reference, weighs the same above. Where some sentence has several references, because
+    it has several rows or its row several references, these are added:
+
+    | score | of |
+    |---|---|
+    | jaccard_mean_by_sentence | mean over the rows of a sentence, then over sentences |
+    | jaccard_best_by_row | each row's prediction against the reference of its sentence that agrees most |
+    | jaccard_best_by_sentence | the same, its mean over the rows of a sentence, then over sentences |
+    | bleu_4_of_references, chrf_of_references | each sentence once, against all its different references |
+
+    A system can predict different glosses for the rows of one sentence. Each row then keeps its own prediction, and a
+    sentence's score is the mean over its rows; BLEU and chrF of references take the prediction of its first row, with
+    a warning.
+
     Args:
         systems: For each system's name, one gloss sequence per sentence, as for `kgloss_hf.evaluation.metrics.jaccard`.
-        references: As many gloss sequences.
+        references: As many gloss sequences, or lists of lists of glosses. A row with several references counts as that
+            many rows of one sentence.
+        sentences: The sentence of each row, by which rows are grouped; None where a row has none. Default: each row has
+            a sentence of its own.
         types: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_manual`, the score without the
             `non_manual` glosses, and `jaccard_of_TYPE` for each type found.
+        synonyms: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_synonyms`, the Jaccard score in
+            which they count as equal.
         trials: Of the paired approximate randomisation; sacreBLEU's takes some 11 bytes per trial and sentence.
 
     Returns:
         `scores`: for each score, under each system's name its `score` × 100 (with the 95% bootstrap interval `low`,
         `high` where it is a mean over sentences, with `pairs` where it is of one type), its `signature`, and for two
-        systems, but not by type, `p_value` and the `test`'s signature. `sentences`: for each system and sentence the
-        scores that sentences have, `edits` and the number of `reference_glosses`.
+        systems, but not by type, `p_value` and the `test`'s signature. `sentences`: for each system and row the scores
+        that rows have, `edits` and the number of `reference_glosses`.
 
     Raises:
         TypeError: As for `kgloss_hf.evaluation.metrics.jaccard`.
@@ -161,32 +205,44 @@ def evaluate_systems(
     if len(systems) not in (1, 2):
         raise ValueError(f"systems: expected one, or two to compare, found {len(systems)}; compare two at a time")
     hypotheses: dict[str, list[list[str]]] = {}
-    written = GlossLists(gloss_lists(references, "references"))
+    known = gloss_references(references)
     for name, sequences in systems.items():
-        hypotheses[name], _ = gloss_pairs(sequences, written)
-    if not any(written):
+        hypotheses[name], flat, counts = gloss_pairs(sequences, known)
+    if not any(flat):
         raise ValueError("references: expected glosses, found only empty sequences; check the file and its column")
+    written = GlossLists(flat)
+    groups = _groups(sentences, counts or [1] * len(written))
     by_type = {} if types is None else _jaccard_by_type(hypotheses, written, types)
-    hypotheses = {name: GlossLists(as_signed(sequences)) for name, sequences in hypotheses.items()}
+    hypotheses = {name: GlossLists(as_signed(lists)) for name, lists in hypotheses.items()}
     wanted = GlossLists(as_signed(written))
     of_sentences = {name: _sentence_scores(predictions, wanted) for name, predictions in hypotheses.items()}
+    metrics = _corpus_metrics()
+    outputs = {name: list(map(_line, predictions)) for name, predictions in hypotheses.items()}
     scores = {
         **_jaccard(hypotheses, wanted, "jaccard"),
         **_jaccard(hypotheses, wanted, "jaccard_multiset", multiset=True),
-        **_corpus_scores(hypotheses, wanted, trials),
+        **_corpus_scores(outputs, [list(map(_line, wanted))], metrics, trials),
         **_means(of_sentences),
         "gloss_error_rate": {
             **{name: {"score": _error_rate(columns)} for name, columns in of_sentences.items()},
-            "signature": f"ger|jiwer:{versions('jiwer')['jiwer']}",
+            "signature": _ERROR_RATE_SIGNATURE,
         },
     }
-    if len(systems) == 2:
-        first, second = of_sentences.values()
-        for name in ("jaccard", "jaccard_multiset", "rouge_l", "exact_match", "gloss_error_rate"):
-            # Both systems have the same reference glosses, so the rates differ as the edits do.
-            column = "edits" if name == "gloss_error_rate" else name
-            scores[name]["p_value"] = paired_p_value(first[column], second[column], trials=trials, seed=_SEED)
-            scores[name]["test"] = f"ar:{trials}|seed:{_SEED}|v:{__version__}"
+    tested = {name: name for name in ("jaccard", "jaccard_multiset", "rouge_l", "exact_match")}
+    # Both systems have the same reference glosses, so the rates differ as the edits do.
+    tested["gloss_error_rate"] = "edits"
+    if synonyms:
+        scores |= _jaccard(hypotheses, wanted, "jaccard_synonyms", synonyms=synonyms)
+        tested["jaccard_synonyms"] = "jaccard_synonyms"
+        for name, predictions in hypotheses.items():
+            of_sentences[name]["jaccard_synonyms"] = 100 * jaccard_scores(predictions, wanted, synonyms=synonyms)
+    for score, column in tested.items():
+        _test(scores[score], [columns[column] for columns in of_sentences.values()], trials)
+    if len(set(groups.tolist())) < len(wanted):
+        for name, predictions in hypotheses.items():
+            of_sentences[name]["jaccard_best"] = _best_of_references(predictions, wanted, groups)
+        scores |= _means_of_references(of_sentences, groups, scores["jaccard"]["signature"], trials)
+        scores |= _corpus_scores_of_references(outputs, wanted, groups, metrics, trials)
     scores |= by_type
     rows = []
     for name, predictions in hypotheses.items():
@@ -201,28 +257,179 @@ def evaluate_systems(
     return _Evaluation(scores, rows)
 
 
+def corpus_scores(
+    predictions: Iterable[str | Iterable[str]], references: Iterable[str | Iterable[str]]
+) -> dict[str, dict[str, Any]]:
+    """Return BLEU-1 to BLEU-4, chrF, ROUGE-L and gloss error rate of one system, without intervals and quickly.
+
+    Args:
+        predictions: As for `evaluate_systems`.
+        references: One gloss sequence per prediction; some glosses must be among them.
+
+    Returns:
+        For each score its `score` × 100 and `signature`, the same as of `evaluate_systems` except that the signature of
+        ROUGE-L names no interval.
+
+    Raises:
+        TypeError: As for `evaluate_systems`.
+        ValueError: As for `evaluate_systems`.
+
+    Example:
+        >>> scores = corpus_scores([["집", "불"]], [["불", "집"]])
+        >>> scores["rouge_l"]["score"], scores["gloss_error_rate"]["score"]
+        (50.0, 100.0)
+    """
+    pairs = gloss_pairs(predictions, references)
+    hypotheses, wanted = as_signed(pairs.predictions), as_signed(pairs.references)
+    if not any(wanted):
+        raise ValueError("references: expected glosses, found only empty sequences; check the file and its column")
+    columns = _rouge_and_edits(hypotheses, wanted)
+    scores = _corpus_scores({"": list(map(_line, hypotheses))}, [list(map(_line, wanted))], _corpus_metrics(), 0)
+    return {
+        **{name: {"score": score[""]["score"], "signature": score["signature"]} for name, score in scores.items()},
+        "rouge_l": {"score": float(columns["rouge_l"].mean()), "signature": _rouge_signature()},
+        "gloss_error_rate": {"score": _error_rate(columns), "signature": _ERROR_RATE_SIGNATURE},
+    }
+
+
+def _alignment_scores(files: SystemFiles) -> dict[str, dict[str, Any]]:
+    scores: dict[str, dict[str, Any]] = {}
+    if isinstance(files.references, GlossReferences):  # which have no spans
+        return scores
+    for system, alignment in files.alignments.items():
+        own = alignment_scores(files.systems[system], alignment, files.references, files.spans)
+        if not own["compared"]:
+            logger.warning(
+                "%s: no predicted gloss has a place in the references; there are no scores of places", system
+            )
+            continue
+        for name in ("overlap", "iou", "coverage"):
+            score = scores.setdefault(f"alignment_{name}", {"signature": f"alignment|{name}|match:lcs|v:{__version__}"})
+            score[system] = {"score": 100 * own[name], "glosses": own["compared"]}
+    return scores
+
+
 class _WhiteSpace:
     """The tokenizer for rouge-score, whose own drops whatever is not a Latin letter or a digit."""
 
     tokenize = staticmethod(str.split)
 
 
-def _sentence_scores(predictions: list[list[str]], references: list[list[str]]) -> dict[str, npt.NDArray[Any]]:
+def _groups(sentences: Sequence[str | None] | None, counts: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Return a number for the sentence of each pair; rows without a sentence stand for themselves."""
+    rows = [None] * len(counts) if sentences is None else list(sentences)
+    if len(rows) != len(counts):
+        raise ValueError(
+            f"sentences: expected one per row, found {len(rows)} for {len(counts)} rows; add None for none"
+        )
+    numbers: dict[str | int, int] = {}
+    of_rows = [numbers.setdefault(sentence or row, len(numbers)) for row, sentence in enumerate(rows)]
+    return np.repeat(of_rows, counts)
+
+
+def _rouge_and_edits(predictions: list[list[str]], references: list[list[str]]) -> dict[str, npt.NDArray[Any]]:
     rouge = RougeScorer(["rougeL"], tokenizer=_WhiteSpace())
     rouge_l, edits = [], []
     for prediction, reference in zip(map(_line, predictions), map(_line, references), strict=True):
         rouge_l.append(100 * rouge.score(reference, prediction)["rougeL"].fmeasure)
         words = jiwer.process_words(reference, prediction)
         edits.append(words.substitutions + words.deletions + words.insertions)
+    return {
+        "rouge_l": np.array(rouge_l, dtype=np.float64),
+        "edits": np.array(edits),
+        "reference_glosses": np.array([len(reference) for reference in references]),
+    }
+
+
+def _sentence_scores(predictions: list[list[str]], references: list[list[str]]) -> dict[str, npt.NDArray[Any]]:
+    others = _rouge_and_edits(predictions, references)
     exact = [100 * (prediction == reference) for prediction, reference in zip(predictions, references, strict=True)]
     return {
         "jaccard": 100 * jaccard_scores(predictions, references),
         "jaccard_multiset": 100 * jaccard_scores(predictions, references, multiset=True),
-        "rouge_l": np.array(rouge_l, dtype=np.float64),
+        "rouge_l": others["rouge_l"],
         "exact_match": np.array(exact, dtype=np.float64),
-        "edits": np.array(edits),
-        "reference_glosses": np.array([len(reference) for reference in references]),
+        "edits": others["edits"],
+        "reference_glosses": others["reference_glosses"],
     }
+
+
+def _references_of(references: list[list[str]], groups: npt.NDArray[np.int64]) -> list[list[list[str]]]:
+    """Return the different references of each sentence, in an order that their rows do not decide."""
+    different: list[dict[tuple[str, ...], list[str]]] = [{} for _ in range(groups.max() + 1)]
+    for group, reference in zip(groups, references, strict=True):
+        different[group].setdefault(tuple(reference), reference)
+    return [[reference for _, reference in sorted(of_sentence.items())] for of_sentence in different]
+
+
+def _best_of_references(
+    predictions: list[list[str]], references: list[list[str]], groups: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Return each prediction's Jaccard score with the reference of its sentence that agrees most, × 100."""
+    of_sentences = _references_of(references, groups)
+    scores: dict[tuple[int, tuple[str, ...]], float] = {}
+    keys = [(group, tuple(prediction)) for group, prediction in zip(groups.tolist(), predictions, strict=True)]
+    for group, prediction in dict.fromkeys(keys):
+        others = GlossLists(of_sentences[group])
+        once = GlossLists([list(prediction)] * len(others))
+        scores[group, prediction] = 100 * float(jaccard_scores(once, others).max())
+    return np.array([scores[key] for key in keys])
+
+
+def _means_of_references(
+    systems: Mapping[str, Mapping[str, npt.NDArray[Any]]], groups: npt.NDArray[np.int64], signature: str, trials: int
+) -> dict[str, dict[str, Any]]:
+    scores: dict[str, dict[str, Any]] = {}
+    for name, column, by_sentence, marks in (
+        ("jaccard_mean_by_sentence", "jaccard", True, "refs:mean|by:sentence"),
+        ("jaccard_best_by_row", "jaccard_best", False, "refs:best|by:row"),
+        ("jaccard_best_by_sentence", "jaccard_best", True, "refs:best|by:sentence"),
+    ):
+        values = [by_group(of[column], groups) if by_sentence else of[column] for of in systems.values()]
+        scores[name] = {system: _with_interval(own) for system, own in zip(systems, values, strict=True)}
+        scores[name]["signature"] = signature.replace("|bs:", f"|{marks}|bs:", 1)
+        _test(scores[name], values, trials)
+    return scores
+
+
+def _corpus_scores_of_references(
+    outputs: Mapping[str, list[str]],
+    references: list[list[str]],
+    groups: npt.NDArray[np.int64],
+    metrics: Mapping[str, Any],
+    trials: int,
+) -> dict[str, dict[str, Any]]:
+    """Score each sentence once, against all its references; of different predictions the first one counts."""
+    _, firsts = np.unique(groups, return_index=True)
+    once = {}
+    for name, lines in outputs.items():
+        once[name] = [lines[row] for row in firsts]
+        if differing := {
+            group for group, line in zip(groups.tolist(), lines, strict=True) if line != once[name][group]
+        }:
+            logger.warning(
+                "%s: %d %s different predictions in its rows, of which BLEU and chrF against all references take the "
+                "first",
+                name,
+                len(differing),
+                "sentence has" if len(differing) == 1 else "sentences have",
+            )
+    # sacreBLEU takes references as streams, in which None stands for a reference that a sentence lacks.
+    streams = [*zip_longest(*([_line(one) for one in several] for several in _references_of(references, groups)))]
+    chosen = {f"{name}_of_references": metrics[name] for name in ("bleu_4", "chrf")}
+    return _corpus_scores(once, streams, chosen, trials)
+
+
+def _with_interval(scores: npt.NDArray[Any]) -> dict[str, float]:
+    low, high = bootstrap_interval(scores, resamples=_RESAMPLES, seed=_SEED)
+    return {"score": float(scores.mean()), "low": low, "high": high}
+
+
+def _test(score: dict[str, Any], values: Sequence[npt.NDArray[Any]], trials: int) -> None:
+    """Add the p value where there are two systems."""
+    if len(values) == 2:
+        score["p_value"] = paired_p_value(*values, trials=trials, seed=_SEED)
+        score["test"] = f"ar:{trials}|seed:{_SEED}|v:{__version__}"
 
 
 def _error_rate(scores: Mapping[str, npt.NDArray[Any]]) -> float:
@@ -254,25 +461,29 @@ def _jaccard_by_type(
     return scores
 
 
-def _corpus_scores(
-    systems: Mapping[str, list[list[str]]], references: list[list[str]], trials: int
-) -> dict[str, dict[str, Any]]:
+def _corpus_metrics() -> dict[str, Any]:
     # `force` only silences sacreBLEU's advice not to tokenise: for glosses its tokenisation has to be off.
     metrics: dict[str, Any] = {
         f"bleu_{order}": BLEU(tokenize="none", max_ngram_order=order, force=True) for order in (1, 2, 3, 4)
     }
-    metrics["chrf"] = CHRF()
-    lines = [_line(reference) for reference in references]
-    outputs = {name: list(map(_line, predictions)) for name, predictions in systems.items()}
+    return {**metrics, "chrf": CHRF()}
+
+
+def _corpus_scores(
+    outputs: Mapping[str, list[str]],
+    references: Sequence[Sequence[Any]],
+    metrics: Mapping[str, Any],
+    trials: int,
+) -> dict[str, dict[str, Any]]:
     scores: dict[str, dict[str, Any]] = {}
     for name, metric in metrics.items():
         scores[name] = {
-            system: {"score": metric.corpus_score(output, [lines]).score} for system, output in outputs.items()
+            system: {"score": metric.corpus_score(output, references).score} for system, output in outputs.items()
         }
         scores[name]["signature"] = str(metric.get_signature())
         if len(outputs) == 2:
             # One test a metric: sacreBLEU tells metrics apart by a name that BLEU-1 to BLEU-4 share.
-            paired: Any = PairedTest([*outputs.items()], {name: metric}, [lines], "ar", trials)()
+            paired: Any = PairedTest([*outputs.items()], {name: metric}, references, "ar", trials)()
             (signature,), (_, (first, second)) = paired[0].values(), paired[1].values()
             scores[name]["p_value"] = 1.0 if first.score == second.score else second.p_value
             scores[name]["test"] = str(signature)
@@ -282,16 +493,16 @@ def _corpus_scores(
 def _means(systems: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> dict[str, dict[str, Any]]:
     procedure = f"bs:{_RESAMPLES}|seed:{_SEED}"
     scores: dict[str, dict[str, Any]] = {
-        "rouge_l": {
-            "signature": f"rougeL|f1|tok:none|{procedure}|rouge-score:{versions('rouge-score')['rouge-score']}"
-        },
+        "rouge_l": {"signature": _rouge_signature(procedure)},
         "exact_match": {"signature": f"exact|{procedure}|v:{__version__}"},
     }
     for name, score in scores.items():
-        for system, columns in systems.items():
-            low, high = bootstrap_interval(columns[name], resamples=_RESAMPLES, seed=_SEED)
-            score[system] = {"score": float(columns[name].mean()), "low": low, "high": high}
+        score |= {system: _with_interval(columns[name]) for system, columns in systems.items()}
     return scores
+
+
+def _rouge_signature(*procedure: str) -> str:
+    return "|".join(["rougeL|f1|tok:none", *procedure, f"rouge-score:{versions('rouge-score')['rouge-score']}"])
 
 
 def _line(glosses: Iterable[str]) -> str:

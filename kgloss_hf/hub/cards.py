@@ -196,6 +196,7 @@ def tokenizer_card(folder: Path) -> str:
     values = {
         "analyzer": _text(options.get("analyzer")),
         "packages": _ANALYZERS.get(str(options.get("analyzer")), ""),
+        "latin_words": options.get("analyzer") in _ANALYZERS,
         "model": "whole words" if options.get("model") == "wordlevel" else "word pieces",
         "size": _number(vocabulary.get("size")),
         "vocabulary": _table(("entries", "number"), ((name, _number(count)) for name, count in vocabulary.items())),
@@ -355,7 +356,8 @@ def _interval(score: Mapping[str, Any], key: str) -> tuple[str, str]:
 
 
 def _measure(name: str, value: Any) -> str:
-    form = ".2%" if name in ("coverage", "unknown_rate") else ",.2f" if isinstance(value, float) else ","
+    share = name == "coverage" or name.endswith("_rate")
+    form = ".2%" if share else ",.2f" if isinstance(value, float) else ","
     return _number(value, form)
 
 

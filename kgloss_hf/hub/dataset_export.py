@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -119,8 +120,9 @@ def export_dataset(
                 split: _write_split(stream, partial / wanted, split) for split, stream in splits.items()
             }
         infos = {wanted: next(iter(splits.values())).info for wanted, splits in streams.items()}
-        leak_free = getattr(builder.config, "split_by", None) == "group"
         default = builder.config.name if builder.config.name in streams else next(iter(streams))
+        by = getattr(builder.config, "split_by", "none")
+        leak_free = by == "group" or (by is None and default != "full")  # which may come in parts of its own
         made = corpus_card(data_dir) if data_dir and getattr(builder.config, "pairs", None) == "backtranslation" else ""
         card = _card(name, exported.parts, infos, default, leak_free, made)
         (partial / "README.md").write_text(card, "utf-8")
@@ -158,8 +160,7 @@ def feature_yaml(features: Features) -> list[dict[str, Any]]:
 
 def _write_split(stream: IterableDataset, folder: Path, split: str) -> _Part:
     """Write a split's rows as Parquet files, of which only one batch is ever in memory."""
-    # The schema's own metadata would name features that the other generation does not know.
-    schema = stream.features.arrow_schema.remove_metadata()
+    schema = _readable_schema(stream.features)
     files: list[Path] = []
     rows = num_bytes = 0
     tables = _tables(stream, schema)
@@ -180,6 +181,19 @@ def _write_split(stream: IterableDataset, folder: Path, split: str) -> _Part:
     for number, path in enumerate(files):
         path.rename(folder / f"{split}-{number:05d}-of-{len(files):05d}.parquet")
     return _Part(rows, num_bytes, file_bytes)
+
+
+def _readable_schema(features: Features) -> pa.Schema:
+    """Return the schema with metadata that both generations of `datasets` read, so that class labels keep their names.
+
+    What datasets 4 and later call a List, earlier ones know as a Sequence, which all read.
+    """
+    schema = features.arrow_schema
+    content = json.loads(
+        schema.metadata[b"huggingface"],
+        object_hook=lambda node: {**node, "_type": "Sequence"} if node.get("_type") == "List" else node,
+    )
+    return schema.with_metadata({"huggingface": json.dumps(content)})
 
 
 def _tables(stream: IterableDataset, schema: pa.Schema) -> Iterator[pa.Table]:

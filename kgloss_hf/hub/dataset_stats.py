@@ -7,36 +7,40 @@ import shlex
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ..data.pairs import Pair, load_pairs, marked_glosses, split_pairs, typed_rows, types_of
-from ..data.tables import is_table
+from ..data.arguments import PartArguments
+from ..data.language import check_language
+from ..data.pairs import Pair, Row, marked_glosses, split_pairs
+from ..data.parts import leaks_between, reading_of, rows_in_parts
+from ..data.rows import is_files, place_of, tables_of
+from ..data.splitting import comes_in_parts
+from ..evaluation.ceiling import ceiling
 from ..files import new_folder, save_folder, write_json
 from ..models.vocabulary import target_in_source, train_tokenizer
 from ..optional import versions
 from ..reporting import Table, code, markdown, plot_histograms
 from ..runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
+from ..runtime.tokenization_kgloss import ANALYZER
 
 logger = logging.getLogger(__name__)
 
 _SPLITS = ("group", "row")
+_PARTS = ("train", "validation", "test")
 
 
-def write_statistics(
-    dataset: str, output_dir: str, *, data_dir: str | None = None, config: str | None = None
-) -> dict[str, Any]:
+def write_statistics(source: PartArguments, output_dir: str, *, analyzer: str = ANALYZER) -> dict[str, Any]:
     """Write `statistics.json`, `statistics.md` (tables for a card) and `lengths.png` of a data set.
 
     Args:
-        dataset: A name or Hub id that `datasets.load_dataset` takes, or files (CSV, TSV, JSON Lines, Parquet, XLSX)
-            separated by commas; with columns `text`, `glosses` and maybe `gloss_types`, or `source` and `target`.
+        source: A data set of pairs, maybe with files for its parts, or of sentences with columns `source` and `target`.
         output_dir: Folder to make; it appears once it is complete.
-        data_dir: Folder with the user's own copy, for data sets that are not shipped.
-        config: The configuration. Default: the data set's.
+        analyzer: Name of the morphological analyser that finds the words of sentences with glosses (default: `okt`).
 
     Returns:
         The content of `statistics.json`: `arguments`, `versions`, `rows`, and for glosses `different_sentences`,
@@ -44,10 +48,13 @@ def write_statistics(
         `hapax_glosses` (that occur once), `types` (the paper's Table 3: different glosses and tokens by type),
         `target_in_source` (shares of gloss tokens that are also a lemma of their sentence, as
         `kgloss_hf.training.tokenizer_run.train_and_save` counts them with whole words), `eojeols` and `glosses` per row
-        (`mean`, `median`, `most`, `histogram`), and `splits`: for both splits of training with seed 0
-        (`kgloss_hf.data.pairs.split_pairs`) the rows, repeated rows, test rows whose sentence, gloss string, pair, or
-        any of them stands in the training part too, and the test part's gloss tokens and glosses that training does not
-        know. For pairs of sentences `identical` (equal but for white space), `origins` and `engines` (rows by value),
+        (`mean`, `median`, `most`, `histogram`), and `splits`: for the parts that the data come in, and for both splits
+        of training with seed 0 (`kgloss_hf.data.pairs.split_pairs`), the rows, repeated rows, test rows whose sentence,
+        gloss string, pair, or any of them stands in the training part too, and the test part's gloss tokens and glosses
+        that training does not know; and, where some sentence has several different gloss strings, `ceiling`: how far
+        these human versions agree (`kgloss_hf.evaluation.ceiling.ceiling`), of the `different_versions` and of
+        `all_rows`. For pairs of sentences `identical` (equal but for white space), `origins` and `engines` (rows by
+        value),
         `source_eojeols` and `target_eojeols`, and `overlap`: the same of the Jaccard score of the two sets of eojeols,
         in percent, rounded in the histogram.
 
@@ -59,21 +66,23 @@ def write_statistics(
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     statistics = write_statistics("mcksg", f"{folder}/statistics")
+        ...     statistics = write_statistics(PartArguments(), f"{folder}/statistics")
         >>> statistics["rows"], statistics["different_glosses"]
         (357, 462)
     """
     folder = new_folder(output_dir)
-    rows = (row for _, row in typed_rows(dataset, data_dir, config))
+    tables = tables_of(source.dataset, config=source.config, data_dir=source.data_dir, **reading_of(source))
+    rows = ((place_of(table, number), row) for table in tables for number, row in table.rows)
     first = next(rows, None)
     if first is None:
-        raise ValueError(f"{dataset}: expected rows, found none")
-    if isinstance(first, dict) and {"source", "target"} <= set(first) and "glosses" not in first:
+        raise ValueError(f"{source.dataset}: expected rows, found none")
+    if isinstance(first[1], dict) and {"source", "target"} <= set(first[1]) and "glosses" not in first[1]:
         statistics = _sentence_statistics(chain([first], rows))
     else:
-        pairs = load_pairs(dataset, data_dir=data_dir, config=config)
-        statistics = _pair_statistics(pairs, [types_of(row) for row in chain([first], rows)])
-    statistics["arguments"] = {"dataset": dataset, "data_dir": data_dir, "config": config}
+        statistics = _pair_statistics(rows_in_parts(source), source.dataset, analyzer)
+    statistics["arguments"] = {"analyzer": analyzer} | {
+        name: value for name, value in asdict(source).items() if value is not None
+    }
     statistics["versions"] = versions("kgloss-hf", "datasets", "konlpy")
 
     def write(partial: Path) -> None:
@@ -85,16 +94,31 @@ def write_statistics(
     return statistics
 
 
-def _pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None] | None = None) -> dict[str, Any]:
-    """Count pairs, given for each the type of each gloss, or None where only the notation tells.
+def _pair_statistics(rows: Iterable[Row], dataset: str, analyzer: str = ANALYZER) -> dict[str, Any]:
+    """Count pairs.
 
     A placeholder with content (`Number/4C`) counts as the placeholder. A split that the pairs are too few or too alike
     for is left out, with a warning.
     """
+    types: Counter[tuple[str, str]] = Counter()
+    pairs: list[Pair] = []
+    parts: list[str | None] = []
+    for row in rows:
+        kinds = row.types or [type_of_notation(gloss) for gloss in row.pair.glosses]
+        if not {*kinds} <= {*GLOSS_TYPES, UNKNOWN_TYPE}:
+            raise ValueError(
+                f"{row.where}: expected types of glosses ({', '.join((*GLOSS_TYPES, UNKNOWN_TYPE))}), found "
+                f"{kinds!r:.80}; correct the column gloss_types or remove it"
+            )
+        types.update(zip(kinds, map(placeholder_of, row.pair.glosses), strict=True))
+        pairs.append(row.pair)
+        parts.append(row.part)
     if not pairs:
-        raise ValueError("expected pairs, found none")
+        raise ValueError(f"{dataset}: expected pairs, found none")
+    check_language(analyzer, (pair.text for pair in pairs), dataset)
     counts = Counter(placeholder_of(gloss) for pair in pairs for gloss in pair.glosses)
-    tokenizer = train_tokenizer([pair.text for pair in pairs], [], model="wordlevel")
+    tokenizer = train_tokenizer([pair.text for pair in pairs], [], model="wordlevel", analyzer=analyzer)
+    agreement = {"different_versions": ceiling(pairs), "all_rows": ceiling(pairs, repeats=True)}
     return {
         "rows": len(pairs),
         "different_sentences": len({pair.text for pair in pairs}),
@@ -103,16 +127,23 @@ def _pair_statistics(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None
         "gloss_tokens": counts.total(),
         "different_glosses": len(counts),
         "hapax_glosses": sum(count == 1 for count in counts.values()),
-        "types": _by_type(pairs, types or [None] * len(pairs)),
+        "types": {
+            name: {
+                "different": sum(kind == name for kind, _ in types),
+                "tokens": sum(count for (kind, _), count in types.items() if kind == name),
+            }
+            for name in (*GLOSS_TYPES, UNKNOWN_TYPE)
+        },
         "target_in_source": target_in_source(tokenizer, pairs, marked_glosses(pairs, tokenizer.morphemes)),
         "eojeols": _distribution(Counter(len(pair.text.split()) for pair in pairs)),
         "glosses": _distribution(Counter(len(pair.glosses) for pair in pairs)),
-        "splits": _splits(pairs),
+        "splits": _splits(pairs, parts if comes_in_parts(set(parts), dataset) else []),
+        **({"ceiling": agreement} if agreement["different_versions"] else {}),
     }
 
 
-def _sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
-    """Count pairs of sentences, read once; only counts stay in memory."""
+def _sentence_statistics(rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Count pairs of sentences, given where each stands, read once; only counts stay in memory."""
     origins: Counter[str] = Counter()
     engines: Counter[str] = Counter()
     sources: Counter[int] = Counter()
@@ -120,12 +151,12 @@ def _sentence_statistics(rows: Iterable[Any]) -> dict[str, Any]:
     overlaps: Counter[int] = Counter()
     total = identical = 0
     overlap = 0.0
-    for row in tqdm(rows, desc="Counting pairs", unit=" rows", disable=None):
+    for where, row in tqdm(rows, desc="Counting pairs", unit=" rows", disable=None):
         total += 1
         sides = [row.get(name) if isinstance(row, dict) else None for name in ("source", "target")]
         source, target = (side.split() if isinstance(side, str) else [] for side in sides)
         if not (source and target):
-            raise ValueError(f"row {total}: expected sentences in source and target, found {row!r:.80}; correct it")
+            raise ValueError(f"{where}: expected sentences in source and target, found {row!r:.80}; correct it")
         sources[len(source)] += 1
         targets[len(target)] += 1
         identical += source == target
@@ -154,7 +185,7 @@ def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
         statistics: What `write_statistics` returned.
 
     Example:
-        >>> statistics = _sentence_statistics([{"source": "집에 불이 났어요.", "target": "집에 불이 났다."}])
+        >>> statistics = _sentence_statistics([("row 1", {"source": "집에 불이 났어요.", "target": "집에 불이 났다."})])
         >>> [table.title for table in statistics_tables(statistics)]
         ['Pairs', 'Origin and engine']
     """
@@ -164,32 +195,20 @@ def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
 def _statistics_card(statistics: Mapping[str, Any]) -> str:
     """Return a section of a card: the command, with `FOLDER` for the user's folder, and the tables."""
     arguments = statistics["arguments"]
-    names = arguments["dataset"].split(",")
-    named = [Path(name).name if is_table(name) else name for name in names]
-    words = ["kgloss", "dataset-stats", ",".join(named)]
-    words += ["--config", arguments["config"]] if arguments["config"] else []
-    words += ["--data_dir", "FOLDER"] if arguments["data_dir"] else []
+    words = ["kgloss", "dataset-stats", _public(arguments["dataset"])]
+    for option in fields(PartArguments):
+        value = arguments.get(option.name, option.default)
+        if option.name != "dataset" and value != option.default:
+            words += [f"--{option.name}", "FOLDER" if option.name == "data_dir" else _public(value)]
+    if arguments.get("analyzer", ANALYZER) != ANALYZER:
+        words += ["--analyzer", arguments["analyzer"]]
     parts = ["## Statistics", f"Computed by {code(shlex.join([*words, '--output_dir', 'DIR']))}."]
     return "\n\n".join([*parts, markdown(statistics_tables(statistics))]) + "\n"
 
 
-def _by_type(pairs: Sequence[Pair], types: Sequence[Sequence[str] | None]) -> dict[str, dict[str, int]]:
-    tokens: Counter[tuple[str, str]] = Counter()
-    for number, (pair, given) in enumerate(zip(pairs, types, strict=True), 1):
-        kinds = given or [type_of_notation(gloss) for gloss in pair.glosses]
-        if len(kinds) != len(pair.glosses) or not {*kinds} <= {*GLOSS_TYPES, UNKNOWN_TYPE}:
-            raise ValueError(
-                f"row {number}: expected a type ({', '.join((*GLOSS_TYPES, UNKNOWN_TYPE))}) for each of "
-                f"{len(pair.glosses)} glosses, found {kinds!r:.80}; correct the column gloss_types or remove it"
-            )
-        tokens.update(zip(kinds, map(placeholder_of, pair.glosses), strict=True))
-    return {
-        name: {
-            "different": sum(kind == name for kind, _ in tokens),
-            "tokens": sum(count for (kind, _), count in tokens.items() if kind == name),
-        }
-        for name in (*GLOSS_TYPES, UNKNOWN_TYPE)
-    }
+def _public(name: str) -> str:
+    """Return names of files without their folders."""
+    return ",".join(Path(file).name for file in name.split(",")) if is_files(name) else name
 
 
 def _distribution(counts: Counter[int]) -> dict[str, Any]:
@@ -204,34 +223,30 @@ def _distribution(counts: Counter[int]) -> dict[str, Any]:
     }
 
 
-def _splits(pairs: Sequence[Pair]) -> dict[str, Any]:
-    splits = {}
+def _splits(pairs: Sequence[Pair], names: Sequence[str | None]) -> dict[str, Any]:
+    splits: dict[str, dict[str, list[Pair]]] = {}
+    if names:
+        of_parts = {part: [pair for pair, name in zip(pairs, names, strict=True) if name == part] for part in _PARTS}
+        splits["given"] = {part: chosen for part, chosen in of_parts.items() if chosen}
     for by in _SPLITS:
         try:
             parts = split_pairs(pairs, by=by)
         except ValueError as error:
             logger.warning("no statistics of the split by %s: %s", by, error)
             continue
-        held_out = {"test": parts.test} if by == "row" else {"validation": parts.validation, "test": parts.test}
-        named = {"train": parts.train, **held_out}
-        splits[by] = {
+        splits[by] = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+        if by == "row":
+            del splits[by]["validation"]
+    counted = {}
+    for by, named in splits.items():
+        scored = named.get("test", named.get("validation", []))
+        counted[by] = {
             "rows": {name: len(part) for name, part in named.items()},
             "repeated_rows": {name: len(part) - len(set(part)) for name, part in named.items()},
-            "test_rows_in_train": _leaks(parts.test, parts.train),
-            "test_glosses_not_in_train": _unknown(parts.test, parts.train),
+            "test_rows_in_train": leaks_between(scored, named["train"]),
+            "test_glosses_not_in_train": _unknown(scored, named["train"]),
         }
-    return splits
-
-
-def _leaks(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int]:
-    """Count test rows that share something with a training row."""
-    texts, strings, both = {pair.text for pair in train}, {pair.glosses for pair in train}, set(train)
-    return {
-        "sentence": sum(pair.text in texts for pair in test),
-        "gloss_string": sum(pair.glosses in strings for pair in test),
-        "pair": sum(pair in both for pair in test),
-        "any": sum(pair.text in texts or pair.glosses in strings for pair in test),
-    }
+    return counted
 
 
 def _unknown(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int | float]:
@@ -274,7 +289,8 @@ def _pair_tables(statistics: Mapping[str, Any]) -> list[Table]:
     if splits := statistics["splits"]:
         columns = []
         for part in splits.values():
-            test, unknown = part["rows"]["test"], part["test_glosses_not_in_train"]
+            test = part["rows"].get("test") or part["rows"]["validation"]
+            unknown = part["test_glosses_not_in_train"]
             leaks = part["test_rows_in_train"]
             columns.append(
                 [
@@ -295,10 +311,35 @@ def _pair_tables(statistics: Mapping[str, Any]) -> list[Table]:
             "test gloss tokens unknown to training",
             "different test glosses unknown to training",
         )
-        header = ("", *(f"by {name}" for name in splits))
+        header = ("", *("as given" if name == "given" else f"by {name}" for name in splits))
         rows = [(label, *cells) for label, *cells in zip(labels, *columns, strict=True)]
         tables.append(Table("Splits of training, seed 0", header, rows))
+    if agreement := statistics.get("ceiling"):
+        tables.append(_ceiling_table(agreement))
     return tables
+
+
+def _ceiling_table(agreement: Mapping[str, Mapping[str, float]]) -> Table:
+    labels = {
+        "mean": "mean Jaccard score with the other versions",
+        "best": "Jaccard score with the closest other version",
+        "answer": "Jaccard score of the best single answer with all versions",
+    }
+    columns = agreement.values()
+    rows = [
+        (
+            f"{name} with several versions" if name == "sentences" else "their versions",
+            *(f"{column[name]:,}" for column in columns),
+        )
+        for name in ("sentences", "versions")
+    ]
+    rows += [
+        (f"{label}, by {by}", *(f"{column[f'{name}_by_{by}']:.2f}" for column in columns))
+        for name, label in labels.items()
+        for by in ("row", "sentence")
+    ]
+    header = ("", *(name.replace("_", " ") for name in agreement))
+    return Table("Agreement of human versions", header, rows)
 
 
 def _sentence_tables(statistics: Mapping[str, Any]) -> list[Table]:

@@ -12,8 +12,10 @@ from huggingface_hub.repocard import metadata_load
 from huggingface_hub.utils import HfHubHTTPError, HFValidationError
 
 from ..artefacts import DATASETS, artefact
+from ..data.arguments import PartArguments
 from ..data.corpora import CORPORA
-from ..data.tables import is_table, is_text_file
+from ..data.lines import is_text_file
+from ..data.rows import is_files
 
 DOMAINS = {
     "mcksg": "museum commentary and visitor guidance: a demonstration sample that no KSL signer has reviewed",
@@ -61,7 +63,7 @@ def source_of(
     source: dict[str, Any] = {"name": dataset, "use": use, "license": None, "domain": None, "url": None}
     files = dataset.split(",")
     name, _, configuration = dataset.partition(":")
-    if any(is_text_file(name) or is_table(name) for name in files) or Path(dataset).exists():
+    if any(map(is_text_file, files)) or is_files(dataset) or Path(dataset).exists():
         source["name"] = ", ".join(Path(name).name for name in files)
     elif name == "mcksg" and data_dir:
         source["name"] = "mcksg (own copy)"
@@ -78,20 +80,24 @@ def source_of(
     return source | {key: value for key, value in given.items() if source[key] is None}
 
 
-def gloss_sources(dataset: str, extra: str | None = None, **known: Any) -> list[dict[str, Any]]:
+def gloss_sources(arguments: PartArguments, **known: Any) -> list[dict[str, Any]]:
     """Return what is known of the corpora that a run learns glosses on.
 
     Args:
-        dataset: As for `source_of`.
-        extra: More training pairs: a configuration of the same data set, or files, which are a corpus of their own.
-        **known: `data_dir`, `license` and `domain`, as for `source_of`.
+        arguments: The data set, files of its parts, and more training pairs: a configuration of the same data set, or
+            files, which are a corpus of their own.
+        **known: `license` and `domain`, as for `source_of`.
 
     Example:
-        >>> [source["name"] for source in gloss_sources("gksl", "augmented")], len(gloss_sources("gksl", "more.csv"))
-        (['gksl'], 2)
+        >>> [source["name"] for source in gloss_sources(PartArguments(dataset="gksl", extra_train="augmented"))]
+        ['gksl']
+        >>> [source["name"] for source in gloss_sources(PartArguments(train="a.csv", test="b.csv"))]
+        ['a.csv', 'b.csv']
     """
-    own = [source_of(dataset, **known)]
-    return own + ([source_of(extra, **known)] if extra and is_table(extra) else [])
+    extra = arguments.extra_train
+    files = [arguments.train, arguments.validation, arguments.test, extra if extra and is_files(extra) else None]
+    own = [] if arguments.train else [source_of(arguments.dataset, data_dir=arguments.data_dir, **known)]
+    return own + [source_of(name, **known) for name in files if name]
 
 
 def _license_on_the_hub(dataset: str) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,11 +13,12 @@ from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig, Pre
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
 
+from ..runtime.analyzers import KOREAN
 from ..runtime.configuration_kgloss import KGlossRnnConfig
 from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.layers import TokenLoss, use_fast_dropout
 from ..runtime.modeling_rnn import RnnEncoderDecoderModel
-from ..runtime.tokenization_kgloss import OPTIONS, KGlossTokenizerFast
+from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,10 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
     The restriction is data, not code: `generation_config.suppress_tokens` lists every other id, so it travels with the
     checkpoint and any `generate` obeys it.
 
+    A gloss that is written like a word of the text shares that word's id, as Korean glosses often do. One that differs
+    in case (`WETTER`, wetter) has an id of its own. With an analyser that is not for Korean, and where encoder and
+    decoder share embeddings, it begins from the word's embedding.
+
     Args:
         preset: `tiny`, `small`, `paper` or `rnn`.
         tokenizer: Gives the vocabulary, the special ids and the glosses.
@@ -206,6 +212,8 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
     }
     build = _build_rnn if isinstance(chosen, _RnnPreset) else _build_berts
     model = build(asdict(chosen), len(tokenizer), special)
+    if chosen.share_embeddings:
+        _start_from_words(model, tokenizer)
     model.config.vocabulary_digest = tokenizer.vocabulary_digest
     model.generation_config = GenerationConfig(
         **special,
@@ -235,6 +243,47 @@ def _build_rnn(shape: dict[str, Any], vocab_size: int, special: dict[str, int]) 
     del shape["num_beams"], shape["share_embeddings"]
     special = special | {"decoder_start_token_id": special["bos_token_id"]}
     return RnnEncoderDecoderModel(KGlossRnnConfig(vocab_size=vocab_size, **shape, **special))
+
+
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+"""Glosses of German are often written without them: `KOENNEN`."""
+
+
+def _start_from_words(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
+    """Copy embeddings of words to the glosses that differ from them in case, in the encoder and the decoder.
+
+    This draws no random number, and leaves models with an analyser of Korean alone: its Latin words are placeholders.
+    """
+    if tokenizer.init_kwargs.get("analyzer", ANALYZER) in KOREAN:
+        return
+    with torch.no_grad():
+        for gloss, words in _words_of_glosses(tokenizer):
+            for half in (model.encoder, model.decoder):
+                weight = half.get_input_embeddings().weight
+                weight[gloss] = weight[words].mean(dim=0)
+
+
+def _words_of_glosses(tokenizer: KGlossTokenizerFast) -> Iterator[tuple[int, list[int]]]:
+    """Yield the id of each gloss that is a word or words in another case, and the ids of these.
+
+    They are the entry that the whole is (`WETTER`), else those that its parts are (`WIE-AUSSEHEN`, `HABEN2`), with the
+    word pieces of a part that is none.
+    """
+    known = tokenizer.get_vocab()
+    cased = {gloss for gloss in tokenizer.glosses if gloss != gloss.casefold()}
+    entries: dict[str, int] = {}
+    for token in sorted(known.keys() - cased - {*PLACEHOLDERS, *tokenizer.all_special_tokens}):
+        entries.setdefault(token.casefold(), known[token])
+    for word in list(entries):
+        entries.setdefault(word.translate(_UMLAUTS), entries[word])
+    for gloss in sorted(cased & known.keys()):
+        whole = gloss.casefold()
+        ids: list[int] = []
+        for part in [whole] if whole in entries else re.findall(r"[^\W\d_]+", whole):
+            pieces = tokenizer.backend_tokenizer.encode([part], is_pretokenized=True, add_special_tokens=False).ids
+            ids += [entries[part]] if part in entries else pieces
+        if words := [index for index in ids if index != tokenizer.unk_token_id]:
+            yield known[gloss], words
 
 
 def freeze_unused(model: PreTrainedModel) -> None:

@@ -67,7 +67,8 @@ def train_tokenizer(
         normalize: Lower-case words and drop punctuation (default), or keep both.
         lemmatize: Dictionary forms of verbs and adjectives (default, as the paper's text) or surfaces (its Table 4).
         stop_words: Morphemes to drop.
-        copy_names: Nouns that are no vocabulary entry become the placeholder `Name`, which is a gloss then.
+        copy_names: Nouns that are no vocabulary entry become the placeholder `Name`, which is a gloss then. Only Okt
+            finds nouns.
         names: With copy_names, words to leave out of the vocabulary, and of the glosses, so that a model learns on them
             to copy (`rare_names`).
         max_length: Longest input in tokens, [BOS] and [EOS] included (paper: 128).
@@ -77,13 +78,16 @@ def train_tokenizer(
         glosses.
 
     Raises:
-        ValueError: The model or the analyser is not known, or a gloss has more than 100 characters or no visible one.
+        ValueError: The model or the analyser is not known, a gloss has more than 100 characters or no visible one, or
+            names are to be copied with another analyser than Okt.
 
     Example:
         >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
         >>> tokenizer.convert_ids_to_tokens(range(5, len(tokenizer)))
         ['Number', 'Alpha', '몸', '형태', '모습']
     """
+    if copy_names:
+        check_names(analyzer)
     options = {
         "analyzer": analyzer,
         "normalize": normalize,
@@ -93,6 +97,25 @@ def train_tokenizer(
     counted = count_words(texts, model=model, **options)
     entries = learn_entries(counted.words, model=model, vocab_size=vocab_size)
     return with_glosses(entries, glosses, model, max_length, options, names if copy_names else None)
+
+
+def check_names(analyzer: str) -> None:
+    """Refuse to copy names with an analyser whose nouns the tokenizer does not tell from other words.
+
+    Args:
+        analyzer: Its name.
+
+    Raises:
+        ValueError: It is not Okt.
+
+    Example:
+        >>> check_names("okt")
+    """
+    if analyzer != ANALYZER:
+        raise ValueError(
+            f"copy_names: expected the analyser {ANALYZER}, whose nouns are copied as names, found {analyzer!r}; leave "
+            f"--copy_names out, or take --analyzer {ANALYZER}"
+        )
 
 
 def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
@@ -272,7 +295,8 @@ def fit(tokenizer: KGlossTokenizerFast, counted: _WordCounts) -> dict[str, float
         counted: The texts' words.
 
     Returns:
-        `sentences`, `blank`, `words`, `different_words`, `coverage`, `tokens_a_sentence` and `unknown_rate`.
+        `sentences`, `blank`, `words`, `different_words`, `coverage`, `tokens_a_sentence`, `unknown_rate` and
+        `placeholder_rate`, the share of words that are `Number` or `Alpha`.
     """
     covered = tokens = unknown = 0
     for word, pieces in _tokens_of(tokenizer, counted.words):
@@ -290,6 +314,7 @@ def fit(tokenizer: KGlossTokenizerFast, counted: _WordCounts) -> dict[str, float
         "coverage": covered / max(1, words),
         "tokens_a_sentence": tokens / max(1, counted.sentences),
         "unknown_rate": unknown / max(1, tokens),
+        "placeholder_rate": sum(counted.words[name] for name in ("Number", "Alpha")) / max(1, words),
     }
 
 
@@ -297,6 +322,8 @@ def target_in_source(
     tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], glosses: Sequence[Sequence[str]]
 ) -> dict[str, float]:
     """Return the share of gloss tokens that are also a token of their sentence (paper, section III.2.2: 41%).
+
+    A gloss in capitals (`WETTER`) is the token wetter.
 
     Args:
         tokenizer: What makes tokens of a sentence.
@@ -317,7 +344,8 @@ def target_in_source(
     matches = 0
     for sentence, sequence in zip(sentences, glosses, strict=True):
         source = {piece for word in sentence for piece in pieces[word]}
-        standing = sum(placeholder_of(normalize_line(gloss)) in source for gloss in sequence)
+        forms = (placeholder_of(normalize_line(gloss)) for gloss in sequence)
+        standing = sum(form in source or form.casefold() in source for form in forms)
         matches += standing
         shares.append(standing / len(sequence))
     return {"of_tokens": matches / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}

@@ -203,3 +203,6 @@ ANALYZERS: dict[str, Callable[[], Analyzer]] = {
     "kiwi": _kiwi,
 }
 """What loads each analyser, by name."""
+
+KOREAN = ("okt", "mecab", "komoran", "kiwi")
+"""Analysers of Korean, which make Latin words the placeholder `Alpha`."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from typing import Any
 
 from .normalization import normalize, normalize_line
 
@@ -23,12 +25,19 @@ CENTURY = "세기"
 """A number before it is written with a C, as in the paper's data (Table 2)."""
 
 
+_UNSEPARATED = r"\([^()]*\)|(?<!\w)(?:Number|Alpha|Name)/(?=[^\s/])|(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)"
+"""What holds no separator: parentheses, the mark of a placeholder's content, a number with thousands."""
+
+_ESCAPE = r"""\\[\\'"nrtxuU]"""  # that repr writes
+_STRING = rf"""'(?:[^'\\]|{_ESCAPE})*+'|"(?:[^"\\]|{_ESCAPE})*+\""""
+_ITEM = rf"(?s:np\.str_\((?:{_STRING})\)|{_STRING}|\.\.\.)"
+
 _TYPE_OF_NOTATION = {
     "fingerspelled_number": r"Number(/.+)?|\d[\d,.]*",
     "fingerspelling": r"(Alpha|Name)(/.+)?|[ㄱ-ㅣ]+|[A-Za-z]{2,}",
     "non_manual": r"(감탄|강조|과|긍정|명령|부정|어|의문|추측)형\([^()]+\)|휴지\([^()]+\)|휴지동작",
     "iconic": r"[A-Za-z] ?\([^()]+\)|[^()]+ \([^()]+\)|\([^()]+\)\S.*",
-    "similar_word": r"[가-힣]+\([^()]+\)",
+    "similar_word": r"[가-힣]+\d{0,2}\([^()]+\)",
 }
 
 
@@ -68,7 +77,8 @@ def type_of_notation(gloss: str) -> str:
               `휴지(쉽)`). The names are a closed list, because words such as 모형 end in 형 too.
             - `iconic`: a letter as a shape, or a space before the parentheses (`v(체크)`, `V (불꽃무늬)`), and
               parentheses in front (`(사진)확대`), which say what the depicting sign does it to.
-            - `similar_word`: a headword and, without a space, what it stands for here (`디지털(컴퓨터)`).
+            - `similar_word`: a headword and, without a space, what it stands for here (`디지털(컴퓨터)`). The
+              headword may have the number of its sense (`지시2(너희)`).
 
             A plain word is `unknown`: 기도 is a sign word and 이층삼각형 is iconic, and only a lexicon knows.
 
@@ -82,33 +92,128 @@ def type_of_notation(gloss: str) -> str:
     return next((name for name, rule in _TYPE_OF_NOTATION.items() if re.fullmatch(rule, gloss)), UNKNOWN_TYPE)
 
 
-def split_glosses(cell: str) -> list[str]:
+def split_glosses(cell: str, separator: str | None = None) -> list[str]:
     """Return the glosses that a cell of a table holds, normalised (`kgloss_hf.runtime.normalization`).
 
     Args:
-        cell: A JSON list of strings, or glosses with spaces between them. A space before parentheses that end a gloss
-            belongs to it, as in `V (불꽃무늬)`.
+        cell: A list, or glosses with a separator between them. A list may be JSON, a Python list or tuple of strings,
+            a NumPy array as it is printed, or without quotation marks (`[우리, 박물관]`, `[집]`). What begins with a
+            bracket in any other way is notation (`[의문] 우리`, `[집]불`).
+        separator: The sign between glosses, such as `|`. None or a space is white space, of which a space before
+            parentheses that end a gloss belongs to the gloss (`V (불꽃무늬)`). With a sign, white space inside a gloss
+            belongs to it. A sign in parentheses separates nothing, nor does `/` in `Number/4C`, or `,` in `2,000원`.
+            It may also stand at the ends of the cell (`|우리|박물관|`).
 
     Raises:
-        ValueError: There is a tab or a line break between glosses, or a list that is not JSON.
+        ValueError: A list is damaged or shortened, there is a tab or a line break between glosses, nothing between two
+            separators, or the separator is blank.
 
     Example:
         >>> split_glosses("불  V (불꽃무늬) (사진)확대")
         ['불', 'V (불꽃무늬)', '(사진)확대']
-        >>> split_glosses('["불", "(큰 돌을)들다"]')
-        ['불', '(큰 돌을)들다']
+        >>> split_glosses("['불' '(큰 돌을)들다']"), split_glosses("고맙 습니다|Number/4C", "|")
+        (['불', '(큰 돌을)들다'], ['고맙 습니다', 'Number/4C'])
     """
     for form in (cell.strip(), normalize(cell).strip()):  # the second where invisible characters stand around a list
-        if form.startswith("["):
-            try:
-                return [_gloss(item) if isinstance(item, str) else item for item in json.loads(form)]
-            except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
-                raise ValueError(
-                    f'expected a JSON list of glosses such as ["집", "불"], found {cell.strip()!r:.60}'
-                ) from error
+        if (items := _listed(form)) is not None:
+            return [_gloss(item) if isinstance(item, str) else item for item in items]
+    if separator not in (None, " "):
+        return _separated(form, separator)
     if control := re.search(r"[\t\r\n\v\f]", form):
         raise ValueError(f"expected glosses with spaces between them, found {control[0]!r} in {form!r:.60}")
     return list(map(normalize_line, re.findall(r"(?:\([^()]*\)|\S)+(?:\s+\([^()]*\)(?!\S))?", form)))
+
+
+def separated_at(text: str, separator: str) -> list[str]:
+    """Return the pieces between the separators of a text, stripped, as `split_glosses` separates glosses.
+
+    Args:
+        text: The text, normalised.
+        separator: The sign that separates.
+
+    Example:
+        >>> separated_at("Number/4C/그릇/(흙/돌)만들다", "/")
+        ['Number/4C', '그릇', '(흙/돌)만들다']
+        >>> separated_at("2,000원, 사다", ",")
+        ['2,000원', '사다']
+    """
+    if separator not in text:
+        return [text.strip()]
+    pieces, start = [], 0
+    for match in re.finditer(f"{_UNSEPARATED}|({re.escape(separator)})", text):
+        if match[1]:
+            pieces.append(text[start : match.start()].strip())
+            start = match.end()
+    return [*pieces, text[start:].strip()]
+
+
+def _separated(form: str, separator: str) -> list[str]:
+    sign = normalize(separator)
+    sign = sign.strip() or sign.strip(" ")  # a tab may separate too
+    if not sign:
+        raise ValueError(f"expected a sign that separates glosses, such as '|', found {separator!r}")
+    pieces = separated_at(form, sign)
+    pieces = pieces[not pieces[0] :]
+    pieces = pieces[: len(pieces) - bool(pieces and not pieces[-1])]
+    for piece in pieces:
+        if not piece:
+            raise ValueError(f"expected a gloss between two {sign!r}, found none in {form!r:.60}")
+        if control := re.search(r"[\t\r\n\v\f]", piece):
+            raise ValueError(f"expected glosses with {sign!r} between them, found {control[0]!r} in {form!r:.60}")
+    return list(map(normalize_line, pieces))
+
+
+def _listed(form: str) -> list[Any] | None:
+    """Return the items of a list, or None where the cell is no list."""
+    is_tuple = bool(re.match(r"\(\s*[\"']", form))
+    if not is_tuple and not form.startswith("["):
+        return None
+    problem = f'expected a JSON list of glosses such as ["집", "불"], or another list, found {form!r:.60}'
+    try:
+        items: list[Any] = json.loads(form)
+        return items
+    except json.JSONDecodeError as error:
+        if (literals := _literals(form)) is not None:
+            return literals
+        if _is_notation(form):
+            return None
+        if form.endswith("]") and re.fullmatch(r"\[\s*[^\s\"'{\[\]][^\[\]]*\]", form):  # without quotation marks
+            glosses = separated_at(normalize(form[1:-1]), ",")
+            _check_whole(form, glosses)
+            if all(glosses) and (len(glosses) > 1 or len(form.split()) == 1):
+                return glosses
+        raise ValueError(problem) from error
+    except (ValueError, RecursionError) as error:  # what is too long or nested too deeply
+        raise ValueError(problem) from error
+
+
+def _is_notation(form: str) -> bool:
+    """Tell notation that begins with a bracket (`[의문] 우리`) from a list that is damaged."""
+    if form.startswith("("):
+        return bool(re.match(r"\([^()]*\)", form))
+    balanced = form.count("[") == form.count("]")
+    return balanced and bool(re.match(r"(?s)\[\s*[^\s\[\]\"'{,][^\[\],]*\](?=.*[^\s\]])", form))
+
+
+def _literals(form: str) -> list[str] | None:
+    """Return the strings of a Python list or tuple, or of a NumPy array as it is printed; None where it is neither."""
+    inside = re.fullmatch(rf"[\[(]\s*+({_ITEM}(?:(?:\s*+,\s*+|\s++){_ITEM})*+)\s*+,?\s*+[\])]", form)
+    if not inside or (form[0] == "[") != (form[-1] == "]"):
+        return None
+    items = re.findall(_ITEM, inside[1])
+    _check_whole(form, items)
+    try:
+        return [ast.literal_eval(re.sub(r"^np\.str_\((.*)\)$", r"\1", item, flags=re.DOTALL)) for item in items]
+    except (SyntaxError, ValueError):  # an escape that is none
+        return None
+
+
+def _check_whole(form: str, items: list[str]) -> None:
+    if "..." in items:
+        raise ValueError(
+            f"expected all glosses, found a list that was shortened to {form!r:.60}; write it again as JSON, or after "
+            "numpy.set_printoptions(threshold=sys.maxsize)"
+        )
 
 
 def _gloss(item: str) -> str:

@@ -29,7 +29,8 @@ RECORD = "run.json"
 # steps are divided among devices and processes. What names data is here because the data themselves are compared.
 _WITHOUT_EFFECT = re.compile(
     r"(output_dir|overwrite_output_dir|run_name|project|report_to|disable_tqdm|debug|skip_memory_metrics|resume|"
-    r"dataset|data_dir|pretext_dir|extra_train|text_column|gloss_column|data_license|data_domain|tokenizer|pretext|"
+    r"dataset|config|data_dir|pretext_dir|train|validation|test|extra_train|text_column|gloss_column|gloss_separator|"
+    r"encoding|on_bad_rows|sense|data_license|data_domain|tokenizer|pretext|"
     r"use_cpu|no_cuda|use_mps_device|local_rank|_n_gpu|torch_empty_cache_steps|mp_parameters|ray_scope|"
     r"(train|eval)_batch_size|gradient_accumulation_steps|eval_accumulation_steps|accelerator_config|deepspeed|"
     r"gradient_checkpointing|activation_checkpointing|parallelism_config|enable_jit_checkpoint|include_.*|"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import combinations
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,10 +20,12 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from ..data.pairs import load_extra_pairs, load_pairs
+from ..data.arguments import CorpusArguments
+from ..data.parts import extra_pairs, rows_in_parts
 from ..files import save_file, save_folder, sole_writer, write_json
 from ..models.modeling import PRESETS, Preset
 from ..reporting import Table, markdown, plot_loss_curves
+from ..runtime.tokenization_kgloss import ANALYZER
 from .record import differences, digest_of, digest_of_checkpoint
 
 _SYSTEMS = {
@@ -65,18 +66,14 @@ _KEPT = ("metrics.json", "predictions.jsonl", "training.png")
 
 
 @dataclass
-class Table5Arguments:
+class Table5Arguments(CorpusArguments):
     """What `reproduce` trains on, and how often."""
 
-    pretext: str = field(metadata={"help": "Model of run_pretext.py: its vocabulary is the large one."})
-    output_dir: str = field(default="outputs/table5", metadata={"help": "Folder for the runs, the table, the curves."})
-    dataset: str = field(default="mcksg", metadata={"help": "As in run_text2gloss.py."})
-    data_dir: str | None = field(default=None, metadata={"help": "As in run_text2gloss.py."})
-    extra_train: str | None = field(default=None, metadata={"help": "As in run_text2gloss.py (paper: none)."})
-    split: str = field(
-        default="group",
-        metadata={"help": "As in run_text2gloss.py; row is the paper's.", "choices": ("group", "row")},
+    pretext: str = field(
+        kw_only=True,
+        metadata={"help": "Model of run_pretext.py: its vocabulary is the large one, its analyser that of all."},
     )
+    output_dir: str = field(default="outputs/table5", metadata={"help": "Folder for the runs, the table, the curves."})
     preset: str = field(
         default="small", metadata={"help": "Shape of the three BERTs; that of --pretext.", "choices": _BERTS}
     )
@@ -154,20 +151,18 @@ def _common(arguments: Table5Arguments, options: Sequence[str]) -> list[str]:
 
 
 def _given(arguments: Table5Arguments) -> dict[str, Any]:
-    names = ("dataset", "data_dir", "extra_train", "split", "patience")
+    names = ["dataset", "data_dir", "extra_train", "split", "patience"]
+    of_corpus = [option.name for option in fields(CorpusArguments) if getattr(arguments, option.name) != option.default]
+    names += [name for name in of_corpus if name not in (*names, "split_seed")]
     return {name: getattr(arguments, name) for name in names} | _OPTIMISERS[arguments.optimisers]
 
 
 def _record(arguments: Table5Arguments, options: Sequence[str]) -> dict[str, Any]:
     """Return what all runs share: options, and hashes of the pairs and of the pretext where it is a folder."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("text_column", "gloss_column"):
-        parser.add_argument(f"--{name}", default=argparse.SUPPRESS)
-    columns = vars(parser.parse_known_args(options)[0]) | {"data_dir": arguments.data_dir}
-    data = {
-        "pairs": digest_of(load_pairs(arguments.dataset, **columns)),
-        "extra pairs": digest_of(load_extra_pairs(arguments.dataset, arguments.extra_train, **columns)),
-    }
+    rows = list(rows_in_parts(arguments))
+    data = {"pairs": digest_of(row.pair for row in rows), "extra pairs": digest_of(extra_pairs(arguments))}
+    if any(row.part for row in rows):
+        data["parts"] = digest_of(row.part for row in rows)
     if Path(arguments.pretext).is_dir():
         data["pretext"] = digest_of_checkpoint(arguments.pretext)
     of_checkpoint = {"pretext": arguments.pretext, "preset": arguments.preset}
@@ -175,14 +170,21 @@ def _record(arguments: Table5Arguments, options: Sequence[str]) -> dict[str, Any
 
 
 def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str]) -> list[str]:
+    small = ["--vocabulary=words", f"--analyzer={_analyzer_of(arguments.pretext)}"]
     of_system = {
-        "rnn": ["--preset=rnn", "--vocabulary=words"],
-        "bert-small": [f"--preset={arguments.preset}", "--vocabulary=words"],
+        "rnn": ["--preset=rnn", *small],
+        "bert-small": [f"--preset={arguments.preset}", *small],
         "bert-large": [f"--preset={arguments.preset}", f"--tokenizer={arguments.pretext}"],
         "transfer": [f"--preset={arguments.preset}", f"--pretext={arguments.pretext}"],
     }
     seeds = [f"--seed={run.number}", f"--split_seed={run.number}"]
     return [*of_system[run.system], f"--num_train_epochs={run.epochs}", *seeds, *common]
+
+
+def _analyzer_of(pretext: str) -> str:
+    """Return the analyser of a pretext in a folder, which the small vocabularies take too; else Okt."""
+    file = Path(pretext, "tokenizer_config.json")
+    return str(json.loads(file.read_text("utf-8")).get("analyzer", ANALYZER)) if file.is_file() else ANALYZER
 
 
 def _check_same(file: Path, record: Mapping[str, Any]) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 
-from ..data.pairs import Pair, load_pairs, marked_glosses
+from ..data.arguments import PartArguments
+from ..data.language import SAMPLE, check_language
+from ..data.pairs import Pair, marked_glosses
+from ..data.parts import training_pairs
 from ..data.texts import read_texts
 from ..files import new_folder, public_path, save_folder, write_json
 from ..hub.cards import tokenizer_card
-from ..hub.provenance import source_of
+from ..hub.provenance import gloss_sources, source_of
 from ..models.vocabulary import (
     MODELS,
     RESERVED,
+    check_names,
     count_words,
     fit,
     learn_entries,
@@ -29,7 +33,7 @@ from ..models.vocabulary import (
 )
 from ..optional import versions
 from ..reporting import Table
-from ..runtime.analyzers import ANALYZERS
+from ..runtime.analyzers import ANALYZERS, get_analyzer
 from ..runtime.glosses import PLACEHOLDERS, placeholder_of
 from ..runtime.normalization import normalize_line
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
@@ -44,6 +48,7 @@ def tokenizer_for(
     trained: str | None = None,
     texts: Iterable[str] = (),
     copy_names: int | None = None,
+    analyzer: str | None = None,
 ) -> KGlossTokenizerFast:
     """Return the run's tokenizer, which one process learns for all, and which is kept for a resumed run.
 
@@ -57,32 +62,49 @@ def tokenizer_for(
         texts: More sentences to learn word pieces on, read once.
         copy_names: Nouns in at most this many different sentences that are signed as they are written are learnt as
             the placeholder `Name` (`kgloss_hf.models.vocabulary.rare_names`); default none.
+        analyzer: Name of the morphological analyser (default `okt`).
 
     Raises:
-        ValueError: A trained tokenizer is given, and how to learn one.
+        ValueError: A trained tokenizer is given, and how to learn one; or the analyser, also that of a trained
+            tokenizer, does not read the language of the pairs (`kgloss_hf.data.language.check_language`).
     """
-    how = {"vocab_size": vocab_size, "vocabulary": vocabulary, "copy_names": copy_names}
+    how = {"vocab_size": vocab_size, "vocabulary": vocabulary, "copy_names": copy_names, "analyzer": analyzer}
     if trained and (given := [f"--{name} {value}" for name, value in how.items() if value is not None]):
         raise ValueError(
             f"expected options of training alone, found {', '.join(given)}, which a tokenizer is learnt with, beside "
             f"the trained one of {trained}; leave them out"
         )
+    sentences = [pair.text for pair in pairs]
     if trained:
-        return KGlossTokenizerFast.from_pretrained(trained)
+        tokenizer = KGlossTokenizerFast.from_pretrained(trained)
+        check_language(tokenizer, sentences, f"training sentences, for the tokenizer of {trained}")
+        return tokenizer
     kept = folder / "tokenizer"
+    analyzer = analyzer or ANALYZER
     with PartialState().main_process_first():
         if not kept.exists():
-            sentences = chain((pair.text for pair in pairs), texts)
+            if copy_names:
+                check_names(analyzer)
+            check_language(analyzer, sentences)
             tokenizer = train_tokenizer(
-                sentences,
-                marked_glosses(pairs),
+                chain(sentences, _checked(texts, analyzer, "more sentences for the vocabulary")),
+                marked_glosses(pairs, get_analyzer(analyzer)),
                 model="wordlevel" if vocabulary == "words" else "wordpiece",
                 vocab_size=10_000 if vocab_size is None else vocab_size,
+                analyzer=analyzer,
                 copy_names=bool(copy_names),
                 names=rare_names(pairs, copy_names) if copy_names else (),
             )
             save_folder(kept, tokenizer.save_pretrained)
     return KGlossTokenizerFast.from_pretrained(kept)
+
+
+def _checked(texts: Iterable[str], analyzer: str, origin: str) -> Iterator[str]:
+    """Return texts, of which the first were checked for their language."""
+    remaining = iter(texts)
+    first = list(islice(remaining, SAMPLE))
+    check_language(analyzer, first, origin)
+    return chain(first, remaining)
 
 
 def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpoint: str) -> None:
@@ -107,7 +129,7 @@ def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpo
 
 
 @dataclass
-class TokenizerTrainingArguments:
+class TokenizerTrainingArguments(PartArguments):
     """What `train_and_save` learns on, what it learns, and where it writes; each option of `kgloss train-tokenizer`."""
 
     output_dir: str = field(default="outputs/tokenizer", metadata={"help": "Folder to make for the tokenizer."})
@@ -118,15 +140,10 @@ class TokenizerTrainingArguments:
             "NAME or NAME:CONFIGURATION. Default: the sentences of --dataset."
         },
     )
-    corpus_column: str = field(default="text", metadata={"help": "Column of --corpus with the text."})
-    dataset: str = field(
-        default="mcksg", metadata={"help": "Pairs with the glosses: mcksg, gksl, a Hub id, or files, as in training."}
+    corpus_column: str | None = field(
+        default=None,
+        metadata={"help": "Column of --corpus with the text (default: by its name, such as text or 문장)."},
     )
-    data_dir: str | None = field(
-        default=None, metadata={"help": "Folder with your copy of a data set that is not shipped."}
-    )
-    text_column: str = field(default="text", metadata={"help": "Column of --dataset with the Korean sentence."})
-    gloss_column: str = field(default="glosses", metadata={"help": "Column of --dataset with the glosses."})
     model: str = field(
         default="wordpiece", metadata={"help": "Word pieces, or each different word whole.", "choices": MODELS}
     )
@@ -156,30 +173,31 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
         What `statistics.json` in that folder holds. `vocabulary`: entries by kind, and how many glosses were word
         pieces (or words) already. `corpus` and `pairs` (its sentences): sentences, blank texts, words, different
         words, coverage (share of words without [UNK]), tokens per sentence without [BOS] and [EOS], unknown rate (share
-        of tokens that are [UNK]). `target_in_source`: the share of the pairs' gloss tokens that are also a token of
-        their sentence, and the mean of that share over pairs (41% on average in the paper, section III.2.2).
-        `arguments` and `versions`.
+        of tokens that are [UNK]), placeholder rate (share of words that are `Number` or `Alpha`). `target_in_source`:
+        the share of the pairs' gloss tokens that are also a token of their sentence, and the mean of that share over
+        pairs (41% on average in the paper, section III.2.2). `arguments` and `versions`.
 
     Raises:
-        ValueError: The folder is there already, or the corpus holds no words; and whatever
+        ValueError: The folder is there already, or the corpus holds no words, or the analyser does not read the
+            language of corpus or pairs, or it finds no names to copy; and whatever
             `kgloss_hf.data.pairs.load_pairs`, `kgloss_hf.data.texts.read_texts` and `train_tokenizer` raise.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     statistics = train_and_save(TokenizerTrainingArguments(f"{folder}/tokenizer", model="wordlevel"))
+        ...     chosen = TokenizerTrainingArguments(output_dir=f"{folder}/tokenizer", model="wordlevel")
+        ...     statistics = train_and_save(chosen)
         >>> statistics["corpus"]["sentences"], statistics["corpus"]["unknown_rate"]
         (357, 0.0)
     """
     folder = new_folder(arguments.output_dir)
-    texts = read_texts(arguments.corpus, column=arguments.corpus_column)
-    pairs = load_pairs(
-        arguments.dataset,
-        data_dir=arguments.data_dir,
-        text_column=arguments.text_column,
-        gloss_column=arguments.gloss_column,
-    )
+    texts = read_texts(arguments.corpus, column=arguments.corpus_column, encoding=arguments.encoding)
+    pairs = training_pairs(arguments)
     options: dict[str, Any] = {name: getattr(arguments, name) for name in OPTIONS if name != "copy_names"}
+    if arguments.copy_names:
+        check_names(arguments.analyzer)
+    check_language(arguments.analyzer, (pair.text for pair in pairs), f"sentences of {arguments.dataset}")
+    texts = _checked(texts, arguments.analyzer, f"sentences of {', '.join(arguments.corpus)}")
     of_pairs = count_words((pair.text for pair in pairs), model=arguments.model, **options)
     counted = count_words(texts, model=arguments.model, **options) if arguments.corpus else of_pairs
     if not counted.words:
@@ -205,7 +223,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
         "pairs": fit(tokenizer, of_pairs),
         "target_in_source": target_in_source(tokenizer, pairs, glosses),
         "data": [
-            source_of(arguments.dataset, data_dir=arguments.data_dir, **stated),
+            *gloss_sources(arguments, **stated),
             *(source_of(name, "vocabulary", **stated) for name in arguments.corpus),
         ],
         "arguments": {name: _public(value) for name, value in asdict(arguments).items() if name not in stated},
@@ -243,6 +261,6 @@ def vocabulary_tables(statistics: Mapping[str, Any]) -> list[Table]:
 
 
 def _readable(name: str, value: float) -> str:
-    if name in ("coverage", "unknown_rate"):
+    if name == "coverage" or name.endswith("_rate"):
         return f"{value:.2%}"
     return f"{value:.2f}" if isinstance(value, float) else f"{value:,}"

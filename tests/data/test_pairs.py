@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgloss_hf.data.builders import split_pairs_by
-from kgloss_hf.data.pairs import Pair, load_extra_pairs, load_gloss_types, load_pairs, split_pairs
+from kgloss_hf.data.pairs import Pair, gloss_types, load_extra_pairs, load_pairs, read_pairs, split_pairs
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.encoding import encode_pairs
 
@@ -49,21 +49,61 @@ def test_several_files_and_other_columns(tmp_path: Path) -> None:
 
 
 BAD = {
-    "missing column": ("a.csv", "sentence,glosses\n집,불\n", "row 2: no column 'text'; found 'sentence', 'glosses'"),
-    "empty file": ("a.csv", "", "no rows; expected columns 'text' and 'glosses'"),
+    "missing column": (
+        "a.csv",
+        "korea,glosses\n집,불\n",
+        "expected a column of text, named text, .*; found the columns .'korea', 'glosses'",
+    ),
+    "empty file": ("a.csv", "", "no rows; expected a sentence and its glosses in each row"),
     "only a header": ("a.csv", "text,glosses\n", "no rows"),
-    "row without glosses": ("a.csv", "text,glosses\n집,불\n집,\n", "row 3, column 'glosses': the row has no glosses"),
-    "empty list": ("a.jsonl", '{"text": "집", "glosses": []}', "row 1, column 'glosses': the row has no glosses"),
-    "row too short": ("a.csv", "text,glosses\n집\n", "row 2, column 'glosses': expected glosses .strings., found None"),
-    "blank text": ("a.csv", "text,glosses\n  ,불\n", "row 2, column 'text': expected a Korean sentence"),
-    "tab between glosses": ("a.csv", "text,glosses\n집,집\t불\n", "row 2, column 'glosses': expected .*spaces.* found"),
-    "invisible text": ("a.csv", "text,glosses\n\u200b\u3164,불\n", "row 2, column 'text': expected a Korean sentence"),
-    "invisible gloss": ("a.jsonl", '{"text": "집", "glosses": ["불", "\\u200b"]}', "row 1, column 'glosses'.*200b"),
-    "invisible cell": ("a.csv", "text,glosses\n집,\u200b\n", "row 2, column 'glosses': the row has no glosses"),
-    "number for text": ("a.jsonl", '{"text": 3, "glosses": "불"}', "row 1, column 'text'.*found 3"),
-    "number for a gloss": ("a.jsonl", '{"text": "집", "glosses": ["불", 3]}', "row 1, column 'glosses'.*3"),
-    "half a character": ("a.jsonl", '{"text": "집", "glosses": ["\\ud800"]}', "row 1, column 'glosses'.*ud800"),
-    "half a character for text": ("a.jsonl", '{"text": "\\udc00", "glosses": "불"}', "row 1, column 'text'.*udc00"),
+    "row without glosses": (
+        "a.csv",
+        "text,glosses\n집,불\n집,\n",
+        "row 3: expected glosses in column 'glosses', found ''; add them",
+    ),
+    "empty list": (
+        "a.jsonl",
+        '{"text": "집", "glosses": []}',
+        "row 1: expected glosses in column 'glosses', found ..; add them",
+    ),
+    "row too short": ("a.csv", "text,glosses\n집\n", "row 2: expected glosses in column 'glosses', found None"),
+    "blank text": ("a.csv", "text,glosses\n  ,불\n", "row 2: expected a sentence in column 'text', found"),
+    "tab between glosses": ("a.csv", "text,glosses\n집,집\t불\n", "row 2: column 'glosses': expected .*spaces.* found"),
+    "invisible text": (
+        "a.csv",
+        "text,glosses\n\u200b\u3164,불\n",
+        "row 2: expected a sentence in column 'text', found",
+    ),
+    "invisible gloss": (
+        "a.jsonl",
+        '{"text": "집", "glosses": ["불", "\\u200b"]}',
+        "row 1: expected glosses in column 'glosses'.*200b.*blank",
+    ),
+    "invisible cell": (
+        "a.csv",
+        "text,glosses\n집,\u200b\n",
+        "row 2: expected glosses in column 'glosses', found '.u200b'; add",
+    ),
+    "number for text": (
+        "a.jsonl",
+        '{"text": 3, "glosses": "불"}',
+        "row 1: expected a sentence in column 'text', found 3",
+    ),
+    "number for a gloss": (
+        "a.jsonl",
+        '{"text": "집", "glosses": ["불", 3]}',
+        "row 1: expected glosses in column 'glosses', strings.*, found 3",
+    ),
+    "half a character": (
+        "a.jsonl",
+        '{"text": "집", "glosses": ["\\ud800"]}',
+        "row 1: expected glosses in column 'glosses'.*ud800",
+    ),
+    "half a character for text": (
+        "a.jsonl",
+        '{"text": "\\udc00", "glosses": "불"}',
+        "row 1: expected text in column 'text', found half a character.*udc00",
+    ),
     "nested too deeply": ("a.jsonl", "[" * 99_999, "row 1: expected one JSON object a line"),
     "too long a number": ("a.jsonl", '{"text": ' + "9" * 5_000, "row 1: expected one JSON object a line"),
     "not an object": ("a.jsonl", "[1, 2]", "row 1: expected an object"),
@@ -98,9 +138,8 @@ def test_extra_pairs_are_a_configuration_or_files(tmp_path: Path) -> None:
 def test_data_dir_is_not_of_files(tmp_path: Path) -> None:
     file = tmp_path / "extra.csv"
     file.write_text("text,glosses,gloss_types\n집,불,iconic\n", "utf-8")
-    for load in (load_pairs, load_gloss_types):
-        with pytest.raises(ValueError, match=r"extra\.csv: files have no data_dir, found 'GKSL'; leave it out"):
-            load(str(file), data_dir="GKSL")
+    with pytest.raises(ValueError, match=r"extra\.csv: files have no data_dir, found 'GKSL'; leave it out"):
+        load_pairs(str(file), data_dir="GKSL")
     assert load_extra_pairs("gksl", str(file), data_dir="GKSL") == [Pair("집", ("불",))]
 
 
@@ -173,28 +212,28 @@ def test_types_of_glosses_by_majority(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     lines = [json.dumps({"text": "집", "glosses": glosses, "gloss_types": types}) for glosses, types in rows]
     path.write_text("\n".join(lines), "utf-8")
-    assert load_gloss_types(str(path)) == {"집": "iconic", "Number": "fingerspelled_number"}
+    assert gloss_types(read_pairs(str(path))) == {"집": "iconic", "Number": "fingerspelled_number"}
     for line in (
         lines[0].replace("sign_word ", ""),
-        *(json.dumps({"glosses": "집", "gloss_types": t}) for t in (5, [5])),
+        *(json.dumps({"text": "집", "glosses": "집", "gloss_types": t}) for t in (5, [5])),
     ):
         path.write_text(line, "utf-8")
         with pytest.raises(ValueError, match=r"pairs.jsonl, row 1: expected a type for each of \d glosses, found"):
-            load_gloss_types(str(path))
+            gloss_types(read_pairs(str(path)))
 
 
 @pytest.mark.parametrize(
     ("name", "content", "row"),
     [
-        ("b.csv", "glosses,gloss_types\n집,iconic\n\n불,iconic iconic\n", 4),
-        ("b.jsonl", '{"glosses": "집"}\n\n{"glosses": "불", "gloss_types": "a b"}', 3),
+        ("b.csv", "text,glosses,gloss_types\n집,집,iconic\n\n집,불,iconic iconic\n", 4),
+        ("b.jsonl", '{"text": "집", "glosses": "집"}\n\n{"text": "집", "glosses": "불", "gloss_types": "a b"}', 3),
     ],
 )
 def test_wrong_types_are_found_where_a_person_sees_them(tmp_path: Path, name: str, content: str, row: int) -> None:
-    (tmp_path / "a.csv").write_text("glosses,gloss_types\n집,iconic\n", "utf-8")
+    (tmp_path / "a.csv").write_text("text,glosses,gloss_types\n집,집,iconic\n", "utf-8")
     (tmp_path / name).write_text(content, "utf-8")
     with pytest.raises(ValueError, match=rf"{name}, row {row}: expected a type for each of 1 glosses"):
-        load_gloss_types(f"{tmp_path / 'a.csv'},{tmp_path / name}")
+        load_pairs(f"{tmp_path / 'a.csv'},{tmp_path / name}")
 
 
 def in_two_forms(texts: list[str]) -> list[str]:
@@ -235,7 +274,7 @@ def test_no_copy_stands_on_the_other_side(decomposed: str) -> None:
 def test_gloss_types_do_not_depend_on_the_form(tmp_path: Path) -> None:
     rows = [{"text": "집", "glosses": [gloss], "gloss_types": ["iconic"]} for gloss in in_two_forms(["각(모양)"])]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    assert load_gloss_types(str(tmp_path / "a.jsonl")) == {"각(모양)": "iconic"}
+    assert gloss_types(read_pairs(str(tmp_path / "a.jsonl"))) == {"각(모양)": "iconic"}
 
 
 def test_headers_in_any_form_are_the_same(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import gzip
+import json
 import logging
 import sys
 import zipfile
@@ -11,9 +13,10 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from kgloss_hf.data import bounds, tables
+from kgloss_hf.data import bounds, json_items, lines, tables
 from kgloss_hf.data.checks import BadRows
-from kgloss_hf.data.tables import read_batches, read_lines, read_rows
+from kgloss_hf.data.lines import read_lines
+from kgloss_hf.data.tables import TABLE_SUFFIXES, is_table, read_batches, read_rows, table_suffix
 
 from ..fuzz.test_tables import WRITERS, as_csv, as_parquet
 
@@ -38,6 +41,179 @@ def write_xlsx(path: Path, *sheets: list[list[object]]) -> None:
 def test_rows_and_their_numbers(tmp_path: Path, name: str, mark: bytes, first: int) -> None:
     (tmp_path / name).write_bytes(mark + WRITERS[Path(name).suffix.lower()](ROWS))
     assert list(read_rows(tmp_path / name)) == list(enumerate(ROWS, first))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+def test_delimiter_of_csv_is_recognised(tmp_path: Path, delimiter: str, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [
+        ["id", "문장", "글로스"],
+        ["1", "집에, 불이; 났어요.", "집|불"],
+        ["2", "도와 주세요.", "돕다,부탁;물"],
+        ["3", "", ""],
+    ]
+    with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    assert [list(row.values()) for _, row in read_rows(tmp_path / "a.csv")] == rows[1:]
+    said = f"a.csv: cells are separated by {delimiter!r}, as the header and the first rows are"
+    assert (said in caplog.text) == (delimiter != ",")
+
+
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        ("text,glosses\n집,우리|박물관|물\n", {"text": "집", "glosses": "우리|박물관|물"}),
+        ("text,note|or;more\n집,불\n", {"text": "집", "note|or;more": "불"}),
+        ("text\n우리|박물관\n", {"text": "우리|박물관"}),
+        ("글로스 (A|B)\n집\n불\n", {"글로스 (A|B)": "집"}),
+        ('text|glosses\n"집|불"|"물\n불"\n', {"text": "집|불", "glosses": "물\n불"}),
+        ("a, b|text|glosses\n1|집, 물|불\n2|집|불\n", {"a, b": "1", "text": "집, 물", "glosses": "불"}),
+        ("text;glosses\n집;불;물\n집;불\n집;불\n", {"text": "집", "glosses": "불", None: ["물"]}),
+        ("text;glosses\n" + "집;불\n" * 49 + '"집\n' * 3 + '";불\n', {"text": "집", "glosses": "불"}),
+        ("text;glosses\n" + "집;" + "불 " * 200_000 + "\n", {"text": "집", "glosses": "불 " * 200_000}),
+    ],
+    ids=["glosses", "header", "one", "one with a sign", "quoted", "comma", "long row", "cut", "long cell"],
+)
+def test_delimiter_of_csv_that_is_not_plain(
+    tmp_path: Path, content: str, row: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text(content, "utf-8")
+    if len(content) < 200_000:
+        assert next(read_rows(tmp_path / "a.csv")) == (2, row)
+    else:
+        with pytest.raises(ValueError, match="a.csv: field larger than field limit"):
+            next(read_rows(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("kind", [".csv", ".tsv", ".jsonl", ".json"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "cp949"])
+def test_packed_and_plain_text_tables(tmp_path: Path, kind: str, encoding: str) -> None:
+    content = WRITERS[".jsonl" if kind == ".json" else kind](ROWS).decode()
+    coded = (b"\xfe\xff" if encoding == "utf-16-be" else b"") + content.encode(encoding)
+    (tmp_path / f"a{kind}").write_bytes(coded)
+    (tmp_path / f"A{kind.upper()}.gz").write_bytes(gzip.compress(coded))
+    given = {"encoding": "cp949"} if encoding == "cp949" else {}
+    for name in (f"a{kind}", f"A{kind.upper()}.gz"):
+        assert [row for _, row in read_rows(tmp_path / name, **given)] == ROWS
+
+
+def test_wrong_encoding_names_the_option(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("문장,글로스\n집,불\n".encode("cp949"))
+    with pytest.raises(UnicodeError, match="line 1: expected UTF-8, .* or name its encoding: --encoding cp949$"):
+        list(read_rows(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ('[{"a": 1}, {"a": 2}]', [(1, {"a": 1}), (2, {"a": 2})]),
+        ('\n [\n  {"a": 1},\n  [2, "]"]\n]\n\n', [(1, {"a": 1}), (2, [2, "]"])]),
+        ("[]", []),
+        ("[\n]", []),
+        ("[1, 23, 4.5, -1e+3\n]", [(1, 1), (2, 23), (3, 4.5), (4, -1000.0)]),
+        ('{\n "a": 1\n}\n', [(1, {"a": 1})]),
+        ('{\n "a": 1\n}\n{\n "a": 2\n}{"a": 3}', [(1, {"a": 1}), (2, {"a": 2}), (3, {"a": 3})]),
+        ('{"a": 1}\n\n{"a": 2}\n', [(1, {"a": 1}), (3, {"a": 2})]),
+        ("[1]\n[2]\n", [(1, [1]), (2, [2])]),
+        ("", []),
+    ],
+)
+def test_json_of_any_layout(
+    tmp_path: Path, content: str, rows: list[tuple[int, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.json").write_text(content)
+    assert list(read_rows(tmp_path / "a.json")) == rows
+    monkeypatch.setattr(tables, "_PIECE", 1)
+    monkeypatch.setattr(json_items, "_PIECE", 1)
+    if "\n" in content and not content.startswith(("[1]", '{"a": 1}')):
+        assert list(read_rows(tmp_path / "a.json")) == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"a": 1}, {"a": 2]', r"row 2: expected JSON objects, one a line or all in one array \(Expecting ','"),
+        ('[{"a": 1}, {"a": 2}', r"row 3: .*\(the array is not closed"),
+        ('[{"a": 1},', r"row 2: .*\(the array is not closed"),
+        ('[{"a": 1},]', r"row 2: .*\(Expecting value"),
+        ('[{"a": 1} {"a": 2}]', r"row 2: .*\(no comma before it"),
+        ('[\n{"a": 1}]\n{"a": 2}', r"row 2: .*\(something follows the array"),
+        ("[\n" + "[" * 99_999, "row 1: .*recursion"),
+        ("[\n" + "9" * 9_999 + "]", r"row 1: .*\(Exceeds the limit"),
+        ("[\n" + '"' + "9" * 9_999, r"row 1: .*\(Unterminated string"),
+        ("집", "row 1: expected one JSON object a line"),
+    ],
+)
+def test_damaged_json(tmp_path: Path, content: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_PIECE", 10)
+    (tmp_path / "a.json").write_text(content, "utf-8")
+    with pytest.raises(ValueError, match=f"a.json, {message}"):
+        list(read_rows(tmp_path / "a.json"))
+
+
+def test_json_on_one_line_has_no_longest_line_but_a_longest_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_ROW", 1_000)
+    monkeypatch.setattr(tables, "_PIECE", 100)
+    rows = [{"a": "집" * number} for number in range(1, 150)]
+    (tmp_path / "a.json").write_text(json.dumps(rows), "utf-8")
+    assert [row for _, row in read_rows(tmp_path / "a.json")] == rows
+    (tmp_path / "a.json").write_text(json.dumps([{"a": "b" * 100_000}] * 2), "utf-8")
+    with pytest.raises(ValueError, match="a.json, row 1: expected JSON objects"):
+        list(read_rows(tmp_path / "a.json"))
+
+
+@pytest.mark.parametrize("sequence", ["List", "Sequence", "LargeList", None])
+def test_class_labels_come_as_names(tmp_path: Path, sequence: str | None) -> None:
+    def several(feature: object) -> object:
+        return {"feature": feature, "_type": sequence} if sequence else [feature]
+
+    label = {"names": ["sign_word", "iconic"], "_type": "ClassLabel"}
+    text = {"dtype": "string", "_type": "Value"}
+    features = {
+        "text": text,
+        "one": label,
+        "types": several(label),
+        "nested": {"type": label, "n": {"dtype": "int64", "_type": "Value"}},
+        "signs": several({"type": label, "gloss": text}),
+    }
+    rows = [
+        {"text": "집", "one": 1, "types": [0, 1], "nested": {"type": 0, "n": 0}, "signs": [{"type": 1, "gloss": "집"}]},
+        {"text": "불", "one": -1, "types": None, "nested": None, "signs": []},
+    ]
+    table = pyarrow.Table.from_pylist(rows)
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    parquet.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
+    assert [row for _, row in read_rows(tmp_path / "a.parquet")] == [
+        {
+            "text": "집",
+            "one": "iconic",
+            "types": ["sign_word", "iconic"],
+            "nested": {"type": "sign_word", "n": 0},
+            "signs": [{"type": "iconic", "gloss": "집"}],
+        },
+        {"text": "불", "one": None, "types": None, "nested": None, "signs": []},
+    ]
+
+
+@pytest.mark.parametrize(
+    "metadata", ["", "[]", '{"info": {"features": []}}', '{"info": {"features": {"one": 5}}}', "{"]
+)
+def test_parquet_with_metadata_of_another_kind(tmp_path: Path, metadata: str) -> None:
+    table = pyarrow.table({"one": [1]}).replace_schema_metadata({"huggingface": metadata})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert list(read_rows(tmp_path / "a.parquet")) == [(1, {"one": 1})]
+
+
+def test_class_label_without_a_name(tmp_path: Path) -> None:
+    features = {"type": {"names": ["sign_word"], "_type": "ClassLabel"}}
+    table = pyarrow.table({"type": [0, 7]})
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    parquet.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
+    with pytest.raises(
+        ValueError, match="a.parquet, row 2, column 'type': expected a class label from 0 to 0, found 7"
+    ):
+        list(read_rows(tmp_path / "a.parquet"))
 
 
 def test_json_lines_are_numbered_as_lines(tmp_path: Path) -> None:
@@ -178,6 +354,11 @@ def test_workbook_of_which_a_part_is_damaged(tmp_path: Path, member: str) -> Non
 
 
 def test_kind_of_file(tmp_path: Path) -> None:
+    for suffix in TABLE_SUFFIXES:
+        assert is_table(f"A{suffix.upper()}")
+        assert table_suffix(f"A{suffix.upper()}") == suffix
+    assert not is_table("a.gz")
+    assert not is_table("a.parquet.gz")
     for name in ("a.docx", "a"):
         (tmp_path / name).write_bytes(as_csv(ROWS))
         with pytest.raises(ValueError, match=f"{name}: expected a .csv, .tsv, .*found"):
@@ -240,7 +421,7 @@ def test_workbook_of_endless_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.jsonl", "a.csv", "a.tsv"])
 def test_line_without_an_end(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_LINE", 1000)
+    monkeypatch.setattr(lines, "_LINE", 1000)
     path = tmp_path / name
     (gzip.open if name.endswith(".gz") else open)(path, "wb").write(b"text\n" * (name[2] != "j") + b'"' + b"a" * 5000)
     with pytest.raises(ValueError, match=rf"{name}, line \d: expected at most 1,000 characters in a line, found more"):

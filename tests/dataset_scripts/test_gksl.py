@@ -107,7 +107,7 @@ def _pairs(rows: datasets.Dataset) -> list[Pair]:
 
 def test_other_splits(both: str) -> None:
     assert load_dataset("gksl", data_dir=both, split_by="row").num_rows == {"train": 28, "test": 12}
-    with pytest.raises(ValueError, match="split_by: expected 'group', 'row' or 'none', found 'random'"):
+    with pytest.raises(ValueError, match="split_by: expected 'group', 'row', 'given' or 'none', found 'random'"):
         load_dataset("gksl", "augmented", data_dir=both, split_by="random")
     Path(both, NAMES["original"]).unlink()
     for by in ("none", "row"):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import datasets
 import pytest
@@ -289,16 +290,19 @@ def test_card_lists_every_header_and_type_name() -> None:
 
 
 BAD_ROWS = {
-    "no sentence": (" ,집", "expected a sentence, found ' '; add it or remove the row"),
-    "no glosses": ("산,", "expected glosses, found .*; add them or remove the row"),
-    "tab": ("산,산\t강", r"expected glosses with spaces between them, found '.t' in"),
-    "tab in a list": ('산,"[""산\\t강""]"', "expected glosses, without tabs and line breaks, found"),
-    "other list": ("산,\"['산', '강']\"", "expected a JSON list of glosses"),
+    "no sentence": (" ,집", "expected a sentence in column '문장', found ' '; add it or remove the row"),
+    "no glosses": ("산,", "expected glosses in column '글로스', found ''; add them or remove the row"),
+    "tab": ("산,산\t강", r"column '글로스': expected glosses with spaces between them, found '.t' in"),
+    "tab in a list": (
+        '산,"[""산\\t강""]"',
+        "expected glosses in column .*, strings without tabs and line breaks, found",
+    ),
+    "other list": ("산,\"['산', 강]\"", "column .*: expected a JSON list of glosses"),
     "comma": (
         "산, 강,산 강",
-        "expected 2 cells, as in the header, found 3; put a cell that holds a comma in quotation",
+        "expected 2 cells, as in the header, found 3; put a cell that holds the separator in quotation",
     ),
-    "short": ("산", "expected glosses, found None"),
+    "short": ("산", "expected glosses in column '글로스', found None"),
 }
 
 
@@ -318,10 +322,16 @@ BAD_CELLS = {
     "number of types": ({"type": "iconic"}, "expected a type for each of 2 glosses, found 'iconic'"),
     "no id": ({"id": " "}, "expected an id, found none"),
     "id twice": ({"id": "1"}, "expected an id of its own, found '1', as in pairs.jsonl:1; change one"),
-    "number": ({"text": 3}, "expected a sentence, found 3"),
-    "half a character": ({"text": "집\ud800"}, "expected text in text, found half a character; correct it"),
-    "half a character for a gloss": ({"gloss": ["집", "\udc00"]}, "expected text in glosses, found half a character"),
-    "number for a gloss": ({"gloss": ["집", 3]}, "expected glosses, without tabs and line breaks, found 3"),
+    "number": ({"text": 3}, "expected a sentence in column 'text', found 3"),
+    "half a character": ({"text": "집\ud800"}, "expected text in column 'text', found half a character in"),
+    "half a character for a gloss": (
+        {"gloss": ["집", "\udc00"]},
+        "expected glosses in column 'gloss', found half a character",
+    ),
+    "number for a gloss": (
+        {"gloss": ["집", 3]},
+        "expected glosses in column 'gloss', strings without tabs and line breaks, found 3",
+    ),
 }
 
 
@@ -343,10 +353,10 @@ ENTRY = '{"gloss": "집", "type": "iconic"}\n'
     [
         ("gloss,type\n집,word\n", r"lexicon.csv, row 2: expected a type \(.*found 'word'"),
         ("gloss,type\n집,iconic\n집,sign_word\n", "row 3: expected one type of '집', found iconic and sign_word"),
-        ("gloss,type\n,iconic\n", "row 2: expected glosses"),
+        ("gloss,type\n,iconic\n", "row 2: expected a gloss, found ''"),
         ("gloss,kind\n집,iconic\n", "lexicon.csv: expected a column of type, named gloss_types, types, type, 유형"),
         ("gloss,type\n", "lexicon.csv: expected rows with gloss and type, found none"),
-        (f"{ENTRY}{{}}", "lexicon.jsonl, row 2: expected glosses"),
+        (f"{ENTRY}{{}}", "lexicon.jsonl, row 2: expected a gloss, found None"),
         (f'{ENTRY}{{"gloss": "불"}}', "lexicon.jsonl, row 2: expected a type"),
         (f"{ENTRY}[]", "lexicon.jsonl, row 2: expected a JSON object, found"),
     ],
@@ -364,7 +374,7 @@ def test_bad_lexicon(folder: Path, lexicon: str, message: str) -> None:
     [
         ("문장열,글로스", "pairs.csv: expected a column of text, named text, sentence, .*found the columns .*'문장열'"),
         ("문장,글", "pairs.csv: expected a column of glosses, named .*글로스.*; rename the right one"),
-        ("문장,text", "expected one column of text, found .*'문장', 'text'.*; rename all but one"),
+        ("문장,원문", "expected one column of text, found .*'문장', '원문'.*; rename all but one"),
     ],
 )
 def test_wrong_header_says_which_names_are_looked_for(folder: Path, header: str, message: str) -> None:
@@ -412,7 +422,7 @@ def test_truncated_parquet(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split_by": "random"}, "split_by: expected 'group', 'row' or 'none', found 'random'"),
+        ({"split_by": "random"}, "split_by: expected 'group', 'row', 'given' or 'none', found 'random'"),
         ({"on_bad_rows": "ignore"}, "on_bad_rows: expected 'raise' or 'skip', found 'ignore'"),
         ({"split_by": "group"}, "1 rows are too few.*split_by='none'"),
     ],
@@ -448,3 +458,88 @@ def test_tables_that_look_the_same_are_the_same(tmp_path: Path) -> None:
             part: [(row["id"], row["glosses"], row["gloss_types"]) for row in rows] for part, rows in parts.items()
         }
     assert found["composed"] == found["decomposed"] == found["hidden"]
+
+
+# sign corpora and parts of their own
+
+
+def niasl(number: int, part: str) -> tuple[str, str]:
+    """Name and content of a file in the shape of NIASL2021, with invented content."""
+    gestures = [
+        {"gloss_id": "날짜:8월19일", "start": 1.0, "end": 2.0, "sentence_loc": {"start": 0, "end": 6}},
+        {"gloss_id": f"글로스{number}호", "start": 4.0, "end": 5.0, "sentence_loc": {"start": "", "end": ""}},
+    ]
+    video = {
+        "metadata": {"id": f"video{number}", "signer_id": 7, "category": "전시"},
+        "text": {"raw": {"korean": f"8월 19일 전시 {number}호"}},
+        "sign_script": {
+            "sign_gestures_both": gestures,
+            "sign_gestures_weak": [{"gloss_id": "낮1", "start": 3.0, "end": 3.5}],
+        },
+        "nms_script": {"Hno": [{"start": 1.5, "end": 1.75}]},
+    }
+    return f"{part}/{number:02}.json", json.dumps(video, ensure_ascii=False)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    for number in range(12):
+        name, content = niasl(number, "1.Training" if number < 8 else "2.Validation")
+        (tmp_path / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "corpus" / name).write_text(content, "utf-8-sig")
+    return tmp_path / "corpus"
+
+
+def test_a_sign_corpus_is_read_as_it_comes(corpus: Path, caplog: pytest.LogCaptureFixture) -> None:
+    parts = load_dataset("mcksg", data_dir=str(corpus))
+    assert parts.num_rows == {"train": 8, "validation": 4}
+    row = parts["train"][0]
+    assert row.pop("gloss_types")[:2] == [4, 4]
+    assert row == {
+        "id": "video0",
+        "text": "8월 19일 전시 0호",
+        "glosses": ["Number/8월", "Number/19일", "낮1", "글로스0호"],
+        "source": "NIASL2021 / AI-Hub 636",
+        "starts": [1.0, 1.0, 3.0, 4.0],
+        "ends": [2.0, 2.0, 3.5, 5.0],
+        "hands": ["both", "both", "weak", "both"],
+        "senses": ["", "", "1", ""],
+        "spans": [[0, 2], [3, 6], None, None],
+        "non_manual": {"signal": ["Hno"], "start": [1.5], "end": [1.75]},
+        "signer": "7",
+        "category": "전시",
+    }
+    assert caplog.text.count("read as NIASL2021 / AI-Hub 636 (12 rows), 48 glosses") == 1
+
+
+def test_a_sign_corpus_by_every_way_in(corpus: Path, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "corpus.zip", "w") as archive:
+        for number in range(12):
+            archive.writestr(*niasl(number, "자료"))
+    by_name = load_pairs("mcksg", data_dir=str(corpus))
+    assert by_name == load_pairs(str(corpus)) == load_pairs(str(tmp_path / "corpus.zip"))
+    assert by_name[0].glosses == ("Number/8월", "Number/19일", "낮1", "글로스0호")
+    dropped = load_dataset("mcksg", data_dir=str(corpus), sense="drop", split_by="none")["train"]
+    assert [row[2] for row in dropped["glosses"]] == ["낮"] * 12
+    assert load_pairs(str(corpus), sense="drop")[0].glosses[2] == "낮"
+
+
+def test_a_sign_corpus_is_split_and_streamed(corpus: Path) -> None:
+    drawn = load_dataset("mcksg", data_dir=str(corpus), split_by="group")
+    assert drawn.num_rows == {"train": 8, "test": 4}
+    assert {*drawn["train"]["id"], *drawn["test"]["id"]} == {f"video{number}" for number in range(12)}
+    streamed = load_dataset("mcksg", data_dir=str(corpus), split="validation", streaming=True)
+    assert list(streamed) == list(load_dataset("mcksg", data_dir=str(corpus), split="validation"))
+    assert load_dataset("mcksg", data_dir=str(corpus), num_proc=2).num_rows == {"train": 8, "validation": 4}
+    name, content = niasl(12, "2.Validation")
+    (corpus / name).write_text(content, "utf-8")
+    assert load_dataset("mcksg", data_dir=str(corpus)).num_rows == {"train": 8, "validation": 5}
+
+
+def test_parts_of_a_table_are_the_splits(folder: Path) -> None:
+    rows = [f"문장 {i},글로스{i},{('학습', '검증', '평가')[min(2, i // 6)]}" for i in range(20)]
+    (folder / "pairs.csv").write_text("\n".join(["문장,글로스,split", *rows]), "utf-8")
+    assert load_dataset("mcksg", data_dir=str(folder)).num_rows == {"train": 6, "validation": 6, "test": 8}
+    assert load_dataset("mcksg", data_dir=str(folder), split_by="group").num_rows == {"train": 14, "test": 6}
+    assert load(folder).num_rows == 20
+    assert load_dataset("mcksg", data_dir=str(folder), gloss_separator="스")["train"][0]["glosses"] == ["글로", "0"]

@@ -16,8 +16,8 @@ PAIRS = [
 GLOSSES = [["집", "불"], ["돕다", "부탁"], ["화장실", "어디"], ["먹다", "4C", "목", "실수", "삼키다"]]
 
 
-def answers(baseline: str, texts: list[str], training: list[Pair] = PAIRS) -> list[list[str]]:
-    return baseline_predictions(Split(training, [], [Pair(text, ()) for text in texts]))[baseline]
+def answers(baseline: str, texts: list[str], training: list[Pair] = PAIRS, analyzer: str = "okt") -> list[list[str]]:
+    return baseline_predictions(Split(training, [], [Pair(text, ()) for text in texts]), analyzer)[baseline]
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,32 @@ def test_scikit_learn_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r'pip install "kgloss-hf\[train\]"'):
         answers("nearest neighbour", ["집"])
+
+
+@pytest.mark.parametrize("analyzer", ["kiwi", "mecab", "komoran"])
+def test_other_analysers_copy_the_same_parts_of_speech(analyzer: str) -> None:
+    copied = answers("copy", ["그리고 이 박물관에서 토기 12점을 보세요!", "PDF"], analyzer=analyzer)
+    assert copied == [["박물관", "토기", "12", "점", "보다"], ["PDF"]]
+
+
+@pytest.mark.parametrize(
+    ("glosses", "expected"),
+    [
+        (("WETTER", "MORGEN", "poss-SEIN"), ["WEISS", "IST", "DER", "SCHNEE", "12"]),
+        (("wetter", "morgen"), ["weiß", "ist", "der", "schnee", "12"]),
+        (("Wetter", "MORGEN"), ["Weiß", "ist", "der", "Schnee", "12"]),
+        (("12", "Number/7", "WETTER"), ["Weiß", "ist", "der", "Schnee", "12"]),
+    ],
+)
+def test_words_are_copied_in_the_case_of_the_glosses(glosses: tuple[str, ...], expected: list[str]) -> None:
+    training = [Pair("das Wetter morgen", glosses)]
+    assert answers("copy", ["Weiß ist der Schnee (12)!"], training, "whitespace") == [expected]
+
+
+def test_latin_glosses_among_korean_ones_fold_nothing() -> None:
+    assert answers("copy", ["wifi 코드"], [Pair("QR 코드", ("QR", "코드", "보다"))]) == [["wifi", "코드"]]
+
+
+def test_another_language_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected Korean, which the analyser okt reads"):
+        answers("copy", ["das Wetter"], [Pair("das Wetter morgen", ("WETTER",))])

@@ -41,6 +41,7 @@ HAND_COMPUTED = [
     pytest.param("V (불꽃무늬) 집", ["집", "V (불꽃무늬)"], 1, id="a space inside a gloss in a string"),
     pytest.param("(큰 돌을)들다", ["(큰 돌을)들다"], 1, id="a space inside parentheses"),
     pytest.param('["집", "V (불꽃무늬)"]', ["집", "V (불꽃무늬)"], 1, id="a JSON list in a string"),
+    pytest.param("['집', '불']", ["집", "불"], 1, id="repr of a list"),
     pytest.param('["큰 집"]', '["큰 집", "불"]', 1 / 2, id="a gloss with spaces in a JSON list"),
     pytest.param(["큰 집", "불"], ["큰 집", "불"], 1, id="a gloss with spaces among others"),
     pytest.param(["\u1109\u1165\u11ab"], ["선"], 1, id="decomposed and composed"),
@@ -63,7 +64,10 @@ BAD_INPUT = [
     pytest.param([b"a"], ["a"], TypeError, r"predictions\[0\]: .* found bytes", id="bytes"),
     pytest.param([["집"]], [[7]], TypeError, r"references\[0\]: expected glosses as strings, found int", id="ids"),
     pytest.param(
-        [["집"]], [[["집"]]], TypeError, r"references\[0\]: .* found list; .* one .* per pair", id="nested too deep"
+        [[["집"]]], [["집"]], TypeError, r"predictions\[0\]: .* found list; .* one .* per pair", id="nested too deep"
+    ),
+    pytest.param(
+        [["집"]], [[[["집"]]]], TypeError, r"references\[0\]\[0\]: .* found list", id="references nested too deep"
     ),
     pytest.param(
         ["집 불"], [["집 불"]], ValueError, r"references\[0\]: .* pass the string itself", id="string in a list"
@@ -74,9 +78,22 @@ BAD_INPUT = [
     ),
     pytest.param(["집"], [['["집"]']], ValueError, r"references\[0\]: .* in a list", id="JSON in a list"),
     pytest.param(
-        [["집"]], [[["집", "불"], ["불"]]], TypeError, r"references\[0\]: .* found list", id="lists of references"
+        ["집 불"], [["집 불", "불 집"]], ValueError, r"references\[0\]: .* pass a list of lists", id="the other form"
     ),
-    pytest.param(["['집', '불']"], ["집"], ValueError, r"predictions\[0\]: expected a JSON list", id="repr of a list"),
+    pytest.param(
+        [["집"]], [[["집"], "불 집"]], TypeError, r"references\[0\]\[1\]: .* found a string", id="list and string"
+    ),
+    pytest.param([["집"]], [["집", ["불"]]], TypeError, r"references\[0\]: .* found list", id="string and list"),
+    pytest.param([["집"]], [[["집"], None]], TypeError, r"references\[0\]\[1\]: .* NoneType", id="none of several"),
+    pytest.param(["집"], [[["집 불"]]], ValueError, r"references\[0\]\[0\]: .* several glosses", id="strings deeper"),
+    pytest.param(
+        ["집", "집"],
+        [[["집"], ["불"]]],
+        ValueError,
+        "2 predictions and 1 references; .* list of lists",
+        id="lengths with several references",
+    ),
+    pytest.param(["['집', '불'"], ["집"], ValueError, r"predictions\[0\]: expected a JSON list", id="damaged list"),
     pytest.param([{"glosses": ["집"]}], ["집"], TypeError, "found dict; take its 'glosses'", id="answer of a pipeline"),
     pytest.param([["집", float("nan")]], ["집"], TypeError, "expected glosses as strings, found float", id="NaN"),
     pytest.param([["집", None]], ["집"], TypeError, "expected glosses as strings, found NoneType", id="none inside"),
@@ -203,6 +220,88 @@ def test_contents_have_the_type_of_their_placeholder():
     }
 
 
+REFERENCES = [
+    pytest.param([["집", "불"], ["집"]], 3 / 4, 1, id="two"),
+    pytest.param([["집", "불"]], 1, 1, id="one in a list"),
+    pytest.param([["물"], ["집", "물"], ["집", "불", "물", "산"]], (0 + 1 / 3 + 1 / 2) / 3, 1 / 2, id="three"),
+    pytest.param([["물"], []], 0, 0, id="an empty one"),
+    pytest.param((("집", "불"), np.array(["집"])), 3 / 4, 1, id="tuples and arrays"),
+    pytest.param([["Number/4C"], ["집", "\u1107\u116e\u11af"]], 1 / 2, 1, id="as they are signed"),
+]
+
+
+@pytest.mark.parametrize(("references", "mean", "best"), REFERENCES)
+def test_several_references(metric, references, mean, best):
+    assert jaccard_scores(["집 불"], [references]).tolist() == [pytest.approx(mean)]
+    assert jaccard_scores(["집 불"], [references], best=True).tolist() == [best]
+    assert jaccard(["집 불", "새"], [references, "새"]) == pytest.approx(50 * (mean + 1))
+    result = metric.compute(predictions=["집 불", "새"], references=[references, "새"])
+    assert result == jaccard_result(["집 불", "새"], [references, "새"])
+    if len(references) > 1:
+        assert result["jaccard_best"] == 50 * (best + 1)
+        assert result["signature"] == f"jaccard|set|nonmanual:kept|refs:mean|v:{__version__}"
+        assert result["signature_best"] == f"jaccard|set|nonmanual:kept|refs:best|v:{__version__}"
+
+
+def test_each_prediction_weighs_the_same_however_many_references_it_has():
+    result = jaccard_result(["집", "불"], [[["집"]] * 9 + [["물"]], [["물"]]], resamples=200)
+    assert result["jaccard"] == pytest.approx(45)
+    assert (result["jaccard_best"], result["low_best"], result["high_best"]) == (50, 0, 100)
+    assert result["low"] == 0
+    assert result["high"] == pytest.approx(90)
+
+
+def test_several_references_by_type():
+    references = [[["집", "고개"], ["고개"]], [["불"]]]
+    result = jaccard_result(["집", "불"], references, types=TYPES, ignore_non_manual=True)
+    assert result["by_type"] == {"sign_word": {"jaccard": 75, "pairs": 2}}
+    assert (result["jaccard"], result["jaccard_best"]) == (75, 100)
+
+
+several_references = st.lists(
+    st.tuples(gloss_sequences, st.lists(gloss_sequences, min_size=1, max_size=4)), min_size=1, max_size=6
+)
+
+
+@given(several_references, st.booleans(), st.randoms(use_true_random=False))
+def test_references_in_another_order_change_nothing(drawn, multiset, chance):
+    predictions, references = map(list, zip(*drawn, strict=True))
+    shuffled = [chance.sample(row, len(row)) for row in references]
+    options = {"multiset": multiset, "types": TYPES, "synonyms": {"가": ["나"]}}
+    result = jaccard_result(predictions, references, **options)
+    assert jaccard_result(predictions, shuffled, **options) == result
+    mean, best = (jaccard_scores(predictions, references, multiset=multiset, best=best) for best in (False, True))
+    plain = [[jaccard_scores([p], [r], multiset=multiset)[0] for r in row] for p, row in drawn]
+    assert (mean <= best).all()
+    assert best.tolist() == [max(row) for row in plain]
+    assert mean.tolist() == pytest.approx([sum(row) / len(row) for row in plain])
+    assert all(min(row) <= score for row, score in zip(plain, mean, strict=True))
+
+
+@given(pairs, st.integers(1, 3))
+def test_one_reference_or_the_same_several_times_is_todays_score(drawn, times):
+    predictions, references = map(list, zip(*drawn, strict=True))
+    options = {"types": TYPES, "resamples": 5}
+    today = jaccard_result(predictions, references, **options)
+    assert jaccard_result(predictions, [[reference] for reference in references], **options) == today
+    repeated = [[reference] * times for reference in references]
+    assert jaccard_scores(predictions, repeated).tolist() == jaccard_scores(predictions, references).tolist()
+
+
+def test_synonyms_count_as_equal(metric):
+    synonyms = {"집": ["가옥"], "주택": ["가옥", "집"], "4": ["Number/4C"]}
+    predictions, references = ["주택 불", "4C", "새"], [["집", "불"], ["4"], ["집"]]
+    result = jaccard_result(predictions, references, synonyms=synonyms)
+    assert result["jaccard"] == pytest.approx(100 * 2 / 3)
+    assert result["signature"].startswith("jaccard|set|nonmanual:kept|synonyms:")
+    assert metric.compute(predictions=predictions, references=references, synonyms=synonyms) == result
+    other = {"가옥": ["주택", "집"], "4C": ("4", "4C"), "새": []}
+    assert jaccard_result(predictions, references, synonyms=other) == result
+    assert jaccard_result(["주택 집"], ["가옥"], synonyms=synonyms)["jaccard"] == 100
+    assert jaccard_result(["주택 집"], ["가옥"], synonyms=synonyms, multiset=True)["jaccard"] == 50
+    assert jaccard_result(predictions, references, synonyms={})["jaccard"] == jaccard(predictions, references)
+
+
 def test_frames_of_pandas(metric):
     frame = pd.DataFrame({"glosses": [["집"], ["불", "물"]], "text": ["집", "물 불"]})
     assert jaccard(frame["text"], frame["glosses"]) == 100
@@ -246,6 +345,9 @@ def test_result_with_interval():
         ({"types": {"집": 3}}, TypeError, "types: expected strings, found .* int2str"),
         ({"ignore_non_manual": True}, ValueError, "expected glosses of type 'non_manual' in types, found none"),
         ({"ignore_non_manual": True, "types": {"집": "iconic"}}, ValueError, "expected glosses of type 'non_manual'"),
+        ({"synonyms": ["집"]}, TypeError, "synonyms: expected a mapping .* found list"),
+        ({"synonyms": {"집": "가옥"}}, TypeError, "synonyms: expected lists of glosses, found '가옥' for '집'"),
+        ({"synonyms": {"집": [3]}}, TypeError, "synonyms: expected lists of glosses"),
         ({"resamples": -1}, ValueError, "resamples: expected at least 1, found -1"),
     ],
 )
@@ -350,6 +452,10 @@ def test_evaluate_adds_pair_by_pair_and_batch_by_batch(metric):
     metric.add(prediction="집 불", reference=["집"])
     metric.add_batch(predictions=[["집"], "불"], references=["집", ["도둑"]])
     assert metric.compute()["jaccard"] == 50
+    metric.add(prediction="집 불", reference=[["집"], ["집", "불"]])
+    metric.add_batch(predictions=["물"], references=["물"])
+    result = metric.compute()
+    assert (result["jaccard"], result["jaccard_best"]) == (87.5, 100)
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,19 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 from kgloss_hf.dataset_scripts.gksl.gksl import FILES, GLOSSES, TEXT, Gksl
-from kgloss_hf.dataset_scripts.mcksg.mcksg import TYPE_NAMES, Mcksg, parse_glosses, parse_type
+from kgloss_hf.dataset_scripts.mcksg.mcksg import TYPE_NAMES, Mcksg, parse_type
 
+from kgloss_hf.data.arguments import ReadingArguments
 from kgloss_hf.data.corpora import CORPORA, PARAPHRASED, CorpusFolder
+from kgloss_hf.data.lines import is_text
+from kgloss_hf.data.pairs import Row, pairs_of
+from kgloss_hf.data.rows import Table
 from kgloss_hf.data.shards import COLUMNS, read_shard
-from kgloss_hf.data.tables import is_text
 
 from .strategies import CELL, GLOSS, HALVES, damaged, json_text, json_values, share
 from .test_tables import QUICK, WRITERS, as_csv, as_json_lines, as_parquet, as_tsv
+
+READING = ReadingArguments()
 
 
 def emptied(folder: Path) -> Path:
@@ -133,13 +138,17 @@ def test_mcksg_names_a_damaged_file(folder: Path, file: tuple[bytes, str], encod
     )
 
 
+def row_glosses(row: Row) -> tuple[str, ...]:
+    return row.pair.glosses
+
+
 @share(1.5)
 @given(st.one_of(json_values(), CELL, st.lists(GLOSS), json_text()))
 def test_cells_are_parsed_or_refused(cell: Any) -> None:
     try:
-        glosses = parse_glosses(cell)
-    except ValueError:
-        pass
+        [glosses] = pairs_of(Table("a.jsonl", None, [(1, {"text": "집", "glosses": cell})], READING), row_glosses)
+    except ValueError as error:
+        assert "a.jsonl" in str(error)
     else:
         assert glosses
         assert all(gloss == gloss.strip() != "" for gloss in glosses)

@@ -19,7 +19,7 @@ pytest.importorskip("jiwer")
 pytest.importorskip("detect_secrets")
 
 from kgloss_hf.evaluation.metrics import jaccard_result, jaccard_scores, paired_p_value
-from kgloss_hf.evaluation.prediction_files import _read, read_types
+from kgloss_hf.evaluation.prediction_files import _read, read_lexicon
 from kgloss_hf.evaluation.scores import evaluate_files
 from kgloss_hf.evaluation.sequences import gloss_pairs
 from kgloss_hf.files import public_path
@@ -79,7 +79,7 @@ def test_what_are_no_glosses_is_refused(predictions: Any, references: Any) -> No
     except (TypeError, ValueError) as error:
         assert len(str(error)) < 500
     else:
-        assert all(isinstance(gloss, str) for side in found for glosses in side for gloss in glosses)
+        assert all(isinstance(gloss, str) for side in found[:2] for glosses in side for gloss in glosses)
 
 
 ROW = st.fixed_dictionaries(
@@ -101,7 +101,7 @@ LINE = st.one_of(ROW.map(json.dumps), ROW.map(lambda row: json.dumps(row, ensure
 def test_predictions_are_read_or_refused(folder: Path, content: bytes) -> None:
     path = written(folder, "predictions.jsonl", content)
     try:
-        columns = _read(path)
+        columns = _read(path, None, "utf-8")
     except (ValueError, TypeError) as error:
         assert path in str(error)
         assert len(str(error)) < 1000
@@ -122,11 +122,12 @@ def test_predictions_are_read_or_refused(folder: Path, content: bytes) -> None:
 def test_a_lexicon_is_read_or_refused(folder: Path, content: bytes) -> None:
     path = written(folder, "lexicon.csv", content)
     try:
-        types = read_types(path)
+        types, synonyms = read_lexicon(path)
     except ValueError as error:
         assert path in str(error)
     else:
         assert all(gloss and kind for gloss, kind in types.items())
+        assert not synonyms
 
 
 @share(0.01)

@@ -7,17 +7,23 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from datasets import ClassLabel, Dataset, Features, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from kgloss_hf.data.pairs import load_gloss_types, load_pairs
-from kgloss_hf.data.tables import TABLE_SUFFIXES, is_text, read_lines, read_rows
+from kgloss_hf.data.cells import SEPARATORS, GlossCells
+from kgloss_hf.data.columns import find_columns
+from kgloss_hf.data.lines import is_text, read_lines
+from kgloss_hf.data.pairs import gloss_types, load_pairs, read_pairs
+from kgloss_hf.data.tables import TABLE_SUFFIXES, read_rows
 from kgloss_hf.data.texts import read_texts
 from kgloss_hf.runtime.normalization import normalize_line
 
@@ -43,6 +49,10 @@ def as_tsv(rows: Rows) -> bytes:
 def as_json_lines(rows: Rows) -> bytes:
     lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     return "".join((line if is_text(line) else json.dumps(json.loads(line))) + "\n" for line in lines).encode()
+
+
+def as_json(rows: Rows) -> bytes:
+    return json.dumps(rows, indent=len(rows) % 2 or None).encode()
 
 
 def as_parquet(rows: Rows) -> bytes:
@@ -84,6 +94,119 @@ def written(folder: Path, suffix: str, content: bytes) -> Path:
 def read(path: Path, **options: Any) -> list[tuple[int, Any]] | None:
     """The rows, or None where the file is refused as promised."""
     return outcome(lambda: list(read_rows(path, **options)), path)
+
+
+SENTENCE = st.text("집에불이났어요물산 .,;|/'\"12ab", min_size=1, max_size=12).map(normalize_line).filter(bool)
+SIGNS = (
+    *(
+        "집",
+        "불",
+        "우리",
+        "박물관",
+        "V (불꽃무늬)",
+        "(흙을)쌓다",
+        "(흙, 돌/물)쌓다",
+        "Number/4C",
+        "Alpha/QR",
+        "X-I",
+        "ㄱ",
+    ),
+    *("디지털(컴퓨터)", "의문형(무엇)", "2,000원", "3", "10", "it's", "[의문]"),
+)
+LISTS: dict[str, Callable[[list[str]], Any]] = {
+    "list": list,
+    "JSON": lambda glosses: json.dumps(glosses, ensure_ascii=False),
+    "Python": repr,
+    "tuple": lambda glosses: repr(tuple(glosses)),
+    "NumPy": lambda glosses: str(np.array(glosses)),
+    "plain": lambda glosses: f"[{', '.join(glosses)}]",
+    "spaces": " ".join,
+}
+TYPES = ("sign_word", "iconic", "unknown")
+HEADERS = (("text", "glosses", "gloss_types"), ("문장", "글로스", "유형"), ("한국어", "수어 글로스", "글로스 유형"))
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[list[tuple[str, list[str]]], str, Callable[[list[str]], Any]]:
+    """Pairs, the name of a file, and how its cells hold glosses."""
+    form = draw(st.sampled_from((*LISTS, *SEPARATORS)))
+    signs = [gloss for gloss in SIGNS if form != "plain" or "[" not in gloss]
+    glosses = st.lists(st.sampled_from(signs), min_size=2, max_size=5).filter(
+        lambda glosses: glosses[0] != "[의문]" and sum(gloss not in ("3", "10") for gloss in glosses) > 1
+    )
+    if form in SEPARATORS:
+        glosses |= glosses.map(lambda glosses: [*glosses, "고맙 습니다", "집"])
+    pairs = draw(st.lists(st.tuples(SENTENCE, glosses), min_size=1, max_size=4))
+    space = draw(st.sampled_from(("", " ")))
+    sign = f"{space if form not in ',;' else ''}{form}{space or ' ' * (form == ',')}"
+    kinds = [".json", ".jsonl", ".parquet"]
+    if form != "list":
+        kinds += [*(f"{delimiter}.csv" for delimiter in ",;|\t"), ".xlsx"]
+    if form not in ("list", "NumPy"):  # TSV knows no line breaks in cells
+        kinds.append(".tsv")
+    return pairs, draw(st.sampled_from(kinds)), LISTS.get(form, sign.join)
+
+
+def as_table(kind: str, rows: Rows, pretty: bool) -> bytes:
+    if kind.endswith(".csv"):
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=kind[0]).writerows([list(rows[0]), *(row.values() for row in rows)])
+        return text.getvalue().encode()
+    if kind == ".json":
+        whole = rows[0] if len(rows) == 1 and pretty else rows
+        return json.dumps(whole, ensure_ascii=False, indent=2 if pretty else None).encode()
+    if kind != ".parquet":
+        return WRITERS[kind](rows)
+    types = list(rows[0])[2]
+    features = Features.from_arrow_schema(pa.Table.from_pylist(rows).schema)
+    features[types] = Sequence(ClassLabel(names=[*TYPES]))
+    content = io.BytesIO()
+    table = Dataset.from_list([{**row, types: list(map(TYPES.index, row[types]))} for row in rows], features=features)
+    parquet.write_table(table.data.table, content)
+    return content.getvalue()
+
+
+@share(0.5)
+@given(
+    shapes(),
+    st.sampled_from(HEADERS),
+    st.sampled_from(("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp949")),
+    st.booleans(),
+    st.booleans(),
+)
+def test_pairs_of_any_shape_read_back_the_same(
+    folder: Path,
+    shape: tuple[list[tuple[str, list[str]]], str, Callable[[list[str]], Any]],
+    header: tuple[str, str, str],
+    encoding: str,
+    packed: bool,
+    pretty: bool,
+) -> None:
+    pairs, kind, write = shape
+    as_lists = kind in (".json", ".jsonl", ".parquet")
+    types = [[TYPES[len(gloss) % len(TYPES)] for gloss in glosses] for _, glosses in pairs]
+    rows = [
+        dict(zip(header, (text, write(glosses), kinds if as_lists else " ".join(kinds)), strict=True))
+        for (text, glosses), kinds in zip(pairs, types, strict=True)
+    ]
+    content, suffix = as_table(kind, rows, pretty), kind.lstrip(",;|\t")
+    if suffix not in (".parquet", ".xlsx"):
+        mark = "\ufeff" if encoding == "utf-16-be" else ""
+        content = (mark + content.decode()).encode(encoding)
+        if packed:
+            content, suffix = gzip.compress(content, 1), f"{suffix}.gz"
+    path = written(folder, suffix, content)
+
+    found = read_rows(path, encoding="cp949" if encoding == "cp949" else "utf-8")
+    first = next(found)
+    columns = find_columns(first[1], str(path))
+    cells = GlossCells(str(path))
+    numbered = list(cells.sampled(chain([first], found), columns["glosses"]))
+    assert [number for number, _ in numbered] == list(range(1 if as_lists else 2, len(pairs) + (1 if as_lists else 2)))
+    assert [(row[columns["text"]], cells.split(row[columns["glosses"]])) for _, row in numbered] == pairs
+    read = list(read_pairs(str(path), encoding="cp949" if encoding == "cp949" else "utf-8"))
+    assert [(row.pair.text, list(row.pair.glosses)) for row in read] == pairs
+    assert [row.types for row in read] == types
 
 
 def assert_rows_are_read(folder: Path, suffix: str, rows: Rows, mark: bytes = b"") -> None:
@@ -139,8 +262,10 @@ def test_other_encodings_are_read_as_written(folder: Path, rows: Rows, encoding:
 
 @share(0.2)
 @given(
-    QUICK,
-    damaged(st.builds(lambda rows, write: write(rows), tables(), st.sampled_from((as_csv, as_tsv, as_json_lines)))),
+    QUICK | st.just(".json"),
+    damaged(
+        st.builds(lambda rows, write: write(rows), tables(), st.sampled_from((as_csv, as_tsv, as_json_lines, as_json)))
+    ),
 )
 def test_damaged_text_tables(folder: Path, suffix: str, content: bytes) -> None:
     read(written(folder, suffix, content))
@@ -221,7 +346,7 @@ def test_parquet_columns_of_any_type(folder: Path, table: pa.Table) -> None:
     pairs = outcome(lambda: load_pairs(str(path)), path)
     if pairs is not None:
         assert len(pairs) == len(table)
-        outcome(lambda: load_gloss_types(str(path)), path)
+        outcome(lambda: gloss_types(read_pairs(str(path))), path)
 
 
 def outcome(call: Callable[[], Any], path: Path) -> Any:

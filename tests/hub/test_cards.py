@@ -99,7 +99,7 @@ def folder(tmp_path: Path, checkpoint: str) -> Write:
 @pytest.fixture(scope="module")
 def statistics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("tokenizer") / "out"
-    return train_and_save(TokenizerTrainingArguments(str(folder), model="wordlevel"))
+    return train_and_save(TokenizerTrainingArguments(output_dir=str(folder), model="wordlevel"))
 
 
 @pytest.fixture
@@ -301,11 +301,13 @@ def test_tokenizer_card(tokenizer_folder: Write, statistics: dict[str, Any]) -> 
     assert "(okt), then whole words, and each\ngloss one token. " in card
     assert "| unknown\\_rate | " not in card
     assert "| unknown_rate | 0.00% | 0.00% |" in card
+    assert "numbers and Latin words become the placeholders\n  `Number` and `Alpha`.\n- Particles" in card
     assert str(tokenizer_folder()) not in card
 
 
 def test_tokenizer_card_of_old_form(tokenizer_folder: Write, statistics: dict[str, Any]) -> None:
     card = tokenizer_card(tokenizer_folder(data=None, arguments=statistics["arguments"] | {"analyzer": "whitespace"}))
+    assert "`[UNK]`; numbers become the placeholder `Number`.\n- Particles" in card
     problems = card_problems(card, [])
     assert "expected language" in problems[0]
     assert "found 'unknown'" in problems[1]

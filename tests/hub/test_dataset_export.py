@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -16,6 +17,8 @@ from datasets import DatasetInfo, Features, Sequence, Value, get_dataset_default
 from pyarrow.parquet import read_schema
 
 from kgloss_hf.cli import main
+from kgloss_hf.data.pairs import load_pairs
+from kgloss_hf.data.tables import read_rows
 from kgloss_hf.hub import dataset_export
 from kgloss_hf.hub.dataset_export import RIGHTS, export_dataset, feature_yaml
 
@@ -146,8 +149,11 @@ def test_card_is_one_that_both_generations_read(tmp_path: Path) -> None:
     assert {name: split.num_examples for name, split in parsed.splits.items()} == {"train": 249, "test": 108}
     files = list((tmp_path / "out" / "sample").iterdir())
     assert info["download_size"] == sum(path.stat().st_size for path in files)
-    # datasets would read its own features from the files, and does not know those of another generation.
-    assert [read_schema(path).metadata for path in files] == [None, None]
+    for path in files:  # datasets reads its features from the files, and does not know those of a later generation
+        assert b"List" not in read_schema(path).metadata[b"huggingface"]
+    types = [row["gloss_types"] for path in sorted(files) for _, row in read_rows(path)]
+    kind = own.features["gloss_types"].feature
+    assert types[108:] == [kind.int2str(row["gloss_types"]) for row in own]
 
 
 def test_a_field_may_be_called_list() -> None:
@@ -267,3 +273,23 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "249" in capsys.readouterr().out
     assert main(["export-dataset", "mcksg", "--output_dir", str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err.startswith("kgloss export-dataset: ")
+
+
+def test_a_sign_corpus_is_exported_with_its_annotations(tmp_path: Path) -> None:
+    for number in range(10):
+        signs = [{"gloss_id": f"글로스{number}호", "start": 0.5, "end": 1.0, "sentence_loc": {"start": 0, "end": 2}}]
+        video = {
+            "metadata": {"id": str(number), "signer_id": 7},
+            "text": {"raw": {"korean": f"문장 {number}"}},
+            "sign_script": {"sign_gestures_both": signs},
+            "nms_script": {"Hno": [{"start": 0.5, "end": 0.75}]},
+        }
+        (tmp_path / "corpus").mkdir(exist_ok=True)
+        (tmp_path / "corpus" / f"{number}.json").write_text(json.dumps(video), "utf-8")
+    export_dataset("mcksg", str(tmp_path / "out"), data_dir=str(tmp_path / "corpus"), config="full", split_by="none")
+    own = load_dataset("mcksg", data_dir=str(tmp_path / "corpus"), split_by="none")["train"]
+    plain = load_dataset(str(tmp_path / "out"), "full")["train"]
+    assert plain.features == own.features
+    assert list(plain) == list(own)
+    assert plain[0]["spans"] == [[0, 2]]
+    assert load_pairs(str(tmp_path / "out" / "full" / "train-00000-of-00001.parquet"))[0].glosses == ("글로스0호",)

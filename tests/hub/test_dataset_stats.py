@@ -6,14 +6,16 @@ import json
 import logging
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kgloss_hf.cli import main
-from kgloss_hf.data.pairs import Pair, load_pairs
+from kgloss_hf.data.arguments import PartArguments
+from kgloss_hf.data.pairs import Pair, Row, load_pairs
+from kgloss_hf.data.parts import leaks_between
 from kgloss_hf.hub.dataset_stats import (
     _distribution,
-    _leaks,
     _pair_statistics,
     _sentence_statistics,
     _statistics_card,
@@ -33,8 +35,21 @@ PAIRS = [
 ]
 
 
+def rows_of(pairs: list[Pair], types: list[str] | None = None, parts: list[str] | None = None) -> list[Row]:
+    """Rows as they are read; the first has types."""
+    kinds = [types, *[None] * len(pairs)]
+    return [
+        Row(f"a.csv, row {number}", number, parts and parts[number - 2], pair, kinds[number - 2], {})
+        for number, pair in enumerate(pairs, 2)
+    ]
+
+
+def counted(pairs: list[Pair], **cells: list[str]) -> dict[str, Any]:
+    return _pair_statistics(rows_of(pairs, **cells), "a.csv")
+
+
 def test_counts_by_hand() -> None:
-    counts = _pair_statistics(PAIRS)
+    counts = counted(PAIRS)
     assert (counts["rows"], counts["different_sentences"], counts["different_gloss_strings"]) == (4, 2, 3)
     assert counts["repeated_rows"] == 1
     # 집 2, 불 3, 나다 1, Number 2, ㄱ 1, 디지털(컴퓨터) 1, 의문형(무엇) 1
@@ -56,32 +71,51 @@ def test_counts_by_hand() -> None:
     )
 
 
+def test_agreement_of_human_versions() -> None:
+    counts = counted(PAIRS)
+    # 집 불 twice, and 불 나다 2: 1/4 between them
+    assert counts["ceiling"]["different_versions"]["mean_by_row"] == 25
+    assert counts["ceiling"]["all_rows"]["mean_by_row"] == pytest.approx(100 * (5 / 8 + 5 / 8 + 1 / 4) / 3)
+    table = statistics_tables(counts)[-1]
+    assert (table.title, table.header) == ("Agreement of human versions", ("", "different versions", "all rows"))
+    assert table.rows[:3] == [
+        ("sentences with several versions", "1", "1"),
+        ("their versions", "2", "3"),
+        ("mean Jaccard score with the other versions, by row", "25.00", "50.00"),
+    ]
+    without = counted([PAIRS[0], PAIRS[1], PAIRS[3]])
+    assert "ceiling" not in without
+    assert "Agreement of human versions" not in [table.title for table in statistics_tables(without)]
+
+
 def test_given_types_count_before_the_notation() -> None:
-    types = [["sign_word", "iconic"], None, None, None]
-    counts = _pair_statistics(PAIRS, types)["types"]
+    counts = counted(PAIRS, types=["sign_word", "iconic"])["types"]
     assert counts["sign_word"] == {"different": 1, "tokens": 1}
     assert counts["iconic"] == {"different": 1, "tokens": 1}
     assert counts["unknown"] == {"different": 3, "tokens": 4}
 
 
-@pytest.mark.parametrize("types", [["sign_word"], ["sign_word", "verb"], [0, 1]])
-def test_wrong_types(types: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"row 1: expected a type .* for each of 2 glosses"):
-        _pair_statistics(PAIRS, [types, None, None, None])
+def test_wrong_types(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^a.csv, row 2: expected types of glosses .sign_word, .*, found .*verb"):
+        counted(PAIRS, types=["sign_word", "verb"])
+    file = tmp_path / "a.csv"
+    file.write_text("text,glosses,gloss_types\n집,집,iconic\n\n불,불,iconic iconic\n", "utf-8")
+    with pytest.raises(ValueError, match=r"a.csv, row 4: expected a type for each of 1 glosses, found"):
+        write_statistics(PartArguments(dataset=str(file)), str(tmp_path / "out"))
 
 
 def test_leaks_and_unknown_glosses() -> None:
     train = [Pair("가", ("집",)), Pair("나", ("불", "Number/1"))]
     test = [Pair("가", ("집",)), Pair("가", ("불", "Number/1")), Pair("가", ("산",)), Pair("다", ("집",))]
     test += [Pair("라", ("산", "강", "Number/2"))]
-    assert _leaks(test, train) == {"sentence": 3, "gloss_string": 3, "pair": 1, "any": 4}
+    assert leaks_between(test, train) == {"sentence": 3, "gloss_string": 3, "pair": 1, "any": 4}
     # 산 twice and 강 of eight tokens; 산 and 강 of 집, 불, Number, 산, 강
     assert _unknown(test, train) == {"tokens": 3, "of_tokens": 3 / 8, "different": 2, "of_different": 2 / 5}
 
 
 def test_random_split_leaks_and_the_other_does_not() -> None:
     pairs = [Pair(f"문장 {i}", (f"글로스{i}", f"표{version}")) for i in range(30) for version in range(2)]
-    splits = _pair_statistics(pairs)["splits"]
+    splits = counted(pairs)["splits"]
     assert splits["group"]["rows"] == {"train": 42, "validation": 6, "test": 12}
     assert splits["row"]["rows"] == {"train": 42, "test": 18}
     assert splits["group"]["test_rows_in_train"] == {"sentence": 0, "gloss_string": 0, "pair": 0, "any": 0}
@@ -93,11 +127,11 @@ def test_random_split_leaks_and_the_other_does_not() -> None:
 
 def test_too_few_pairs_have_no_splits(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="kgloss_hf"):
-        counts = _pair_statistics(PAIRS)
+        counts = counted(PAIRS)
     assert "group" not in counts["splits"]
     assert "no statistics of the split by group" in caplog.text
     with pytest.raises(ValueError, match="expected pairs, found none"):
-        _pair_statistics([])
+        counted([])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +147,7 @@ def test_sentences_by_hand() -> None:
         {"source": "가  나", "target": "가 나", "origin": "kornli", "engine": "other"},
         {"source": "가", "target": "나 다", "origin": "korsts", "engine": "probe"},
     ]
-    counts = _sentence_statistics(iter(rows))
+    counts = _sentence_statistics(("", row) for row in rows)
     assert (counts["rows"], counts["identical"]) == (3, 1)
     assert counts["origins"] == {"kornli": 2, "korsts": 1}
     assert counts["engines"] == {"probe": 2, "other": 1}
@@ -135,15 +169,15 @@ def test_sentences_by_hand() -> None:
 
 @pytest.mark.parametrize("row", [{"source": "가", "target": " "}, {"source": "가", "target": None}, ["가", "나"]])
 def test_bad_sentences(row: object) -> None:
-    with pytest.raises(ValueError, match="row 1: expected sentences in source and target"):
-        _sentence_statistics([row])
+    with pytest.raises(ValueError, match=r"^a.csv, row 2: expected sentences in source and target"):
+        _sentence_statistics([("a.csv, row 2", row)])
     with pytest.raises(ValueError, match="found none"):
         _sentence_statistics([])
 
 
 def test_sample(tmp_path: Path) -> None:
     folder = tmp_path / "out" / "statistics"
-    counts = write_statistics("mcksg", str(folder))
+    counts = write_statistics(PartArguments(), str(folder))
     assert sorted(path.name for path in folder.iterdir()) == ["lengths.png", "statistics.json", "statistics.md"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["statistics"]
     assert json.loads((folder / "statistics.json").read_text("utf-8")) == counts
@@ -160,10 +194,10 @@ def test_sample(tmp_path: Path) -> None:
         "unknown": (0, 0),
     }
     assert sum(count["different"] for count in counts["types"].values()) == counts["different_glosses"] == 462
-    arguments = TokenizerTrainingArguments(str(tmp_path / "tokenizer"), model="wordlevel")
+    arguments = TokenizerTrainingArguments(output_dir=str(tmp_path / "tokenizer"), model="wordlevel")
     assert counts["target_in_source"] == train_and_save(arguments)["target_in_source"]
     with pytest.raises(ValueError, match="is there already"):
-        write_statistics("mcksg", str(folder))
+        write_statistics(PartArguments(), str(folder))
 
 
 def test_files_with_types_count_as_the_data_set_does(tmp_path: Path) -> None:
@@ -174,9 +208,9 @@ def test_files_with_types_count_as_the_data_set_does(tmp_path: Path) -> None:
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     paths[0].write_text("\n".join(lines[:100]), "utf-8")
     paths[1].write_text("\n".join(lines[100:]), "utf-8")
-    counts = write_statistics(",".join(map(str, paths)), str(tmp_path / "out"))
+    counts = write_statistics(PartArguments(dataset=",".join(map(str, paths))), str(tmp_path / "out"))
     assert counts["types"]["iconic"] == {"different": 462, "tokens": 3015}
-    assert counts["splits"] == _pair_statistics(load_pairs("mcksg"))["splits"]
+    assert counts["splits"] == counted(load_pairs("mcksg"))["splits"]
     assert str(tmp_path) not in (tmp_path / "out" / "statistics.md").read_text("utf-8")
 
 
@@ -186,7 +220,7 @@ def test_interrupted_statistics_leave_no_folder(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("kgloss_hf.hub.dataset_stats.plot_histograms", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_statistics("mcksg", str(tmp_path / "out"))
+        write_statistics(PartArguments(), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -194,8 +228,9 @@ def test_shards_of_back_translations(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "shards").mkdir()
     row = {"source": "가 나", "target": "가 다", "origin": "kornli", "engine": "probe"}
     (tmp_path / "shards" / "0.jsonl").write_text(json.dumps(row) + "\n", "utf-8")
-    by_name = write_statistics("ko_backtranslation", str(tmp_path / "a"), data_dir=str(tmp_path), config="all")
-    by_file = write_statistics(str(tmp_path / "shards" / "0.jsonl"), str(tmp_path / "b"))
+    named = PartArguments(dataset="ko_backtranslation", data_dir=str(tmp_path), config="all")
+    by_name = write_statistics(named, str(tmp_path / "a"))
+    by_file = write_statistics(PartArguments(dataset=str(tmp_path / "shards" / "0.jsonl")), str(tmp_path / "b"))
     assert by_name["overlap"] == by_file["overlap"]
     assert by_name["engines"] == by_file["engines"] == {"probe": 1}
     text = (tmp_path / "a" / "statistics.md").read_text("utf-8")
@@ -205,7 +240,7 @@ def test_shards_of_back_translations(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_section_of_a_card() -> None:
-    statistics = _pair_statistics(PAIRS) | {"arguments": {"dataset": "gksl", "data_dir": "x", "config": None}}
+    statistics = counted(PAIRS) | {"arguments": {"dataset": "gksl", "data_dir": "x"}}
     text = _statistics_card(statistics)
     assert text.startswith(
         "## Statistics\n\nComputed by `kgloss dataset-stats gksl --data_dir FOLDER --output_dir DIR`."
@@ -222,8 +257,35 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dataset-stats", str(file), "--output_dir", str(tmp_path / "out")]) == 0
     assert "different sentences" in capsys.readouterr().out
     file.write_text("문장,글로스\n집,집\n", "utf-8")
+    assert main(["dataset-stats", str(file), "--output_dir", str(tmp_path / "korean")]) == 0
+    file.write_text("korea,글로스\n집,집\n", "utf-8")
     assert main(["dataset-stats", str(file), "--output_dir", str(tmp_path / "new")]) == 1
-    assert "no column 'text'" in capsys.readouterr().err
+    assert "expected a column of text, named text, " in capsys.readouterr().err
+    named = ["--text_column", "korea", "--output_dir", str(tmp_path / "named")]
+    assert main(["dataset-stats", str(file), *named]) == 0
     file.write_text("text,glosses\n", "utf-8")
     assert main(["dataset-stats", str(file), "--output_dir", str(tmp_path / "new")]) == 1
     assert "expected rows, found none" in capsys.readouterr().err
+
+
+def test_parts_as_given_are_counted_beside_drawn_ones(tmp_path: Path) -> None:
+    lines = [f"문장 {i},집 글로스{i},{'test' if i % 3 else 'train'}" for i in range(30)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,glosses,split", *lines, "문장 0,불,dev"]), "utf-8")
+    splits = write_statistics(PartArguments(dataset=str(tmp_path / "a.csv")), str(tmp_path / "out"))["splits"]
+    assert splits["given"]["rows"] == {"train": 10, "validation": 1, "test": 20}
+    assert splits["given"]["test_rows_in_train"]["any"] == 0
+    assert splits["given"]["test_glosses_not_in_train"]["different"] == 20
+    text = (tmp_path / "out" / "statistics.md").read_text("utf-8")
+    assert "| | as given | by group | by row |" in text
+
+
+def test_another_language_wants_another_analyser(tmp_path: Path) -> None:
+    rows = [f"das wetter am tag {i},WETTER TAG{i}" for i in range(9)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,glosses", *rows]), "utf-8")
+    with pytest.raises(ValueError, match=r"a.csv: expected Korean, .* add --analyzer whitespace"):
+        write_statistics(PartArguments(dataset=str(tmp_path / "a.csv")), str(tmp_path / "out"))
+    named = ["--analyzer", "whitespace", "--output_dir", str(tmp_path / "out")]
+    assert main(["dataset-stats", str(tmp_path / "a.csv"), *named]) == 0
+    statistics = json.loads((tmp_path / "out" / "statistics.json").read_text("utf-8"))
+    assert statistics["target_in_source"]["of_tokens"] == 0.5
+    assert "--analyzer whitespace --output_dir DIR`" in (tmp_path / "out" / "statistics.md").read_text("utf-8")

@@ -8,6 +8,7 @@ import torch
 import transformers
 
 from conftest import GLOSSES, SENTENCES
+from kgloss_hf.models import modeling
 from kgloss_hf.models.modeling import (
     PRESETS,
     EncoderDecoderModel,
@@ -115,3 +116,51 @@ def test_transfer_says_what_differs(tokenizer: KGlossTokenizerFast, checkpoint: 
         ValueError, match=r"encoder.embeddings.word_embeddings.weight should be \(\d+, 256\) and is \(\d+, 128\)"
     ):
         transfer(build_model("small", tokenizer), tokenizer, checkpoint)
+
+
+def _glosses_in_another_case() -> KGlossTokenizerFast:
+    texts = ["das wetter kann weiß aussehen", "wie war der regen"] * 9
+    glosses = [["WETTER", "WEISS", "KOENNEN", "WIE-AUSSEHEN", "REGEN2", "regen", "Number/7", "XÖ"]]
+    return train_tokenizer([*texts, "können"], glosses, vocab_size=400, analyzer="whitespace")
+
+
+@pytest.mark.parametrize("preset", ["tiny", "rnn"])
+def test_glosses_begin_from_their_words(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = _glosses_in_another_case()
+    torch.manual_seed(0)
+    model = build_model(preset, tokenizer)
+    drawn_after = torch.rand(1)
+    monkeypatch.setattr(modeling, "_start_from_words", lambda *_: None)
+    torch.manual_seed(0)
+    plain = build_model(preset, tokenizer)
+    assert torch.equal(torch.rand(1), drawn_after)
+    if preset == "rnn":  # its embeddings are not shared
+        assert all(map(torch.equal, model.state_dict().values(), plain.state_dict().values()))
+        return
+
+    row = tokenizer.convert_tokens_to_ids
+    before = plain.encoder.get_input_embeddings().weight
+    expected = {
+        "WETTER": before[row("wetter")],
+        "WEISS": before[row("weiß")],
+        "KOENNEN": before[row("können")],
+        "WIE-AUSSEHEN": before[row(["wie", "aussehen"])].mean(dim=0),
+        "REGEN2": before[row("regen")],
+    }
+    for half in (model.encoder, model.decoder):
+        weight = half.get_input_embeddings().weight
+        for gloss, embedding in expected.items():
+            torch.testing.assert_close(weight[row(gloss)], embedding, rtol=0, atol=1e-7, msg=gloss)
+        others = [index for token, index in tokenizer.get_vocab().items() if token not in expected]
+        assert torch.equal(weight[others], before[others])
+    assert row("XÖ") not in model.generation_config.suppress_tokens
+
+
+def test_models_of_korean_begin_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = train_tokenizer([*SENTENCES, "#qr 코드"], [*GLOSSES, ["QR", "V", "Wifi"]], vocab_size=300)
+    states = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        states.append(build_model("tiny", tokenizer).state_dict())
+        monkeypatch.setattr(modeling, "_start_from_words", lambda *_: None)
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())

@@ -54,7 +54,9 @@ def test_statistics_of_whole_words(arguments: TokenizerTrainingArguments) -> Non
         "coverage": 1.0,
         "tokens_a_sentence": 2.0,
         "unknown_rate": 0.0,
+        "placeholder_rate": 0.0,
     }
+    assert statistics["pairs"]["placeholder_rate"] == 1 / 4
     # 몸 and Number of three; nothing of one; 박물관 of four, which is a token because it is a gloss.
     assert statistics["target_in_source"] == {
         "of_tokens": 3 / 8,
@@ -82,7 +84,9 @@ def test_statistics_of_word_pieces(arguments: TokenizerTrainingArguments) -> Non
 
 def test_statistics_equal_a_second_pass(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\n".join(SENTENCES), "utf-8")
-    statistics = train_and_save(TokenizerTrainingArguments(str(tmp_path / "out"), [str(tmp_path / "a.txt")]))
+    statistics = train_and_save(
+        TokenizerTrainingArguments(output_dir=str(tmp_path / "out"), corpus=[str(tmp_path / "a.txt")])
+    )
     loaded = KGlossTokenizerFast.from_pretrained(tmp_path / "out")
     lengths = [len(ids) - 2 for ids in loaded(SENTENCES)["input_ids"]]
     assert statistics["corpus"]["tokens_a_sentence"] == sum(lengths) / len(SENTENCES)
@@ -106,6 +110,27 @@ def test_another_analyser_sees_corpus_and_pairs(arguments: TokenizerTrainingArgu
     # Number and 몸 of three; nothing of one; 박물관 of four
     assert statistics["target_in_source"]["of_tokens"] == 3 / 8
     assert KGlossTokenizerFast.from_pretrained(arguments.output_dir).words(CORPUS[:1]) == [["몸의", "형태"]]
+
+
+def test_another_language_is_refused_before_anything_is_learnt(
+    arguments: TokenizerTrainingArguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgloss_hf.training.tokenizer_run.count_words", None)
+    Path(arguments.corpus[0]).write_text("Where is the exit?\n", "utf-8")
+    with pytest.raises(ValueError, match=r"sentences of .*corpus.txt: expected Korean, .* add --analyzer whitespace"):
+        train_and_save(arguments)
+    Path(arguments.dataset).write_text('{"text": "the exit", "glosses": "EXIT"}', "utf-8")
+    with pytest.raises(ValueError, match=r"sentences of .*pairs.jsonl: expected Korean"):
+        train_and_save(arguments)
+    assert not Path(arguments.output_dir).exists()
+
+
+def test_names_are_copied_with_okt_alone(arguments: TokenizerTrainingArguments) -> None:
+    arguments.analyzer, arguments.copy_names = "kiwi", 3
+    with pytest.raises(ValueError, match="copy_names: expected the analyser okt, .* found 'kiwi'"):
+        train_and_save(arguments)
+    with pytest.raises(ValueError, match="copy_names: expected the analyser okt, .* found 'whitespace'"):
+        train_tokenizer(SENTENCES, GLOSSES, copy_names=True, analyzer="whitespace")
 
 
 def test_corpus_defaults_to_the_pairs_sentences(arguments: TokenizerTrainingArguments) -> None:
@@ -223,9 +248,13 @@ BAD = {
     "encoding of a table": ("a.csv", b"text\n" + "불\n".encode("cp949"), "a.csv, line 2: expected UTF-8"),
     "not gzip": ("a.txt.gz", b"text", "a.txt.gz: damaged or not a gzip file"),
     "cut gzip": ("a.txt.gz", gzip.compress(b"text" * 99)[:20], "a.txt.gz: damaged or not a gzip file"),
-    "column": ("a.csv", b"sentence\na\n", "row 2: no column 'text'; found 'sentence'; name .* with --corpus_column"),
+    "column": (
+        "a.csv",
+        b"korea\na\n",
+        "row 2: expected a column of text, .*korea.*it with --corpus_column",
+    ),
     "number": ("a.jsonl", b'{"text": 3}', "row 1, column 'text': expected a sentence, found 3"),
-    "not an object": ("a.jsonl", b"[3]", "row 1: expected an object with 'text', found"),
+    "not an object": ("a.jsonl", b"[3]", "row 1: expected an object with a sentence, found"),
     "cell that never ends": ("a.csv", b'text\n"' + b"a" * 200_000, "a.csv: field larger than .*quotation mark"),
     "other kind": ("a.docx", b"", "a.docx: expected a .txt, .txt.gz, .csv"),
 }

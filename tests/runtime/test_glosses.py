@@ -67,6 +67,20 @@ def test_type_that_the_notation_tells(gloss: str, expected: str) -> None:
         ("층층이 (탑 모양)", ["층층이 (탑 모양)"]),
         ("집( 불", ["집(", "불"]),
         ('["집", "V (불꽃무늬)"]', ["집", "V (불꽃무늬)"]),
+        ("['집', 'V (불꽃무늬)']", ["집", "V (불꽃무늬)"]),
+        ("('집', 'V (불꽃무늬)')", ["집", "V (불꽃무늬)"]),
+        ("('집',)", ["집"]),
+        ("['집' 'V (불꽃무늬)']", ["집", "V (불꽃무늬)"]),
+        ("['집' 'V (불꽃무늬)'\n 'Number/4C']", ["집", "V (불꽃무늬)", "Number/4C"]),
+        ("[np.str_('집'), np.str_('불')]", ["집", "불"]),
+        ("""['it\\'s' "it's" "\\ud55c"]""", ["it's", "it's", "한"]),
+        ("[집, V (불꽃무늬), (집, 불)굽다, 2,000원]", ["집", "V (불꽃무늬)", "(집, 불)굽다", "2,000원"]),
+        ("[집]", ["집"]),
+        ("［집, 불］", ["집", "불"]),
+        ("[의문] 우리 박물관", ["[의문]", "우리", "박물관"]),
+        ("[집]불", ["[집]불"]),
+        ("[의문] [긍정]", ["[의문]", "[긍정]"]),
+        ("('집')불", ["('집')불"]),
         ("", []),
         ("[]", []),
     ],
@@ -75,10 +89,81 @@ def test_glosses_of_a_cell(cell: str, glosses: list[str]) -> None:
     assert split_glosses(cell) == glosses
 
 
-@pytest.mark.parametrize("cell", ["집\t불", "집\n불", "['집' '불']", "['집', '불']", "[" * 9_999, f"[{'9' * 5_000}]"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "집\t불",
+            "집\n불",
+            "[" * 9_999,
+            f"[{'9' * 5_000}]",
+            '["집", ',
+            '["집"',
+            '["집" "불',
+            "['집', '불'",
+            "['집'] 불",
+        ),
+        *(
+            '["집", "불"]]',
+            '["집"; "불"]',
+            "[['집'], ['불']]",
+            "['집''불']",
+            "['집' '\\x']",
+            "['\\d']",
+            "[집, 불",
+            "[우리 박물관]",
+            "[집,,불]",
+        ),
+        *("['집' '불' ... '물']", "[집, ..., 물]", "('집', '불'", "['집', '불')", "[집, 불] 물", "['집', 3]"),
+    ],
+)
 def test_cell_that_is_no_gloss_list(cell: str) -> None:
     with pytest.raises(ValueError, match="expected .*glosses.*, found"):
         split_glosses(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "separator", "glosses"),
+    [
+        ("고맙 습니다|V (불꽃무늬)| 오다 ", "|", ["고맙 습니다", "V (불꽃무늬)", "오다"]),
+        ("|우리|박물관|", "|", ["우리", "박물관"]),
+        ("우리｜박물관", "|", ["우리", "박물관"]),
+        ("우리|박물관", "｜", ["우리", "박물관"]),
+        ("우리 | 박물관", " | ", ["우리", "박물관"]),
+        ("우리\t박물관", "\t", ["우리", "박물관"]),
+        ("우리 -> 박물관", "->", ["우리", "박물관"]),
+        (
+            "Number/4C/Alpha/QR/Name/폭/(흙/돌)만들다/집",
+            "/",
+            ["Number/4C", "Alpha/QR", "Name/폭", "(흙/돌)만들다", "집"],
+        ),
+        ("Number/Alpha", "/", ["Number/Alpha"]),
+        ("12,000원, 3,4,  집(불, 물)", ",", ["12,000원", "3", "4", "집(불, 물)"]),
+        ("집(|불", "|", ["집(", "불"]),
+        ('["집|불", "물"]', "|", ["집|불", "물"]),
+        ("[의문]|우리", "|", ["[의문]", "우리"]),
+        ("집 불", " ", ["집", "불"]),
+        ("", "|", []),
+        ("|", "|", []),
+    ],
+)
+def test_glosses_of_a_cell_with_a_separator(cell: str, separator: str, glosses: list[str]) -> None:
+    assert split_glosses(cell, separator) == glosses
+
+
+@pytest.mark.parametrize(
+    ("cell", "separator", "message"),
+    [
+        ("우리||박물관", "|", r"expected a gloss between two '\|', found none in '우리\|\|박물관'"),
+        ("우리, ,박물관", ",", "expected a gloss between two ','"),
+        ("우리|박\n물관", "|", "between them, found .*n"),
+        ("우리", "", "expected a sign that separates glosses, such as .*, found ''"),
+        ("우리", "  ", "expected a sign that separates glosses"),
+    ],
+)
+def test_cell_that_a_separator_does_not_split(cell: str, separator: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        split_glosses(cell, separator)
 
 
 @pytest.mark.parametrize(

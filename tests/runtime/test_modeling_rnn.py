@@ -266,7 +266,13 @@ def test_example_script(tmp_path: Path) -> None:
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:]
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text("utf-8"))
-    assert set(metrics["scores"]) == {"copy", "nearest neighbour", "rnn"}
+    assert set(metrics["scores"]) == {
+        "copy",
+        "nearest neighbour",
+        "rnn",
+        "human versions (leave one out)",
+        "best single human answer",
+    }
     text_to_gloss = pipeline("text2text-generation", model=str(tmp_path / "model"))
     assert type(text_to_gloss.model) is RnnEncoderDecoderModel
     assert set(text_to_gloss(SENTENCES[2])["glosses"]) <= {*text_to_gloss.tokenizer.glosses, "4C", "Number", "Alpha"}

@@ -92,19 +92,33 @@ def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
         reproduce(arguments, script, ["--num_beams=1"])
 
 
+def test_small_vocabularies_take_the_analyser_of_the_pretext(script: Path, tmp_path: Path) -> None:
+    (tmp_path / "pretext").mkdir()
+    (tmp_path / "pretext" / "tokenizer_config.json").write_text('{"analyzer": "whitespace"}', "utf-8")
+    arguments = Table5Arguments(
+        pretext=str(tmp_path / "pretext"), output_dir=str(tmp_path / "out"), epochs=[10], runs=1
+    )
+    reproduce(arguments, script)
+    files = {system: tmp_path / "out" / "runs" / f"{system}-10-0" / "metrics.json" for system in _SYSTEMS}
+    options = {system: json.loads(file.read_text("utf-8"))["options"] for system, file in files.items()}
+    analysers = {system: given.get("analyzer") for system, given in options.items()}
+    assert analysers == {"rnn": "whitespace", "bert-small": "whitespace", "bert-large": None, "transfer": None}
+
+
 def test_runs_of_other_data_are_not_reused(script: Path, checkpoint: str, tmp_path: Path) -> None:
     pretext, pairs = tmp_path / "pretext", tmp_path / "pairs.csv"
     shutil.copytree(checkpoint, pretext)
-    pairs.write_text("korean,glosses\n집,집\n불,불\n", "utf-8")
-    arguments = Table5Arguments(str(pretext), str(tmp_path / "out"), dataset=str(pairs), systems=["rnn"], epochs=[10])
+    pairs.write_text("korea,glosses\n집,집\n불,불\n", "utf-8")
+    folders = {"pretext": str(pretext), "output_dir": str(tmp_path / "out")}
+    arguments = Table5Arguments(**folders, dataset=str(pairs), text_column="korea", systems=["rnn"], epochs=[10])
     arguments.runs = 1
-    others = ["--text_column", "korean"]
+    others = ["--num_beams=2"]
     reproduce(arguments, script, others)
     reproduce(arguments, script, others)
-    pairs.write_text("korean,glosses\n집,집\n불,물\n", "utf-8")
+    pairs.write_text("korea,glosses\n집,집\n불,물\n", "utf-8")
     with pytest.raises(ValueError, match=r"other options or data \(pairs: 2 then and 2 now, and they differ\); repeat"):
         reproduce(arguments, script, others)
-    pairs.write_text("korean,glosses\n집,집\n불,불\n", "utf-8")
+    pairs.write_text("korea,glosses\n집,집\n불,불\n", "utf-8")
     (pretext / "model.safetensors").write_bytes(b"others")
     with pytest.raises(ValueError, match=r"\(pretext: another now\)"):
         reproduce(arguments, script, others)

@@ -1,0 +1,99 @@
+"""Options that say which sentence–gloss pairs to read, and how: the same in every command and script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class ReadingArguments:
+    """Options for reading pairs from files of any kind.
+
+    Example:
+        >>> ReadingArguments(gloss_separator="|").on_bad_rows
+        'raise'
+    """
+
+    text_column: str | None = field(
+        default=None,
+        metadata={"help": "Column, or ELAN tier, with the sentence (default: by its name, such as text or 문장)."},
+    )
+    gloss_column: str | None = field(
+        default=None,
+        metadata={
+            "help": "Column with the glosses, or ELAN tiers separated by commas (default: by its name, such as glosses "
+            "or 글로스)."
+        },
+    )
+    gloss_separator: str | None = field(
+        default=None,
+        metadata={"help": "What stands between glosses, such as | (default: white space, or what most cells show)."},
+    )
+    encoding: str = field(default="utf-8", metadata={"help": "Encoding of text files, such as cp949."})
+    on_bad_rows: str = field(
+        default="raise",
+        metadata={"help": "Stop at the first bad row, or skip and count bad rows.", "choices": ("raise", "skip")},
+    )
+    sense: str = field(
+        default="keep",
+        metadata={"help": "Sense numbers of a sign corpus (낮1): keep or drop them.", "choices": ("keep", "drop")},
+    )
+
+
+@dataclass
+class SourceArguments(ReadingArguments):
+    """Options that name a data set, and say how to read it.
+
+    Example:
+        >>> SourceArguments().dataset
+        'mcksg'
+    """
+
+    dataset: str = field(
+        default="mcksg",
+        metadata={
+            "help": "mcksg, gksl, a Hub id, or files separated by commas: CSV, TSV, JSON, Parquet, XLSX; two text "
+            "files as TEXT.txt+GLOSSES.txt; folders, ZIP archives, JSON or .eaf files of a sign corpus."
+        },
+    )
+    config: str | None = field(default=None, metadata={"help": "Configuration of the data set (default: its own)."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder with your copy of a data set that is not shipped."}
+    )
+
+
+@dataclass
+class PartArguments(SourceArguments):
+    """Options that name a data set in parts.
+
+    Example:
+        >>> PartArguments(train="train.csv", test="test.csv").validation is None
+        True
+    """
+
+    train: str | None = field(default=None, metadata={"help": "Files with the training part, instead of --dataset."})
+    validation: str | None = field(default=None, metadata={"help": "Files with the validation part."})
+    test: str | None = field(default=None, metadata={"help": "Files with the test part."})
+    extra_train: str | None = field(
+        default=None, metadata={"help": "More training pairs: a configuration of the data set, or files."}
+    )
+
+
+@dataclass
+class CorpusArguments(PartArguments):
+    """Options that name the pairs for training, for choosing the checkpoint and for the score.
+
+    Example:
+        >>> CorpusArguments().split is None
+        True
+    """
+
+    split: str | None = field(
+        default=None,
+        metadata={
+            "help": "Default: the parts that the data set comes with, else group. group: draw a leak-free 70:10:20. "
+            "row: draw the paper's 70:30 by row, without a test part.",
+            "choices": ("group", "row"),
+        },
+    )
+    split_seed: int = field(default=0, metadata={"help": "Seed of a drawn split, apart from the seed of training."})

@@ -1,0 +1,139 @@
+"""Read text files line by line, in the encoding they have."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+_LINE = 10 * 2**20  # characters
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # which begins with the mark of UTF-16
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+TEXT_SUFFIXES = (".txt", ".txt.gz")
+"""Of the files that `read_lines` reads, in any case."""
+
+
+def is_text_file(name: str) -> bool:
+    """Whether a name is that of a file with a sentence a line, by its ending.
+
+    Example:
+        >>> is_text_file("Reviews.TXT.gz")
+        True
+    """
+    return name.lower().endswith(TEXT_SUFFIXES)
+
+
+def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
+    """The lines of a text file with their ends.
+
+    Args:
+        path: The file; packed if its name ends in `.gz`.
+        encoding: Of the text. A byte order mark of UTF-8 or UTF-16 is recognised.
+
+    Raises:
+        UnicodeError: A line is in another encoding. A ValueError.
+        ValueError: The file is damaged, or a line has more than ten million characters.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "sentences.txt")
+        ...     _ = file.write_text("집에 불이 났어요.\\n도와 주세요.", "utf-8")
+        ...     list(read_lines(file))
+        ['집에 불이 났어요.\\n', '도와 주세요.']
+    """
+    return read_text(path, encoding, _LINE)
+
+
+def read_text(path: Path, encoding: str, most: int, *, cut: bool = False) -> Iterator[str]:
+    """Yield the lines of a text file.
+
+    Args:
+        path: As for `read_lines`.
+        encoding: As for `read_lines`.
+        most: Characters of a line.
+        cut: Give a longer line in several pieces. Default: it is an error.
+
+    Raises:
+        ValueError: As for `read_lines`.
+    """
+    utf8 = encoding.lower() in ("utf-8", "utf8", "utf-8-sig")
+    for number, line in enumerate(_decoded_lines(path, "utf-8-sig" if utf8 else encoding, most, cut), 1):
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            # Not every codec encodes what it smuggled.
+            smuggled = "b" + ascii(line[error.start :][:10]).replace("\\udc", "\\x")
+            raise _wrong_encoding(_place(path, number, cut), "UTF-8" if utf8 else encoding, smuggled) from error
+        if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
+            raise _wrong_encoding(_place(path, number, cut), encoding, "UTF-8")
+        yield line
+
+
+def is_text(value: str) -> bool:
+    """Whether a file can hold a string: not if it has half a character, which JSON can write (`\\ud83d` of 😀).
+
+    Args:
+        value: As it was read.
+
+    Example:
+        >>> is_text("집"), is_text("\\ud83d")
+        (True, False)
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _place(path: Path, number: int, cut: bool) -> str:
+    return str(path) if cut else f"{path}, line {number}"
+
+
+def _decoded_lines(path: Path, encoding: str, most: int, cut: bool) -> Iterator[str]:
+    unpacked = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with unpacked(path, "rb") as content:
+            start = content.peek(4)[:4]
+            encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), encoding)
+            # What cannot be decoded is smuggled past the decoder, which would not know the line.
+            file = io.TextIOWrapper(content, encoding, "surrogateescape", newline="")
+            for number, line in enumerate(iter(functools.partial(file.readline, most + (not cut)), ""), 1):
+                if len(line) > most:
+                    raise ValueError(
+                        f"{path}, line {number}: expected at most {most:,} characters in a line, found more; check "
+                        "that it is a text file, and break the line"
+                    )
+                yield line
+    except UnicodeError as error:  # UTF-16 and its like smuggle nothing
+        raise _wrong_encoding(str(path), encoding, f"other ({error})") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: damaged or not a gzip file ({error}); fetch it again") from error
+    except LookupError as error:
+        raise ValueError(f"{error}; name one that Python knows, such as 'utf-8' or 'cp949'") from error
+
+
+def _wrong_encoding(where: str, expected: str, found: str) -> UnicodeError:
+    other = "cp949" if expected == "UTF-8" else "utf-8"
+    return UnicodeError(
+        f"{where}: expected {expected}, found {found}; convert the file to UTF-8, for example: iconv -f CP949 -t "
+        f"UTF-8, or name its encoding: --encoding {other}"
+    )
+
+
+def _is_korean_utf8(line: str, encoding: str) -> bool:
+    """Whether a line read in another encoding is Korean in UTF-8, which most encodings take without complaint."""
+    try:
+        return bool(re.search("[가-힣]", line.encode(encoding).decode("utf-8-sig")))
+    except UnicodeError:
+        return False

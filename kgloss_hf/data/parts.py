@@ -1,0 +1,210 @@
+"""Read pairs in the parts that a run takes: those that the data come with, or parts that are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from .arguments import CorpusArguments, PartArguments, ReadingArguments
+from .pairs import Pair, Row, Split, gloss_types, load_extra_pairs, read_pairs, split_pairs
+from .rows import is_files
+from .splitting import comes_in_parts, keys_of_pair, split_rows, unlinked
+
+_HELD_OUT = ("validation", "test")
+_VALIDATION_SHARE = 0.1
+
+
+class Corpus(NamedTuple):
+    """Pairs in parts, and what is known of them.
+
+    Args:
+        split: The parts.
+        by: `given`, where the data came in parts; `group` or `row`, where they were drawn.
+        types: The type of each gloss whose type the data set tells.
+        note: What to say of the parts, in a line.
+    """
+
+    split: Split
+    by: str
+    types: dict[str, str]
+    note: str
+
+
+def reading_of(arguments: ReadingArguments) -> dict[str, Any]:
+    """Return the options for `kgloss_hf.data.pairs.read_pairs`.
+
+    Args:
+        arguments: Of a command or a script.
+
+    Example:
+        >>> reading_of(CorpusArguments(encoding="cp949"))["encoding"]
+        'cp949'
+    """
+    return {option.name: getattr(arguments, option.name) for option in fields(ReadingArguments)}
+
+
+def load_corpus(arguments: CorpusArguments) -> Corpus:
+    """Read a data set in parts.
+
+    The parts that it comes with are taken as they are: the splits of a data set, a column `split`, folders such as
+    `1.Training`, or files for each. Where there is no validation part, a tenth of the training groups is held out;
+    where there is no test part, the validation part is scored. Otherwise parts are drawn
+    (`kgloss_hf.data.pairs.split_pairs`).
+
+    Args:
+        arguments: The data set, how to read it, and its split.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: A file or row is not as expected, or options contradict each other.
+
+    Example:
+        >>> corpus = load_corpus(CorpusArguments())
+        >>> corpus.by, corpus.note
+        ('group', '249 training, 36 validation and 72 test pairs, drawn by group')
+    """
+    pairs: list[Pair] = []
+    names: list[str | None] = []
+
+    def kept(rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            pairs.append(row.pair)
+            names.append(row.part)
+            yield row
+
+    files = [name for name in ("train", *_HELD_OUT) if getattr(arguments, name)]
+    if files and arguments.split:
+        raise ValueError(
+            f"expected --split {arguments.split} or files of parts, found both (--{', --'.join(files)}); leave one out"
+        )
+    types = gloss_types(kept(rows_in_parts(arguments)))
+    extra = extra_pairs(arguments)
+    if arguments.split is None and comes_in_parts(set(names), arguments.dataset):
+        parts: dict[str, list[Pair]] = {"train": [], "validation": [], "test": []}
+        for name, pair in zip(names, pairs, strict=True):
+            parts[str(name)].append(pair)
+        split, drawn = _as_given(parts, extra, arguments.split_seed)
+        return Corpus(split, "given", types, _note(split, "the parts of the data set") + drawn)
+    by = arguments.split or "group"
+    split = split_pairs(pairs, extra, by=by, seed=arguments.split_seed)
+    return Corpus(split, by, types, _note(split, f"drawn by {by}"))
+
+
+def training_pairs(arguments: PartArguments) -> list[Pair]:
+    """Return the pairs that a vocabulary is learnt on: the training part, or, where there are no parts, all pairs.
+
+    Args:
+        arguments: The data set and its extra pairs, which come last.
+
+    Raises:
+        ValueError: As for `load_corpus`.
+
+    Example:
+        >>> len(training_pairs(PartArguments()))
+        357
+    """
+    rows = [(row.part, row.pair) for row in rows_in_parts(arguments)]
+    given = comes_in_parts({part for part, _ in rows}, arguments.dataset)
+    return [pair for part, pair in rows if part == "train" or not given] + extra_pairs(arguments)
+
+
+def extra_pairs(arguments: PartArguments) -> list[Pair]:
+    """Return the pairs for training only.
+
+    Args:
+        arguments: With `extra_train`, and how to read.
+
+    Example:
+        >>> extra_pairs(PartArguments())
+        []
+    """
+    source = {"data_dir": arguments.data_dir, **reading_of(arguments)}
+    return load_extra_pairs(arguments.dataset, arguments.extra_train, **source)
+
+
+def rows_in_parts(arguments: PartArguments) -> Iterator[Row]:
+    """Yield the rows of the data set, and those of files that replace parts of it.
+
+    Args:
+        arguments: As for `load_corpus`.
+
+    Raises:
+        ValueError: As for `load_corpus`.
+
+    Example:
+        >>> {row.part for row in rows_in_parts(PartArguments())}
+        {None}
+    """
+    files = {name: given for name in ("train", *_HELD_OUT) if (given := getattr(arguments, name))}
+    reading = reading_of(arguments)
+    if "train" not in files:
+        for row in read_pairs(arguments.dataset, config=arguments.config, data_dir=arguments.data_dir, **reading):
+            if not files:
+                yield row
+            elif row.part not in files:
+                yield row._replace(part=row.part or "train")
+    elif (arguments.dataset, arguments.config, arguments.data_dir) != (PartArguments.dataset, None, None):
+        raise ValueError(f"expected --train or --dataset, found both, {arguments.dataset!r}; leave one out")
+    for name, given in files.items():
+        if not is_files(given):
+            raise ValueError(f"--{name}: expected files, found {given!r}; name a data set with --dataset")
+        for row in read_pairs(given, **reading):
+            yield row._replace(part=name)
+
+
+def _as_given(parts: dict[str, list[Pair]], extra: Sequence[Pair], seed: int) -> tuple[Split, str]:
+    train, validation, test = parts["train"], parts["validation"], parts["test"]
+    note = ""
+    if not test:
+        test, validation = validation, []
+        note = "; the validation part is scored, as there is no test part"
+    if not validation:
+        keys = [keys_of_pair(*pair) for pair in train]
+        kept, held_out = split_rows(keys, (1 - _VALIDATION_SHARE, _VALIDATION_SHARE), seed=seed)
+        train, validation = [train[i] for i in kept], [train[i] for i in held_out]
+        note += "; the checkpoint is chosen on a tenth of the training part"
+    held = [keys_of_pair(*pair) for pair in (*validation, *test)]
+    clean = [extra[i] for i in unlinked([keys_of_pair(*pair) for pair in extra], held)]
+    if not all((train, validation, test)):
+        raise ValueError(f"{len(train)} training pairs are too few, or too alike, to hold a tenth out; add pairs")
+    return Split(train + clean, validation, test, len(extra) - len(clean)), note
+
+
+def _note(split: Split, how: str) -> str:
+    sizes = [f"{len(part):,} {name}" for name, part in zip(("training", *_HELD_OUT), split[:3], strict=True)]
+    leaks = leaks_between(split.test, split.train)
+    parts = [f"{sizes[0]}, {sizes[1]} and {sizes[2]} pairs, {how}"]
+    if leaks["any"]:
+        parts.append(
+            f"of the test pairs {leaks['any']:,} share a sentence ({leaks['sentence']:,}) or a gloss string "
+            f"({leaks['gloss_string']:,}) with a training pair"
+        )
+    if split.dropped:
+        parts.append(
+            f"{split.dropped:,} extra pairs dropped, which share a sentence or gloss string with a held-out pair"
+        )
+    return "; ".join(parts)
+
+
+def leaks_between(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int]:
+    """Count the test pairs that share something with a training pair.
+
+    Args:
+        test: The test part.
+        train: The training part.
+
+    Returns:
+        Counts of test pairs whose `sentence`, `gloss_string`, whole `pair`, or `any` of these stands in training.
+
+    Example:
+        >>> leaks_between([Pair("집", ("집",)), Pair("물", ("물",))], [Pair("집", ("집", "불"))])
+        {'sentence': 1, 'gloss_string': 0, 'pair': 0, 'any': 1}
+    """
+    texts, strings, both = {pair.text for pair in train}, {pair.glosses for pair in train}, set(train)
+    return {
+        "sentence": sum(pair.text in texts for pair in test),
+        "gloss_string": sum(pair.glosses in strings for pair in test),
+        "pair": sum(pair in both for pair in test),
+        "any": sum(pair.text in texts or pair.glosses in strings for pair in test),
+    }

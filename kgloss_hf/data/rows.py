@@ -1,0 +1,194 @@
+"""Read the rows of data sets and files as they are, before anything is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasets import ClassLabel, load_dataset, load_dataset_builder
+
+from ..artefacts import DATASETS
+from .arguments import ReadingArguments
+from .corpus_files import ARCHIVE, SUFFIXES
+from .lines import is_text_file, read_lines
+from .sign_corpora import is_corpus, read_corpus
+from .splitting import part_of
+from .tables import existing_file, is_table, read_rows
+
+
+class Table(NamedTuple):
+    """The rows of a file, or of a split of a data set, each with its number, or with words for where it stands."""
+
+    origin: str
+    part: str | None
+    rows: Iterable[tuple[int | str, Any]]
+    reading: ReadingArguments
+
+
+def tables_of(
+    dataset: str, *, config: str | None = None, data_dir: str | None = None, **reading: Any
+) -> Iterator[Table]:
+    """Yield what a data set is made of, with rows as they are; for pairs take `kgloss_hf.data.pairs.read_pairs`.
+
+    Args:
+        dataset: `mcksg`, `gksl`, a Hub dataset id, or files separated by commas: tables (CSV, TSV, JSON, Parquet,
+            XLSX), two text files with a sentence and its glosses in each line (`TEXT.txt+GLOSSES.txt`), or a sign
+            corpus (`kgloss_hf.data.sign_corpora`): a folder, a ZIP archive, JSON or .eaf files.
+        config: Configuration of the data set, such as `augmented` of gksl (default: its own default).
+        data_dir: Folder with the user's own copy, for datasets that are not shipped.
+        **reading: Fields of `kgloss_hf.data.arguments.ReadingArguments`, such as `text_column`.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: An option does not apply.
+
+    Example:
+        >>> [(table.origin, table.part) for table in tables_of("mcksg")]
+        [('dataset mcksg, split train', None)]
+    """
+    options = ReadingArguments(**reading)
+    if not (names := _files(dataset)):
+        yield from _tables_of_dataset(dataset, config, data_dir, options)
+        return
+    for option, value in (("configurations", config), ("data_dir", data_dir)):
+        if value is not None:
+            raise ValueError(f"{dataset}: files have no {option}, found {value!r}; leave it out")
+    for name in names:
+        if _is_parallel(name):
+            yield Table(name, None, _parallel_rows(name, options.encoding), options)
+        elif is_corpus(Path(name)) or name.lower().endswith((ARCHIVE, ".eaf")):
+            yield corpus_table(Path(name), options)
+        else:
+            yield Table(name, None, read_rows(existing_file(name), encoding=options.encoding), options)
+
+
+def place_of(table: Table, number: int | str) -> str:
+    """Return where a row of a table stands, in words.
+
+    Args:
+        table: The table.
+        number: That of the row, or the words.
+
+    Example:
+        >>> place_of(Table("pairs.csv", None, [], ReadingArguments()), 2)
+        'pairs.csv, row 2'
+    """
+    return number if isinstance(number, str) else f"{table.origin}, row {number}"
+
+
+def load_unsplit(
+    dataset: str, config: str | None = None, data_dir: str | None = None, streaming: bool = False, **options: Any
+) -> Any:
+    """Load the splits of a data set by name: its own parts, or, where it has none, all rows in file order as `train`.
+
+    Args:
+        dataset: Name of the data set.
+        config: Its configuration (default: its own default).
+        data_dir: Folder with the user's own copy.
+        streaming: As of `datasets.load_dataset`.
+        **options: Of the configuration.
+
+    Example:
+        >>> list(load_unsplit("mcksg", "sample", streaming=True))
+        ['train']
+    """
+    known = load_dataset_builder(dataset, config, data_dir=data_dir, **options).config
+    unsplit = {"split_by": "given"} if hasattr(known, "split_by") else {}
+    return load_dataset(dataset, config, data_dir=data_dir, streaming=streaming, **unsplit, **options)
+
+
+def is_files(dataset: str) -> bool:
+    """Whether a data set is named by its files.
+
+    Args:
+        dataset: As for `tables_of`.
+
+    Example:
+        >>> is_files("pairs.csv,more.jsonl"), is_files("mcksg")
+        (True, False)
+    """
+    return bool(_files(dataset))
+
+
+def _files(dataset: str) -> list[str]:
+    """Return the names of files, or none where `dataset` is the name of a data set."""
+    names = dataset.split(",")
+    if dataset in DATASETS:
+        return []
+    found = [
+        _is_parallel(name) or is_table(name) or name.lower().endswith((ARCHIVE, *SUFFIXES)) or is_corpus(Path(name))
+        for name in names
+    ]
+    return names if any(found) else []
+
+
+def _is_parallel(name: str) -> bool:
+    parts = name.split("+")
+    return len(parts) == 2 and all(map(is_text_file, parts))
+
+
+def _parallel_rows(name: str, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
+    paths = [existing_file(part) for part in name.split("+")]
+    lines = zip_longest(*(read_lines(path, encoding=encoding) for path in paths))
+    for number, (text, glosses) in enumerate(lines, 1):
+        if text is None or glosses is None:
+            shorter = paths[0] if text is None else paths[1]
+            raise ValueError(
+                f"{name}: expected as many lines in both files, found {number - 1:,} in {shorter}; add the rest"
+            )
+        yield number, {"text": text.strip(), "glosses": glosses.strip()}
+
+
+def corpus_table(path: Path, reading: ReadingArguments, *, again: bool = False) -> Table:
+    """Return the rows of a sign corpus as a table.
+
+    Args:
+        path: As for `kgloss_hf.data.sign_corpora.read_corpus`.
+        reading: Its columns are tiers of ELAN files.
+        again: The rows were read before: say nothing of them.
+
+    Raises:
+        ValueError: An option does not apply.
+    """
+    if reading.encoding != ReadingArguments.encoding or reading.gloss_separator is not None:
+        raise ValueError(f"{path}: a sign corpus is UTF-8 and holds lists of glosses; leave encoding and separator out")
+    tiers = [tier.strip() for tier in (reading.gloss_column or "").split(",") if tier.strip()]
+    rows = read_corpus(
+        path,
+        sense=reading.sense,
+        text_tier=reading.text_column,
+        gloss_tiers=tiers,
+        on_bad_rows=reading.on_bad_rows,
+        quiet=again,
+    )
+    return Table(str(path), None, rows, ReadingArguments(on_bad_rows=reading.on_bad_rows))
+
+
+def _tables_of_dataset(
+    dataset: str, config: str | None, data_dir: str | None, reading: ReadingArguments
+) -> Iterator[Table]:
+    known = {option.name for option in fields(load_dataset_builder(dataset, config, data_dir=data_dir).config)}
+    changed = {option.name for option in fields(reading) if getattr(reading, option.name) != option.default}
+    # What the data set does itself, such as decoding its files; the rest is done with its rows.
+    own = {name: getattr(reading, name) for name in changed & known}
+    if unknown := sorted((changed - known) & {"encoding", "sense"}):
+        raise ValueError(f"{dataset}: no such option: {', '.join(unknown)}; leave it out")
+    reading = replace(reading, **{name: getattr(ReadingArguments, name) for name in own})
+    splits = load_unsplit(dataset, config, data_dir, **own)
+    parts = {name: part_of(name) for name in splits}
+    given = len(parts) > 1 and None not in parts.values()
+    for name, rows in splits.items():
+        yield Table(
+            f"dataset {dataset}, split {name}", parts[name] if given else None, enumerate(_with_types(rows), 1), reading
+        )
+
+
+def _with_types(rows: Any) -> Iterator[Any]:
+    kind = getattr((rows.features or {}).get("gloss_types"), "feature", None)
+    for row in rows:
+        if isinstance(kind, ClassLabel):
+            row["gloss_types"] = kind.int2str(row["gloss_types"])
+        yield row

@@ -1,0 +1,169 @@
+"""Typed values of sign language corpora (`날짜:8월19일`) in the package's notation (`Number/8월`, `Number/19일`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from ..runtime.glosses import CENTURY
+from ..runtime.normalization import is_normalized, normalize_with_offsets
+from ..runtime.numerals import number_words
+from ..runtime.okt import analyze
+
+# A number with what Okt joins to it, so that what is cut here is what the placeholders of a sentence stand for.
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.:/~-]\d+)?)"
+_UNIT = "세기|시간|[원등년월일회시분초엔옌]|달러|위안|유로"
+_NUMBER = rf"(?P<number>{_DIGITS}%?[십백천만억조]*)(?P<unit>{_UNIT})?"
+_TOKEN = re.compile(rf"{_NUMBER}|(?P<latin>[A-Za-z]+)|(?P<word>[^\W\dA-Za-z_]+)")
+_KIND = re.compile(r"(?P<kind>[^\W\d][^:#/()\s]*):\s*(?P<value>[^/\s].*)")
+_HANGUL = re.compile("[가-힣]")
+
+
+class Part(NamedTuple):
+    """A gloss that a typed value gives.
+
+    Args:
+        gloss: In the package's notation.
+        span: Where the sentence writes it, if the typed value has a span.
+        held: Whether the sentence holds it; words are not looked for.
+    """
+
+    gloss: str
+    span: tuple[int, int] | None
+    held: bool = True
+
+
+class _Written(NamedTuple):
+    """A number or Latin word of a sentence."""
+
+    content: str
+    unit: str
+    start: int
+    end: int
+
+
+class Sentence:
+    """A sentence in which numbers and Latin words are looked up.
+
+    Args:
+        text: As given; spans refer to it.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _aligned(self) -> tuple[str, list[tuple[int, int]] | None]:
+        return (self._text, None) if is_normalized(self._text) else normalize_with_offsets(self._text)
+
+    @property
+    def normal(self) -> str:
+        """The sentence, normalised."""
+        return self._aligned[0]
+
+    @cached_property
+    def is_korean(self) -> bool:
+        """Whether it holds Hangul."""
+        return bool(_HANGUL.search(self.normal))
+
+    @cached_property
+    def _tokens(self) -> list[re.Match[str]]:
+        return list(_TOKEN.finditer(self.normal))
+
+    def _given(self, start: int, end: int) -> tuple[int, int]:
+        spans = self._aligned[1]
+        return (start, end) if spans is None else (spans[start][0], spans[end - 1][1])
+
+    def numbers(self, number: str, unit: str) -> Iterator[_Written]:
+        """Yield where the sentence writes a number, with its unit joined to it or behind white space."""
+        for token in self._tokens:
+            if not token["number"] or _bare(token["number"]) != _bare(number):
+                continue
+            spaced = re.compile(rf"\s+{unit}").match(self.normal, token.end()) if unit and not token["unit"] else None
+            if unit == CENTURY and (spaced or token["unit"] == unit):
+                yield _Written(
+                    f"{token['number']}C", "", *self._given(token.start(), spaced.end() if spaced else token.end())
+                )
+            elif not unit or token["unit"] == unit:
+                content = token["number"] + unit
+                yield _Written(content, "", *self._given(token.start(), token.start() + len(content)))
+            elif spaced:
+                yield _Written(token["number"], unit, *self._given(*token.span()))
+
+    def latin(self, word: str) -> Iterator[_Written]:
+        """Yield where the sentence writes a Latin word, in any case."""
+        for token in self._tokens:
+            if token["latin"] and token["latin"].casefold() == word.casefold():
+                yield _Written(token["latin"], "", *self._given(*token.span()))
+
+    @cached_property
+    def _numerals(self) -> dict[str, tuple[int, int]]:
+        sources = number_words(analyze([self.normal])[0])
+        return {source.content: self._given(source.start, source.end) for source in reversed(sources)}
+
+    def numeral(self, number: str, unit: str) -> Iterator[_Written]:
+        """Yield where the sentence writes a number in Korean words (`열두 시`)."""
+        content, unit = (f"{_bare(number)}C", "") if unit == CENTURY else (_bare(number), unit)
+        if span := self._numerals.get(content):
+            yield _Written(content, unit, *span)
+
+
+def typed_parts(gloss: str, sentence: Sentence, span: tuple[int, int] | None = None) -> list[Part]:
+    """Return the glosses that a typed value stands for; none where the gloss is no typed value.
+
+    Args:
+        gloss: Such as `날짜:8월19일`: a kind, a colon and a value of numbers, Latin words and other words. Where the
+            sentence is not Korean, the kind must be: `IX:i` of other sign languages is no typed value.
+        sentence: The sentence of the gloss. A number that it holds, apart from white space and commas, becomes
+            `Number/8월`, and a Latin word `Alpha/QR`, both as the sentence writes them. Any other part stays a plain
+            gloss.
+        span: Of the typed value in the sentence. Parts that are found in it get the span of what was found.
+
+    Example:
+        >>> [part.gloss for part in typed_parts("날짜:8월19일", Sentence("8월 19일에 QR 코드"))]
+        ['Number/8월', 'Number/19일']
+        >>> typed_parts("집", Sentence("집"))
+        []
+    """
+    if ":" not in gloss or not (typed := _KIND.fullmatch(gloss)):
+        return []
+    if not (_HANGUL.search(typed["kind"]) or sentence.is_korean):
+        return []
+    parts: list[Part] = []
+    open_end = -1  # where an unheld number ended, to which what adjoins belongs
+    for token in _TOKEN.finditer(typed["value"]):
+        if open_end == token.start() and not token["number"]:
+            parts[-1] = parts[-1]._replace(gloss=parts[-1].gloss + token[0])
+            open_end = token.end()
+        elif token["word"]:
+            parts.append(Part(token[0], span))
+        elif written := _look_up(token, sentence, span):
+            narrow = _inside(written, span)
+            tag = "Alpha" if token["latin"] else "Number"
+            parts.append(Part(f"{tag}/{written.content}", narrow))
+            parts += [Part(written.unit, span)] if written.unit else []
+        else:
+            parts.append(Part(token[0], span, held=False))
+            open_end = token.end() if token["number"] else -1
+    return parts
+
+
+def _look_up(token: re.Match[str], sentence: Sentence, span: tuple[int, int] | None) -> _Written | None:
+    """Return where the sentence writes a number or a Latin word, within the span before elsewhere."""
+    if token["latin"]:
+        places = list(sentence.latin(token["latin"]))
+    else:
+        number, unit = token["number"], token["unit"] or ""
+        places = list(sentence.numbers(number, unit)) or list(sentence.numeral(number, unit))
+    return min(places, key=lambda place: _inside(place, span) is span, default=None)
+
+
+def _inside(written: _Written, span: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return where something is written, if that lies in the span, else the span."""
+    return (written.start, written.end) if span and span[0] <= written.start and written.end <= span[1] else span
+
+
+def _bare(number: str) -> str:
+    return number.replace(",", "")
