@@ -267,7 +267,9 @@ class Mcksg(PairBuilder):
         rows = list(_told(read_rows(path, encoding=self.config.encoding)))
         if not rows:
             raise ValueError(f"{path}: expected rows with gloss and type, found none")
-        columns = find_columns(_object(rows[0][1]), str(path), wanted=LEXICON_COLUMNS, needed=("gloss", "type"))
+        if not isinstance(rows[0][1], dict):
+            raise ValueError(f"{path}: expected rows that are JSON objects, found {rows[0][1]!r:.60}; correct it")
+        columns = find_columns(rows[0][1], str(path), wanted=LEXICON_COLUMNS, needed=("gloss", "type"))
         types: dict[str, str] = {}
 
         def check(number: int, row: Any) -> dict[str, Any]:

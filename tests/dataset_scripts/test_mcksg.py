@@ -359,12 +359,13 @@ ENTRY = '{"gloss": "집", "type": "iconic"}\n'
         (f"{ENTRY}{{}}", "lexicon.jsonl, row 2: expected a gloss, found None"),
         (f'{ENTRY}{{"gloss": "불"}}', "lexicon.jsonl, row 2: expected a type"),
         (f"{ENTRY}[]", "lexicon.jsonl, row 2: expected a JSON object, found"),
+        ("null", "lexicon.jsonl: expected rows that are JSON objects, found None"),
     ],
-    ids=["type", "two types", "no gloss", "header", "empty", "no glosses", "no type", "no object"],
+    ids=["type", "two types", "no gloss", "header", "empty", "no glosses", "no type", "no object", "null"],
 )
 def test_bad_lexicon(folder: Path, lexicon: str, message: str) -> None:
     (folder / "lexicon.csv").unlink()
-    (folder / f"lexicon.{'jsonl' if lexicon.startswith(ENTRY) else 'csv'}").write_text(lexicon, "utf-8")
+    (folder / f"lexicon.{'jsonl' if lexicon.startswith((ENTRY, 'null')) else 'csv'}").write_text(lexicon, "utf-8")
     with pytest.raises(ValueError, match=message):
         load(folder)
 
