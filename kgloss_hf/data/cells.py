@@ -153,7 +153,7 @@ def _gaps(cell: str) -> tuple[int, Counter[str]]:
     if (form.startswith("[") and form.endswith("]")) or form.startswith(("('", '("')):
         return 0, Counter()
     plain = _SPACED_SIGN.sub(r"\1\2", _WITHIN_GLOSS.sub("x", form)).strip("".join(SEPARATORS))
-    return len(plain.split()) - 1, Counter(_SIGN.findall(plain))
+    return max(0, len(plain.split()) - 1), Counter(_SIGN.findall(plain))
 
 
 def _signs(spaces: int, signs: Counter[str]) -> list[str]:

@@ -177,12 +177,12 @@ def _note(split: Split, how: str) -> str:
     parts = [f"{sizes[0]}, {sizes[1]} and {sizes[2]} pairs, {how}"]
     if leaks["any"]:
         parts.append(
-            f"of the test pairs {leaks['any']:,} share a sentence ({leaks['sentence']:,}) or a gloss string "
-            f"({leaks['gloss_string']:,}) with a training pair"
+            f"test pairs with the sentence ({leaks['sentence']:,}) or the gloss string ({leaks['gloss_string']:,}) "
+            f"of a training pair: {leaks['any']:,}"
         )
     if split.dropped:
         parts.append(
-            f"{split.dropped:,} extra pairs dropped, which share a sentence or gloss string with a held-out pair"
+            f"extra pairs dropped, with the sentence or the gloss string of a held-out pair: {split.dropped:,}"
         )
     return "; ".join(parts)
 

@@ -36,8 +36,8 @@ def test_files_of_parts_are_taken_as_they_are(tmp_path: Path) -> None:
     assert [numbers(part) for part in corpus.split[:3]] == [[*range(20)], [*range(20, 30)], [*range(30, 40), 0]]
     assert corpus.by == "given"
     assert corpus.note == (
-        "20 training, 10 validation and 11 test pairs, the parts of the data set; of the test pairs 1 share a sentence "
-        "(1) or a gloss string (1) with a training pair"
+        "20 training, 10 validation and 11 test pairs, the parts of the data set; test pairs with the sentence (1) or "
+        "the gloss string (1) of a training pair: 1"
     )
 
 
@@ -93,7 +93,7 @@ def test_extra_pairs_stay_away_from_given_parts(tmp_path: Path) -> None:
     corpus = load_corpus(CorpusArguments(train=train, test=test, extra_train=extra))
     assert corpus.split.dropped == 1
     assert numbers(corpus.split.train)[-1] == 99
-    assert "1 extra pairs dropped" in corpus.note
+    assert "with the sentence or the gloss string of a held-out pair: 1" in corpus.note
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,7 @@ def test_bad_rows_are_counted_in_every_file(tmp_path: Path, caplog: pytest.LogCa
         load_pairs(path)
     assert [pair.text for pair in load_pairs(path, on_bad_rows="skip")] == ["집", "산"]
     assert "2 bad rows skipped; the first: " in caplog.text
+    assert "look" not in caplog.text
 
 
 def test_options_that_a_data_set_cannot_honour(tmp_path: Path) -> None:
