@@ -10,7 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 import datasets
 
-from kgloss_hf.data.arguments import ReadingArguments
+from kgloss_hf.data.arguments import ReadingArguments, changed_options, reading_of
 from kgloss_hf.data.builders import LazyRows, PairBuilder, PairConfig, numbers_of_parts, split_pairs_by
 from kgloss_hf.data.checks import inside
 from kgloss_hf.data.columns import COLUMNS, find_columns
@@ -116,13 +116,12 @@ def _find_files(data_dir: str | None, lexicon: str | None) -> tuple[list[Path], 
     tables = [path for path in files if is_table(path.name)]
     named = [folder / lexicon] if lexicon is not None else []
     lexicons = named or [path for path in tables if _stem(path) == "lexicon"]
-    if is_corpus(folder):
-        tables = []
-    pairs = [path for path in tables if _stem(path) != "lexicon" and path not in lexicons]
+    holds_corpus = is_corpus(folder)
+    pairs = [] if holds_corpus else [path for path in tables if _stem(path) != "lexicon" and path not in lexicons]
     for path in (*lexicons, *pairs):
         if not inside(folder, path).is_file() or not is_table(path.name):
             raise FileNotFoundError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found none")
-    if not pairs and not is_corpus(folder):
+    if not pairs and not holds_corpus:
         raise FileNotFoundError(f"{folder}: expected a {', '.join(TABLE_SUFFIXES)} file, found none. {_LAYOUT}")
     for files in (lexicons, pairs):
         stems = Counter(map(_stem, files))
@@ -221,7 +220,7 @@ class Mcksg(PairBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         config = self.config
-        changed = [option.name for option in fields(ReadingArguments) if getattr(config, option.name) != option.default]
+        changed = changed_options(config)
         if config.name == "full":
             files, lexicon = _find_files(config.data_dir, config.lexicon)
         elif (config.data_dir, config.lexicon) == (None, None) and set(changed) <= {"on_bad_rows"}:
@@ -236,7 +235,7 @@ class Mcksg(PairBuilder):
                 "load 'full' instead"
             )
         types = self._read_lexicon(lexicon) if lexicon else {}
-        reading = ReadingArguments(**{option.name: getattr(config, option.name) for option in fields(ReadingArguments)})
+        reading = ReadingArguments(**reading_of(config))
         by, seed = config.split_by, config.split_seed
         if not files:
             read = partial(_corpus_rows, Path(config.data_dir), reading, types)

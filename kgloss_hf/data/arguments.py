@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass
@@ -97,3 +98,30 @@ class CorpusArguments(PartArguments):
         },
     )
     split_seed: int = field(default=0, metadata={"help": "Seed of a drawn split, apart from the seed of training."})
+
+
+def reading_of(arguments: ReadingArguments) -> dict[str, Any]:
+    """Return the options for `kgloss_hf.data.pairs.read_pairs`.
+
+    Args:
+        arguments: Of a command, a script or a data set.
+
+    Example:
+        >>> reading_of(CorpusArguments(encoding="cp949"))["encoding"]
+        'cp949'
+    """
+    return {option.name: getattr(arguments, option.name) for option in fields(ReadingArguments)}
+
+
+def changed_options(arguments: ReadingArguments, kind: type[ReadingArguments] = ReadingArguments) -> list[str]:
+    """Return the names of the options that are not at their defaults.
+
+    Args:
+        arguments: Of a command, a script or a data set.
+        kind: The dataclass whose options count.
+
+    Example:
+        >>> changed_options(CorpusArguments(encoding="cp949", split="row"))
+        ['encoding']
+    """
+    return [option.name for option in fields(kind) if getattr(arguments, option.name) != option.default]

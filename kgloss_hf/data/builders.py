@@ -13,7 +13,7 @@ import datasets
 import numpy as np
 
 from .checks import BadRows
-from .splitting import comes_in_parts, keys_of_pair, split_rows
+from .splitting import PARTS, comes_in_parts, keys_of_pair, split_rows
 from .tables import is_table
 
 
@@ -133,7 +133,7 @@ def numbers_of_parts(
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"split_seed: expected a whole number from 0 on, found {seed!r}")
     if by in (None, "given") and comes_in_parts(set(parts), "the data set"):
-        names = [name for name in ("train", "validation", "test") if name in parts]
+        names = [name for name in PARTS if name in parts]
         return {name: [i for i, part in enumerate(parts) if part == name] for name in names}
     if by in ("given", "none"):
         return {"train": range(len(keys))}

@@ -265,12 +265,26 @@ def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = 
         keys = [keys_of_pair(*pair) for pair in pairs]
         rows = split_rows(keys, tuple(GROUP_FRACTIONS.values()), by=by, seed=seed)
         train, validation, test = ([pairs[i] for i in part] for part in rows)
-        held_out_keys = [keys[i] for part in rows[1:] for i in part]
-        clean = [extra[i] for i in unlinked([keys_of_pair(*pair) for pair in extra], held_out_keys)]
+        clean = without_leaks(extra, [*validation, *test])
         parts = Split(train + clean, validation, test, len(extra) - len(clean))
     if not all((parts.train, parts.validation, parts.test)):
         raise ValueError(f"{len(pairs)} pairs are too few, or too alike, to split into training, validation and test")
     return parts
+
+
+def without_leaks(extra: Sequence[Pair], held_out: Iterable[Pair]) -> list[Pair]:
+    """Return the extra pairs that share neither a sentence nor a gloss string with a held-out pair.
+
+    Args:
+        extra: Pairs for training only.
+        held_out: Those for choosing the checkpoint and for the score.
+
+    Example:
+        >>> without_leaks([Pair("집", ("집",)), Pair("물", ("물",))], [Pair("집", ("불",))])
+        [Pair(text='물', glosses=('물',))]
+    """
+    held = [keys_of_pair(*pair) for pair in held_out]
+    return [extra[i] for i in unlinked([keys_of_pair(*pair) for pair in extra], held)]
 
 
 def marked_glosses(pairs: Sequence[Pair], analyze: Analyzer = analyze) -> list[list[str]]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .arguments import CorpusArguments, PartArguments, ReadingArguments
-from .pairs import Pair, Row, Split, gloss_types, load_extra_pairs, read_pairs, split_pairs
+from .arguments import CorpusArguments, PartArguments, reading_of
+from .pairs import Pair, Row, Split, gloss_types, load_extra_pairs, read_pairs, split_pairs, without_leaks
 from .rows import is_files
-from .splitting import comes_in_parts, keys_of_pair, split_rows, unlinked
+from .splitting import PARTS, comes_in_parts, keys_of_pair, split_rows
 
-_HELD_OUT = ("validation", "test")
 _VALIDATION_SHARE = 0.1
 
 
@@ -29,19 +27,6 @@ class Corpus(NamedTuple):
     by: str
     types: dict[str, str]
     note: str
-
-
-def reading_of(arguments: ReadingArguments) -> dict[str, Any]:
-    """Return the options for `kgloss_hf.data.pairs.read_pairs`.
-
-    Args:
-        arguments: Of a command or a script.
-
-    Example:
-        >>> reading_of(CorpusArguments(encoding="cp949"))["encoding"]
-        'cp949'
-    """
-    return {option.name: getattr(arguments, option.name) for option in fields(ReadingArguments)}
 
 
 def load_corpus(arguments: CorpusArguments) -> Corpus:
@@ -73,7 +58,7 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
             names.append(row.part)
             yield row
 
-    files = [name for name in ("train", *_HELD_OUT) if getattr(arguments, name)]
+    files = [name for name in PARTS if getattr(arguments, name)]
     if files and arguments.split:
         raise ValueError(
             f"expected --split {arguments.split} or files of parts, found both (--{', --'.join(files)}); leave one out"
@@ -81,7 +66,7 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
     types = gloss_types(kept(rows_in_parts(arguments)))
     extra = extra_pairs(arguments)
     if arguments.split is None and comes_in_parts(set(names), arguments.dataset):
-        parts: dict[str, list[Pair]] = {"train": [], "validation": [], "test": []}
+        parts: dict[str, list[Pair]] = {part: [] for part in PARTS}
         for name, pair in zip(names, pairs, strict=True):
             parts[str(name)].append(pair)
         split, drawn = _as_given(parts, extra, arguments.split_seed)
@@ -136,7 +121,7 @@ def rows_in_parts(arguments: PartArguments) -> Iterator[Row]:
         >>> {row.part for row in rows_in_parts(PartArguments())}
         {None}
     """
-    files = {name: given for name in ("train", *_HELD_OUT) if (given := getattr(arguments, name))}
+    files = {name: given for name in PARTS if (given := getattr(arguments, name))}
     reading = reading_of(arguments)
     if "train" not in files:
         for row in read_pairs(arguments.dataset, config=arguments.config, data_dir=arguments.data_dir, **reading):
@@ -154,7 +139,7 @@ def rows_in_parts(arguments: PartArguments) -> Iterator[Row]:
 
 
 def _as_given(parts: dict[str, list[Pair]], extra: Sequence[Pair], seed: int) -> tuple[Split, str]:
-    train, validation, test = parts["train"], parts["validation"], parts["test"]
+    train, validation, test = parts.values()
     note = ""
     if not test:
         test, validation = validation, []
@@ -164,15 +149,14 @@ def _as_given(parts: dict[str, list[Pair]], extra: Sequence[Pair], seed: int) ->
         kept, held_out = split_rows(keys, (1 - _VALIDATION_SHARE, _VALIDATION_SHARE), seed=seed)
         train, validation = [train[i] for i in kept], [train[i] for i in held_out]
         note += "; the checkpoint is chosen on a tenth of the training part"
-    held = [keys_of_pair(*pair) for pair in (*validation, *test)]
-    clean = [extra[i] for i in unlinked([keys_of_pair(*pair) for pair in extra], held)]
+    clean = without_leaks(extra, [*validation, *test])
     if not all((train, validation, test)):
         raise ValueError(f"{len(train)} training pairs are too few, or too alike, to hold a tenth out; add pairs")
     return Split(train + clean, validation, test, len(extra) - len(clean)), note
 
 
 def _note(split: Split, how: str) -> str:
-    sizes = [f"{len(part):,} {name}" for name, part in zip(("training", *_HELD_OUT), split[:3], strict=True)]
+    sizes = [f"{len(part):,} {name}" for name, part in zip(("training", *PARTS[1:]), split[:3], strict=True)]
     leaks = leaks_between(split.test, split.train)
     parts = [f"{sizes[0]}, {sizes[1]} and {sizes[2]} pairs, {how}"]
     if leaks["any"]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from datasets import ClassLabel, load_dataset, load_dataset_builder
 
 from ..artefacts import DATASETS
-from .arguments import ReadingArguments
+from .arguments import ReadingArguments, changed_options
 from .corpus_files import ARCHIVE, SUFFIXES
 from .lines import is_text_file, read_lines
 from .sign_corpora import is_corpus, read_corpus
@@ -171,7 +171,7 @@ def _tables_of_dataset(
     dataset: str, config: str | None, data_dir: str | None, reading: ReadingArguments
 ) -> Iterator[Table]:
     known = {option.name for option in fields(load_dataset_builder(dataset, config, data_dir=data_dir).config)}
-    changed = {option.name for option in fields(reading) if getattr(reading, option.name) != option.default}
+    changed = set(changed_options(reading))
     # What the data set does itself, such as decoding its files; the rest is done with its rows.
     own = {name: getattr(reading, name) for name in changed & known}
     if unknown := sorted((changed - known) & {"encoding", "sense"}):

@@ -24,6 +24,9 @@ _NAMES = {
     "test": ("test", "testing", "tst", "평가", "시험", "테스트"),
 }
 
+PARTS = tuple(_NAMES)
+"""Names of the parts of a data set, training first."""
+
 Row = Iterable[Hashable]
 """The keys of a row. A `kgloss_hf.data.pairs.Pair` has two: `keys_of_pair`."""
 

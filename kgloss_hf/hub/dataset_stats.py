@@ -14,12 +14,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..data.arguments import PartArguments
+from ..data.arguments import PartArguments, reading_of
 from ..data.language import check_language
 from ..data.pairs import Pair, Row, marked_glosses, split_pairs
-from ..data.parts import leaks_between, reading_of, rows_in_parts
+from ..data.parts import leaks_between, rows_in_parts
 from ..data.rows import is_files, place_of, tables_of
-from ..data.splitting import comes_in_parts
+from ..data.splitting import PARTS, comes_in_parts
 from ..evaluation.ceiling import ceiling
 from ..files import new_folder, save_folder, write_json
 from ..models.vocabulary import target_in_source, train_tokenizer
@@ -31,7 +31,6 @@ from ..runtime.tokenization_kgloss import ANALYZER
 logger = logging.getLogger(__name__)
 
 _SPLITS = ("group", "row")
-_PARTS = ("train", "validation", "test")
 
 
 def write_statistics(source: PartArguments, output_dir: str, *, analyzer: str = ANALYZER) -> dict[str, Any]:
@@ -226,7 +225,7 @@ def _distribution(counts: Counter[int]) -> dict[str, Any]:
 def _splits(pairs: Sequence[Pair], names: Sequence[str | None]) -> dict[str, Any]:
     splits: dict[str, dict[str, list[Pair]]] = {}
     if names:
-        of_parts = {part: [pair for pair, name in zip(pairs, names, strict=True) if name == part] for part in _PARTS}
+        of_parts = {part: [pair for pair, name in zip(pairs, names, strict=True) if name == part] for part in PARTS}
         splits["given"] = {part: chosen for part, chosen in of_parts.items() if chosen}
     for by in _SPLITS:
         try:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from ..data.arguments import CorpusArguments
+from ..data.arguments import CorpusArguments, changed_options
 from ..data.parts import extra_pairs, rows_in_parts
 from ..files import save_file, save_folder, sole_writer, write_json
 from ..models.modeling import PRESETS, Preset
@@ -152,17 +152,16 @@ def _common(arguments: Table5Arguments, options: Sequence[str]) -> list[str]:
 
 def _given(arguments: Table5Arguments) -> dict[str, Any]:
     names = ["dataset", "data_dir", "extra_train", "split", "patience"]
-    of_corpus = [option.name for option in fields(CorpusArguments) if getattr(arguments, option.name) != option.default]
-    names += [name for name in of_corpus if name not in (*names, "split_seed")]
+    names += [name for name in changed_options(arguments, CorpusArguments) if name not in (*names, "split_seed")]
     return {name: getattr(arguments, name) for name in names} | _OPTIMISERS[arguments.optimisers]
 
 
 def _record(arguments: Table5Arguments, options: Sequence[str]) -> dict[str, Any]:
     """Return what all runs share: options, and hashes of the pairs and of the pretext where it is a folder."""
-    rows = list(rows_in_parts(arguments))
-    data = {"pairs": digest_of(row.pair for row in rows), "extra pairs": digest_of(extra_pairs(arguments))}
-    if any(row.part for row in rows):
-        data["parts"] = digest_of(row.part for row in rows)
+    rows = [(row.pair, row.part) for row in rows_in_parts(arguments)]
+    data = {"pairs": digest_of(pair for pair, _ in rows), "extra pairs": digest_of(extra_pairs(arguments))}
+    if any(part for _, part in rows):
+        data["parts"] = digest_of(part for _, part in rows)
     if Path(arguments.pretext).is_dir():
         data["pretext"] = digest_of_checkpoint(arguments.pretext)
     of_checkpoint = {"pretext": arguments.pretext, "preset": arguments.preset}
