@@ -7,9 +7,9 @@ export HF_HOME := $(XDG_CACHE_HOME)/huggingface
 .PHONY: demo test test-legacy test-slow quality bench clean
 
 demo: outputs/demo/model .venv/ready  ## Train on the bundled sample, show the score, translate sentences
-	$(BIN)/kgloss translate outputs/demo/model "이 토기는 4세기에 만들어졌습니다." "2층 전시실에서 청자를 볼 수 있습니다." \
-	    "QR 코드를 스캔하면 수어 해설을 볼 수 있습니다." --format tsv > outputs/demo/translations.tsv
-	@awk -F '\t' 'NR > 1 { print $$1 "\n  → " $$2 }' outputs/demo/translations.tsv
+	$(BIN)/kgloss translate outputs/demo/model "이 토기는 4세기에 만들어졌습니다." "이 토기는 무덤에서 발견되었습니다." \
+	    "박물관 2층에서 그림을 볼 수 있습니다." --format tsv > outputs/demo/translations.tsv
+	@awk -F '\t' 'NR > 1 { print $$1 "\n  → " $$2 ($$4 ? " [unknown: " $$4 "]" : "") }' outputs/demo/translations.tsv
 
 # What the demo trains on: its options, and the files or the folder that these name, else the bundled sample.
 DEMO_DATA := $(shell sed -n 's/^\(dataset\|data_dir\|extra_train\): *\([^ \#]*\).*/\2/p' examples/demo.yaml | tr , ' ')

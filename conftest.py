@@ -17,6 +17,7 @@ from kgloss_hf.models.modeling import build_model
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from tests.environments import GENERATIONS, environment
+from tests.pretrained import save_pretrained_model
 
 # The first draws of a slow machine and Java's warming up are no defects.
 settings.register_profile("kgloss", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -44,14 +45,30 @@ def tokenizer() -> KGlossTokenizerFast:
 @pytest.fixture(scope="session")
 def checkpoint(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of an untrained `tiny` model with its tokenizer."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("checkpoint")
+    return _untrained(tokenizer, tmp_path_factory.mktemp("checkpoint"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def another_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a second model, whose vocabulary has other ids."""
+    tokenizer = train_tokenizer(SENTENCES, GLOSSES[::-1], vocab_size=250)
+    return _untrained(tokenizer, tmp_path_factory.mktemp("another"), seed=1)
+
+
+def _untrained(tokenizer: KGlossTokenizerFast, folder: Path, *, seed: int) -> str:
+    torch.manual_seed(seed)
     model = build_model("tiny", tokenizer, num_beams=1)
     model.generation_config.max_length = 16
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     add_remote_code(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a tiny BERT with random weights and word pieces of its own."""
+    return save_pretrained_model("bert", tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="session")

@@ -1,96 +1,103 @@
-"""What choosing among several checkpoints' answers would gain on GKSL: prints one JSON line.
+"""Measure on GKSL what one answer out of many gains: prints one JSON line.
 
     KGLOSS_DATA=FOLDER python benchmarks/consensus.py MODEL [MODEL ...]
 
-Each model gives its best answers of a beam search. The answer with the highest expected Jaccard score over all models'
-answers, each weighted by its probability, is chosen (minimum Bayes risk decoding, Kumar and Byrne 2004). Scores are on
-the validation and the test part of the leak-free split, seed 0, beside those of each model's own first answer, and
-beside the best that could be chosen if the references were known (`oracle`).
+Scores stand for the validation and the test part of the leak-free split, seed 0: of each model's answer, of the
+consensus of its own candidates, of the consensus of all models, and of the best set of glosses that could be answered
+if the references were known (`oracle`).
 """
 
 import argparse
 import json
+import time
 from collections import defaultdict
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
-import torch
 from corpora import folder
-from transformers import AutoModelForSeq2SeqLM
+from transformers import pipeline
 
 import kgloss_hf  # noqa: F401 - registers gksl
 from kgloss_hf.data.pairs import Pair, load_pairs, split_pairs
-from kgloss_hf.evaluation.metrics import jaccard, jaccard_scores
+from kgloss_hf.evaluation.metrics import jaccard
+from kgloss_hf.evaluation.results import scores_on
+from kgloss_hf.runtime.answers import GlossSequence
+from kgloss_hf.runtime.consensus import CANDIDATES, TEMPERATURE, consensus
 from kgloss_hf.runtime.glosses import content_of
-from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
-from kgloss_hf.training.trainer import predicted_glosses
 
-Answers = list[tuple[list[str], float]]
-"""Glosses, and the logarithm of their probability."""
+Candidates = list[GlossSequence]
 
 
-def answers(checkpoint: str, texts: list[str], beams: int) -> dict[str, Answers]:
-    """The best answers of one model to each text, the first one first."""
-    tokenizer = KGlossTokenizerFast.from_pretrained(checkpoint)
-    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).eval()
-    of_text: dict[str, Answers] = {}
-    for start in range(0, len(texts), 16):
-        batch = texts[start : start + 16]
-        inputs = tokenizer(batch, padding=True, truncation=True, return_tensors="pt")
-        output = model.generate(
-            **inputs, num_beams=beams, num_return_sequences=beams, return_dict_in_generate=True, output_scores=True
-        )
-        morphemes = [row for row in tokenizer.morphemes(batch) for _ in range(beams)]
-        glosses = predicted_glosses(tokenizer, output.sequences.tolist(), morphemes)
-        # A beam's score is the mean over its tokens.
-        scores = [score * (len(row) + 1) for score, row in zip(output.sequences_scores.tolist(), glosses, strict=True)]
-        for place, text in enumerate(batch):
-            rows = slice(place * beams, (place + 1) * beams)
-            of_text[text] = list(zip(glosses[rows], scores[rows], strict=True))
-    return of_text
+def chosen(models: list[Candidates], temperature: float) -> list[str]:
+    lists = [[(answer["glosses"], answer["log_prob"]) for answer in candidates] for candidates in models]
+    return consensus(lists, temperature=temperature)[0]
 
 
-def consensus(candidates: Answers, temperature: float) -> list[str]:
-    weights = np.exp(np.array([score for _, score in candidates]) / temperature)
-    return most_like(candidates, [glosses for glosses, _ in candidates], weights)
-
-
-def most_like(candidates: Answers, others: list[list[str]], weights: np.ndarray) -> list[str]:
-    expected = [weights @ jaccard_scores([glosses] * len(others), others) for glosses, _ in candidates]
-    return candidates[int(np.argmax(expected))][0]
-
-
-def scores(part: list[Pair], by_model: dict[str, dict[str, Answers]], temperature: float) -> dict[str, float]:
-    references: dict[str, list[list[str]]] = defaultdict(list)
+def scores(part: list[Pair], answers: dict[str, list[str]]) -> dict[str, float]:
+    by_sentence: dict[str, list[list[str]]] = defaultdict(list)
     for pair in part:
-        references[pair.text].append([content_of(gloss) for gloss in pair.glosses])
-
-    def score(chosen: dict[str, list[str]]) -> float:
-        wanted = [(chosen[text], reference) for text, same in references.items() for reference in same]
-        return round(jaccard(*zip(*wanted, strict=True)), 2)
-
-    union = {text: [answer for answers in by_model.values() for answer in answers[text]] for text in references}
-    oracle = {text: most_like(union[text], same, np.ones(len(same))) for text, same in references.items()}
+        by_sentence[pair.text].append(list(pair.glosses))
+    by_row = scores_on([pair.glosses for pair in part], {"": [answers[pair.text] for pair in part]})[""]
     return {
-        **{name: score({text: answers[text][0][0] for text in references}) for name, answers in by_model.items()},
-        "consensus": score({text: consensus(union[text], temperature) for text in references}),
-        "oracle": score(oracle),
+        "row": round(by_row["jaccard"], 2),
+        "sentence": round(jaccard([answers[text] for text in by_sentence], list(by_sentence.values())), 2),
+        "bleu_4": round(by_row.get("bleu_4", float("nan")), 2),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", help="folders of trained models")
-    parser.add_argument("--beams", type=int, default=10)
-    parser.add_argument("--temperature", type=float, default=2.0, help="flattens the answers' probabilities")
+    parser.add_argument("--beams", type=int, default=CANDIDATES, help=f"candidates of each model; default {CANDIDATES}")
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[TEMPERATURE])
     options = parser.parse_args()
-    torch.set_grad_enabled(False)
     split = split_pairs(load_pairs("gksl", data_dir=str(folder() / "gksl")), seed=0)
-    texts = sorted({pair.text for pair in (*split.validation, *split.test)})
-    by_model = {checkpoint: answers(checkpoint, texts, options.beams) for checkpoint in options.models}
-    result = {part: scores(getattr(split, part), by_model, options.temperature) for part in ("validation", "test")}
-    versions = {name: version(name) for name in ("torch", "transformers")}
-    print(json.dumps({**result, "beams": options.beams, "temperature": options.temperature, "versions": versions}))
+    parts = {"validation": split.validation, "test": split.test}
+    texts = sorted({pair.text for part in parts.values() for pair in part})
+    first: dict[str, dict[str, list[str]]] = {}
+    candidates: dict[str, dict[str, Candidates]] = {}
+    seconds: dict[str, float] = {}
+    for model in options.models:
+        text_to_gloss = pipeline("text-to-gloss", model=model)
+        first[model] = {text: answer.glosses for text, answer in zip(texts, text_to_gloss(texts), strict=True)}
+        start = time.perf_counter()
+        lists = text_to_gloss(texts, num_return_sequences=options.beams)
+        seconds[model] = (time.perf_counter() - start) / len(texts)
+        candidates[model] = {text: best for text, best in zip(texts, lists, strict=True) if best}
+    of_text = {text: [candidates[model][text] for model in options.models] for text in texts}
+
+    known = defaultdict(list)
+    for part in parts.values():
+        for pair in part:
+            known[pair.text].append((list(map(content_of, pair.glosses)), 0.0))
+    systems = {**first, "oracle": {text: consensus([known[text]])[0] for text in texts}}
+    for temperature in options.temperatures:
+        for number, model in enumerate(options.models):
+            own = {text: chosen([of_text[text][number]], temperature) for text in texts}
+            systems[f"{model}, own consensus, temperature {temperature:g}"] = own
+        start = time.perf_counter()
+        systems[f"consensus, temperature {temperature:g}"] = {
+            text: chosen(of_text[text], temperature) for text in texts
+        }
+        seconds["consensus itself"] = (time.perf_counter() - start) / len(texts)
+    result = {
+        name: {system: scores(part, answers) for system, answers in systems.items()} for name, part in parts.items()
+    }
+    megabytes = {model: round(Path(model, "model.safetensors").stat().st_size / 1e6, 1) for model in options.models}
+    versions = {name: version(name) for name in ("numpy", "torch", "transformers")}
+    print(
+        json.dumps(
+            {
+                **result,
+                "beams": options.beams,
+                "seconds_per_sentence": {name: float(np.round(value, 5)) for name, value in seconds.items()},
+                "megabytes": megabytes,
+                "versions": versions,
+            },
+            ensure_ascii=False,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
     python examples/run_text2gloss.py --dataset mcksg --preset tiny --output_dir outputs/demo
     accelerate launch examples/run_text2gloss.py examples/gksl.yaml --data_dir PATH_TO_GKSL
     python examples/run_text2gloss.py --dataset mcksg --preset small --pretext outputs/pretext/model
+    python examples/run_text2gloss.py --dataset more.csv --init_from outputs/demo/model --output_dir outputs/more
 
 Options come from the command line, or from a YAML file given first; the command line wins.
 """
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from accelerate import PartialState
 from transformers import HfArgumentParser, set_seed
@@ -17,17 +19,18 @@ import kgloss_hf  # noqa: F401 - registers mcksg and gksl
 from kgloss_hf.data.arguments import CorpusArguments
 from kgloss_hf.data.parts import load_corpus
 from kgloss_hf.evaluation.baselines import baseline_predictions
+from kgloss_hf.evaluation.comparisons import compare, comparison_words, decoding_words
 from kgloss_hf.evaluation.results import human_scores, score_table, scores_on
 from kgloss_hf.hub.provenance import gloss_sources
-from kgloss_hf.models.modeling import PRESETS, build_model, transfer
 from kgloss_hf.options import parse_arguments
 from kgloss_hf.reporting import print_tables, use_utf8
-from kgloss_hf.runtime.analyzers import ANALYZERS
 from kgloss_hf.runtime.tokenization_kgloss import ANALYZER
+from kgloss_hf.training import refit
+from kgloss_hf.training.decoding_choice import DecodingArguments, choose_decoding
 from kgloss_hf.training.encoding import encode_pairs
-from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, digest_of_checkpoint, options_of
-from kgloss_hf.training.run import begin_run, run_of, save_result
-from kgloss_hf.training.tokenizer_run import check_glosses, tokenizer_for
+from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, options_of
+from kgloss_hf.training.run import begin_run, save_result
+from kgloss_hf.training.start import Start, StartArguments
 from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard_of_generation, predict
 
 
@@ -41,87 +44,53 @@ class DataArguments(CorpusArguments):
 
 
 @dataclass
-class ModelArguments:
-    preset: str | None = field(
-        default=None,
-        metadata={"help": "Shape of the model (default: that of --pretext, else tiny).", "choices": tuple(PRESETS)},
-    )
-    vocab_size: int | None = field(
-        default=None, metadata={"help": "Word pieces to learn at most, before glosses; default 10,000."}
-    )
-    vocabulary: str | None = field(
-        default=None,
-        metadata={
-            "help": "Learn word pieces (default), or take each word whole (paper: small).",
-            "choices": ("pieces", "words"),
-        },
-    )
-    copy_names: int | None = field(
-        default=None,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
-    )
-    analyzer: str | None = field(
-        default=None,
-        metadata={
-            "help": "Morphological analyser; default okt. Other languages: whitespace.",
-            "choices": tuple(ANALYZERS),
-        },
-    )
-    tokenizer: str | None = field(
-        default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
-    )
-    pretext: str | None = field(
-        default=None,
-        metadata={"help": "Model of run_pretext.py to go on from; brings its tokenizer. Default: from scratch."},
-    )
-    num_beams: int | None = field(default=None, metadata={"help": "Beams of the saved model; default the preset's."})
+class ModelArguments(StartArguments):
     patience: int | None = field(default=None, metadata={"help": "Stop after this many evaluations without a gain."})
+    refit: bool = field(
+        default=False,
+        metadata={
+            "help": "Train anew on the training and validation part, for the epochs that the validation part chose."
+        },
+    )
     resume: bool = field(default=False, metadata={"help": "Go on from the last checkpoint in output_dir."})
 
 
-def main() -> None:
+def main(first: refit.Chosen | None = None) -> refit.Chosen | None:
+    """Train, and write the result; with --refit, return what a first training has chosen, for a second call."""
     use_utf8()
-    parser = HfArgumentParser((DataArguments, ModelArguments, TrainingArguments))
-    data, chosen, args = parse_arguments(parser, sys.argv[1:])
+    parser = HfArgumentParser((DataArguments, ModelArguments, DecodingArguments, TrainingArguments))
+    data, chosen, penalties, args = parse_arguments(parser, sys.argv[1:])
+    penalties.check()
+    start = Start(chosen)
+    result = Path(args.output_dir)
+    if first:
+        refit.without_evaluation(args)
+        chosen.patience = None
+    elif chosen.refit:
+        refit.check_refit(args)
     run = begin_run(args, resume=chosen.resume)
     set_seed(args.seed)
 
     with PartialState().main_process_first():
         corpus = load_corpus(data)
     split, types = corpus.split, corpus.types
-    PartialState().print(corpus.note)
-    sources = gloss_sources(data, license=data.data_license, domain=data.data_domain)
-    before = run_of(chosen.pretext) if chosen.pretext else {"data": [], "preset": None}
-    preset = chosen.preset or before["preset"] or "tiny"
+    if first:
+        split = refit.joined(split)
+    else:
+        PartialState().print(corpus.note)
     parts = {"training": split.train, "validation": split.validation, "test": split.test}
     content = {f"{name} pairs": digest_of(part) for name, part in parts.items()}
-    content["gloss types"] = digest_of(sorted(types.items()))
-    content |= {
-        name: digest_of_checkpoint(given)
-        for name, given in (("tokenizer", chosen.tokenizer), ("pretext", chosen.pretext))
-        if given
-    }
-    check_record(run.folder, options_of(args, data, chosen), content, begun=run.checkpoint is not None)
+    content |= {"gloss types": digest_of(sorted(types.items())), **start.digests()}
+    check_record(run.folder, options_of(args, data, chosen, penalties), content, begun=run.checkpoint is not None)
+    if chosen.refit and not first and run.checkpoint and (done := refit.chosen_before(run.folder)):
+        return done
 
-    tokenizer = tokenizer_for(
-        split.train,
-        run.folder,
-        vocab_size=chosen.vocab_size,
-        vocabulary=chosen.vocabulary,
-        trained=chosen.tokenizer or chosen.pretext,
-        copy_names=chosen.copy_names,
-        analyzer=chosen.analyzer,
-    )
+    tokenizer = start.tokenizer(split.train, run.folder)
     check_vocabulary(run.checkpoint, tokenizer)
-    model = build_model(preset, tokenizer, num_beams=chosen.num_beams)
-    if chosen.pretext:
-        check_glosses(tokenizer, split.train, chosen.pretext)
-        transfer(model, tokenizer, chosen.pretext)
-    model.config.gloss_types = types  # travel with the model, for what a signing avatar does with its output
+    penalties.check(tokenizer)
     encoded = encode_pairs(tokenizer, split.train)
-    # No use in going on far beyond what was learnt: an untrained model would, at every evaluation.
-    longest = 2 * max(map(len, encoded["labels"]))
-    model.generation_config.max_length = min(model.generation_config.max_length, longest)
+    trains = args.max_steps > 0 or args.num_train_epochs > 0
+    model = start.model(tokenizer, types, max(map(len, encoded["labels"])), trains=trains)
     trainer = build_trainer(
         model,
         tokenizer,
@@ -129,37 +98,47 @@ def main() -> None:
         encoded,
         encode_pairs(tokenizer, split.validation),
         jaccard_of_generation(tokenizer, split.validation),
-        share_embeddings=PRESETS[preset].share_embeddings,
         patience=chosen.patience,
+        **start.training_options(model),
     )
+    if first:
+        trainer.add_callback(refit.StopAfter(first.epochs))
     trainer.train(resume_from_checkpoint=run.checkpoint)
+    decoding = choose_decoding(trainer, tokenizer, first.penalties if first else penalties)
+    if chosen.refit and not first:
+        return refit.choose(trainer, run.folder, decoding)
 
     ours = predict(trainer, tokenizer, split.test)
     baselines = baseline_predictions(split, tokenizer.init_kwargs.get("analyzer", ANALYZER))
-    scores = scores_on([pair.glosses for pair in split.test], {**baselines, preset: ours})
+    references = [pair.glosses for pair in split.test]
+    scores = scores_on(references, {**baselines, start.preset: ours})
+    comparisons = compare(references, ours, baselines)
     scores |= human_scores(split.test)
-    names = {source["name"] for source in sources}
     facts = {
-        "preset": preset,
         "scores": scores,
+        "comparisons": comparisons,
+        "decoding": first.decoding if first else decoding,
         "pairs": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
         "extra_pairs_dropped": split.dropped,
         "split": {"by": corpus.by, "seed": data.split_seed},
-        **({"pretext": {"command": before["command"]}} if chosen.pretext else {}),
-        "data": sources + [corpus for corpus in before["data"] if corpus["name"] not in names],
+        **(refit.refit_facts(first, args.num_train_epochs, len(split.validation)) if first else {}),
+        **start.facts(tokenizer, gloss_sources(data, license=data.data_license, domain=data.data_domain)),
     }
     rows = [
         {"text": pair.text, "reference": list(pair.glosses), "prediction": glosses}
         for pair, glosses in zip(split.test, ours, strict=True)
     ]
-    folder = save_result(run, trainer, tokenizer, facts=facts, predictions=rows)
+    folder = save_result(run._replace(folder=result), trainer, tokenizer, facts=facts, predictions=rows)
     if trainer.is_world_process_zero():
         print_tables([score_table(f"Scores on {len(split.test)} test pairs", scores)])
+        print("\n".join([*comparison_words(start.preset, comparisons), decoding_words(facts["decoding"])]))
         print(f"Model, tokenizer, card, metrics.json, predictions.jsonl and training.png are in {folder}")
+    return None
 
 
 if __name__ == "__main__":
     try:
-        main()
+        if first := main():
+            main(first)
     except (OSError, ValueError) as error:
         sys.exit(str(error))

@@ -105,18 +105,36 @@ _COMMANDS = {
     "translate": _Command(
         calls.translate,
         "turn Korean sentences into glosses, a line each",
-        "A line that is not UTF-8 gives an empty output and a message on standard error; the others go on, and the "
+        "Several models give the one answer that agrees best with the candidates of all, and how far they agree. A "
+        "line that is not UTF-8 gives an empty output and a message on standard error; the others go on, and the "
         "command ends with status 1.",
         [
             _option("model", help="folder or Hub repository of a trained model"),
-            _option("sentences", nargs="*", help="what to translate (default: the lines of standard input)"),
+            _option(
+                "sentences",
+                nargs="*",
+                metavar="MODEL or sentence",
+                help="folders of further models, then what to translate (default: the lines of standard input)",
+            ),
+            _option(
+                "--with",
+                dest="others",
+                metavar="MODEL",
+                action="append",
+                default=[],
+                help="folder or Hub repository of a further model; several models give the answer that agrees best",
+            ),
+            _option("--consensus", action="store_true", help="the answer that agrees best with one model's 10 best"),
+            _option(
+                "--min_agreement", type=float, help="leave out lines whose agreement (0 to 1) is lower, and count them"
+            ),
             _option("--input", help="text file, UTF-8, a sentence a line; - is standard input"),
             _option("--format", default="text", choices=("text", "jsonl", "tsv"), help="default: text"),
             _option("--n_best", type=int, help="print the N best gloss sequences per line, each with its score"),
             _option("--types", action="store_true", help="add the type of each gloss (jsonl, tsv)"),
             _option("--alignment", action="store_true", help="add each gloss's place in the sentence (jsonl)"),
             _option("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss"),
-            _option("--num_beams", type=int, help="beams (default: the model's)"),
+            _option("--num_beams", type=int, help="beams (default: the model's, with several models 10)"),
             _option("--batch_size", type=int, help="sentences a step (default: 128)"),
             _option("--int8", action="store_true", help="eight-bit weights: faster, with some other outputs"),
             _option("--threads", type=int, help="threads to compute with (default: all cores)"),
@@ -178,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["translate", getfixture("checkpoint"), " ", "--format", "jsonl"])
-        {"text": " ", "generated_text": "", "glosses": [], "unresolved": []}
+        {"text": " ", "generated_text": "", "glosses": [], "unresolved": [], "unknown_words": [], "log_prob": 0.0}
         0
     """
     use_utf8()
@@ -195,6 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = _COMMANDS[name]
     if command.options is None:
         options["words"] = rest
+    elif name == "translate" and not any(word.startswith("-") for word in rest):
+        options["sentences"] += rest  # behind an option, argparse leaves them
     elif rest:
         parsers[name].error(f"unrecognized arguments: {' '.join(rest)}")
     try:

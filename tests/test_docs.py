@@ -30,6 +30,7 @@ from tests.back_translation.stand_ins import WordSwapper
 from tests.command_server import STAND_INS, Forks
 from tests.dataset_scripts.test_gksl import AUGMENTED, MANY, NAMES
 from tests.local_hub import LocalHub
+from tests.pretrained import save_pretrained_model
 
 ROOT = Path(__file__).parent.parent
 RECIPE = (ROOT / "docs" / "recipe.md").read_text("utf-8")
@@ -93,6 +94,7 @@ class Shell(NamedTuple):
     hub: LocalHub
     demo: Path
     translator: Path
+    encoder: Path
 
     def run(self, *command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -130,7 +132,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         (folder / "home").mkdir()
         with Forks(environment) as forks:
             environment["PATH"] = f"{forks.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"
-            shell = Shell(environment, hub, folder / "outputs" / "demo", folder / "m2m100")
+            save_pretrained_model("bert", folder / "encoder")
+            shell = Shell(environment, hub, folder / "outputs" / "demo", folder / "m2m100", folder / "encoder")
             (folder / "examples").symlink_to(ROOT / "examples")
             done = shell.run("python", "examples/run_text2gloss.py", "examples/demo.yaml", folder=folder)
             assert done.returncode == 0, done.stdout[-3000:]
@@ -144,6 +147,10 @@ def folder(tmp_path: Path, shell: Shell) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(shell.demo, tmp_path / "outputs" / "demo")
     (tmp_path / "OUTPUT_DIR").symlink_to(tmp_path / "outputs" / "demo")
+    for name in ("outputs/seed0", "outputs/seed1", "NAMESPACE/ONE", "NAMESPACE/TWO"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        demo = tmp_path / "outputs" / "demo"
+        (tmp_path / name).symlink_to(demo / "model" if name.startswith("NAMESPACE") else demo)
     corpora = {
         "GKSL/" + NAMES["original"]: "\ufeff" + MANY,
         "GKSL/" + NAMES["augmented"]: "\ufeff" + AUGMENTED,
@@ -165,6 +172,9 @@ def folder(tmp_path: Path, shell: Shell) -> Path:
     shell.hub.create("model", "facebook/m2m100_418M")
     files = {path.name: path.read_bytes() for path in shell.translator.iterdir()}
     shell.hub.commit("model", "facebook/m2m100_418M", files)
+    shell.hub.create("model", "intfloat/multilingual-e5-small")
+    files = {path.name: path.read_bytes() for path in shell.encoder.iterdir()}
+    shell.hub.commit("model", "intfloat/multilingual-e5-small", files)
     return tmp_path
 
 

@@ -68,6 +68,7 @@ def test_a_sentence_gives_its_lines_whatever_is_in_it(
 ) -> None:
     """A model's glosses and types, and the sentence, end no line and no cell."""
     answer = GlossSequence(generated_text=f"{text} 집", glosses=[text, "집"], unresolved=[], types=[text, "iconic"])
+    answer |= {"log_prob": -1.0, "unknown_words": [text]}
     found = answer if n_best is None else [GlossSequence(answer, log_prob=-1.0, score=-0.5)] * n_best
     monkeypatch.setattr("transformers.pipeline", lambda *_, **__: lambda texts, **___: (found for _ in texts))
     output = io.StringIO()
@@ -81,7 +82,7 @@ def test_a_sentence_gives_its_lines_whatever_is_in_it(
         assert all(row["types"][0] == text for row in rows[0].get("candidates", rows))
     elif form == "tsv":
         assert len(lines) == 1 + 2 * (n_best or 1)
-        assert {line.count("\t") for line in lines} == {2 if n_best is None else 5}
+        assert {line.count("\t") for line in lines} == {4 if n_best is None else 6}
     else:
         assert len(lines) == (2 if n_best is None else 2 * (n_best + 1))
         assert all(line.count("\t") == (n_best is not None) for line in lines if line)

@@ -145,6 +145,13 @@ def test_unresolved_and_fallback_say_so(space: ModuleType) -> None:
     assert "<small>* fallback</small>" in page
 
 
+@pytest.mark.parametrize("glosses", [["토기"], []])
+def test_words_that_the_model_does_not_know_are_shown(space: ModuleType, glosses: list[str]) -> None:
+    best = sequence(glosses, unknown_words=["안녕", "<b>"])
+    page = space.render(space.Answer("안녕 <b>", [best], "" if glosses else "none"), "en")
+    assert "does not know, so that the glosses may be wrong: 안녕, &lt;b&gt;" in page
+
+
 def test_sources_that_overlap(space: ModuleType) -> None:
     page = shown(space, sequence(["가", "나", "다"], alignment=[[0, 4], [2, 5], None]), text="이 토기는")
     assert (

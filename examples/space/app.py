@@ -79,6 +79,7 @@ WORDS = {
         "glosses": "Glosses",
         "count": "Number of glosses: {count}",
         "hint": "Point at a gloss, or move to it with the Tab key, to see the word it comes from.",
+        "unknown": "Words that the model does not know, so that the glosses may be wrong: {words}",
         "alternatives": "The most probable sequences",
         "rank": "Rank",
         "score": "Score",
@@ -107,6 +108,7 @@ WORDS = {
         "glosses": "글로스",
         "count": "글로스 수: {count}",
         "hint": "글로스를 가리키거나 Tab 키로 옮겨 가면 어느 낱말에서 왔는지 보여 줍니다.",
+        "unknown": "모델이 모르는 낱말이 있어 글로스가 틀릴 수 있습니다: {words}",
         "alternatives": "가장 그럴듯한 글로스열",
         "rank": "순위",
         "score": "점수",
@@ -209,9 +211,11 @@ def render(answer: Answer | None, language: str) -> str:
     if answer is None:
         return ""
     words = WORDS[language]
+    unknown = ", ".join(map(_shown, answer.sequences[0].get("unknown_words") or ())) if answer.sequences else ""
+    doubt = f'<p class="kg-note">{words["unknown"].format(words=unknown)}</p>' if unknown else ""
     if answer.problem:
         message = words[answer.problem].format(count=answer.reason, limit=LIMIT, reason=_shown(answer.reason))
-        return f'<div class="kg" lang="{language}"><p class="kg-alert" role="alert">{message}</p></div>'
+        return f'<div class="kg" lang="{language}"><p class="kg-alert" role="alert">{message}</p>{doubt}</div>'
     best = answer.sequences[0]
     spans = _spans(best, len(answer.text))
     chips = "".join(
@@ -224,7 +228,7 @@ def render(answer: Answer | None, language: str) -> str:
         + (f"<style>{rules} {{ {_HIGHLIGHT} }}</style>" if linked else "")
         + f'<h2>{words["sentence"]}</h2><p class="kg-sentence" lang="ko">{_sentence(answer.text, spans)}</p>'
         f'<h2>{words["glosses"]}</h2><p role="status">{words["count"].format(count=len(spans))}</p>'
-        f'<p>{words["hint"]}</p><ol role="list" class="kg-chips">{chips}</ol>'
+        f'{doubt}<p>{words["hint"]}</p><ol role="list" class="kg-chips">{chips}</ol>'
         f"{_table(answer.sequences, language)}</div>"
     )
 

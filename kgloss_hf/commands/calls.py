@@ -83,16 +83,18 @@ def dataset_stats(*, output_dir: str, analyzer: str, **options: Any) -> None:
     print(f"statistics.json, statistics.md and lengths.png are in {output_dir}")
 
 
-def translate(**options: Any) -> int:
+def translate(*, others: Sequence[str], sentences: Sequence[str], **options: Any) -> int:
     """Translate, and return 1 where lines could not be read."""
-    from .translate import translate
+    from .translate import models_among, translate
+
+    models, sentences = models_among(sentences)
 
     # Under a locale that is not UTF-8, Python keeps a sentence's bytes as halves of characters.
     options["sentences"] = [
         re.sub("[\udc80-\udcff]+", lambda half: os.fsencode(half[0]).decode("utf-8", "replace"), text)
-        for text in options["sentences"]
+        for text in sentences
     ]
-    return int(translate(**options) > 0)
+    return int(translate(others=[*models, *others], **options) > 0)
 
 
 def check(*, folder: str) -> int:

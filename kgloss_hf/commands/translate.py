@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections import deque
@@ -18,11 +19,53 @@ from ..reporting import visible
 
 FORMATS = ("text", "jsonl", "tsv")
 
+_PATH = re.compile(r"(?=.*[a-z])[\w.~-]*(/[\w.-]+)+/?", re.ASCII | re.IGNORECASE)
+"""What looks like the name of a folder or Hub repository, and like no Korean sentence."""
+
+
+def models_among(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Divide the words behind the first model into further models and sentences.
+
+    Args:
+        words: Folders of models first, which are known by their config.json; the rest are sentences.
+
+    Returns:
+        The models and the sentences.
+
+    Raises:
+        ValueError: A word among the sentences may be meant as a model: it looks like the name of a folder or Hub
+            repository, or a model's folder stands behind a sentence.
+
+    Example:
+        >>> models_among([getfixture("checkpoint"), "집에 불이 났어요."])[1]
+        ['집에 불이 났어요.']
+        >>> models_among(["kgloss/demo", "집에 불이 났어요."])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: expected sentences, found 'kgloss/demo', which may be meant as a model; ...
+    """
+
+    def holds_model(word: str, *folder: str) -> bool:
+        return bool(word) and os.path.isfile(os.path.join(word, *folder, "config.json"))
+
+    first = next((number for number, word in enumerate(words) if not holds_model(word)), len(words))
+    for word in words[first:]:
+        if _PATH.fullmatch(word) or holds_model(word) or holds_model(word, "model"):
+            raise ValueError(
+                f"expected sentences, found {word!r}, which may be meant as a model; name each further model by its "
+                "folder with config.json, before the sentences, or with --with MODEL; a sentence that looks like this "
+                "can stand in a file (--input)"
+            )
+    return list(words[:first]), list(words[first:])
+
 
 def translate(
     model: str,
     sentences: Sequence[str] = (),
     *,
+    others: Sequence[str] = (),
+    consensus: bool = False,
+    min_agreement: float | None = None,
     input: str | None = None,
     format: str = "text",
     n_best: int | None = None,
@@ -43,14 +86,22 @@ def translate(
     Args:
         model: Folder or Hub repository.
         sentences: What to translate (default: the lines of `input`).
+        others: Folders or Hub repositories of further models: give the one answer that agrees best with the candidates
+            of all of them (`kgloss_hf.runtime.consensus`), and its agreement.
+        consensus: Give the answer that agrees best with the candidates of `model` alone; goes without saying with
+            `others`.
+        min_agreement: Leave out lines whose answer has a lower agreement, or no glosses, and count them on standard
+            error (default: leave out none).
         input: Text file, UTF-8, or `-` for standard input (default: standard input if there are no sentences).
         format: `text`: the glosses, with a space between them. `jsonl`: an object a line, the answer of the pipeline
-            with `text`; with `n_best` the answers are its `candidates`. `tsv`: a table with a header.
+            with `text`; with `n_best` the answers are its `candidates`. `tsv`: a table with a header. With `others` or
+            `consensus`, each holds the agreement, in `text` before the glosses and a tab. Where lines hold words that
+            the model does not know, a message at the end counts them; `jsonl` and `tsv` list the words.
         n_best: Print this many sequences per line, the best score first (see `GlossSequence`).
         types: Add the types of glosses (`jsonl` and `tsv`).
         alignment: Add spans of the source (`jsonl`).
         fingerspell: Spell what has no gloss.
-        num_beams: Beams (default: the model's).
+        num_beams: Beams (default: the model's), and candidates per model of a consensus (default: 10).
         batch_size: Sentences a step (default: the pipeline's).
         int8: Compute with eight-bit weights.
         threads: Threads of the processor to compute with (default: all cores).
@@ -67,7 +118,7 @@ def translate(
 
     Example:
         >>> translate(getfixture("checkpoint"), [" "], format="jsonl")
-        {"text": " ", "generated_text": "", "glosses": [], "unresolved": []}
+        {"text": " ", "generated_text": "", "glosses": [], "unresolved": [], "unknown_words": [], "log_prob": 0.0}
         0
     """
     if format not in FORMATS:
@@ -77,6 +128,13 @@ def translate(
     for option, given, formats in (("types", types, ("jsonl", "tsv")), ("alignment", alignment, ("jsonl",))):
         if given and format not in formats:
             raise ValueError(f"{option}: expected a format that can hold it ({', '.join(formats)}), found {format}")
+    consensus = consensus or bool(others)
+    if consensus and n_best is not None:
+        raise ValueError("expected n_best or one answer out of many, found both; leave out n_best, or ask one model")
+    if min_agreement is not None and not consensus:
+        raise ValueError("min_agreement: expected several models, or consensus, found neither; add one")
+    if min_agreement is not None and not 0 <= min_agreement <= 1:
+        raise ValueError(f"min_agreement: expected a number from 0 to 1, found {min_agreement}")
     if threads is not None:
         torch.set_num_threads(threads)
     with ExitStack() as stack:
@@ -90,7 +148,7 @@ def translate(
         # would take a line of standard input for the answer.
         safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
         try:
-            text_to_gloss = pipeline("text-to-gloss", model=model, int8=int8, **safe)
+            text_to_gloss = pipeline("text-to-gloss", model=model, others=list(others), int8=int8, **safe)
         except ValueError as error:  # of transformers may hold the tracebacks of all that it tried
             _, tracebacks, errors = str(error).partition("Traceback (most recent call last):")
             if not tracebacks:
@@ -98,7 +156,7 @@ def translate(
             raise ValueError(f"{model}: expected a model, found an error: {errors.strip().splitlines()[-1]}") from error
         options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
         chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
-        options |= {name: value for name, value in chosen.items() if value is not None}
+        options |= {name: value for name, value in chosen.items() if value is not None} | {"consensus": consensus}
         waiting: deque[str] = deque()
         # Someone who types waits for each answer; else lines are read ahead, so that they can be sorted by length.
         typed = file is not None and file.isatty()
@@ -113,10 +171,26 @@ def translate(
             answers = text_to_gloss(_noted(lines, waiting), **options)
         output = output or sys.stdout
         if format == "tsv":
-            print("\t".join(_header(n_best, types)), file=output)
+            print("\t".join(_header(n_best, types, consensus)), file=output)
+        read = left_out = doubtful = 0
         for answer in tqdm(answers, total=total, unit=" lines", disable=None, file=sys.stderr):
-            for row in _rows(waiting.popleft(), answer, format, n_best, types):
+            text = waiting.popleft()
+            read += 1
+            if min_agreement is not None and not (answer["glosses"] and answer["agreement"] >= min_agreement):
+                left_out += 1
+                continue
+            doubtful += any(one["unknown_words"] for one in ([answer] if n_best is None else answer))
+            for row in _rows(text, answer, format, n_best, types):
                 print(row, file=output, flush=True)  # so that what is finished is out, whatever comes
+    if min_agreement is not None:
+        print(
+            f"{left_out:,} of {read:,} lines left out: no glosses, or an agreement below {min_agreement:g}",
+            file=sys.stderr,
+        )
+    if doubtful:
+        count = "1 line holds" if doubtful == 1 else f"{doubtful:,} lines hold"
+        listed = "; --format jsonl lists them" if format == "text" else ""
+        print(f"{count} words that the model does not know{listed}", file=sys.stderr)
     return lines.unread
 
 
@@ -146,12 +220,15 @@ def _noted(lines: Iterable[str], waiting: deque[str]) -> Iterator[str]:
         yield line
 
 
-def _header(n_best: int | None, types: bool) -> list[str]:
+def _header(n_best: int | None, types: bool, consensus: bool = False) -> list[str]:
     return [
         "text",
+        *(["agreement"] if consensus else []),
         *(["rank", "score", "log_prob"] if n_best is not None else []),
         "glosses",
         *(["types"] if types else []),
+        *(["log_prob"] if n_best is None and not consensus else []),
+        "unknown_words",
     ]
 
 
@@ -162,12 +239,19 @@ def _rows(text: str, answer: Any, format: str, n_best: int | None, types: bool) 
         return
     candidates = [answer] if n_best is None else answer
     for rank, candidate in enumerate(candidates, 1):
-        scores = [] if n_best is None else [f"{candidate[name]:.4f}" for name in ("score", "log_prob")]
+        named = ("agreement",) if "agreement" in candidate else () if n_best is None else ("score", "log_prob")
+        scores = [_number(candidate[name]) for name in named]
         if format == "tsv":
-            ranked = [str(rank), *scores] if scores else []
+            ranked = scores if n_best is None else [str(rank), *scores]
             cells = [text, *ranked, candidate["generated_text"], *([" ".join(candidate["types"])] if types else [])]
+            alone = [_number(candidate["log_prob"])] if not named else []
+            cells += [*alone, " ".join(candidate["unknown_words"])]
         else:
             cells = [*scores[:1], candidate["generated_text"]]
         yield "\t".join(visible(re.sub(r"[\t\n]", " ", cell)) for cell in cells)
     if format == "text" and n_best is not None:
         yield ""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

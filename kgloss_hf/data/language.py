@@ -93,8 +93,11 @@ def _lost_of(morphemes: Sequence[Morpheme]) -> tuple[int, int]:
 def _warn_of_unknown(tokenizer: KGlossTokenizerFast, texts: Sequence[str], origin: str) -> None:
     rows = tokenizer.words(texts)
     vocabulary = dict.fromkeys(word for row in rows for word in row)
+    words_of_its_own = not tokenizer.two_vocabularies  # else pieces of whole texts
     encodings = tokenizer.backend_tokenizer.encode_batch(
-        [[word] for word in vocabulary], is_pretokenized=True, add_special_tokens=False
+        [[word] if words_of_its_own else word for word in vocabulary],
+        is_pretokenized=words_of_its_own,
+        add_special_tokens=False,
     )
     unknown = {
         word

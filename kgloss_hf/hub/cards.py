@@ -15,6 +15,7 @@ from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from ..artefacts import DATASETS, artefact
 from ..data.tables import is_table
+from ..evaluation.comparisons import comparison_words, decoding_words
 from ..evaluation.results import established_scores
 from ..files import write_json
 from ..reporting import escaped, one_line, pipe_table
@@ -89,6 +90,9 @@ def model_card(folder: Path) -> str:
     analyzer = json.loads(tokenizer.read_text("utf-8")).get("analyzer") if tokenizer.is_file() else "okt"
     kind = "text2gloss" if "scores" in metrics else "pretext"
     data, scores = metrics.get("data") or [], metrics.get("scores") or {}
+    init_from = metrics.get("init_from") or {}
+    pretrained = (metrics.get("base_model") or {}).get("name")
+    base = pretrained or init_from.get("base_model")
     pairs, split = metrics.get("pairs") or {}, metrics.get("split") or {}
     system = metrics.get("preset") if metrics.get("preset") in scores else next(reversed(scores), None)
     established = metrics.get("established") or "metrics.json holds none"
@@ -103,17 +107,21 @@ def model_card(folder: Path) -> str:
     card_data = ModelCardData(
         language=["ko"] if analyzer in _ANALYZERS else None,
         pipeline_tag="translation",
-        datasets=[entry["name"] for entry in data if _is_on_the_hub(entry.get("name"))] or None,
+        datasets=[
+            entry["name"] for entry in data if entry.get("use") != "base model" and _is_on_the_hub(entry.get("name"))
+        ]
+        or None,
+        base_model=base if _is_on_the_hub(base) else None,
         metrics=[result.metric_type for result in results] or None,
         model_name="NAMESPACE/NAME" if results else None,
         eval_results=results or None,
         co2_eq_emissions=co2,
     )
-    glosses = [entry for entry in data if entry.get("use") == "glosses"]
+    glosses = [entry for entry in data if entry.get("use") in ("glosses", "earlier glosses")]
     best = (metrics.get("best_validation") or {}).items()
     versions = (metrics.get("versions") or {}).items()
     values = {
-        "architecture": _architecture(config),
+        "architecture": _architecture(config, pretrained=pretrained is not None),
         "packages": _ANALYZERS.get(analyzer, ""),
         "domains": _text("; ".join(str(entry["domain"]) for entry in glosses or data if entry.get("domain"))),
         "dropped": metrics.get("extra_pairs_dropped") and _number(metrics["extra_pairs_dropped"]),
@@ -128,13 +136,23 @@ def model_card(folder: Path) -> str:
         "emissions": emissions,
         "hyperparameters": _settings(metrics.get("hyperparameters") or {}),
         "command": one_line(metrics.get("command") or _NOT_STATED),
+        "base_model": pretrained and _text(pretrained),
+        "base_licence": _text((metrics.get("base_model") or {}).get("license")),
+        "refit_epochs": (metrics.get("refit") or {}).get("epochs") and _number(metrics["refit"]["epochs"], "g"),
         "pretext_command": one_line((metrics.get("pretext") or {}).get("command") or ""),
+        "init_from": init_from and _text(init_from.get("base_model") or "a trained model"),
+        "init_command": one_line(init_from.get("command") or _NOT_STATED),
+        "added_glosses": _number(init_from.get("added_glosses")),
         "curve": (folder / "training.png").is_file(),
         "system": _text(system),
         "scores": _table(
             ("system", "JC", "95% interval", "signature"),
             ((name, *_interval(score, "jaccard"), score.get("signature")) for name, score in scores.items()),
         ),
+        "comparisons": _text(" ".join(comparison_words(str(system), metrics.get("comparisons") or {}, advice=False)))
+        if metrics.get("comparisons")
+        else "",
+        "decoding": _text(decoding_words(metrics["decoding"])) if metrics.get("decoding") else "",
         "established": rows
         and _table(
             ("score", "value", "95% interval", "signature"),
@@ -328,7 +346,7 @@ def _emissions(metrics: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
     grams = float(f"{1000 * kilograms:.4g}") if isinstance(kilograms, int | float) else None
     facts = {
         "source": measured.get("source"),
-        "training_type": "fine-tuning" if metrics.get("pretext") else "pre-training",
+        "training_type": "fine-tuning" if metrics.get("pretext") or metrics.get("init_from") else "pre-training",
         "geographical_location": measured.get("country"),
         "hardware_used": metrics.get("hardware"),
     }
@@ -337,11 +355,19 @@ def _emissions(metrics: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
     return {"emissions": grams} | {name: one_line(value) for name, value in facts.items() if value}, words
 
 
-def _architecture(config: Mapping[str, Any]) -> str:
+def _architecture(config: Mapping[str, Any], *, pretrained: bool) -> str:
     name = _ARCHITECTURES.get(str(config.get("model_type"))) or _text(config.get("model_type"))
-    half = config.get("encoder") or {}
+    half, other = (config.get(part) or {} for part in ("encoder", "decoder"))
+    if half and other and pretrained:
+        kind, (first, second) = _text(half["model_type"]), (_size_of(part) for part in (half, other))
+        return f"an encoder-decoder of a pre-trained encoder ({kind}, {first}) and a decoder of {second}"
     layers, width = half.get("num_hidden_layers"), half.get("hidden_size")
     return f"{name}, each of {_number(layers)} layers of width {_number(width)}" if layers and width else name
+
+
+def _size_of(part: Mapping[str, Any]) -> str:
+    layers = part.get("num_hidden_layers", part.get("n_layers"))
+    return f"{_number(layers)} layers of width {_number(part.get('hidden_size', part.get('dim')))}"
 
 
 def _is_on_the_hub(name: Any) -> bool:

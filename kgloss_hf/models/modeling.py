@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
+from torch import nn
 from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig, PreTrainedModel
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
@@ -19,6 +20,8 @@ from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.layers import TokenLoss, use_fast_dropout
 from ..runtime.modeling_rnn import RnnEncoderDecoderModel
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
+from .extending import extend_model, extend_tokenizer
+from .vocabulary import words_of_glosses
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         super().__init__(*args, **kwargs)
         use_fast_dropout(self)
         self.token_loss = TokenLoss()
+        self.frozen: tuple[nn.Module, ...] = ()
 
     def forward(
         self,
@@ -139,7 +143,7 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         """
         if labels is None:
             return super().forward(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
-        encoded = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+        encoded = self._encoded(input_ids, attention_mask)
         # A target's padding comes after it, so the causal mask hides it from every position that counts.
         hidden = self.decoder.bert(
             input_ids=shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id),
@@ -150,6 +154,29 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
         head = self.decoder.cls.predictions
         loss = self.token_loss(hidden, labels, head.decoder, num_items_in_batch, smoothing, head.transform)
         return Seq2SeqLMOutput(loss=loss)
+
+    def _encoded(self, input_ids: Any, attention_mask: Any) -> torch.Tensor:
+        """Return what the decoder reads. An encoder with frozen parts, which takes most of a step, reads a row once."""
+        shared = None
+        if self.frozen and self.training:
+            _, shared = torch.unique(input_ids, dim=0, return_inverse=True)
+            first = torch.from_numpy(np.unique(shared.cpu().numpy(), return_index=True)[1]).to(input_ids.device)
+            input_ids, attention_mask = input_ids[first], attention_mask[first]
+        encoded: torch.Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+        if hasattr(self, "enc_to_dec_proj"):
+            encoded = self.enc_to_dec_proj(encoded)
+        return encoded if shared is None else encoded[shared]
+
+    def train(self, mode: bool = True) -> EncoderDecoderModel:
+        """Set training mode, in which frozen parts stay without dropout.
+
+        Args:
+            mode: False for evaluation (default True).
+        """
+        super().train(mode)
+        for module in getattr(self, "frozen", ()):
+            module.eval()
+        return self
 
     def save_pretrained(self, *args: Any, state_dict: Mapping[str, torch.Tensor] | None = None, **kwargs: Any) -> None:
         """Save as the stock method does, for both generations (`with_both_biases`)."""
@@ -205,24 +232,39 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
     if num_beams is not None and num_beams < 1:
         raise ValueError(f"num_beams: expected 1 or more, found {num_beams}")
     chosen = PRESETS[preset]
-    special = {
-        "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-    }
+    special = {name: index for name, index in tokenizer.target_special_ids.items() if name != "unk_token_id"}
     build = _build_rnn if isinstance(chosen, _RnnPreset) else _build_berts
     model = build(asdict(chosen), len(tokenizer), special)
     if chosen.share_embeddings:
         _start_from_words(model, tokenizer)
     model.config.vocabulary_digest = tokenizer.vocabulary_digest
-    model.generation_config = GenerationConfig(
-        **special,
-        decoder_start_token_id=tokenizer.bos_token_id,
-        max_length=chosen.max_position_embeddings,
-        num_beams=chosen.num_beams if num_beams is None else num_beams,
-        suppress_tokens=_not_emitted(tokenizer),
+    model.generation_config = generation_config_of(
+        tokenizer, chosen.max_position_embeddings, chosen.num_beams if num_beams is None else num_beams
     )
     return model
+
+
+def generation_config_of(tokenizer: KGlossTokenizerFast, max_length: int, num_beams: int) -> GenerationConfig:
+    """Return a configuration by which generation can emit only glosses, placeholders and [EOS].
+
+    Args:
+        tokenizer: Gives the ids.
+        max_length: Target ids at most, with [BOS] and [EOS].
+        num_beams: Beams; 1 is greedy.
+
+    Example:
+        >>> generation_config_of(getfixture("tokenizer"), 16, 1).num_beams
+        1
+    """
+    special = {name: index for name, index in tokenizer.target_special_ids.items() if name != "unk_token_id"}
+    return GenerationConfig(
+        **special,
+        decoder_start_token_id=special["bos_token_id"],
+        max_length=max_length,
+        num_beams=num_beams,
+        suppress_tokens=_not_emitted(tokenizer),
+        renormalize_logits=True,  # else beams are ranked by probabilities among ids that cannot come out, too
+    )
 
 
 def _build_berts(shape: dict[str, Any], vocab_size: int, special: dict[str, int]) -> EncoderDecoderModel:
@@ -245,10 +287,6 @@ def _build_rnn(shape: dict[str, Any], vocab_size: int, special: dict[str, int]) 
     return RnnEncoderDecoderModel(KGlossRnnConfig(vocab_size=vocab_size, **shape, **special))
 
 
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
-"""Glosses of German are often written without them: `KOENNEN`."""
-
-
 def _start_from_words(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
     """Copy embeddings of words to the glosses that differ from them in case, in the encoder and the decoder.
 
@@ -257,45 +295,25 @@ def _start_from_words(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) ->
     if tokenizer.init_kwargs.get("analyzer", ANALYZER) in KOREAN:
         return
     with torch.no_grad():
-        for gloss, words in _words_of_glosses(tokenizer):
+        known = tokenizer.get_vocab()
+        cased = {gloss for gloss in tokenizer.glosses if gloss != gloss.casefold()}
+        for gloss, words in words_of_glosses(tokenizer, sorted(cased & known.keys())):
             for half in (model.encoder, model.decoder):
                 weight = half.get_input_embeddings().weight
-                weight[gloss] = weight[words].mean(dim=0)
-
-
-def _words_of_glosses(tokenizer: KGlossTokenizerFast) -> Iterator[tuple[int, list[int]]]:
-    """Yield the id of each gloss that is a word or words in another case, and the ids of these.
-
-    They are the entry that the whole is (`WETTER`), else those that its parts are (`WIE-AUSSEHEN`, `HABEN2`), with the
-    word pieces of a part that is none.
-    """
-    known = tokenizer.get_vocab()
-    cased = {gloss for gloss in tokenizer.glosses if gloss != gloss.casefold()}
-    entries: dict[str, int] = {}
-    for token in sorted(known.keys() - cased - {*PLACEHOLDERS, *tokenizer.all_special_tokens}):
-        entries.setdefault(token.casefold(), known[token])
-    for word in list(entries):
-        entries.setdefault(word.translate(_UMLAUTS), entries[word])
-    for gloss in sorted(cased & known.keys()):
-        whole = gloss.casefold()
-        ids: list[int] = []
-        for part in [whole] if whole in entries else re.findall(r"[^\W\d_]+", whole):
-            pieces = tokenizer.backend_tokenizer.encode([part], is_pretokenized=True, add_special_tokens=False).ids
-            ids += [entries[part]] if part in entries else pieces
-        if words := [index for index in ids if index != tokenizer.unk_token_id]:
-            yield known[gloss], words
+                weight[known[gloss]] = weight[words].mean(dim=0)
 
 
 def freeze_unused(model: PreTrainedModel) -> None:
     """Freeze the parameters that no gradient ever reaches, which DistributedDataParallel does not forgive.
 
-    These are the encoder's pooler, whose output the decoder does not read, and, in transformers 5 where the output
-    projection is not tied, the second of two output biases. The RNN has none.
+    These are the encoder's pooler, where it has one, whose output the decoder does not read, and, in transformers 5
+    where the output projection is not tied, the second of two output biases. The RNN and whole seq2seqs have none.
     """
-    if isinstance(model, RnnEncoderDecoderModel):
+    if not isinstance(model, EncoderDecoderModel):
         return
     head = model.decoder.cls.predictions
-    unused = [*model.encoder.pooler.parameters()]
+    pooler = getattr(model.encoder, "pooler", None)
+    unused = [] if pooler is None else [*pooler.parameters()]
     if head.bias is not head.decoder.bias:
         unused.append(head.bias)
     for parameter in unused:
@@ -303,23 +321,24 @@ def freeze_unused(model: PreTrainedModel) -> None:
 
 
 def _not_emitted(tokenizer: KGlossTokenizerFast) -> list[int]:
-    known = tokenizer.get_vocab()
+    known = tokenizer.target_vocab
     emitted = {
-        tokenizer.eos_token_id,
+        tokenizer.target_special_ids["eos_token_id"],
         *(known[token] for token in (*tokenizer.glosses, *PLACEHOLDERS) if token in known),
     }
-    return [index for index in range(len(tokenizer)) if index not in emitted]
+    return [index for index in range(tokenizer.target_size) if index not in emitted]
 
 
 def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
     """Take over a pretext model's parameters, all but the decoder's final layer (paper, section III.2.3).
 
     The final layer is the output projection and its bias; where that projection is the embedding matrix (presets with
-    `tie_output`), it is its bias alone. It keeps its fresh values.
+    `tie_output`), it is its bias alone. It keeps its fresh values. Glosses that the tokenizer has beyond the pretext's
+    begin as `kgloss_hf.models.extending.extend_model` begins them.
 
     Args:
         model: A new EncoderDecoderModel, changed in place.
-        tokenizer: Its tokenizer.
+        tokenizer: Its tokenizer: the pretext's, or what `extend_tokenizer` makes of that.
         checkpoint: Folder or Hub repository of the pretext model and its tokenizer.
 
     Raises:
@@ -339,8 +358,17 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
             f"expected a model of two BERTs, found {type(model).__name__}, which is trained from scratch; "
             "leave the pretext out, or take another preset"
         )
-    _check_same_vocabulary(tokenizer, KGlossTokenizerFast.from_pretrained(checkpoint), checkpoint)
+    before = KGlossTokenizerFast.from_pretrained(checkpoint)
+    extended = extend_tokenizer(before, [tokenizer.glosses])
+    longer = extended.vocabulary_digest != before.vocabulary_digest and not _differences(tokenizer, extended)
+    if not longer and (differences := _differences(tokenizer, before)):
+        raise ValueError(
+            f"{checkpoint}: expected the vocabulary of the pretext, found another: {'; '.join(differences)}. "
+            "Take the pretext's tokenizer, which is in its folder"
+        )
     source = EncoderDecoderModel.from_pretrained(checkpoint, use_safetensors=True)
+    if longer:
+        extend_model(source, before, extended)
     parameters = source.state_dict()
     shapes, expected = ({name: tuple(p.shape) for name, p in m.state_dict().items()} for m in (source, model))
     if wrong := [name for name in {**expected, **shapes} if shapes.get(name) != expected.get(name)]:
@@ -359,7 +387,8 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
             value.copy_(fresh)
 
 
-def _check_same_vocabulary(here: KGlossTokenizerFast, there: KGlossTokenizerFast, checkpoint: str) -> None:
+def _differences(here: KGlossTokenizerFast, there: KGlossTokenizerFast) -> list[str]:
+    """Name the differences between two vocabularies and their options."""
     differences = []
     ours, theirs = here.get_vocab(), there.get_vocab()
     for only, where in ((ours.keys() - theirs.keys(), "here"), (theirs.keys() - ours.keys(), "there")):
@@ -371,8 +400,4 @@ def _check_same_vocabulary(here: KGlossTokenizerFast, there: KGlossTokenizerFast
         options = [tokenizer.init_kwargs.get(name, default) for tokenizer in (here, there)]
         if list(options[0]) != list(options[1]) if name == "stop_words" else options[0] != options[1]:
             differences.append(f"{name} is {options[0]!r} here and {options[1]!r} there")
-    if differences:
-        raise ValueError(
-            f"{checkpoint}: expected the vocabulary of the pretext, found another: {'; '.join(differences)}. "
-            "Take the pretext's tokenizer, which is in its folder"
-        )
+    return differences

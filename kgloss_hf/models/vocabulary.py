@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -11,13 +12,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from tqdm import tqdm
 
 from ..data.pairs import Pair
-from ..runtime.glosses import NAME, placeholder_of
+from ..runtime.glosses import NAME, PLACEHOLDERS, placeholder_of
 from ..runtime.normalization import normalize, normalize_line
 from ..runtime.okt import analyze
-from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
+from ..runtime.tokenization_kgloss import ANALYZER, RESERVED, SPECIAL_TOKENS, KGlossTokenizerFast
 
-_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
-RESERVED = (*_SPECIAL_TOKENS, "Number", "Alpha")
 _MAX_GLOSS_CHARS = 100
 _MAX_CHARACTERS = 2_000
 """Characters that become word pieces, each as the start of a word and as its continuation. Noisy text has thousands
@@ -28,6 +27,9 @@ MODELS = ("wordpiece", "wordlevel")
 vocabulary"), where any other word becomes [UNK]."""
 
 _BATCH = 10_000
+
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+"""Glosses of German are often written without them: `KOENNEN`."""
 
 
 class _WordCounts(NamedTuple):
@@ -231,12 +233,33 @@ def with_glosses(
         options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
         names: Words to leave out, so that a model learns on them to copy nouns; None to copy none.
     """
+    kept = distinct_glosses(glosses, names)
+    if names is not None:
+        left_out = set(map(normalize_line, names))
+        options = {**options, "copy_names": True}
+        entries = [entry for entry in entries if entry not in left_out]
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*RESERVED, *entries, *kept]))}
+    return _tokenizer(vocabulary, model, max_length, glosses=kept, **options)
+
+
+def distinct_glosses(glosses: Iterable[Sequence[str]], names: Collection[str] | None = None) -> list[str]:
+    """Return the different glosses of sequences in their order, normalised, without contents of placeholders.
+
+    Args:
+        glosses: As in `train_tokenizer`.
+        names: As in `with_glosses`.
+
+    Raises:
+        ValueError: A gloss has more than 100 characters or no visible one.
+
+    Example:
+        >>> distinct_glosses([["집", "Number/4"], ["집", "불"]])
+        ['집', '불']
+    """
     glosses = ([normalize_line(gloss) for gloss in sequence] for sequence in glosses)
     if names is not None:
-        names = set(map(normalize_line, names))
-        options = {**options, "copy_names": True}
-        entries = [entry for entry in entries if entry not in names]
-        kept_sequences = ([gloss for gloss in sequence if gloss not in names] for sequence in glosses)
+        left_out = set(map(normalize_line, names))
+        kept_sequences = ([gloss for gloss in sequence if gloss not in left_out] for sequence in glosses)
         glosses = chain(kept_sequences, [[NAME]])
     distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
     kept = [gloss for gloss in distinct if gloss not in RESERVED]
@@ -246,8 +269,7 @@ def with_glosses(
         raise ValueError(
             f"gloss of more than {_MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
         )
-    vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*RESERVED, *entries, *kept]))}
-    return _tokenizer(vocabulary, model, max_length, glosses=kept, **options)
+    return kept
 
 
 def untrained_tokenizer(model: str, options: dict[str, Any]) -> KGlossTokenizerFast:
@@ -257,7 +279,7 @@ def untrained_tokenizer(model: str, options: dict[str, Any]) -> KGlossTokenizerF
         model: As in `train_tokenizer`.
         options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
     """
-    vocabulary = {token: index for index, token in enumerate(_SPECIAL_TOKENS)}
+    vocabulary = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
     return _tokenizer(vocabulary, model, 128, glosses=[], **options)
 
 
@@ -349,6 +371,58 @@ def target_in_source(
         matches += standing
         shares.append(standing / len(sequence))
     return {"of_tokens": matches / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}
+
+
+def words_of_glosses(tokenizer: KGlossTokenizerFast, glosses: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
+    """Yield each gloss that is written like a word or words of the vocabulary, and the ids of these.
+
+    They are the entry that the whole is in another case (`WETTER`), else those that its parts are (`WIE-AUSSEHEN`,
+    `HABEN2`), with the word pieces of a part that is none.
+
+    Args:
+        tokenizer: What knows the words. Its own glosses in capitals are no words.
+        glosses: The glosses.
+
+    Example:
+        >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸"]], model="wordlevel")
+        >>> [tokenizer.convert_ids_to_tokens(ids) for _, ids in words_of_glosses(tokenizer, ["몸-형태", "없다"])]
+        [['몸', '형태']]
+    """
+    known = tokenizer.get_vocab()
+    cased = {gloss for gloss in tokenizer.glosses if gloss != gloss.casefold()}
+    entries: dict[str, int] = {}
+    for token in sorted(known.keys() - cased - {*PLACEHOLDERS, *tokenizer.all_special_tokens}):
+        entries.setdefault(token.casefold(), known[token])
+    for word in list(entries):
+        entries.setdefault(word.translate(_UMLAUTS), entries[word])
+    for gloss in glosses:
+        whole = gloss.casefold()
+        ids: list[int] = []
+        for part in [whole] if whole in entries else re.findall(r"[^\W\d_]+", whole):
+            pieces = tokenizer.backend_tokenizer.encode([part], is_pretokenized=True, add_special_tokens=False).ids
+            ids += [entries[part]] if part in entries else pieces
+        if words := [index for index in ids if index != tokenizer.unk_token_id]:
+            yield gloss, words
+
+
+def unknown_words(tokenizer: KGlossTokenizerFast, texts: Sequence[str]) -> tuple[int, int]:
+    """Count the words of texts that hold [UNK], and all words.
+
+    Args:
+        tokenizer: With the vocabulary.
+        texts: Sentences.
+
+    Example:
+        >>> unknown_words(train_tokenizer(["몸의 형태"], [["몸"]]), ["몸의 형체"])
+        (1, 2)
+    """
+    encoded = tokenizer(list(texts), add_special_tokens=False)
+    words = unknown = 0
+    for row, ids in enumerate(encoded["input_ids"]):
+        of_tokens = encoded.word_ids(row)
+        words += len(set(of_tokens))
+        unknown += len({word for word, index in zip(of_tokens, ids, strict=True) if index == tokenizer.unk_token_id})
+    return unknown, words
 
 
 def _tokens_of(tokenizer: KGlossTokenizerFast, words: Iterable[str]) -> Iterator[tuple[str, list[str]]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from .fingerspelling import fingerspell
-from .glosses import PLACEHOLDERS, type_of_notation
+from .glosses import NAME, PLACEHOLDERS, type_of_notation
 from .numerals import Source
 from .okt import Morpheme
 from .placeholders import assign_sources
+from .words import DROPPED_TAGS
 
 Row = tuple[list[Morpheme], list[tuple[int, int]]]
 """A text's morphemes, and the spans of its tokens."""
@@ -25,19 +26,26 @@ class GlossSequence(dict[str, Any]):
         generated_text: The glosses joined by a space.
         glosses: The glosses in signing order; one may hold a space itself.
         unresolved: Places in `glosses` of placeholders for which the sentence has no content.
-        log_prob: Natural logarithm of the sequence's probability among glosses, its end included; with
-            `num_return_sequences`.
+        log_prob: Natural logarithm of the sequence's probability among glosses, its end included, as the search weighs
+            it: `encoder_repetition_penalty` and `repetition_penalty` count. 0.0 for a text without a word, whose answer
+            needs no model; None where `generate` was made to emit what the model cannot.
+        unknown_words: Words of the sentence that the vocabulary does not hold, as they stand in the text, each once.
+            Particles, numbers and Latin words are not among them, nor is a name that the model copied.
         score: What sequences are ranked by: `log_prob` divided by the number of glosses, the end counted as one, to
             the power of `length_penalty`; where glosses are drawn without beams, `log_prob`. With
             `num_return_sequences`.
         types: Each gloss's type, one of `kgloss_hf.runtime.glosses.GLOSS_TYPES`, or `unknown`; with `return_types`.
         alignment: For each gloss start and end, in characters of the text, of the morpheme that the model attends to
             most, or None; with `return_alignment`.
+        agreement: The mean Jaccard score, from 0 to 1, between the glosses and all candidates, by their probability;
+            with `consensus`, instead of `log_prob` and `score`.
         fallback: Places in `glosses` of what was fingerspelled for want of a gloss; with `fingerspell`.
 
     Example:
         >>> print(GlossSequence(generated_text="흙 그릇", glosses=["흙", "그릇"], unresolved=[]))
         흙 | 그릇
+        >>> print(GlossSequence(generated_text="흙", glosses=["흙"], unresolved=[], unknown_words=["안녕"]))
+        흙 [unknown: 안녕]
     """
 
     @property
@@ -52,7 +60,9 @@ class GlossSequence(dict[str, Any]):
 
     def __str__(self) -> str:
         marked = dict.fromkeys(self["unresolved"], "?") | dict.fromkeys(self.get("fallback", ()), "*")
-        return " | ".join(gloss + marked.get(place, "") for place, gloss in enumerate(self.glosses))
+        glosses = " | ".join(gloss + marked.get(place, "") for place, gloss in enumerate(self.glosses))
+        unknown = self.get("unknown_words")
+        return f"{glosses} [unknown: {', '.join(unknown)}]".lstrip() if unknown else glosses
 
 
 def answer_of(
@@ -63,6 +73,7 @@ def answer_of(
     types: Mapping[str, str],
     knows: Callable[[Morpheme], bool],
     options: Mapping[str, Any],
+    stop_words: Collection[str] = (),
 ) -> GlossSequence:
     """Return the answer for what a model emitted.
 
@@ -71,8 +82,9 @@ def answer_of(
         row: Morphemes of what it read, and the span of each of its tokens.
         attention: For each emitted token the weight of each token that it read; None where nothing asks for it.
         types: Types of glosses that the checkpoint knows.
-        knows: Tells whether a noun is an entry of the vocabulary.
+        knows: Tells whether a word is an entry of the vocabulary.
         options: `return_types`, `return_alignment` and `fingerspell`, as of the pipeline.
+        stop_words: Words that the model does not read (default: none).
 
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -98,6 +110,7 @@ def answer_of(
         generated_text=" ".join(glosses),
         glosses=glosses,
         unresolved=[place for place, sign in enumerate(signs) if sign.unresolved],
+        unknown_words=_unknown_words(morphemes, knows, {source.start for source in sources if source}, stop_words),
     )
     if options.get("return_types"):
         answer["types"] = [sign.type for sign in signs]
@@ -106,6 +119,23 @@ def answer_of(
     if options.get("fingerspell"):
         answer["fallback"] = [place for place, sign in enumerate(signs) if sign.fallback]
     return answer
+
+
+def _unknown_words(
+    morphemes: Sequence[Morpheme], knows: Callable[[Morpheme], bool], copied: set[int], stop_words: Collection[str]
+) -> list[str]:
+    """Return the words that the model reads without knowing them, each once; `copied` are the starts of sources."""
+    words: dict[str, None] = {}
+    for morpheme in morphemes:
+        if morpheme.tag == NAME:
+            known = morpheme.start in copied
+        elif morpheme.tag in PLACEHOLDERS or morpheme.tag in DROPPED_TAGS:
+            known = True
+        else:
+            known = knows(morpheme) or morpheme.lemma in stop_words or morpheme.surface in stop_words
+        if not known:
+            words[morpheme.surface] = None
+    return list(words)
 
 
 def _spelled(

@@ -16,10 +16,13 @@ import transformers
 from transformers import GenerationConfig
 
 from .configuration_kgloss import check_ids
+from .consensus import CANDIDATES
 from .decoding import emitted_ids
+from .penalties import PENALTY, REPETITION
 
 # Arguments of the pipeline itself, which `generate` does not see.
 _OWN = {"batch_size", "num_workers", "truncation", "return_types", "return_alignment", "fingerspell"}
+_OWN |= {"consensus"}
 # What generate can return besides sequences. It changes none of them, so that a checkpoint's setting is overruled.
 OUTPUTS = {"return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states"}
 _RANGES: dict[str, tuple[int, int]] = {
@@ -38,10 +41,11 @@ _NUMBERS = _SHARES | {
     *("max_time", "guidance_scale"),
 }
 _SWITCHES = OUTPUTS | {
-    *("return_types", "return_alignment", "fingerspell", "do_sample", "use_cache"),
+    *("return_types", "return_alignment", "fingerspell", "consensus", "do_sample", "use_cache"),
     *("renormalize_logits", "remove_invalid_values", "return_tensors", "return_text", "clean_up_tokenization_spaces"),
 }
 _CHECKED = _RANGES.keys() | _NUMBERS | _SWITCHES
+_OF_ANY_MODEL = _CHECKED | {"truncation", "early_stopping"}
 _ID = {"bos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id"}
 _IDS = {"eos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"}
 
@@ -78,6 +82,9 @@ _REFUSED = {
     ),
     **dict.fromkeys(OUTPUTS, ((False,), "an answer holds glosses; call the model's generate for its other outputs")),
 }
+
+
+_FROM_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "mpnet")
 
 
 @dataclass
@@ -121,6 +128,11 @@ def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Ma
     config = copy.copy(model.generation_config)
     vars(config).update({name: value for name, value in generate.items() if name in vars(config)})
     sequences = generate.get("num_return_sequences")
+    if options.get("consensus"):
+        if config.do_sample:
+            raise ValueError("consensus: expected the best answers of a beam search, found do_sample; leave one out")
+        if sequences is None:
+            sequences = generate["num_return_sequences"] = generate.get("num_beams", CANDIDATES)
     if sequences is None and (config.num_return_sequences or 1) > 1:
         sequences = config.num_return_sequences
     if sequences is not None and ((config.num_beams or 1) > 1 or not config.do_sample):
@@ -129,6 +141,25 @@ def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Ma
         emitted_ids(config.suppress_tokens, size)
     _check_length(model, config)
     return Request(model, options, generate, config, sequences)
+
+
+def settings_for_others(request: Request) -> dict[str, Any]:
+    """Return what a call asks for as arguments for models with other vocabularies.
+
+    Args:
+        request: Of the call, to the first model.
+
+    Raises:
+        ValueError: An argument means something else to each model, such as ids.
+    """
+    given = request.options | request.generate
+    if strange := sorted(name for name, value in given.items() if name not in _OF_ANY_MODEL and value is not None):
+        raise ValueError(
+            f"{strange[0]}: expected no such argument with others, whose vocabularies have other ids; give it to the "
+            "pipeline of each model"
+        )
+    asked = {name: bool(given.get(name)) for name in ("return_types", "return_alignment", "fingerspell")}
+    return {name: value for name, value in given.items() if name != "consensus"} | asked
 
 
 def settings_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,6 +270,10 @@ def _check_kind(label: str, name: str, value: Any, vocab_size: int) -> Any:
             raise ValueError(f"{label}: expected a finite number, found {value}")
         if name in _SHARES and not 0 <= value <= 1:
             raise ValueError(f"{label}: expected a number from 0 to 1, found {value}")
+        if name in (PENALTY, REPETITION):
+            if value <= 0:
+                raise ValueError(f"{label}: expected a number above 0 (1: off), found {value}")
+            return float(value)  # transformers refuses an integer
     if name in _SWITCHES or name == "int8":
         if not isinstance(value, (bool, int)) or value not in (0, 1):
             raise TypeError(f"{label}: expected True or False, found {value!r:.60}")
@@ -282,15 +317,18 @@ def vocab_size_of(model: Any) -> int:
 
 
 def positions_of(model: Any, part: str) -> int | None:
-    """Return how many tokens a part can read; None where it knows no limit, or is of another kind than ours.
+    """Return how many tokens a part can read; None where it knows no limit.
 
     Args:
         model: An encoder-decoder or the RNN.
         part: `encoder` or `decoder`.
     """
     config: Any = getattr(model.config, part, model.config)
-    limited = config.model_type == "bert" or (config.model_type == "kgloss-rnn" and part == "decoder")
-    return config.max_position_embeddings if limited else None
+    if config.model_type == "kgloss-rnn" and part == "encoder":
+        return None
+    positions = getattr(config, "max_position_embeddings", None)
+    # RoBERTa and its like count from behind the id of padding.
+    return positions - config.pad_token_id - 1 if positions and config.model_type in _FROM_PADDING else positions
 
 
 def _check_length(model: Any, config: GenerationConfig) -> None:

@@ -14,6 +14,19 @@ _LARGEST = {
     **{"hidden_size": 65_536, "embedding_size": 65_536, "intermediate_size": 262_144},
     **{"vocab_size": 10_000_000, "max_position_embeddings": 1_000_000},
 }
+# The same sizes under the names that other kinds of models give them.
+_OTHER_NAMES = {
+    **dict.fromkeys(("n_layers", "num_layers", "encoder_layers", "decoder_layers"), "num_hidden_layers"),
+    **dict.fromkeys(("num_decoder_layers",), "num_hidden_layers"),
+    **dict.fromkeys(("n_heads", "num_heads"), "num_attention_heads"),
+    **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), "num_attention_heads"),
+    **dict.fromkeys(("dim", "d_model", "d_kv"), "hidden_size"),
+    **dict.fromkeys(("hidden_dim", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim"), "intermediate_size"),
+    **{"decoder_vocab_size": "vocab_size", "relative_attention_num_buckets": "max_position_embeddings"},
+}
+SEQ2SEQS = ("bart", "mbart", "t5", "mt5", "m2m_100", "marian")
+"""Kinds of whole pre-trained models that learn glosses (`kgloss_hf.models.seq2seq`)."""
+
 _MOST_PARAMETERS = 10**10
 _FROM_0_TO_1 = ["dropout", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "initializer_range"]
 _OUR_KINDS = ("kgloss-rnn", "bert")  # of others, only what would fill the memory is looked for
@@ -63,6 +76,7 @@ def _check_shape(content: Mapping[str, Any], prefix: str) -> None:
         if (ours or (_is_integer(value) and value > largest)) and not (_is_integer(value) and 1 <= value <= largest):
             raise _wrong(prefix + name, f"an integer from 1 to {largest:,}", value)
     if not ours:
+        _check_other_names(content, prefix)
         return
     for name in _FROM_0_TO_1:
         if not (_is_number(value := content.get(name, 0)) and 0 <= value <= 1):
@@ -80,6 +94,24 @@ def _check_shape(content: Mapping[str, Any], prefix: str) -> None:
         raise _wrong(prefix + "hidden_size", f"sizes that make {_MOST_PARAMETERS} parameters at most", parameters)
 
     _check_ids_and_switches(content, prefix)
+
+
+def _check_other_names(content: Mapping[str, Any], prefix: str) -> None:
+    """Refuse sizes of other kinds of models that no memory holds, each by itself and all together."""
+    sizes: dict[str, int] = {}
+    for name in (*_LARGEST, *_OTHER_NAMES):
+        value, meaning = content.get(name), _OTHER_NAMES.get(name, name)
+        if not _is_integer(value):
+            continue
+        if value > _LARGEST[meaning]:
+            raise _wrong(prefix + name, f"an integer up to {_LARGEST[meaning]:,}", value)
+        layers = meaning == "num_hidden_layers"  # of both halves
+        sizes[meaning] = sizes.get(meaning, 0) + value if layers else max(sizes.get(meaning, 0), value)
+    width, inner = sizes.get("hidden_size", 0), sizes.get("intermediate_size", 0)
+    tables = sizes.get("vocab_size", 0) + sizes.get("max_position_embeddings", 0)
+    parameters = sizes.get("num_hidden_layers", 0) * width * (4 * width + 2 * inner) + tables * width
+    if parameters > _MOST_PARAMETERS:
+        raise _wrong(f"{prefix}sizes", f"such that make {_MOST_PARAMETERS} parameters at most", parameters)
 
 
 def _check_ids_and_switches(content: Mapping[str, Any], prefix: str) -> None:
@@ -203,9 +235,10 @@ class KGlossConfig(PretrainedConfig):
             ValueError: The checkpoint holds another kind of model, or one of an impossible shape.
         """
         # Registration imports this file while transformers may still be importing that one.
-        from transformers import EncoderDecoderConfig
+        from transformers import CONFIG_MAPPING, EncoderDecoderConfig
 
         kinds: dict[str, Any] = {kind.model_type: kind for kind in (EncoderDecoderConfig, KGlossRnnConfig)}
+        kinds |= {name: CONFIG_MAPPING[name] for name in SEQ2SEQS}
         content, _ = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
         model_type = content.get("model_type")
         if model_type not in [*kinds]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from operator import attrgetter, is_
@@ -16,6 +16,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
 from .configuration_kgloss import check_ids
+from .penalties import Penalty, is_penalised, repetition_penalty, source_penalty
 from .plain import is_altered, is_plain, parts_of
 
 _Attended = tuple[torch.Tensor, ...]  # query, key, value; or key, value
@@ -63,6 +64,18 @@ def _ends(config: Any) -> list[int]:
     return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
 
 
+class Decoded(NamedTuple):
+    """What a model emits, and how sure it is.
+
+    Args:
+        rows: Ids of each sequence, with [BOS] and the id that ended it.
+        log_probs: As `Explained.log_probs`.
+    """
+
+    rows: list[list[int]]
+    log_probs: list[float]
+
+
 class GreedyDecoder:
     """What `model.generate` gives with one beam, sooner.
 
@@ -99,6 +112,8 @@ class GreedyDecoder:
         self.parts = parts_of(self.modules)
         self.emitted: tuple[list[int] | None, torch.Tensor] = (None, torch.tensor([]))
         self.encoder = _Embedding(model.encoder.embeddings)
+        # Where the encoder is of another width, as a pre-trained one mostly is.
+        self.projection = _function(model.enc_to_dec_proj) if hasattr(model, "enc_to_dec_proj") else None
         self.encoder_layers = [_Layer(layer) for layer in model.encoder.encoder.layer]
         self.decoder = _Embedding(model.decoder.bert.embeddings)
         self.decoder_layers = [_Layer(layer) for layer in model.decoder.bert.encoder.layer]
@@ -118,7 +133,6 @@ class GreedyDecoder:
             and set(map(attrgetter("dtype"), self.parameters)) == {torch.float32}
         )
 
-    @torch.inference_mode()
     def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, max_length: int) -> list[list[int]]:
         """Return each row as `generate` does, without the padding.
 
@@ -127,17 +141,51 @@ class GreedyDecoder:
             attention_mask: 1 where a source id is no padding; same shape.
             max_length: Target ids at most, with [BOS] and [EOS].
         """
-        start, ends = self.model.generation_config.decoder_start_token_id, set(_ends(self.model.generation_config))
+        return self.decode(input_ids, attention_mask, max_length).rows
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        max_length: int,
+        penalty: float | None = None,
+        repetition: float | None = None,
+    ) -> Decoded:
+        """Return each row as `generate` does, without the padding, and its log-probability.
+
+        Args:
+            input_ids: Source ids, batch × source length.
+            attention_mask: 1 where a source id is no padding; same shape.
+            max_length: Target ids at most, with [BOS] and [EOS].
+            penalty: `encoder_repetition_penalty` (default: the model's).
+            repetition: `repetition_penalty` (default: the model's).
+        """
+        config = self.model.generation_config
+        start, ends = config.decoder_start_token_id, _ends(config)
+        first_end = ends[0] if ends else -1
         ids = self._emitted(input_ids.device)
         head = _cut_head(self.model, ids)
+        penalty = config.encoder_repetition_penalty if penalty is None else penalty
+        repetition = config.repetition_penalty if repetition is None else repetition
+        size = self.model.decoder.get_output_embeddings().out_features
+        penalties: list[Penalty] = []
+        repeated: Penalty | None = None
+        if is_penalised(penalty):
+            penalties.append(source_penalty(penalty, input_ids, ids, size))
+        if is_penalised(repetition):
+            read = input_ids.new_full((len(input_ids), 1), start)
+            repeated = repetition_penalty(repetition, read, ids, size).at_first()
+            penalties.append(repeated)
         mask = attention_mask[:, None, None].bool()
         sources = self._sources(input_ids, mask)
         pasts: list[Any] = [None] * len(self.decoder_layers)
         token = input_ids.new_full((len(input_ids), 1), start)
         emitted = [[start] for _ in range(len(input_ids))]
+        log_probs = [0.0] * len(input_ids)
         rows = list(range(len(input_ids)))
         ended = [False] * len(rows)
-        for position in range(max_length - 1):
+        for position in range(min(max_length, len(self.decoder.positions))):
             hidden = self.decoder(token, position)
             for index, layer in enumerate(self.decoder_layers):
                 query, key, value = layer.keys_of_self(hidden)
@@ -146,11 +194,24 @@ class GreedyDecoder:
                 pasts[index] = (key, value)
                 hidden = layer.self_attention(hidden, (query, key, value), None)
                 hidden = layer.feed_forward(layer.cross_attention(hidden, sources[index], mask))
-            token = ids[head(hidden[:, -1]).argmax(dim=-1)].unsqueeze(1)
-            for place, best in enumerate(token.squeeze(1).tolist()):
+            scores = head(hidden[:, -1])
+            for penalise in penalties:
+                scores = penalise(scores)
+            if position == max_length - 1:  # there is no room for the end, which has a probability all the same
+                for end in (ids == first_end).nonzero().flatten().tolist():
+                    for place, log_prob in enumerate(scores.log_softmax(dim=-1)[:, end].tolist()):
+                        log_probs[rows[place]] += 0.0 if ended[place] else log_prob
+                break
+            best, places = scores.max(dim=-1)
+            token = ids[places].unsqueeze(1)
+            if repeated is not None:
+                repeated.add(places)
+            logarithms = (best - scores.logsumexp(dim=-1)).tolist()
+            for place, (index, log_prob) in enumerate(zip(token.squeeze(1).tolist(), logarithms, strict=True)):
                 if not ended[place]:
-                    emitted[rows[place]].append(best)
-                    ended[place] = best in ends
+                    emitted[rows[place]].append(index)
+                    log_probs[rows[place]] += log_prob
+                    ended[place] = index in ends
             left = [place for place, over in enumerate(ended) if not over]
             if not left:
                 break
@@ -159,10 +220,17 @@ class GreedyDecoder:
                 token, mask = token[kept], mask[kept]
                 pasts, sources = ([tuple(t[kept] for t in pair) for pair in pairs] for pairs in (pasts, sources))
                 rows, ended = [rows[place] for place in left], [False] * len(left)
-        return emitted
+                for penalise in penalties:
+                    penalise.keep(kept)
+        return Decoded(emitted, log_probs)
 
     def forced(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, read: torch.Tensor, ids: torch.Tensor
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        read: torch.Tensor,
+        ids: torch.Tensor,
+        attention: bool = True,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return scores and cross-attention where the decoder reads given ids.
 
@@ -171,10 +239,11 @@ class GreedyDecoder:
             attention_mask: 1 where a source id is no padding; same shape.
             read: Target ids with [BOS] first, batch × target length.
             ids: Ids to score.
+            attention: Compute the weights too (default True).
 
         Returns:
             Scores, batch × target length × ids; and the weight of each source position, mean over layers and heads,
-            batch × target length × source length.
+            batch × target length × source length, or nothing.
         """
         mask = attention_mask[:, None, None].bool()
         causal = torch.ones(read.shape[1], read.shape[1], dtype=torch.bool, device=read.device).tril()
@@ -182,15 +251,19 @@ class GreedyDecoder:
         weights = []
         for layer, source in zip(self.decoder_layers, self._sources(input_ids, mask), strict=True):
             hidden = layer.self_attention(hidden, layer.keys_of_self(hidden), causal)
-            weights.append(layer.cross_weights(hidden, source[0], mask))
+            if attention:
+                weights.append(layer.cross_weights(hidden, source[0], mask))
             hidden = layer.feed_forward(layer.cross_attention(hidden, source, mask))
-        return _cut_head(self.model, ids)(hidden), torch.stack(weights).mean(dim=0)
+        mean = torch.stack(weights).mean(dim=0) if attention else hidden.new_empty(0)
+        return _cut_head(self.model, ids)(hidden), mean
 
     def _sources(self, input_ids: torch.Tensor, mask: torch.Tensor) -> list[_Attended]:
         """Return what the cross-attention of each layer of the decoder looks at."""
         hidden = self.encoder(input_ids, 0)
         for layer in self.encoder_layers:
             hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
+        if self.projection is not None:
+            hidden = self.projection(hidden)
         return [layer.keys_of_cross(hidden) for layer in self.decoder_layers]
 
     def _emitted(self, device: torch.device) -> torch.Tensor:
@@ -284,9 +357,9 @@ class Explained(NamedTuple):
 
     Args:
         log_probs: For each sequence the natural logarithm of the probability of its ids and of ending after them, among
-            the ids that can be emitted.
+            the ids that can be emitted. Where the model cannot end, or has no position left, the end does not count.
         attention: Weight of each source position for each target id, mean over layers and heads, sequences × target
-            length × source length; what follows a sequence's last id means nothing.
+            length × source length; what follows a sequence's last id means nothing. Empty where it is not asked for.
     """
 
     log_probs: list[float]
@@ -299,21 +372,26 @@ def explain(
     attention_mask: torch.Tensor,
     sequences: Sequence[Sequence[int]],
     config: Any = None,
+    attention: bool = True,
 ) -> Explained:
     """Return log-probability and cross-attention of given sequences, from one pass by teacher forcing.
 
-    The model is left as it is, so that other threads can use it at the same time.
+    The probabilities are those that the search weighs: `encoder_repetition_penalty` and `repetition_penalty` count,
+    on the model's raw scores for one beam, and on its log-probabilities for several. The model is left as it is, so
+    that other threads can use it at the same time.
 
     Args:
         model: An encoder-decoder of two BERTs or of their like, or the RNN.
         input_ids: Source ids, one row per sequence.
         attention_mask: 1 where a source id is no padding; same shape.
         sequences: Ids without [BOS] and [EOS].
-        config: Generation configuration, for the ids that begin and end a sequence and those that cannot be emitted
-            (default: the model's).
+        config: Generation configuration, for the ids that begin and end a sequence, those that cannot be emitted, the
+            penalties and the beams (default: the model's).
+        attention: Return the attention too (default True).
 
     Raises:
-        ValueError: A sequence holds an id that the model cannot emit, or the model has no cross-attention to look at.
+        ValueError: A sequence holds an id that the model cannot emit, or attention is asked for and the model has no
+            cross-attention to look at.
 
     Example:
         >>> from transformers import AutoModelForSeq2SeqLM
@@ -326,27 +404,44 @@ def explain(
     config = model.generation_config if config is None else config
     start = config.bos_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
     ends = _ends(config)
+    positions = getattr(getattr(model.config, "decoder", model.config), "max_position_embeddings", None)
+    end = [index for index in ends[:1] if index not in (config.suppress_tokens or ())]
     # A sequence may hold what has ended it, where that is a gloss.
-    whole = [[*ids, *([] if {*ids[-1:]} & {*ends} else ends[:1])] for ids in sequences]
+    whole = [[*ids, *([] if {*ids[-1:]} & {*ends} else end)][:positions] for ids in sequences]
     wanted = pad_sequence([input_ids.new_tensor(ids) for ids in whole], batch_first=True, padding_value=start)
     read = torch.cat([torch.full_like(wanted[:, :1], start), wanted[:, :-1]], dim=1)
+    penalty: float | None = config.encoder_repetition_penalty
+    repetition: float | None = config.repetition_penalty
+    by_beams = (is_penalised(penalty) or is_penalised(repetition)) and (config.num_beams or 1) > 1
+    weights = input_ids.new_empty(0)
     if is_plain(model, int8=True):
         size = model.decoder.get_output_embeddings().out_features
         ids = emitted_ids(config.suppress_tokens, size).to(read.device)
-        scores, attention = GreedyDecoder(model, int8=True).forced(input_ids, attention_mask, read, ids)
+        scored = torch.arange(size, device=ids.device) if by_beams else ids
+        greedy = GreedyDecoder(model, int8=True)
+        scores, weights = greedy.forced(input_ids, attention_mask, read, scored, attention)
     else:
-        twin, weights = _recording(model, attention_mask)
+        twin, weights_of = _recording(model, attention_mask) if attention else (model, lambda: weights)
         source = {"input_ids": input_ids, "attention_mask": attention_mask}
         scores = twin(**source, decoder_input_ids=read, use_cache=False).logits
-        attention = weights()
-        ids = emitted_ids(config.suppress_tokens, scores.shape[-1]).to(read.device)
+        weights = weights_of()
+        size = scores.shape[-1]
+        ids = emitted_ids(config.suppress_tokens, size).to(read.device)
+    scores = scores.float()
+    if by_beams:
+        scores = scores - scores.logsumexp(dim=-1, keepdim=True)
+    if scores.shape[-1] != len(ids):
         scores = scores[..., ids]
+    if is_penalised(penalty):
+        scores = source_penalty(penalty, input_ids, ids, size)(scores)
+    if is_penalised(repetition):
+        scores = repetition_penalty(repetition, read, ids, size)(scores)
     if not {*ids.tolist()}.issuperset(chain(*whole)):
         raise ValueError("sequences: expected ids that the model can emit, found others")
     places = torch.searchsorted(ids, wanted).clamp(max=len(ids) - 1)
-    log_probs = scores.float().log_softmax(dim=-1).gather(2, places.unsqueeze(2)).squeeze(2)
+    log_probs = scores.log_softmax(dim=-1).gather(2, places.unsqueeze(2)).squeeze(2)
     sums = [row[: len(ids)].sum().item() for row, ids in zip(log_probs, whole, strict=True)]
-    return Explained(sums, attention)
+    return Explained(sums, weights)
 
 
 def _recording(model: Any, attention_mask: torch.Tensor) -> tuple[Any, Callable[[], torch.Tensor]]:
@@ -356,14 +451,14 @@ def _recording(model: Any, attention_mask: torch.Tensor) -> tuple[Any, Callable[
     by other threads. BERT's weights are computed from the queries and keys, which fused attention does not give.
     """
     model = getattr(model, "_orig_mod", model)  # torch.compile calls what it was made of, not its own parts
-    berts = [layer.crossattention.self for layer in model.modules() if hasattr(layer, "crossattention")]
+    attentions = list(_cross_attentions(model))
     rnn: Any = getattr(getattr(model, "decoder", None), "attention", None)
-    if not berts and rnn is None:
+    if not attentions and rnn is None:
         raise ValueError(
-            f"model: expected cross-attention like BERT's or our RNN's, found {type(model).__name__}, for which no "
-            "alignment can be given; leave out return_alignment, fingerspell and num_return_sequences"
+            f"model: expected cross-attention like that of BERT, BART, T5 or our RNN, found {type(model).__name__}, "
+            "for which no alignment can be given; leave out return_alignment, fingerspell and num_return_sequences"
         )
-    recorded = [part for attention in berts for part in (attention.query, attention.key)] or [rnn]
+    recorded = [part for query, key, *_ in attentions for part in (query, key)] or [rnn]
     outputs: list[list[torch.Tensor]] = [[] for _ in recorded]
     twins: dict[nn.Module, nn.Module] = {}
     for part, found in zip(recorded, outputs, strict=True):
@@ -372,15 +467,28 @@ def _recording(model: Any, attention_mask: torch.Tensor) -> tuple[Any, Callable[
         twins[part].register_forward_hook(lambda _, __, output, found=found: found.append(output))
 
     def weights() -> torch.Tensor:
-        if not berts:
+        if not attentions:
             return torch.stack(outputs[0], dim=1)
         mask = attention_mask[:, None, None].bool()
-        heads = [attention.attention_head_size for attention in berts for _ in range(2)]
-        parts = [found[0].unflatten(-1, (-1, size)).transpose(1, 2) for found, size in zip(outputs, heads, strict=True)]
-        pairs = zip(parts[::2], parts[1::2], strict=True)
+        sizes = [size for *_, size, _ in attentions for _ in range(2)]
+        parts = [found[0].unflatten(-1, (-1, size)).transpose(1, 2) for found, size in zip(outputs, sizes, strict=True)]
+        scaled = [query * scale for query, (*_, scale) in zip(parts[::2], attentions, strict=True)]
+        pairs = zip(scaled, parts[1::2], strict=True)
         return torch.stack([_mean_weights(query, key, mask) for query, key in pairs]).mean(dim=0)
 
     return _with_parts(model, twins), weights
+
+
+def _cross_attentions(model: nn.Module) -> Iterator[tuple[nn.Module, nn.Module, int, float]]:
+    """Yield query, key, size of a head, and a scale of the queries, of each layer of BERT, of BART's like and of T5."""
+    for layer in model.modules():
+        if (found := getattr(getattr(layer, "crossattention", None), "self", None)) is not None:
+            yield found.query, found.key, found.attention_head_size, 1.0
+        elif (found := getattr(layer, "encoder_attn", None)) is not None:
+            yield found.q_proj, found.k_proj, found.head_dim, 1.0
+        elif (found := getattr(layer, "EncDecAttention", None)) is not None:
+            # T5 does not divide its products by the root of the size.
+            yield found.q, found.k, found.key_value_proj_dim, found.key_value_proj_dim**0.5
 
 
 def _with_parts(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import signature
-from itertools import islice
+from itertools import islice, tee
 from operator import itemgetter
+from os import PathLike
 from typing import Any
 
 import torch
@@ -15,24 +17,40 @@ from transformers import Pipeline
 
 from .analyzers import has_analyzer
 from .answers import GlossSequence, Row, answer_of, what_is_read
-from .arguments import OUTPUTS, Request, checked, positions_of, request_of, settings_of, truncates, vocab_size_of
+from .arguments import (
+    OUTPUTS,
+    Request,
+    checked,
+    positions_of,
+    request_of,
+    settings_for_others,
+    settings_of,
+    truncates,
+    vocab_size_of,
+)
 from .configuration_kgloss import check_configuration
+from .consensus import agreed_answer
 from .decoding import GreedyDecoder, emitted_ids, explain
 from .fingerspelling import fingerspell  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
 from .glosses import PLACEHOLDERS  # noqa: F401 - for the same reason, as the next ones
 from .int8 import with_int8_weights
 from .java import start_jvm  # noqa: F401
-from .normalization import normalize  # noqa: F401
+from .normalization import normalize_line
 from .numerals import Source  # noqa: F401
-from .okt import Morpheme  # noqa: F401
+from .okt import Morpheme
+from .penalties import PENALTY, REPETITION, is_penalised, penalty_arguments
 from .placeholders import assign_sources  # noqa: F401
 from .plain import is_plain
+from .words import DROPPED_TAGS  # noqa: F401
 
 _BATCH_SIZE = 128  # sentences per step where a call does not say
 _WINDOW = 16  # batches that are sorted by length together, and read ahead where the input is no list
 
 # What our own loop takes as arguments, and settings of a checkpoint that it follows or that one beam does not heed.
-_OWN_LOOP = {"num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences"}
+_OWN_LOOP = {
+    *("num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences"),
+    *(PENALTY, REPETITION, "renormalize_logits"),
+}
 _OWN_SETTINGS = _OWN_LOOP | {
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "suppress_tokens", "use_cache"),
     *("early_stopping", "length_penalty", "num_beam_groups", "diversity_penalty"),
@@ -55,14 +73,20 @@ class Text2GlossPipeline(Pipeline):
     Args, on call or to `pipeline`. A call's value goes before the pipeline's, and that before the checkpoint's; None is
     the same as nothing:
         batch_size: Sentences per step (default 128). Without `int8` the result does not depend on it.
-        num_return_sequences: Give for each text a list of N sequences, with `log_prob` and `score`, the best `score`
-            first (default: one sequence, no list). Takes as many beams, if the checkpoint has fewer. The first is
-            mostly the one that is given without a list: beam search also weighs ids that no model may emit.
+        num_return_sequences: Give for each text a list of N sequences with `score`, the best `score` first (default:
+            one sequence, no list). Takes as many beams, if the checkpoint has fewer. With as many beams as without a
+            list, the first is the one that is given without it; mostly so for checkpoints without
+            `renormalize_logits`, whose beam search also weighs ids that no model may emit.
+        encoder_repetition_penalty: Above 1, favour glosses that the sentence holds as words (default: what the
+            training chose, in the checkpoint; 1 is off). Models with two vocabularies have none.
+        repetition_penalty: Above 1, disfavour glosses that the answer holds already (default likewise).
         truncation: False: raise an error where a text is longer than the model can read (default True: cut it).
         return_types: Add the type of each gloss: the checkpoint's, or what the notation tells (default False).
         return_alignment: Add the source morpheme of each gloss, by cross-attention (default False).
         fingerspell: Spell names and Latin words letter by letter and numbers by fingerspelled numbers; and add nouns
             of the text that was read that the vocabulary does not hold and no gloss stands for (default False).
+        consensus: Give the one answer that agrees best with the 10 best of a beam search (`num_return_sequences` or
+            `num_beams`: other than 10), with `agreement` (default: True with `others`, else False).
         generation_config: A GenerationConfig for `generate`. A call's replaces all that `pipeline` was given for
             `generate`. What it leaves at its default is the checkpoint's; in transformers 4 that includes a value
             that equals the default (`num_beams=1`), which has to be an argument of its own.
@@ -71,6 +95,8 @@ class Text2GlossPipeline(Pipeline):
     Args, to `pipeline` alone:
         int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with some other answers, which
             depend on what else is in a batch (default False).
+        others: Folders, Hub repositories or pipelines of other models, whose candidates count as much as this model's.
+            Folders and repositories are loaded like this model, without code of theirs.
 
     Raises:
         TypeError: A text is not a string, the tokenizer is not a KGlossTokenizerFast, or an argument is not known or
@@ -84,7 +110,7 @@ class Text2GlossPipeline(Pipeline):
         >>> from transformers import pipeline
         >>> text_to_gloss = pipeline("text2text-generation", model=getfixture("checkpoint"))
         >>> sorted(text_to_gloss("이 토기는 4세기에 만들어졌습니다.", return_types=True))
-        ['generated_text', 'glosses', 'types', 'unresolved']
+        ['generated_text', 'glosses', 'log_prob', 'types', 'unknown_words', 'unresolved']
     """
 
     model: Any  # another can be put in its place
@@ -94,7 +120,7 @@ class Text2GlossPipeline(Pipeline):
     _load_tokenizer = True
     _pipeline_calls_generate = True
 
-    def __init__(self, *args: Any, int8: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, int8: bool = False, others: Sequence[Any] = (), **kwargs: Any) -> None:
         # The base class would take generate's arguments for itself, in another way in each generation.
         bases = {*signature(Pipeline.__init__).parameters, "args_parser", "dtype", "torch_dtype"}
         given = {name: kwargs.pop(name) for name in [*kwargs] if name not in bases}
@@ -117,28 +143,82 @@ class Text2GlossPipeline(Pipeline):
         self.int8 = checked("int8", int8)
         if self.int8:
             self.model = with_int8_weights(self.model)
-        self.special = frozenset(self.tokenizer.all_special_ids)
+        self.special = self.tokenizer.target_specials
+        self.stop_words = frozenset(map(normalize_line, self.tokenizer.init_kwargs.get("stop_words", ())))
         self.greedy: GreedyDecoder | None = None  # made at the first use
-        self.given = settings_of(self.model, given)
+        if not isinstance(others, list | tuple):
+            raise TypeError(f"others: expected a list of models, found {type(others).__name__}")
+        self.others = [self._other(one) for one in others]
+        self.given = settings_of(self.model, ({"consensus": True} if others else {}) | given)
         emitted_ids(self._request({}).config.suppress_tokens, vocab_size_of(self.model))
 
     def __call__(self, inputs: str | Iterable[Any], batch_size: int | None = None, **kwargs: Any) -> Any:
         request = self._request({"batch_size": batch_size, **kwargs})
         if isinstance(inputs, str):
-            return next(self._answers([inputs], request))
+            return next(self._given_answers([inputs], request))
         if inputs is None or isinstance(inputs, (bytes, int, float, Mapping)):
             raise TypeError(f"expected a string or several, found {type(inputs).__name__}")
         if isinstance(inputs, (list, tuple)):
             for index, text in enumerate(inputs):
                 _text_of(index, text)
-            return list(self._answers(inputs, request))
-        return self._answers(inputs, request)
+            return list(self._given_answers(inputs, request))
+        return self._given_answers(inputs, request)
 
     def _sanitize_parameters(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         return {}, {}, {}  # `_request` does it
 
     def _request(self, given: Mapping[str, Any]) -> Request:
-        return request_of(self.model, self.task, self.given, given)
+        request = request_of(self.model, self.task, self.given, given)
+        if is_penalised(request.config.encoder_repetition_penalty) and (
+            self.tokenizer.init_kwargs.get("target_start") is not None
+        ):
+            raise ValueError(
+                f"{PENALTY}: expected 1 or nothing, found {request.config.encoder_repetition_penalty:g}; the sentences "
+                "and the glosses of this model have no ids in common"
+            )
+        return request
+
+    def _other(self, given: Any) -> Any:
+        """Return the pipeline of another model: the one that is given, or that of a folder or repository."""
+        if isinstance(given, str | PathLike):
+            safe: dict[str, Any] = {"trust_remote_code": False}  # who trusts a model's code loads it, and gives that
+            model = transformers.AutoModelForSeq2SeqLM.from_pretrained(given, use_safetensors=True, **safe)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(given, **safe)
+            model = model if self.int8 else model.to(self.model.dtype)
+            return type(self)(model=model, tokenizer=tokenizer, task=self.task, device=self.device, int8=self.int8)
+        if not isinstance(given, Pipeline) or not has_analyzer(given.tokenizer):
+            raise TypeError(
+                f"others: expected folders, Hub repositories or pipelines of this kind, found {type(given).__name__}"
+            )
+        if getattr(given, "others", ()):
+            raise ValueError("others: expected pipelines of one model each, found one with others; give them here")
+        return given
+
+    def _given_answers(self, inputs: Iterable[Any], request: Request) -> Iterator[Any]:
+        """Return the answers of this model, or those on which the candidates of all models agree."""
+        if not request.options.get("consensus"):
+            return self._answers(inputs, request)
+        if not self.others and request.sequences == 1:
+            raise ValueError(
+                "consensus: expected several answers to choose from, found one (num_return_sequences or num_beams); "
+                "ask for more, or leave consensus out"
+            )
+        options = dict(request.options)
+        if options.get("fingerspell"):  # by place, letters of one word are told from those of the next
+            options["return_alignment"] = True
+        wanted = replace(request, options=options)
+        given = settings_for_others(wanted) if self.others else {}
+        first, *streams = tee(inputs, 1 + len(self.others))
+        candidates = [self._answers(first, wanted)]
+        candidates += [one(texts, **given) for one, texts in zip(self.others, streams, strict=True)]
+        return (self._agreed(of_text, request) for of_text in zip(*candidates, strict=True))
+
+    def _agreed(self, candidates: Sequence[list[GlossSequence]], request: Request) -> GlossSequence:
+        nothing = self._blank(replace(request, sequences=None)) | {"log_prob": 0.0}  # for a text without a word
+        answer = agreed_answer([of_model or [nothing] for of_model in candidates])
+        if not request.options.get("return_alignment"):
+            answer.pop("alignment", None)
+        return answer
 
     def _answers(self, inputs: Iterable[Any], request: Request) -> Iterator[Any]:
         size = request.options.get("batch_size", _BATCH_SIZE)
@@ -156,7 +236,8 @@ class Text2GlossPipeline(Pipeline):
                     f"text {first + long}: expected at most {limit} tokens with truncation=False, found {lengths[long]}"
                 )
             answers: list[Any] = [self._blank(request) for _ in window]
-            order = sorted((i for i in range(len(window)) if lengths[i] > 2), key=lengths.__getitem__)
+            readable = self._readable(lengths, morphemes)
+            order = sorted((i for i in range(len(window)) if readable[i]), key=lengths.__getitem__)
             for at in range(0, len(order), size):
                 batch = order[at : at + size]
                 padded = self.preprocess([encoded["input_ids"][i] for i in batch])
@@ -167,10 +248,17 @@ class Text2GlossPipeline(Pipeline):
             first += len(window)
             yield from answers
 
+    def _readable(self, lengths: Sequence[int], morphemes: list[list[Morpheme]]) -> list[bool]:
+        """Return which texts hold words. Our own pieces are those of words; an encoder's are of any text."""
+        if self.tokenizer.two_vocabularies:
+            return list(self.tokenizer.have_words(morphemes))
+        return [length > 2 for length in lengths]
+
     def _blank(self, request: Request) -> Any:
         asked = {"types": "return_types", "alignment": "return_alignment", "fallback": "fingerspell"}
         extra: dict[str, Any] = {key: [] for key, option in asked.items() if request.options.get(option)}
-        blank = GlossSequence(generated_text="", glosses=[], unresolved=[], **extra)
+        certain: dict[str, Any] = {"unknown_words": [], "log_prob": 0.0}
+        blank = GlossSequence(generated_text="", glosses=[], unresolved=[], **certain, **extra)
         return blank if request.sequences is None else []
 
     def preprocess(self, ids: Sequence[Sequence[int]], **_: Any) -> dict[str, Any]:
@@ -179,16 +267,27 @@ class Text2GlossPipeline(Pipeline):
     def _forward(self, inputs: dict[str, Any], request: Request) -> dict[str, Any]:
         model = request.model
         ids, mask = (inputs[name].to(model.device) for name in ("input_ids", "attention_mask"))
-        sequences = self.decode(ids, mask, request.generate, model)
-        outputs: dict[str, Any] = {"sequences": sequences, "each": len(sequences) // len(ids)}
-        if self._needs_attention(request.options) or request.sequences is not None:
+        sequences, log_probs = self.decode(ids, mask, request.generate, model)
+        outputs: dict[str, Any] = {"sequences": sequences, "each": len(sequences) // len(ids), "log_probs": log_probs}
+        attention = self._needs_attention(request.options)
+        if attention or log_probs is None:
             ids, mask = (values.repeat_interleave(outputs["each"], dim=0) for values in (ids, mask))
-            outputs |= explain(model, ids, mask, sequences, request.config)._asdict()
+            # What generate is forced to emit against the model's own settings has no probability among its glosses.
+            strict = attention or request.sequences is not None
+            emitted = {*emitted_ids(request.config.suppress_tokens, vocab_size_of(model)).tolist()}
+            sound = [strict or emitted.issuperset(row) for row in sequences]
+            read = [row if is_sound else [] for row, is_sound in zip(sequences, sound, strict=True)]
+            explained = explain(model, ids, mask, read, request.config, attention)
+            if attention:
+                outputs["attention"] = explained.attention
+            if log_probs is None:
+                found = zip(explained.log_probs, sound, strict=True)
+                outputs["log_probs"] = [log_prob if is_sound else None for log_prob, is_sound in found]
         return outputs
 
     def decode(
         self, ids: torch.Tensor, mask: torch.Tensor, generate: Mapping[str, Any], model: Any = None
-    ) -> list[list[int]]:
+    ) -> tuple[list[list[int]], list[float] | None]:
         """Return what the model's `generate` gives, without special ids, by our own loop where that gives the same.
 
         Args:
@@ -196,6 +295,9 @@ class Text2GlossPipeline(Pipeline):
             mask: 1 where a source id is no padding; same shape.
             generate: Arguments of `generate`.
             model: What generates (default: the pipeline's model).
+
+        Returns:
+            The sequences, and their log-probabilities where our own loop computed them.
         """
         model = self.model if model is None else model
         limit = self._greedy_limit(generate, model)
@@ -203,13 +305,16 @@ class Text2GlossPipeline(Pipeline):
         if limit and not (greedy and greedy.fits(model)):
             greedy = GreedyDecoder(model, int8=self.int8) if is_plain(model, int8=self.int8) else None
             self.greedy = greedy
+        config = model.generation_config
+        penalty = generate.get(PENALTY, config.encoder_repetition_penalty)
+        log_probs = None
         if limit and greedy:
-            rows = greedy(ids, mask, limit)
+            rows, log_probs = greedy.decode(ids, mask, limit, penalty, generate.get(REPETITION))
         else:
-            config = model.generation_config
             others: dict[str, Any] = {name: False for name in OUTPUTS if getattr(config, name, None)}
+            others |= penalty_arguments(penalty, ids, generate)
             rows = model.generate(input_ids=ids, attention_mask=mask, **{**generate, **others}).tolist()
-        return [[index for index in row if index not in self.special] for row in rows]
+        return [[index for index in row if index not in self.special] for row in rows], log_probs
 
     @staticmethod
     def _needs_attention(options: Mapping[str, Any]) -> bool:
@@ -234,8 +339,8 @@ class Text2GlossPipeline(Pipeline):
         each, attention = outputs["each"], outputs.get("attention")
         config, answers = request.config, []
         types: Mapping[str, str] = getattr(request.model.config, "gloss_types", None) or {}
-        for number, sequence in enumerate(outputs["sequences"]):
-            tokens = self.tokenizer.convert_ids_to_tokens(sequence)
+        glosses = self.tokenizer.convert_ids_to_glosses(outputs["sequences"])
+        for number, (sequence, tokens) in enumerate(zip(outputs["sequences"], glosses, strict=True)):
             weights = None if attention is None else attention[number].tolist()
             answers.append(
                 answer_of(
@@ -245,13 +350,15 @@ class Text2GlossPipeline(Pipeline):
                     types=types,
                     knows=self.tokenizer.knows,
                     options=request.options,
+                    stop_words=self.stop_words,
                 )
             )
+            log_prob = outputs["log_probs"][number]
+            answers[-1]["log_prob"] = log_prob
             if request.sequences is not None:
-                log_prob = outputs["log_probs"][number]
                 penalty = 1.0 if config.length_penalty is None else config.length_penalty
                 length = (len(sequence) + 1) ** (penalty if (config.num_beams or 1) > 1 else 0)
-                answers[-1] |= {"log_prob": log_prob, "score": log_prob / length}
+                answers[-1]["score"] = log_prob / length
         if request.sequences is None:
             return answers
         best_first = partial(sorted, key=itemgetter("score"), reverse=True)

@@ -53,7 +53,6 @@ def is_plain(model: Any, *, int8: bool = False) -> bool:
         and not encoder.config.is_decoder
         and decoder.config.is_decoder
         and all(hasattr(layer, "crossattention") for layer in decoder.bert.encoder.layer)
-        and not hasattr(model, "enc_to_dec_proj")
         and not is_altered([model, *modules])
     )
 

@@ -1,13 +1,20 @@
-"""Read the glosses that a tokenizer gets as targets."""
+"""The target side of a tokenizer: read glosses, and give them ids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from .glosses import PLACEHOLDERS, placeholder_of
 from .normalization import normalize_line
+
+logger = logging.getLogger(__name__)
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]")
+RESERVED = (*SPECIAL_TOKENS, "Number", "Alpha")
+"""The first entries of every vocabulary of glosses."""
 
 
 def is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
@@ -76,3 +83,87 @@ def _tokens_of_glosses(glosses: tuple[str, ...]) -> dict[str, str]:
     """The vocabulary's tokens by their normal forms, and by themselves: older vocabularies may hold other forms."""
     tokens = (*reversed(glosses), *PLACEHOLDERS)
     return {normalize_line(token): token for token in tokens} | {token: token for token in tokens}
+
+
+class GlossTargets:
+    """The target side of a tokenizer: glosses, their ids, and labels."""
+
+    init_kwargs: dict[str, Any]
+    all_special_ids: list[int]
+    get_vocab: Callable[[], dict[str, int]]
+
+    @property
+    def glosses(self) -> list[str]:
+        """Every gloss of the target side, in id order of addition."""
+        return list(self.init_kwargs.get("glosses", []))
+
+    @property
+    def two_vocabularies(self) -> bool:
+        """Whether glosses have ids of their own, and sentences go as they are to the pieces of an encoder."""
+        return self.init_kwargs.get("target_start") is not None
+
+    @property
+    def target_vocab(self) -> dict[str, int]:
+        """Ids of what a model can put out: the vocabulary itself, or where `target_start` is set, one of glosses."""
+        if not self.two_vocabularies:
+            return self.get_vocab()
+        start = self.init_kwargs["target_start"]
+        tokens = dict.fromkeys([*RESERVED, *self.glosses])
+        return {token: start + index for index, token in enumerate(tokens)}
+
+    @property
+    def target_size(self) -> int:
+        """How many ids a model's output has: all of the target's, and what comes before them."""
+        return 1 + max(self.target_vocab.values())
+
+    @property
+    def target_special_ids(self) -> dict[str, int]:
+        """`pad_token_id`, `unk_token_id`, `bos_token_id` and `eos_token_id` of the target side."""
+        names = ("pad_token", "unk_token", "bos_token", "eos_token")
+        if not self.two_vocabularies:
+            return {f"{name}_id": getattr(self, f"{name}_id") for name in names}
+        known = self.target_vocab
+        return {f"{name}_id": known[f"[{name[:3].upper()}]"] for name in names}
+
+    @property
+    def target_specials(self) -> frozenset[int]:
+        """Ids of a model's output that are no glosses: those of special tokens."""
+        if not self.two_vocabularies:
+            return frozenset(self.all_special_ids)
+        return frozenset(self.target_vocab[token] for token in SPECIAL_TOKENS)
+
+    def convert_ids_to_glosses(self, rows: Iterable[Iterable[int]]) -> list[list[str]]:
+        """Return the glosses of ids that a model put out, without special tokens; placeholders stay as they are.
+
+        Args:
+            rows: Ids of each sequence.
+
+        Example:
+            >>> tokenizer = getfixture("tokenizer")
+            >>> tokenizer.convert_ids_to_glosses([tokenizer(text_target=["몸", "모습"])["input_ids"]])
+            [['몸', '모습']]
+        """
+        special = self.target_specials
+        tokens = {index: token for token, index in self.target_vocab.items() if index not in special}
+        return [[tokens[index] for index in row if index in tokens] for row in rows]
+
+    def labels_of(
+        self, targets: Any, max_length: int | None, truncate: bool
+    ) -> tuple[list[list[int]], tuple[int, int]]:
+        """Return ids of the glosses of each sequence, and how many glosses of how many sequences the limit cuts off.
+
+        Args:
+            targets: Gloss sequences.
+            max_length: Ids of a sequence, [EOS] included.
+            truncate: Cut what is longer.
+        """
+        rows = tokens_of_targets(targets, self.glosses)
+        if missing := sum(row.count(None) for row in rows):
+            logger.warning("%d glosses are not in the tokenizer's vocabulary and became [UNK]", missing)
+        longest = max(map(len, rows), default=0)
+        room = max(0, max_length - 1) if truncate and max_length is not None else longest  # [EOS] takes one place
+        dropped = [len(row[room:]) for row in rows]
+        known, special = self.target_vocab, self.target_special_ids
+        unknown, end = special["unk_token_id"], special["eos_token_id"]
+        ids = [[*(known.get(token or "", unknown) for token in row[:room]), end] for row in rows]
+        return ids, (sum(dropped), sum(map(bool, dropped)))

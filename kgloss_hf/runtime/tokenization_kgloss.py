@@ -9,16 +9,29 @@ import os
 import threading
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
 from .analyzers import get_analyzer
+from .batches import (
+    columns_of,
+    count_dropped,
+    is_batch,
+    list_of_column,
+    offsets_of_pieces,
+    offsets_of_words,
+    say_dropped,
+    truncates,
+)
 from .glosses import NAME
 from .java import start_jvm  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
 from .normalization import normalize
 from .okt import Morpheme, collection_paused
-from .targets import is_batch_of_targets, tokens_of_targets
-from .words import Spans, Words, analyze_texts, kept_words, word_of
+from .targets import RESERVED as RESERVED
+from .targets import SPECIAL_TOKENS as SPECIAL_TOKENS
+from .targets import GlossTargets, is_batch_of_targets
+from .words import Spans, Words, analyze_texts, kept_words, normalized_texts, word_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +60,7 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class KGlossTokenizerFast(PreTrainedTokenizerFast):
+class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
     """WordPiece over Okt morphemes for Korean text, one id a gloss for targets (paper, section III.2.1).
 
     A sentence goes through the paper's four steps: normalisation, pre-tokenisation (Okt morphemes; particles,
@@ -67,6 +80,11 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         copy_names: A noun that is no vocabulary entry becomes the placeholder `Name`, in the sentence and, where it is
             signed as it is written, among the glosses, so that names never seen before can be put out (default False).
         glosses: Every gloss of the target side, without placeholder contents.
+        target_start: Set where the pieces are those of a pre-trained encoder (`kgloss_hf.models.warm_start`): the
+            first id of the glosses, which have a vocabulary of their own. A sentence then goes to the pieces as it
+            stands, after the first step; words are for placeholders, alignment and spelling alone. Default None.
+        prefix: With `target_start`, text that the encoder wants in front of a sentence, such as `"query: "`.
+        known_words: With `target_start`, words that the model was trained on, for `knows`.
 
     Calling it takes what any fast tokenizer takes, with these meanings:
 
@@ -78,7 +96,8 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     - `is_split_into_words`: the words are joined by one space, and offsets are into the joined text.
     - `return_offsets_mapping` gives the morpheme's span in the text as given, for each of its word pieces; `(0, 0)` for
       special tokens. `word_ids()` of the result numbers the words that were kept, as `words` returns them. The
-      backend sees words alone, so `char_to_token` and its like do not speak of the text.
+      backend sees words alone, so `char_to_token` and its like do not speak of the text. With `target_start` a piece
+      may lie over several morphemes, and has the span of the one that it shares most with, a particle last.
     - Tokens from `add_tokens` and `add_special_tokens` are found in the text first, and what lies between them is
       analysed: a particle attached to one stands alone there, and may be taken for a word.
 
@@ -98,14 +117,11 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     slow_tokenizer_class = None
 
     @property
-    def glosses(self) -> list[str]:
-        """Every gloss of the target side, in id order of addition."""
-        return list(self.init_kwargs.get("glosses", []))
-
-    @property
     def vocabulary_digest(self) -> str:
         """Of every entry and its id: a checkpoint knows its own tokenizer by it."""
         entries = sorted((index, token) for token, index in self.get_vocab().items())
+        if "target_start" in self.init_kwargs:
+            entries += sorted((index, token) for token, index in self.target_vocab.items())
         return hashlib.blake2b(json.dumps(entries).encode(), digest_size=16).hexdigest()
 
     @property
@@ -143,6 +159,8 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     def knows(self, morpheme: Morpheme) -> bool:
         """Whether the morpheme's word is one entry of the vocabulary; of a placeholder, whether that is.
 
+        With the pieces of a pre-trained encoder: whether the word is a gloss, or one of the training sentences.
+
         Args:
             morpheme: Of `morphemes`.
 
@@ -153,7 +171,17 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         """
         surface, lemma, tag, *_ = morpheme
         word = word_of(surface, lemma, tag, self._option("lemmatize"), self._option("normalize"))
+        if self.two_vocabularies:
+            return word in _known_words(self)
         return self._tokenizer.token_to_id(word) is not None
+
+    def have_words(self, analysed: list[list[Morpheme]]) -> list[bool]:
+        """Whether each text holds a word, by its analysis: one of punctuation and particles alone has nothing to say.
+
+        Args:
+            analysed: From `morphemes`.
+        """
+        return [bool(words) for words in self._pre_tokenize(analysed)[0]]
 
     def _or_name(self, morpheme: Morpheme) -> Morpheme:
         return morpheme._replace(tag=NAME) if morpheme.tag == "Noun" and not self.knows(morpheme) else morpheme
@@ -170,12 +198,12 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     def __call__(
         self, text: Any = None, text_pair: Any = None, text_target: Any = None, **kwargs: Any
     ) -> BatchEncoding:
-        text, text_pair = map(_list_of_column, (text, text_pair))
+        text, text_pair = map(list_of_column, (text, text_pair))
         if text_target is None:
             return super().__call__(text, text_pair, **kwargs)
         if kwargs.pop("text_pair_target", None) is not None:
             raise ValueError("text_pair_target: a gloss sequence has no pair; pass text_target alone")
-        single = text is not None and not _is_batch(text, bool(kwargs.get("is_split_into_words")))
+        single = text is not None and not is_batch(text, bool(kwargs.get("is_split_into_words")))
         batched = is_batch_of_targets(text_target, None if text is None else 1 if single else len(text), single)
         limit = kwargs.pop("max_target_length", None)
         names = ("padding", "truncation", "max_length", "pad_to_multiple_of", "verbose")
@@ -183,23 +211,33 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             **{name: kwargs[name] for name in names if name in kwargs}
         )
         limit = max_length if limit is None else limit
-        rows, dropped = self._labels(text_target if batched else [text_target], limit, _truncates(truncation))
+        rows, dropped = self.labels_of(text_target if batched else [text_target], limit, truncates(truncation))
         labels: list[Any] = rows if batched or kwargs.get("return_tensors") else rows[0]
-        padded = self.pad(
-            {"input_ids": labels},
+        padded = self._pad_labels(
+            labels,
             padding=padding,
             max_length=limit,
             pad_to_multiple_of=kwargs.get("pad_to_multiple_of"),
             return_attention_mask=kwargs.get("return_attention_mask"),
             return_tensors=kwargs.get("return_tensors"),
-            verbose=False,
         )
         if text is None:
-            _say_dropped(targets=dropped)
+            say_dropped(targets=dropped)
             return padded
         encoding = super().__call__(text, text_pair, dropped_of_targets=dropped, **kwargs)
         encoding["labels"] = padded["input_ids"]
         return encoding
+
+    def _pad_labels(self, labels: list[Any], **kwargs: Any) -> BatchEncoding:
+        if not self.two_vocabularies:
+            return self.pad({"input_ids": labels}, verbose=False, **kwargs)
+        wanted, tensors = kwargs.pop("return_attention_mask"), kwargs.pop("return_tensors")
+        padded = self.pad({"input_ids": labels}, verbose=False, return_attention_mask=True, **kwargs)
+        pad, nested = self.target_special_ids["pad_token_id"], bool(labels) and isinstance(labels[0], list)
+        ids, masks = ([row] if not nested else row for row in (padded["input_ids"], padded["attention_mask"]))
+        rows = [[i if on else pad for i, on in zip(*row, strict=True)] for row in zip(ids, masks, strict=True)]
+        columns = {"input_ids": rows if nested else rows[0], "attention_mask": padded["attention_mask"]}
+        return BatchEncoding(columns if wanted is not False else {"input_ids": columns["input_ids"]}, None, tensors)
 
     def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
         """Add tokens as every tokenizer does, also while other threads call this one.
@@ -212,7 +250,8 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
             How many were not in the vocabulary already.
 
         Raises:
-            ValueError: A token has no visible character, so that it could never be found in a text.
+            ValueError: A token has no visible character, so that it could never be found in a text; or its id would be
+                that of a gloss, where these follow the pieces of a pre-trained model.
 
         Example:
             >>> import copy
@@ -222,6 +261,13 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         for token in new_tokens if isinstance(new_tokens, (list, tuple)) else [new_tokens]:
             if not normalize(str(token)):
                 raise ValueError(f"added token: expected a visible character, found {str(token)!a}")
+        if self.init_kwargs.get("target_start"):
+            listed = new_tokens if isinstance(new_tokens, (list, tuple)) else [new_tokens]
+            if new := [str(token) for token in listed if self._tokenizer.token_to_id(str(token)) is None]:
+                raise ValueError(
+                    f"added token: expected one of the {len(self)} pieces, behind which the glosses have their ids, "
+                    f"found {new[0]!a:.60}; add it to the pre-trained model's tokenizer before training"
+                )
         with _backend_lock:
             added: int = super().add_tokens(new_tokens, special_tokens)
         return added
@@ -242,7 +288,7 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
     def _encode_plus(
         self, text: Any, text_pair: Any = None, is_split_into_words: bool = False, **kwargs: Any
     ) -> BatchEncoding:
-        single = not _is_batch(text, is_split_into_words)
+        single = not is_batch(text, is_split_into_words)
         batch = [text] if single else text
         if text_pair is not None:
             pairs = [text_pair] if single else text_pair
@@ -263,26 +309,45 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         **kwargs: Any,
     ) -> BatchEncoding:
         with_offsets = bool(kwargs.get("return_offsets_mapping"))
-        columns = _columns(batch_text_or_text_pairs, is_split_into_words)
+        columns = columns_of(batch_text_or_text_pairs, is_split_into_words)
         if not columns:
             empty: dict[str, list[Any]] = {"input_ids": [], "attention_mask": []}
             return BatchEncoding(empty | {"offset_mapping": []} if with_offsets else empty)
+        encoding = (self._whole_texts if self.two_vocabularies else self._words)(columns, with_offsets, **kwargs)
+        counted = truncates(kwargs.get("truncation_strategy")) and not kwargs.get("return_overflowing_tokens")
+        say_dropped(count_dropped(encoding) if counted else (0, 0), dropped_of_targets)
+        return encoding
+
+    def _words(self, columns: list[list[str]], with_offsets: bool, **kwargs: Any) -> BatchEncoding:
+        """Encode words that are kept, the texts' and where there are pairs the second texts'."""
         split_special_tokens = kwargs.get("split_special_tokens")
         words: list[Words] = []
         spans: list[Spans] = []
         with collection_paused():
-            for column in columns:  # the texts, and the second texts of pairs
+            for column in columns:
                 analysed = self.morphemes(column, split_special_tokens=split_special_tokens)  # step 1
                 kept = self._pre_tokenize(analysed, with_offsets)  # step 2
                 words.append(kept[0])
                 spans.append(kept[1])
-            encoding = self._pieces_in_template(words, **kwargs)  # steps 3 and 4
+            encoding = self._pieces_in_template(words, True, **kwargs)  # steps 3 and 4
             if with_offsets:
-                offsets = {"offset_mapping": _offsets(encoding, spans)}
-                encoding.update(BatchEncoding(offsets, tensor_type=kwargs.get("return_tensors")))
+                _set_offsets(encoding, offsets_of_words(encoding, spans), kwargs)
             del analysed  # before the next collection
-        counted = _truncates(kwargs.get("truncation_strategy")) and not kwargs.get("return_overflowing_tokens")
-        _say_dropped(_dropped(encoding) if counted else (0, 0), dropped_of_targets)
+        return encoding
+
+    def _whole_texts(self, columns: list[list[str]], with_offsets: bool, **kwargs: Any) -> BatchEncoding:
+        """Encode texts by the pieces of a pre-trained encoder, behind its prefix."""
+        prefix = self.init_kwargs.get("prefix") or ""
+        normal = [normalized_texts(column) for column in columns]
+        prefixed = [[prefix + text for text in normal[0][0]], *(texts for texts, _ in normal[1:])]
+        encoding = self._pieces_in_template(prefixed, False, **kwargs)
+        if with_offsets:
+            split = kwargs.get("split_special_tokens")
+            with collection_paused():
+                analysed = [self.morphemes(column, split_special_tokens=split) for column in columns]
+                places = [spans for _, spans in normal]
+                _set_offsets(encoding, offsets_of_pieces(encoding, analysed, places, len(prefix)), kwargs)
+                del analysed  # before the next collection
         return encoding
 
     def _pre_tokenize(self, analysed: list[list[Morpheme]], with_spans: bool = False) -> tuple[Words, Spans]:
@@ -290,31 +355,19 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
         options = {name: self._option(name) for name in ("lemmatize", "normalize", "stop_words")}
         return kept_words(analysed, **options, with_spans=with_spans)
 
-    def _pieces_in_template(self, words: list[Words], **kwargs: Any) -> BatchEncoding:
-        """Steps 3 and 4: WordPiece and the template, both the backend's, over words or over pairs of them."""
-        batch: list[Any] = words[0] if len(words) == 1 else list(zip(*words, strict=True))
+    def _pieces_in_template(self, columns: list[Any], are_words: bool, **kwargs: Any) -> BatchEncoding:
+        """Steps 3 and 4: pieces and the template, both the backend's, over words or texts, or over pairs of them."""
+        batch: list[Any] = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
         base: Any = super()
         encode = getattr(base, "_batch_encode_plus", None) or base._encode_plus
         # The backend keeps truncation and padding as settings, which another thread's call would change meanwhile.
         with _backend_lock:
             try:
-                return encode(batch, is_split_into_words=True, **kwargs)
+                return encode(batch, is_split_into_words=are_words, **kwargs)
             finally:
                 # The last call's settings would stay, and change the fingerprint by which `datasets` caches.
                 self._tokenizer.no_truncation()
                 self._tokenizer.no_padding()
-
-    def _labels(self, targets: Any, max_length: int | None, truncate: bool) -> tuple[list[list[int]], tuple[int, int]]:
-        """Ids of the glosses of each sequence, and how many glosses of how many sequences are beyond the limit."""
-        rows = tokens_of_targets(targets, self.glosses)
-        if unknown := sum(row.count(None) for row in rows):
-            logger.warning("%d glosses are not in the tokenizer's vocabulary and became %s", unknown, self.unk_token)
-        longest = max(map(len, rows), default=0)
-        room = max(0, max_length - 1) if truncate and max_length is not None else longest  # [EOS] takes one place
-        dropped = [len(row[room:]) for row in rows]
-        kept = [[token or self.unk_token for token in row[:room]] for row in rows]
-        ids = [[*self.convert_tokens_to_ids(tokens), self.eos_token_id] for tokens in kept]
-        return ids, (sum(dropped), sum(map(bool, dropped)))
 
     def _option(self, name: str) -> Any:
         return self.init_kwargs.get(name, OPTIONS[name])
@@ -324,65 +377,17 @@ class KGlossTokenizerFast(PreTrainedTokenizerFast):
 KGlossTokenizerFast.register_for_auto_class("AutoTokenizer")
 
 
-def _columns(batch: Any, is_split_into_words: bool) -> list[list[str]]:
-    """The texts of a batch, and for pairs the second texts too. None where the batch is empty."""
-    if not batch:
-        return []
-    first = batch[0]
-    pairs = isinstance(first, (list, tuple))
-    if is_split_into_words:
-        pairs = pairs and len(first) == 2 and isinstance(first[0], (list, tuple))
-    columns = list(zip(*batch, strict=True)) if pairs else [batch]
-    return [[" ".join(words) for words in column] if is_split_into_words else list(column) for column in columns]
+def _set_offsets(encoding: BatchEncoding, offsets: Spans, given: dict[str, Any]) -> None:
+    encoding.update(BatchEncoding({"offset_mapping": offsets}, tensor_type=given.get("return_tensors")))
 
 
-def _is_batch(text: Any, is_split_into_words: bool) -> bool:
-    if is_split_into_words:
-        return bool(text) and isinstance(text[0], (list, tuple))
-    return isinstance(text, (list, tuple))
+_known: WeakKeyDictionary[KGlossTokenizerFast, tuple[Any, frozenset[str]]] = WeakKeyDictionary()
 
 
-def _list_of_column(texts: Any) -> Any:
-    """A column of a data set as a list; anything else as it is."""
-    return list(texts) if isinstance(texts, Sequence) and not isinstance(texts, (str, bytes, list, tuple)) else texts
-
-
-def _offsets(encoding: BatchEncoding, spans: list[Spans]) -> Spans:
-    """The span of its morpheme for each token of each row; the first index of `spans` is the place in a pair."""
-    texts = encoding.get("overflow_to_sample_mapping", range(len(encoding.encodings)))
-    return [
-        [
-            (0, 0) if word is None else spans[sequence or 0][int(text)][word]
-            for word, sequence in zip(row.word_ids, row.sequence_ids, strict=True)
-        ]
-        for text, row in zip(texts, encoding.encodings, strict=True)
-    ]
-
-
-def _truncates(strategy: Any) -> bool:
-    return strategy is not None and strategy.value != "do_not_truncate"
-
-
-def _dropped(encoding: BatchEncoding) -> tuple[int, int]:
-    """How many tokens of how many rows truncation dropped. With a stride, parts overlap: each token counts once."""
-    tokens = rows = 0
-    for row in encoding.encodings:
-        if parts := row.overflowing:
-            kept, *others = (
-                {token for token in zip(p.sequence_ids, p.word_ids, p.offsets, strict=True) if token[1] is not None}
-                for p in (row, *parts)
-            )
-            lost = len(set().union(*others) - kept)
-            tokens += lost
-            rows += lost > 0
-    return tokens, rows
-
-
-def _say_dropped(texts: tuple[int, int] = (0, 0), targets: tuple[int, int] = (0, 0)) -> None:
-    counts = [
-        f"{tokens} tokens of {rows} {kind}"
-        for (tokens, rows), kind in ((texts, "texts"), (targets, "targets"))
-        if tokens
-    ]
-    if counts:
-        logger.warning("truncation dropped %s; max_length and max_target_length set the limits", " and ".join(counts))
+def _known_words(tokenizer: KGlossTokenizerFast) -> frozenset[str]:
+    """Glosses and words of the training sentences. As an attribute they would change the fingerprint for `datasets`."""
+    lists = [tokenizer.init_kwargs.get(name) or () for name in ("known_words", "glosses")]
+    kept = _known.get(tokenizer)
+    if kept is None or any(now is not then for now, then in zip(lists, kept[0], strict=True)):
+        kept = _known[tokenizer] = (lists, frozenset(["Number", "Alpha", *lists[0], *lists[1]]))
+    return kept[1]

@@ -49,7 +49,7 @@ def analyze_texts(
         >>> [tuple(morpheme) for morpheme in analyze_texts(["토\u200b기<b>"], analyze, [AddedToken("<b>")])[0]]
         [('토기', '토기', 'Noun', 0, 3), ('<b>', '<b>', 'AddedToken', 3, 6)]
     """
-    texts, places = _normalized(texts)
+    texts, places = normalized_texts(texts)
     pattern, added = _pattern_of(added_tokens)
     if pattern and any(map(pattern.search, texts)):
         analysed = _analyze_between(pattern, added, texts, analyze)
@@ -125,10 +125,20 @@ def word_of(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool
     return word.lower() if normalize and tag != _ADDED_TAG else word
 
 
-def _normalized(texts: list[str]) -> tuple[list[str], dict[int, list[tuple[int, int]]]]:
-    """Step 1, as far as it comes before the analysis, and the spans of characters in the texts that it changed.
+def normalized_texts(texts: list[str]) -> tuple[list[str], dict[int, list[tuple[int, int]]]]:
+    """Return texts after step 1, as far as it comes before the analysis, and spans of the characters of changed texts.
 
     Case and punctuation tell the analyser where words end, so they go after it.
+
+    Args:
+        texts: Sentences.
+
+    Raises:
+        TypeError: A text is not a string.
+
+    Example:
+        >>> normalized_texts(["토기", "흙\u200b"])
+        (['토기', '흙'], {1: [(0, 1)]})
     """
     for index, text in enumerate(texts):
         if not isinstance(text, str):

@@ -30,7 +30,7 @@ RECORD = "run.json"
 _WITHOUT_EFFECT = re.compile(
     r"(output_dir|overwrite_output_dir|run_name|project|report_to|disable_tqdm|debug|skip_memory_metrics|resume|"
     r"dataset|config|data_dir|pretext_dir|train|validation|test|extra_train|text_column|gloss_column|gloss_separator|"
-    r"encoding|on_bad_rows|sense|data_license|data_domain|tokenizer|pretext|"
+    r"encoding|on_bad_rows|sense|data_license|data_domain|tokenizer|pretext|init_from|(encoder_)?model_name_or_path|"
     r"use_cpu|no_cuda|use_mps_device|local_rank|_n_gpu|torch_empty_cache_steps|mp_parameters|ray_scope|"
     r"(train|eval)_batch_size|gradient_accumulation_steps|eval_accumulation_steps|accelerator_config|deepspeed|"
     r"gradient_checkpointing|activation_checkpointing|parallelism_config|enable_jit_checkpoint|include_.*|"

@@ -182,8 +182,8 @@ def save_result(
         add_remote_code(folder)
         history = trainer.state.log_history
         metrics = {
-            **facts,
             "best_validation": {trainer.args.metric_for_best_model: trainer.state.best_metric},
+            **facts,
             "epochs": trainer.state.epoch,
             "steps": trainer.state.global_step,
             "train_seconds": next((row["train_runtime"] for row in history if "train_runtime" in row), None),
@@ -251,14 +251,16 @@ def hardware(args: Seq2SeqTrainingArguments) -> str:
     return f"{args.world_size} × {device}, {dtype}, {threads}"
 
 
-def run_of(checkpoint: str) -> dict[str, Any]:
+def run_of(checkpoint: str, use: str = "pretext") -> dict[str, Any]:
     """Return what a checkpoint was trained on and how, by its `metrics.json`.
 
     Args:
         checkpoint: Folder or Hub repository.
+        use: What its data are taken to be for, where nothing says.
 
     Returns:
-        `data`, as `source_of`, one whose licence is not known where nothing says; and `command` and `preset`, or None.
+        `data`, as `source_of`, one whose licence is not known where nothing says; `command` and `preset`, or None; and
+        `scores`, empty for a pretext, or None.
 
     Example:
         >>> run_of(getfixture("checkpoint"))["command"] is None
@@ -266,6 +268,7 @@ def run_of(checkpoint: str) -> dict[str, Any]:
     """
     file = cached_file(checkpoint, "metrics.json", _raise_exceptions_for_missing_entries=False)
     facts = json.loads(Path(file).read_text("utf-8")) if file else {}
-    unknown = {"name": f"data of {Path(checkpoint).name}", "use": "pretext", "license": None}
+    unknown = {"name": f"data of {Path(checkpoint).name}", "use": use, "license": None}
     data = facts.get("data") or [{**unknown, "domain": None, "url": None}]
-    return {"data": data, "command": facts.get("command"), "preset": facts.get("preset")}
+    scores = facts.get("scores", {}) if facts else None
+    return {"data": data, "command": facts.get("command"), "preset": facts.get("preset"), "scores": scores}

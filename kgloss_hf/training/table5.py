@@ -25,8 +25,9 @@ from ..data.parts import extra_pairs, rows_in_parts
 from ..files import save_file, save_folder, sole_writer, write_json
 from ..models.modeling import PRESETS, Preset
 from ..reporting import Table, markdown, plot_loss_curves
-from ..runtime.tokenization_kgloss import ANALYZER
+from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 from .record import differences, digest_of, digest_of_checkpoint
+from .tokenizer_run import with_glosses_of
 
 _SYSTEMS = {
     "rnn": "RNN with attention, small vocabulary",
@@ -133,7 +134,8 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
         folder.mkdir(exist_ok=True)
         _check_same(folder / "options.json", _record(arguments, options))
         missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
-        commands = {run: _command(run, arguments, common) for run in missing}
+        tokenizer = _large_tokenizer(arguments, folder)
+        commands = {run: _command(run, arguments, common, tokenizer) for run in missing}
         failed = _train_all(missing, folder, script, commands, arguments)
         finished = _finished(folder / "runs")
         result = _summary(finished, common)
@@ -168,16 +170,35 @@ def _record(arguments: Table5Arguments, options: Sequence[str]) -> dict[str, Any
     return {"options": {**of_checkpoint, **_given(arguments), "others": list(options)}, "data": data}
 
 
-def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str]) -> list[str]:
+def _large_tokenizer(arguments: Table5Arguments, folder: Path) -> str:
+    """Return the pretext, or where glosses of the corpus are not in its vocabulary, a tokenizer that has them too."""
+    if not Path(arguments.pretext, "tokenizer.json").is_file():
+        return arguments.pretext  # on the Hub
+    kept = folder / "tokenizer"
+    if not kept.exists():
+        tokenizer = KGlossTokenizerFast.from_pretrained(arguments.pretext)
+        pairs = [*(row.pair for row in rows_in_parts(arguments)), *extra_pairs(arguments)]
+        extended = with_glosses_of(tokenizer, pairs)
+        if extended.glosses == tokenizer.glosses:
+            return arguments.pretext
+        save_folder(kept, extended.save_pretrained)
+    return str(kept)
+
+
+def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str], tokenizer: str) -> list[str]:
     small = ["--vocabulary=words", f"--analyzer={_analyzer_of(arguments.pretext)}"]
+    trained = [f"--pretext={arguments.pretext}"]
+    if tokenizer != arguments.pretext:
+        trained.append(f"--tokenizer={tokenizer}")  # so that both have the same glosses
     of_system = {
         "rnn": ["--preset=rnn", *small],
         "bert-small": [f"--preset={arguments.preset}", *small],
-        "bert-large": [f"--preset={arguments.preset}", f"--tokenizer={arguments.pretext}"],
-        "transfer": [f"--preset={arguments.preset}", f"--pretext={arguments.pretext}"],
+        "bert-large": [f"--preset={arguments.preset}", f"--tokenizer={tokenizer}"],
+        "transfer": [f"--preset={arguments.preset}", *trained],
     }
     seeds = [f"--seed={run.number}", f"--split_seed={run.number}"]
-    return [*of_system[run.system], f"--num_train_epochs={run.epochs}", *seeds, *common]
+    as_in_the_paper = ["--encoder_repetition_penalty=1", "--repetition_penalty=1"]
+    return [*of_system[run.system], f"--num_train_epochs={run.epochs}", *seeds, *as_in_the_paper, *common]
 
 
 def _analyzer_of(pretext: str) -> str:

@@ -18,23 +18,25 @@ from ..data.texts import read_texts
 from ..files import new_folder, public_path, save_folder, write_json
 from ..hub.cards import tokenizer_card
 from ..hub.provenance import gloss_sources, source_of
+from ..models.extending import extend_tokenizer
 from ..models.vocabulary import (
     MODELS,
     RESERVED,
     check_names,
     count_words,
+    distinct_glosses,
     fit,
     learn_entries,
     rare_names,
     target_in_source,
     train_tokenizer,
+    unknown_words,
     untrained_tokenizer,
     with_glosses,
 )
 from ..optional import versions
 from ..reporting import Table
 from ..runtime.analyzers import ANALYZERS, get_analyzer
-from ..runtime.glosses import PLACEHOLDERS, placeholder_of
 from ..runtime.normalization import normalize_line
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 
@@ -49,6 +51,7 @@ def tokenizer_for(
     texts: Iterable[str] = (),
     copy_names: int | None = None,
     analyzer: str | None = None,
+    extend: bool = False,
 ) -> KGlossTokenizerFast:
     """Return the run's tokenizer, which one process learns for all, and which is kept for a resumed run.
 
@@ -58,11 +61,14 @@ def tokenizer_for(
         vocab_size: Word pieces to learn at most, before glosses (default 10,000).
         vocabulary: `pieces` (default), or `words`, each word whole.
         trained: Folder or Hub repository of a tokenizer to take instead (default: none). A gloss that it does not know
-            becomes [UNK], which is counted in a warning.
+            becomes [UNK], which is counted in a warning; see `extend`.
         texts: More sentences to learn word pieces on, read once.
         copy_names: Nouns in at most this many different sentences that are signed as they are written are learnt as
             the placeholder `Name` (`kgloss_hf.models.vocabulary.rare_names`); default none.
         analyzer: Name of the morphological analyser (default `okt`).
+        extend: Add the glosses that a trained tokenizer lacks (`kgloss_hf.models.extending.extend_tokenizer`), say how
+            many, and keep the result in the folder (default False). Where it copies names, nouns in at most three
+            sentences that are signed as they are written are left to that.
 
     Raises:
         ValueError: A trained tokenizer is given, and how to learn one; or the analyser, also that of a trained
@@ -75,11 +81,11 @@ def tokenizer_for(
             f"the trained one of {trained}; leave them out"
         )
     sentences = [pair.text for pair in pairs]
+    kept = folder / "tokenizer"
     if trained:
         tokenizer = KGlossTokenizerFast.from_pretrained(trained)
         check_language(tokenizer, sentences, f"training sentences, for the tokenizer of {trained}")
-        return tokenizer
-    kept = folder / "tokenizer"
+        return _extended(tokenizer, pairs, kept, trained) if extend else tokenizer
     analyzer = analyzer or ANALYZER
     with PartialState().main_process_first():
         if not kept.exists():
@@ -107,25 +113,41 @@ def _checked(texts: Iterable[str], analyzer: str, origin: str) -> Iterator[str]:
     return chain(first, remaining)
 
 
-def check_glosses(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], checkpoint: str) -> None:
-    """Refuse a pretext model whose vocabulary lacks glosses of the training pairs.
+def with_glosses_of(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> KGlossTokenizerFast:
+    """Return a tokenizer that has the glosses of pairs too (`kgloss_hf.models.extending.extend_tokenizer`).
 
     Args:
-        tokenizer: The checkpoint's.
-        pairs: What is to be trained on.
-        checkpoint: Its folder or repository, for the message.
+        tokenizer: The tokenizer. Where it copies names, nouns in at most three sentences that are signed as they are
+            written are left to that.
+        pairs: The pairs.
 
-    Raises:
-        ValueError: Glosses are missing; says how many and which.
+    Example:
+        >>> pairs = [Pair("몸의 형태는 12m", ("몸", "처음보는글로스", "12"))]
+        >>> with_glosses_of(getfixture("tokenizer"), pairs).glosses[-1]
+        '처음보는글로스'
     """
-    known = {*map(normalize_line, tokenizer.glosses), *PLACEHOLDERS}
-    used = {placeholder_of(gloss) for glosses in marked_glosses(pairs, tokenizer.morphemes) for gloss in glosses}
-    if missing := sorted(used - known):
-        raise ValueError(
-            f"{checkpoint}: expected a vocabulary with the training pairs' glosses, but {len(missing)} of {len(used)} "
-            f"are not in it, such as {', '.join(missing[:3])}. Train the pretext with the same --dataset, or give it a "
-            "tokenizer of kgloss train-tokenizer that was made with these pairs"
-        )
+    glosses = marked_glosses(pairs, get_analyzer(tokenizer.init_kwargs.get("analyzer", ANALYZER)))
+    names = set(map(normalize_line, rare_names(pairs))) if tokenizer.init_kwargs.get("copy_names") else set()
+    return extend_tokenizer(tokenizer, [[gloss for gloss in distinct_glosses(glosses) if gloss not in names]])
+
+
+def _extended(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], kept: Path, origin: str) -> KGlossTokenizerFast:
+    """Return a tokenizer with the glosses that it lacks, kept in the run's folder, and say how well it fits."""
+    with PartialState().main_process_first():
+        if not kept.exists():
+            extended = with_glosses_of(tokenizer, pairs)
+            if extended.glosses == tokenizer.glosses:
+                return tokenizer
+            save_folder(kept, extended.save_pretrained)
+    extended = KGlossTokenizerFast.from_pretrained(kept)
+    added = extended.glosses[len(tokenizer.glosses) :]
+    unknown, words = unknown_words(extended, [pair.text for pair in pairs])
+    PartialState().print(
+        f"{origin}: the training pairs have {len(added):,} glosses that its vocabulary of {len(tokenizer.glosses):,} "
+        f"glosses lacked, such as {', '.join(added[:3])}; they were added. Of the {words:,} words of their sentences "
+        f"{unknown:,} are [UNK] to it, or hold [UNK]"
+    )
+    return extended
 
 
 @dataclass

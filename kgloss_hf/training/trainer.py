@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from datasets import Dataset
+from torch.nn.functional import pad
 from torch.utils.data import SequentialSampler
 from transformers import (
     EarlyStoppingCallback,
@@ -26,6 +27,7 @@ from ..files import writing
 from ..models.modeling import freeze_unused
 from ..runtime.analyzers import has_analyzer
 from ..runtime.okt import Morpheme
+from ..runtime.penalties import penalty_arguments
 from ..runtime.placeholders import restore_placeholders
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .batching import PairCollator, StepSampler, pair_lengths
@@ -201,11 +203,13 @@ class GlossTrainer(Seq2SeqTrainer):
     batch of several processes too.
 
     Args:
+        learning_rates: Peak learning rates of parameters that have one of their own, by `id`.
         **kwargs: Seq2SeqTrainer's.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, learning_rates: Mapping[int, float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._learning_rates = learning_rates or {}
         self._smoothing = self.args.label_smoothing_factor
         self.label_smoother = None
 
@@ -228,13 +232,59 @@ class GlossTrainer(Seq2SeqTrainer):
     def _get_eval_sampler(self, eval_dataset: Dataset) -> SequentialSampler:
         return SequentialSampler(eval_dataset)
 
+    def _pad_tensors_to_max_len(self, tensor: torch.Tensor, max_length: int) -> torch.Tensor:
+        # The stock method pads generated ids with the tokenizer's id for sentences, which may be that of a gloss.
+        return pad(tensor, (0, max_length - tensor.shape[-1]), value=self.model.generation_config.pad_token_id)
+
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         self.gather_function = self.accelerator.gather_for_metrics
         return super().evaluation_loop(*args, **kwargs)
 
+    def in_float32(self) -> None:
+        """Generate in float32 from now on, as a user's pipeline does, whatever the training computed in."""
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+        **gen_kwargs: Any,
+    ) -> Any:
+        if self.args.predict_with_generate and not prediction_loss_only:
+            inputs = self._prepare_inputs(inputs)
+            penalty = self.model.generation_config.encoder_repetition_penalty
+            gen_kwargs |= penalty_arguments(penalty, inputs["input_ids"], gen_kwargs)
+        return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys, **gen_kwargs)
+
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         with writing(Path(self.args.output_dir)):
             super()._save_checkpoint(*args, **kwargs)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        trainer: Any = self
+        tokenizer = trainer.processing_class
+        if not has_analyzer(tokenizer) or not tokenizer.two_vocabularies:
+            return super().train(*args, **kwargs)
+        # The stock trainer would set the special ids of the model, which writes glosses, to those of the sentences.
+        trainer.processing_class = None
+        self.add_callback(_Restored(self, tokenizer))
+        return super().train(*args, **kwargs)
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        made = self.optimizer is None
+        optimizer: torch.optim.Optimizer = super().create_optimizer(*args, **kwargs)
+        if made and self._learning_rates:
+            groups = []
+            for group in optimizer.param_groups:
+                by_rate: dict[float | None, list[torch.Tensor]] = {}
+                for parameter in group["params"]:
+                    by_rate.setdefault(self._learning_rates.get(id(parameter)), []).append(parameter)
+                for rate, parameters in by_rate.items():
+                    groups.append({**group, "params": parameters, "lr": group["lr"] if rate is None else rate})
+            optimizer.param_groups[:] = groups
+        return optimizer
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         return super().compute_loss(model, {**inputs, "smoothing": self._smoothing}, *args, **kwargs)
@@ -250,6 +300,7 @@ def build_trainer(
     *,
     share_embeddings: bool,
     patience: int | None = None,
+    learning_rates: Mapping[int, float] | None = None,
 ) -> GlossTrainer:
     """Return a trainer with the right loss, for columns `input_ids` and `labels`.
 
@@ -262,6 +313,7 @@ def build_trainer(
         compute_metrics: From `jaccard_of_generation`; None where the loss chooses.
         share_embeddings: Train encoder and decoder embeddings as one (`SharedEmbeddings`).
         patience: Stop after this many evaluations without a better score (default: never).
+        learning_rates: Peak learning rates of parameters that have one of their own, by `id` (default: none).
 
     Raises:
         ValueError: `patience` is below 1, or nothing is evaluated by which to stop.
@@ -274,7 +326,7 @@ def build_trainer(
         )
     freeze_unused(model)
     if getattr(args, "loss_over", "vocabulary") == "glosses":
-        model.token_loss.restrict(model.generation_config.suppress_tokens, len(tokenizer))
+        model.token_loss.restrict(model.generation_config.suppress_tokens, tokenizer.target_size)
     callbacks: list[TrainerCallback] = [SharedEmbeddings()] if share_embeddings else []
     if patience is not None:
         if patience < 1 or not args.load_best_model_at_end:
@@ -284,6 +336,7 @@ def build_trainer(
             )
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
     return GlossTrainer(
+        learning_rates=learning_rates,
         model=model,
         args=args,
         train_dataset=train,
@@ -293,6 +346,16 @@ def build_trainer(
         compute_metrics=compute_metrics,
         callbacks=callbacks,
     )
+
+
+class _Restored(TrainerCallback):
+    """Give a trainer its tokenizer back, which checkpoints are saved with, once training has begun."""
+
+    def __init__(self, trainer: Any, tokenizer: KGlossTokenizerFast) -> None:
+        self._trainer, self._tokenizer = trainer, tokenizer
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        self._trainer.processing_class = self._tokenizer
 
 
 class SharedEmbeddings(TrainerCallback):
@@ -320,12 +383,8 @@ def predicted_glosses(
         sequences: Ids, batch × length, padded with the pad id or -100.
         morphemes: Okt's analysis of each source sentence.
     """
-    skipped = {*tokenizer.all_special_ids, -100}
-    rows = [[int(index) for index in row if int(index) not in skipped] for row in sequences]
-    return [
-        restore_placeholders(tokenizer.convert_ids_to_tokens(row), of_source)
-        for row, of_source in zip(rows, morphemes, strict=True)
-    ]
+    rows = tokenizer.convert_ids_to_glosses(map(int, row) for row in sequences)
+    return [restore_placeholders(row, of_source) for row, of_source in zip(rows, morphemes, strict=True)]
 
 
 def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Callable[[Any], dict[str, float]]:
@@ -348,10 +407,10 @@ def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair])
     return compute
 
 
-def predict(trainer: Seq2SeqTrainer, tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
+def predict(trainer: GlossTrainer, tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
     """Return glosses for each pair's sentence by the trainer's model, in float32, over all of its processes."""
     trainer.compute_metrics = None  # it scores the validation pairs
-    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # a user's pipeline has no bfloat16 either
+    trainer.in_float32()
     generated = trainer.predict(encode_pairs(tokenizer, pairs)).predictions
     return predicted_glosses(tokenizer, generated, tokenizer.morphemes([pair.text for pair in pairs]))
 

@@ -14,7 +14,8 @@ from transformers import pipeline
 
 from conftest import SENTENCES
 from kgloss_hf.cli import main
-from kgloss_hf.commands.translate import translate
+from kgloss_hf.commands.translate import models_among, translate
+from kgloss_hf.data.pairs import load_pairs
 
 COMMAND = [sys.executable, "-m", "kgloss_hf.cli", "translate"]
 
@@ -63,9 +64,20 @@ def test_json_lines(checkpoint: str, file: Path, expected: list[str]) -> None:
 def test_table(checkpoint: str, expected: list[str]) -> None:
     lines = lines_of(checkpoint, *SENTENCES[:2], "탭\t속", format="tsv", types=True)
     header, *rows = (line.split("\t") for line in lines)
-    assert header == ["text", "glosses", "types"]
+    assert header == ["text", "glosses", "types", "log_prob", "unknown_words"]
+    assert all(float(row[3]) < 0 for row in rows)
+    assert [row[4] for row in rows] == ["", "", "탭 속"]
     assert [row[1] for row in rows][:2] == expected[:2]
     assert rows[2][0] == "탭 속"
+
+
+def test_lines_with_unknown_words_are_counted(checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines_of(checkpoint, SENTENCES[2])
+    assert "does not know" not in capsys.readouterr().err
+    lines_of(checkpoint, SENTENCES[2], "안녕", "쿠스코의 토기")
+    assert "2 lines hold words that the model does not know; --format jsonl lists them" in capsys.readouterr().err
+    [row] = lines_of(checkpoint, "안녕", format="jsonl")
+    assert json.loads(row)["unknown_words"] == ["안녕"]
 
 
 @pytest.mark.parametrize("form", ["text", "tsv", "jsonl"])
@@ -74,12 +86,59 @@ def test_n_best(checkpoint: str, form: str) -> None:
     if form == "jsonl":
         assert [len(json.loads(line)["candidates"]) for line in lines] == [3, 3]
     elif form == "tsv":
-        assert lines[0] == "text\trank\tscore\tlog_prob\tglosses"
+        assert lines[0] == "text\trank\tscore\tlog_prob\tglosses\tunknown_words"
         assert [line.split("\t")[1] for line in lines[1:]] == ["1", "2", "3"] * 2
     else:
         assert [len(line.split("\t")) for line in lines] == [2, 2, 2, 1] * 2
         scores = [float(line.split("\t")[0]) for line in lines[:3]]
         assert scores == sorted(scores, reverse=True)
+
+
+def test_several_models_give_one_answer_and_its_agreement(
+    checkpoint: str, another_checkpoint: str, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = pipeline("text-to-gloss", model=checkpoint, others=[another_checkpoint])(SENTENCES)
+    assert main(["translate", checkpoint, another_checkpoint, *SENTENCES]) == 0
+    assert main(["translate", checkpoint, "--with", another_checkpoint, *SENTENCES]) == 0
+    lines = [f"{answer['agreement']:.4f}\t{answer.generated_text}" for answer in expected]
+    assert capsys.readouterr().out.splitlines() == lines * 2
+    rows = list(map(json.loads, lines_of(checkpoint, *SENTENCES, others=[another_checkpoint], format="jsonl")))
+    assert [row["agreement"] for row in rows] == [answer["agreement"] for answer in expected]
+    header, row = lines_of(checkpoint, SENTENCES[0], others=[another_checkpoint], format="tsv", types=True)
+    assert header == "text\tagreement\tglosses\ttypes\tunknown_words"
+    assert row.split("\t")[1:3] == lines[0].split("\t")
+    bound = sorted(answer["agreement"] for answer in expected)[2]
+    options = ["--with", another_checkpoint, "--input", str(file), "--format", "jsonl", "--min_agreement", str(bound)]
+    assert main(["translate", checkpoint, *options]) == 0
+    captured = capsys.readouterr()
+    assert [json.loads(line)["agreement"] for line in captured.out.splitlines()] == [
+        answer["agreement"] for answer in expected if answer["agreement"] >= bound
+    ]
+    assert "3 of 5 lines left out: no glosses, or an agreement below" in captured.err  # a blank one among them
+
+
+def test_a_model_behind_a_sentence_is_refused(checkpoint: str, another_checkpoint: str, tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to(another_checkpoint)
+    for words in (["전시", another_checkpoint], [str(tmp_path)]):
+        with pytest.raises(ValueError, match="which may be meant as a model"):
+            models_among(words)
+    assert models_among([another_checkpoint, "", "1/2", "가" * 5000]) == (
+        [another_checkpoint],
+        ["", "1/2", "가" * 5000],
+    )
+
+
+def test_answers_of_several_models_are_read_as_training_pairs(
+    checkpoint: str, another_checkpoint: str, tmp_path: Path
+) -> None:
+    for format in ("jsonl", "tsv"):
+        file = tmp_path / f"distilled.{format}"
+        lines = lines_of(checkpoint, *SENTENCES, others=[another_checkpoint], format=format)
+        file.write_text("\n".join(lines) + "\n", "utf-8")
+        pairs = load_pairs(str(file))
+        assert [pair.text for pair in pairs] == SENTENCES
+        if format == "jsonl":
+            assert [list(pair.glosses) for pair in pairs] == [json.loads(line)["glosses"] for line in lines]
 
 
 def test_a_bad_line_does_not_stop_the_others(
@@ -100,6 +159,10 @@ def test_a_bad_line_does_not_stop_the_others(
     [
         (["--input", "missing.txt"], "missing.txt"),
         (["전시", "--input", "-"], "expected sentences or --input, found both"),
+        (["전시", "--consensus", "--n_best", "3"], "expected n_best or one answer out of many, found both"),
+        (["전시", "--min_agreement", "0.5"], "min_agreement: expected several models, or consensus, found neither"),
+        (["전시", "--consensus", "--min_agreement", "50"], "min_agreement: expected a number from 0 to 1, found 50"),
+        (["kgloss/demo", "전시"], "expected sentences, found 'kgloss/demo', which may be meant as a model"),
         (["전시", "--types"], "types: expected a format that can hold it"),
         (["전시", "--alignment", "--format", "tsv"], "alignment: expected a format that can hold it"),
         (["전시", "--n_best", "0"], "num_return_sequences: expected 1 or more"),

@@ -328,9 +328,16 @@ def test_what_translate_writes_is_read(
             print("\t".join(_header(n_best, types)), file=file)
         for text, glosses in zip(SENTENCES, ANSWERS, strict=True):
             answer: dict[str, object] = {"generated_text": " ".join(glosses), "glosses": glosses}
+            answer |= {"unknown_words": ["토기"], "log_prob": -0.5}
             answer |= {"types": ["unknown"] * len(glosses)} if types else {}
-            other = {"generated_text": "물 산", "glosses": ["물", "산"], "score": -1.0, "log_prob": -2.0}
-            answers = answer if n_best is None else [answer | {"score": -0.25, "log_prob": -0.5}, other]
+            other = {
+                "generated_text": "물 산",
+                "glosses": ["물", "산"],
+                "score": -1.0,
+                "log_prob": -2.0,
+                "unknown_words": [],
+            }
+            answers = answer if n_best is None else [answer | {"score": -0.25}, other]
             for row in _rows(text, answers, format, n_best, types):
                 print(row, file=file)
     scores = evaluate_files(str(tmp_path / name), references=gold)["scores"]

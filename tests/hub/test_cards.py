@@ -249,6 +249,24 @@ def test_transferred_model_names_its_pretext(folder: Write) -> None:
     assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
 
 
+def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
+    init_from = {"base_model": "ME/glosses", "command": "python examples/run_text2gloss.py", "added_glosses": 12}
+    earlier = {"name": "first.csv", "use": "earlier glosses", "license": "cc-by-nc-sa-4.0", "domain": "weather"}
+    card = model_card(folder(NEW | {"data": [GKSL, earlier], "init_from": init_from}))
+    assert metadata(card)["base_model"] == "ME/glosses"
+    assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
+    assert "It went on from ME/glosses, which had learnt glosses" in card
+    assert "12\nglosses were added" in card
+    assert "    python examples/run_text2gloss.py\n" in card
+    assert "| first.csv | earlier glosses |" in card
+    assert "weather" in card.partition("## How to use")[0]
+    assert metadata(card)["model-index"][0]["results"][0]["dataset"]["name"] == "gksl"  # what was scored
+    init_from |= {"base_model": None, "command": None}
+    card = model_card(folder(NEW | {"data": [GKSL, earlier], "init_from": init_from}))
+    assert "base_model" not in metadata(card)
+    assert "It went on from a trained model, which" in card
+
+
 def test_only_hub_ids_are_datasets(folder: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own" / "pairs").mkdir(parents=True)

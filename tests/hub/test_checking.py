@@ -298,4 +298,4 @@ def test_sources(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [source["name"] for source in pretext_sources({"kornli", "/data/own.txt"})] == ["own.txt", "kornli"]
     assert run_of(checkpoint)["data"][0]["license"] is None
     (tmp_path / "metrics.json").write_text(json.dumps({"data": [own], "preset": "small"}), "utf-8")
-    assert run_of(str(tmp_path)) == {"data": [own], "command": None, "preset": "small"}
+    assert run_of(str(tmp_path)) == {"data": [own], "command": None, "preset": "small", "scores": {}}

@@ -9,6 +9,7 @@ import transformers
 
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.models import modeling
+from kgloss_hf.models.extending import extend_tokenizer
 from kgloss_hf.models.modeling import (
     PRESETS,
     EncoderDecoderModel,
@@ -116,6 +117,32 @@ def test_transfer_says_what_differs(tokenizer: KGlossTokenizerFast, checkpoint: 
         ValueError, match=r"encoder.embeddings.word_embeddings.weight should be \(\d+, 256\) and is \(\d+, 128\)"
     ):
         transfer(build_model("small", tokenizer), tokenizer, checkpoint)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "paper"])
+def test_transfer_takes_a_pretext_that_lacks_glosses(
+    preset: str, tokenizer: KGlossTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("hidden_size", "intermediate_size"):
+        monkeypatch.setitem(PRESETS[preset].__dict__, name, 16)
+    monkeypatch.setitem(PRESETS[preset].__dict__, "num_hidden_layers", 1)
+    pretext = build_model(preset, tokenizer)
+    pretext.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    extended = extend_tokenizer(tokenizer, [["새글로스", "형태"]])
+    model = build_model(preset, extended)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    transfer(model, extended, str(tmp_path))
+    final = ["decoder.bias", "bias", *(["decoder.weight"] if preset == "paper" else [])]
+    fresh = {f"decoder.cls.predictions.{name}" for name in final}
+    old = pretext.state_dict()
+    for name, value in model.state_dict().items():
+        expected = before[name] if name in fresh else old[name]
+        assert torch.equal(value[: len(expected)], expected), name
+    for half in (model.encoder, model.decoder):
+        rows = half.get_input_embeddings().weight
+        assert rows.shape == (len(tokenizer) + 1, 16)
+        assert not torch.equal(rows[-1], before["encoder.embeddings.word_embeddings.weight"][-1])
 
 
 def _glosses_in_another_case() -> KGlossTokenizerFast:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from conftest import SENTENCES
 from kgloss_hf.models.modeling import build_model
 from kgloss_hf.runtime.decoding import GreedyDecoder, _cut_head, emitted_ids, explain
+from kgloss_hf.runtime.penalties import penalty_arguments
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 
@@ -45,6 +46,92 @@ def test_greedy_is_generate(model: PreTrainedModel, tokenizer: KGlossTokenizerFa
     assert len(set(map(len, expected))) > 3  # rows do leave at different times
     found = GreedyDecoder(model)(rows["input_ids"], rows["attention_mask"], 12)
     assert without_special(tokenizer, found) == expected
+
+
+PENALTIES = [(0.5, 1.0), (3.0, 1.0), (1.0, 2.0), (3.0, 1.5)]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("penalty", "repetition"), PENALTIES)
+def test_greedy_is_generate_with_penalties(
+    penalty: float,
+    repetition: float,
+    model: PreTrainedModel,
+    tokenizer: KGlossTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, decoder = batch(tokenizer), GreedyDecoder(model)
+    inputs = rows["input_ids"], rows["attention_mask"]
+    asked = {"encoder_repetition_penalty": penalty, "repetition_penalty": repetition}
+    expected = without_special(tokenizer, model.generate(**rows, **asked).tolist())
+    assert expected != without_special(tokenizer, decoder(*inputs, 12))
+    found = decoder.decode(*inputs, 12, penalty, repetition).rows
+    assert without_special(tokenizer, found) == expected
+    for name, value in asked.items():
+        monkeypatch.setattr(model.generation_config, name, value)
+    assert decoder(*inputs, 12) == found
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("penalty", "repetition"), [(1.0, 1.0), *PENALTIES])
+@pytest.mark.parametrize("length", [3, 12])  # many rows have no room to end at 3
+def test_greedy_knows_what_explain_says(
+    penalty: float,
+    repetition: float,
+    length: int,
+    model: PreTrainedModel,
+    tokenizer: KGlossTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model.generation_config, "encoder_repetition_penalty", penalty)
+    monkeypatch.setattr(model.generation_config, "repetition_penalty", repetition)
+    rows = batch(tokenizer)
+    inputs = rows["input_ids"], rows["attention_mask"]
+    found = GreedyDecoder(model).decode(*inputs, length)
+    sequences = without_special(tokenizer, found.rows)
+    explained = explain(model, *inputs, sequences, attention=False)
+    assert found.log_probs == pytest.approx(explained.log_probs, abs=1e-4)
+    assert not explained.attention.numel()
+    alone = [GreedyDecoder(model).decode(*(one[row : row + 1] for one in inputs), length) for row in range(8)]
+    assert [one.log_probs[0] for one in alone] == pytest.approx(found.log_probs[:8], abs=1e-4)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("preset", ["tiny", "rnn"])
+@pytest.mark.parametrize(("penalty", "repetition"), [(None, None), (3.0, None), (2.0, 1.5)])
+def test_log_probabilities_are_what_beams_are_ranked_by(
+    penalty: float | None, repetition: float | None, preset: str, tokenizer: KGlossTokenizerFast
+) -> None:
+    torch.manual_seed(0)
+    model = build_model(preset, tokenizer, num_beams=3).eval()
+    config = model.generation_config
+    config.encoder_repetition_penalty, config.max_length, config.length_penalty = penalty, 5, 0.0
+    config.renormalize_logits, config.repetition_penalty = True, repetition
+    kept = {tokenizer.eos_token_id, *emitted_by(model).tolist()[-3:]}  # few, so that some sequences end
+    config.suppress_tokens = [index for index in range(model.config.vocab_size) if index not in kept]
+    one = tokenizer([SENTENCES[0]], return_tensors="pt")
+    asked = {"num_return_sequences": 3, "output_scores": True, "return_dict_in_generate": True}
+    asked |= penalty_arguments(penalty, one["input_ids"], {})
+    found = model.generate(**one, **asked)
+    ended = [row for row, ids in enumerate(found.sequences.tolist()) if tokenizer.eos_token_id in ids[1:]]
+    sequences = without_special(tokenizer, [found.sequences[row].tolist() for row in ended])
+    explained = explain(model, *(value.expand(len(ended), -1) for value in one.values()), sequences)
+    assert explained.log_probs == pytest.approx(found.sequences_scores[ended].tolist(), abs=1e-3)
+
+
+@torch.inference_mode()
+def test_end_without_a_position_does_not_count(tokenizer: KGlossTokenizerFast) -> None:
+    model = build_model("tiny", tokenizer).eval()
+    rows = tokenizer(["토기"], return_tensors="pt")
+    sequence = emitted_by(model).tolist()[-1:] * 128
+    found = explain(model, rows["input_ids"], rows["attention_mask"], [sequence])
+    assert found.attention.shape[1] == 128
+    with torch.no_grad():
+        model.decoder.get_output_embeddings().bias[tokenizer.eos_token_id] = -1e4
+    decoded = GreedyDecoder(model).decode(rows["input_ids"], rows["attention_mask"], 129)
+    assert len(decoded.rows[0]) == 129
+    whole = explain(model, rows["input_ids"], rows["attention_mask"], [decoded.rows[0][1:]])
+    assert decoded.log_probs == pytest.approx(whole.log_probs, abs=1e-3)
 
 
 @torch.inference_mode()

@@ -76,7 +76,7 @@ def test_sums_are_right_on_every_processor(checkpoint: str) -> None:
 def test_our_own_loop_gives_what_generate_gives(text_to_gloss: Text2GlossPipeline) -> None:
     for sentence in SENTENCES:
         rows = text_to_gloss.tokenizer(sentence, return_tensors="pt")
-        [sequence] = text_to_gloss.decode(rows["input_ids"], rows["attention_mask"], {})
+        [sequence], _ = text_to_gloss.decode(rows["input_ids"], rows["attention_mask"], {})
         [row] = text_to_gloss.model.generate(**rows).tolist()
         assert sequence == [index for index in row if index not in text_to_gloss.special]
     assert text_to_gloss.greedy is not None

@@ -28,11 +28,13 @@ from conftest import GLOSSES, SENTENCES
 from kgloss_hf.artefacts import artefact
 from kgloss_hf.models.modeling import build_model
 from kgloss_hf.runtime.answers import GlossSequence
+from kgloss_hf.runtime.consensus import consensus
 from kgloss_hf.runtime.glosses import GLOSS_TYPES, PLACEHOLDERS, UNKNOWN_TYPE
 from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
+from kgloss_hf.runtime.placeholders import restore_placeholders
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
-BLANK = {"generated_text": "", "glosses": [], "unresolved": []}
+BLANK = {"generated_text": "", "glosses": [], "unresolved": [], "unknown_words": [], "log_prob": 0.0}
 
 
 @pytest.fixture(scope="module", params=["text2text-generation", "text-to-gloss"])
@@ -43,7 +45,7 @@ def text_to_gloss(request: pytest.FixtureRequest, checkpoint: str) -> Text2Gloss
 def outputting(text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch, *glosses: str) -> None:
     """Let the model put out these glosses for every text, whose word pieces it attends to alike."""
     ids = text_to_gloss.tokenizer.convert_tokens_to_ids(list(glosses))
-    monkeypatch.setattr(text_to_gloss, "decode", lambda rows, *_: [ids] * len(rows))
+    monkeypatch.setattr(text_to_gloss, "decode", lambda rows, *_: ([ids] * len(rows), None))
 
 
 def test_text_in_dict_out(text_to_gloss: Text2GlossPipeline) -> None:
@@ -62,12 +64,14 @@ def test_prints_as_glosses() -> None:
 def test_batches_give_what_single_texts_give(text_to_gloss: Text2GlossPipeline) -> None:
     texts = [*SENTENCES, "", SENTENCES[0]]
     single = [text_to_gloss(sentence) for sentence in texts]
-    assert text_to_gloss(texts) == single
-    assert text_to_gloss(texts, batch_size=3) == single
-    assert text_to_gloss(tuple(texts)) == single
-    assert list(text_to_gloss(iter(texts), batch_size=2)) == single
+    expected = [answer | {"log_prob": pytest.approx(answer["log_prob"], abs=1e-4)} for answer in single]
+    assert text_to_gloss(texts) == expected
+    assert text_to_gloss(texts, batch_size=3) == expected
+    assert text_to_gloss(tuple(texts)) == expected
+    assert list(text_to_gloss(iter(texts), batch_size=2)) == expected
     rows = datasets.Dataset.from_dict({"text": texts})
-    assert list(text_to_gloss(rows)) == list(text_to_gloss(rows["text"])) == single
+    assert list(text_to_gloss(rows)) == expected
+    assert list(text_to_gloss(rows["text"])) == expected
 
 
 def test_iterators_are_read_as_they_are_needed(text_to_gloss: Text2GlossPipeline) -> None:
@@ -101,7 +105,7 @@ def test_settings_that_our_own_steps_do_not_know_go_to_generate(
 ) -> None:
     assert text_to_gloss._greedy_limit({}) == 16
     assert text_to_gloss._greedy_limit({"max_new_tokens": 3}) == 4
-    for options in ({"num_beams": 2}, {"min_length": 3}, {"do_sample": True}, {"repetition_penalty": 2.0}):
+    for options in ({"num_beams": 2}, {"min_length": 3}, {"do_sample": True}, {"no_repeat_ngram_size": 2}):
         assert text_to_gloss._greedy_limit(options) is None
     config = text_to_gloss.model.generation_config
     for name, value in {"temperature": 0.5, "repetition_penalty": 1.0, "min_length": 0}.items():
@@ -125,6 +129,74 @@ def test_n_best(text_to_gloss: Text2GlossPipeline) -> None:
     assert len(text_to_gloss(SENTENCES[0], num_return_sequences=1)) == 1
     with pytest.raises(ValueError, match="num_return_sequences: expected 1 or more, found 0"):
         text_to_gloss("전시", num_return_sequences=0)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"encoder_repetition_penalty": 3}])
+def test_every_answer_has_a_log_probability(text_to_gloss: Text2GlossPipeline, options: dict[str, Any]) -> None:
+    together = [answer["log_prob"] for answer in text_to_gloss(SENTENCES, **options)]
+    alone = [text_to_gloss(text, **options)["log_prob"] for text in SENTENCES]
+    assert all(log_prob < 0 for log_prob in together)
+    assert together == pytest.approx(alone, abs=1e-4)
+    explained = [text_to_gloss(text, return_alignment=True, **options)["log_prob"] for text in SENTENCES]
+    assert explained == pytest.approx(together, abs=1e-4)
+
+
+def test_what_the_model_is_made_to_emit_has_no_log_probability(text_to_gloss: Text2GlossPipeline) -> None:
+    suppressed = text_to_gloss.model.generation_config.suppress_tokens[-1]
+
+    def force(_: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        scores[:, suppressed] = 1e4
+        return scores
+
+    answer = text_to_gloss(SENTENCES[0], logits_processor=[force], max_new_tokens=2)
+    assert answer["log_prob"] is None
+
+
+def test_penalty_is_what_generate_does(text_to_gloss: Text2GlossPipeline) -> None:
+    model, tokenizer = text_to_gloss.model, text_to_gloss.tokenizer
+    assert text_to_gloss._greedy_limit({"encoder_repetition_penalty": 3.0}) == 16
+    changed = False
+    for sentence in SENTENCES:
+        rows = model.generate(**tokenizer(sentence, return_tensors="pt"), encoder_repetition_penalty=3.0).tolist()
+        expected = restore_placeholders(*tokenizer.convert_ids_to_glosses(rows), tokenizer.morphemes([sentence])[0])
+        assert text_to_gloss(sentence, encoder_repetition_penalty=3).glosses == expected
+        changed |= text_to_gloss(sentence).glosses != expected
+    assert changed
+
+
+@pytest.mark.parametrize("penalty", [None, 3.0])
+def test_first_of_n_best_is_the_plain_answer(penalty: float | None, tokenizer: KGlossTokenizerFast) -> None:
+    torch.manual_seed(2)
+    model = build_model("tiny", tokenizer, num_beams=4)
+    model.generation_config.encoder_repetition_penalty = penalty
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 3
+        model.decoder.get_output_embeddings().bias[tokenizer.eos_token_id] += 8  # all end before the limit
+    text_to_gloss = Text2GlossPipeline(model=model, tokenizer=tokenizer)
+    for sentence in SENTENCES:
+        plain, [first, *_] = text_to_gloss(sentence), text_to_gloss(sentence, num_return_sequences=4)
+        assert first.glosses == plain.glosses
+        assert first["log_prob"] == pytest.approx(plain["log_prob"], abs=1e-4)
+
+
+def test_penalty_of_two_vocabularies_is_refused(
+    text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(text_to_gloss.tokenizer.init_kwargs, "target_start", 0)
+    with pytest.raises(ValueError, match="encoder_repetition_penalty: .* no ids in common"):
+        text_to_gloss("토기", encoder_repetition_penalty=2.0)
+
+
+def test_words_that_the_model_does_not_know_are_listed(text_to_gloss: Text2GlossPipeline) -> None:
+    assert text_to_gloss(SENTENCES[2])["unknown_words"] == []
+    answer = text_to_gloss("쿠스코의 토기와 쿠스코의 마추픽추, 12 QR.")
+    assert answer["unknown_words"][0] == "쿠스코"
+    assert answer["unknown_words"].count("쿠스코") == 1
+    assert not {"토기", "의", "와", ",", "12", "QR"} & {*answer["unknown_words"]}
+    assert str(text_to_gloss("안녕")).endswith("[unknown: 안녕]")
+    for one in text_to_gloss("쿠스코", num_return_sequences=2):
+        assert one["unknown_words"] == ["쿠스코"]
 
 
 def test_types(text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,6 +351,7 @@ def test_two_pipelines_of_one_model(other: tuple[PreTrainedModel, KGlossTokenize
         ({"generation_config": GenerationConfig(output_scores=True, return_dict_in_generate=True)}, ValueError, "out"),
         ({"return_dict_in_generate": True}, ValueError, "return_dict_in_generate: .* an answer holds glosses"),
         ({"return_tensors": True}, ValueError, "return_tensors: .* an answer holds glosses"),
+        ({"encoder_repetition_penalty": 0}, ValueError, "encoder_repetition_penalty: expected a number above 0"),
         ({"return_text": False}, ValueError, "return_text: .* always holds generated_text"),
         ({"clean_up_tokenization_spaces": True}, ValueError, "clean_up_tokenization_spaces: expected False"),
         ({"stop_sequence": "몸"}, ValueError, "stop_sequence: .* give eos_token_id"),
@@ -510,3 +583,65 @@ def test_nothing_but_glosses_comes_out(text_to_gloss: Text2GlossPipeline) -> Non
     for answer, morphemes in zip(answers, sources, strict=True):
         contents = {morpheme.surface for morpheme in morphemes if morpheme.tag in PLACEHOLDERS}
         assert set(answer.glosses) <= allowed | contents
+
+
+def test_consensus_of_a_models_own_candidates(text_to_gloss: Text2GlossPipeline) -> None:
+    texts = [SENTENCES[0], " ", SENTENCES[2]]
+    answers = text_to_gloss(texts, consensus=True, num_return_sequences=4, return_types=True)
+    for answer, candidates in zip(answers, text_to_gloss(texts, num_return_sequences=4), strict=True):
+        assert {"log_prob", "score"}.isdisjoint(answer)
+        assert len(answer["types"]) == len(answer.glosses)
+        assert set(answer.glosses) <= {gloss for candidate in candidates for gloss in candidate.glosses}
+        if candidates:
+            models = [[(candidate.glosses, candidate["log_prob"]) for candidate in candidates]]
+            assert (answer.glosses, answer["agreement"]) == consensus(models)
+        else:
+            assert answer == {
+                "generated_text": "",
+                "glosses": [],
+                "unresolved": [],
+                "types": [],
+                "unknown_words": [],
+                "agreement": 1.0,
+            }
+    assert list(text_to_gloss(iter(texts), consensus=True, num_beams=4, return_types=True)) == answers
+
+
+def test_consensus_of_several_models(checkpoint: str, another_checkpoint: str) -> None:
+    several = pipeline("text-to-gloss", model=checkpoint, others=[another_checkpoint], num_beams=3)
+    alone = [pipeline("text-to-gloss", model=folder) for folder in (checkpoint, another_checkpoint)]
+    given = pipeline("text-to-gloss", model=alone[1].model, tokenizer=alone[1].tokenizer, others=alone[:1], num_beams=3)
+    answers = several(SENTENCES)
+    assert given(SENTENCES) == answers
+    lists = [one(SENTENCES, num_return_sequences=3) for one in alone]
+    for answer, *of_models in zip(answers, *lists, strict=True):
+        models = [[(candidate.glosses, candidate["log_prob"]) for candidate in candidates] for candidates in of_models]
+        glosses, agreement = consensus(models)
+        assert answer.glosses == glosses
+        assert answer["agreement"] == pytest.approx(agreement)
+    assert several(SENTENCES[0], consensus=False, num_beams=1) == alone[0](SENTENCES[0])
+    spelled = several(SENTENCES[0], fingerspell=True, return_alignment=True)
+    assert len(spelled["alignment"]) == len(spelled.glosses)
+    assert "alignment" not in several(SENTENCES[0], fingerspell=True)
+    with ThreadPoolExecutor(4) as threads:
+        alike = list(threads.map(several, SENTENCES * 3))  # other batches: the last digits differ
+    assert [answer.glosses for answer in alike] == [answer.glosses for answer in answers * 3]
+    assert [answer["agreement"] for answer in alike] == pytest.approx([answer["agreement"] for answer in answers * 3])
+
+
+def test_what_consensus_cannot_do(text_to_gloss: Text2GlossPipeline, checkpoint: str, another_checkpoint: str) -> None:
+    several = pipeline("text-to-gloss", model=checkpoint, others=[another_checkpoint])
+    for asked, options, message in (
+        (text_to_gloss, {"num_beams": 1}, "consensus: expected several answers to choose from, found one"),
+        (text_to_gloss, {"do_sample": True, "num_beams": 2}, "consensus: expected the best answers of a beam search"),
+        (several, {"suppress_tokens": [3]}, "suppress_tokens: expected no such argument with others"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            asked(SENTENCES[0], consensus=True, **options)
+    for others, kind, message in (
+        (checkpoint, TypeError, "others: expected a list of models, found str"),
+        ([3], TypeError, "others: expected folders, Hub repositories or pipelines of this kind, found int"),
+        ([several], ValueError, "found one with others"),
+    ):
+        with pytest.raises(kind, match=message):
+            pipeline("text-to-gloss", model=checkpoint, others=others)

@@ -67,7 +67,7 @@ def answers(text_to_gloss: Text2GlossPipeline, **options: Any) -> list[list[int]
     rows = text_to_gloss.tokenizer(TEXTS, padding=True, return_tensors="pt")
     torch.manual_seed(0)
     with torch.inference_mode():
-        return text_to_gloss.decode(rows["input_ids"], rows["attention_mask"], options)
+        return text_to_gloss.decode(rows["input_ids"], rows["attention_mask"], options)[0]
 
 
 def generated(text_to_gloss: Text2GlossPipeline, **options: Any) -> list[list[int]]:

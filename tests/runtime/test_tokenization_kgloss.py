@@ -402,6 +402,7 @@ def test_folder_alone_is_enough_with_remote_code(tokenizer: KGlossTokenizerFast,
     tokenizer.save_pretrained(tmp_path / "alone")
     assert sorted(path.name for path in (tmp_path / "alone").glob("*.py")) == [
         "analyzers.py",
+        "batches.py",
         "glosses.py",
         "java.py",
         "normalization.py",

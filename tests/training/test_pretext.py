@@ -9,11 +9,10 @@ import pytest
 from datasets import Dataset
 from safetensors.torch import load_file
 
-from kgloss_hf.data.pairs import Pair, load_pairs
+from kgloss_hf.data.pairs import load_pairs
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
-from kgloss_hf.training.tokenizer_run import check_glosses
 from tests.environments import run_example
 
 
@@ -81,12 +80,6 @@ def test_pairs_of_the_builder_are_read(tmp_path: Path) -> None:
     assert len(dataset) == len(load_pairs("mcksg")) // 2
     with pytest.raises((ValueError, FileNotFoundError), match="data_dir|shards"):
         load_pretext(str(tmp_path / "nowhere"))
-
-
-def test_pretext_without_the_glosses_is_refused(tokenizer: KGlossTokenizerFast) -> None:
-    check_glosses(tokenizer, [Pair("몸의 형태는 12m", ("몸", "모습", "Number/12"))], "outputs/pretext")
-    with pytest.raises(ValueError, match="1 of 2 are not in it, such as 처음보는글로스"):
-        check_glosses(tokenizer, [Pair("몸의 형태", ("몸", "처음보는글로스"))], "outputs/pretext")
 
 
 def test_pretext_then_glosses(tmp_path: Path) -> None:

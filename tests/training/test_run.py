@@ -249,6 +249,12 @@ def test_result_of_the_example_script(run: tuple[Path, str]) -> None:
         "best single human answer",
     }
     assert metrics["epochs"] == 2
+    assert metrics["comparisons"].keys() == {"copy", "nearest neighbour"}
+    saved = json.loads((output / "model" / "generation_config.json").read_text("utf-8"))
+    for name in ("encoder_repetition_penalty", "repetition_penalty"):
+        assert (saved.get(name) or 1.0) == metrics["decoding"][name]
+    assert "Decoding: encoder_repetition_penalty" in printed
+    assert "copy" in printed.partition("Decoding:")[0].rpartition("┘")[2]
     assert metrics["established"]["jaccard"]["system"]["score"] == metrics["scores"]["tiny"]["jaccard"]
     rows = (output / "model" / "predictions.jsonl").read_text("utf-8").splitlines()
     assert len(rows) == metrics["pairs"]["test"] > 0

@@ -1,0 +1,158 @@
+"""Start from a whole pre-trained seq2seq: the ids of glosses come after its own pieces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, GenerationConfig, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import Seq2SeqLMOutput
+from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
+
+from ..runtime.arguments import positions_of
+from ..runtime.configuration_kgloss import SEQ2SEQS, check_configuration
+from ..runtime.layers import TokenLoss
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from .modeling import generation_config_of
+from .warm_start import kept_rows, means_of_names, quiet, renumber
+
+_BEAMS = 4
+_MAX_LENGTH = 128
+_OF_MODELS = {"use_cache", "output_attentions", "output_hidden_states", "return_dict", "transformers_version"}
+# Of tied matrices, and of positions that are computed.
+_NEED_NOT_BE_SAVED = ("lm_head", "embed_tokens", "embed_positions", "final_logits_bias")
+
+
+class GlossSeq2Seq:
+    """What is put in front of a stock seq2seq's class, so that its loss is that of a whole optimiser step.
+
+    With `labels`, forward returns the loss alone, as `kgloss_hf.models.modeling.EncoderDecoderModel` does: the stock
+    ones divide by the tokens of the batch in hand, and take no smoothing.
+    """
+
+    config: Any
+    token_loss: TokenLoss
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        smoothing: float = 0.0,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the stock forward, or with `labels` compute the loss alone.
+
+        Args:
+            input_ids: Source ids, batch × source length.
+            attention_mask: 1 where a source id is no padding; same shape.
+            labels: Target ids, batch × target length, -100 where padded.
+            num_items_in_batch: What the summed loss is divided by; default the target tokens of this batch.
+            smoothing: Probability mass spread over the vocabulary.
+            **kwargs: The stock model's other arguments, used without labels.
+        """
+        stock: Any = super()
+        if labels is None:
+            return stock.forward(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
+        read = shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
+        logits = stock.forward(
+            input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=read, use_cache=False
+        ).logits
+        loss = self.token_loss(logits, labels, nn.Identity(), num_items_in_batch, smoothing)
+        return Seq2SeqLMOutput(loss=loss)
+
+
+def build_seq2seq(checkpoint: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
+    """Return a pre-trained seq2seq that can emit only glosses, placeholders and [EOS].
+
+    The embedding of a gloss begins from the model's own pieces of the gloss's name; those of [BOS], [EOS], [PAD] and
+    [UNK] from what the model uses for the same.
+
+    Args:
+        checkpoint: Folder or Hub repository of a BART, mBART, T5, M2M100 or Marian, with safetensors. Code from there
+            is never run.
+        tokenizer: From `kgloss_hf.models.warm_start.warm_tokenizer` for this model, with `seq2seq`.
+        num_beams: Beams in generation (default 4).
+
+    Raises:
+        ValueError: The checkpoint is of another kind, its weights do not fit its configuration, it has several
+            embedding matrices, or `num_beams` is below 1.
+        OSError: There is no such checkpoint, or it has no safetensors.
+    """
+    if num_beams is not None and num_beams < 1:
+        raise ValueError(f"--num_beams: expected 1 or more, found {num_beams}")
+    config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
+    check_configuration(config.to_dict())
+    if config.model_type not in SEQ2SEQS:
+        raise ValueError(
+            f"{checkpoint}: expected a whole seq2seq ({', '.join(SEQ2SEQS)}), found {config.model_type}; give an "
+            "encoder as --encoder_model_name_or_path"
+        )
+    if not getattr(config, "share_encoder_decoder_embeddings", True):
+        raise ValueError(
+            f"{checkpoint}: expected one embedding matrix, found one each for encoder and decoder; take another model"
+        )
+    with quiet():
+        model, loaded = AutoModelForSeq2SeqLM.from_pretrained(
+            checkpoint, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
+        )
+    absent = [name for name in sorted(loaded["missing_keys"]) if not any(part in name for part in _NEED_NOT_BE_SAVED)]
+    if absent or loaded["mismatched_keys"]:
+        raise ValueError(
+            f"{checkpoint}: expected all weights of a {config.model_type}, found none of the right shape for "
+            f"{(absent or sorted(map(str, loaded['mismatched_keys'])))[0]}; take a whole checkpoint"
+        )
+    _extend(model, checkpoint, tokenizer)
+    _forget_generation(model.config)
+    model.config._name_or_path = ""  # may be a path of this machine; there is no public way
+    model.config.decoder_start_token_id = tokenizer.target_special_ids["bos_token_id"]
+    model.config.vocabulary_digest = tokenizer.vocabulary_digest
+    longest = min(_MAX_LENGTH, positions_of(model, "decoder") or _MAX_LENGTH)
+    model.generation_config = generation_config_of(tokenizer, longest, _BEAMS if num_beams is None else num_beams)
+    stock = type(model)
+    model.__class__ = type(stock.__name__, (GlossSeq2Seq, stock), {"__module__": stock.__module__})
+    model.token_loss = TokenLoss()
+    return model
+
+
+@torch.no_grad()
+def _extend(model: Any, checkpoint: str, tokenizer: KGlossTokenizerFast) -> None:
+    """Give the model rows for glosses behind its own, of which only those of the tokenizer's pieces are kept."""
+    own = kept_rows(checkpoint, tokenizer, model)
+    ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
+    start, end, pad = (getattr(model.config, name) for name in ids)
+    start = end if start is None else start
+    matrices = {id(half.weight): half.weight.detach().clone() for half in _matrices(model)}
+    before = {name: matrices[id(half.weight)] for name, half in zip(("in", "out"), _matrices(model), strict=True)}
+    bias = getattr(model, "final_logits_bias", None)
+    model.resize_token_embeddings(tokenizer.target_size, mean_resizing=False)
+    if bias is not None:
+        model.final_logits_bias.zero_()
+    special = tokenizer.target_special_ids
+    for name, half in zip(("in", "out"), _matrices(model), strict=True):
+        rows = before[name][own]
+        half.weight[: len(own)] = rows
+        for index, counterpart in (("bos_token_id", start), ("eos_token_id", end), ("pad_token_id", pad)):
+            if isinstance(counterpart, int):
+                half.weight[special[index]] = before[name][counterpart]
+        glosses, means = means_of_names(tokenizer, rows)
+        half.weight[glosses] = means
+    renumber(model.config, own)
+
+
+def _matrices(model: Any) -> tuple[Any, Any]:
+    return model.get_input_embeddings(), model.get_output_embeddings()
+
+
+def _forget_generation(config: Any) -> None:
+    """Leave settings of generation to the generation configuration: transformers 4 would take some from here."""
+    plain = PretrainedConfig()
+    for name in vars(GenerationConfig()).keys() - _OF_MODELS:
+        usual = getattr(plain, name, None)
+        if not name.endswith("_token_id") and getattr(config, name, usual) != usual:
+            setattr(config, name, usual)
+    for name in ("forced_bos_token_id", "forced_eos_token_id", "task_specific_params", "prefix", "bad_words_ids"):
+        if hasattr(config, name):
+            setattr(config, name, None)

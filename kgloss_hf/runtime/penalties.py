@@ -1,0 +1,159 @@
+"""Favour words that the sentence holds, and disfavour repetition, as two settings of transformers do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeGuard
+
+import torch
+from transformers import EncoderRepetitionPenaltyLogitsProcessor, LogitsProcessor
+
+PENALTY = "encoder_repetition_penalty"
+"""Setting of a GenerationConfig: above 1 it favours ids that stand in the source; 1 or None is off."""
+
+REPETITION = "repetition_penalty"
+"""Setting of a GenerationConfig: above 1 it disfavours ids that were emitted before; 1 or None is off."""
+
+
+def is_penalised(penalty: float | None) -> TypeGuard[float]:
+    """Return whether a value of one of the two settings changes any score.
+
+    Args:
+        penalty: The setting.
+
+    Example:
+        >>> is_penalised(None), is_penalised(1), is_penalised(3.0)
+        (False, False, True)
+    """
+    return penalty is not None and penalty != 1
+
+
+class Penalty:
+    """A penalty on scores of some ids in a batch, computed as transformers computes it.
+
+    A score below 0 is multiplied by the factor, any other divided by it. Greedy search applies this to the model's raw
+    scores, beam search to logarithms of probabilities.
+
+    Args:
+        factor: Above 0; above 1 it lowers scores.
+        stands: Which ids it concerns, batch × ids, or batch × length × ids.
+
+    Example:
+        >>> penalty = source_penalty(2.0, torch.tensor([[1], [3]]), torch.tensor([1, 3]), 4)
+        >>> penalty(torch.tensor([[4.0, 4.0], [-4.0, -4.0]])).tolist()
+        [[8.0, 4.0], [-4.0, -2.0]]
+    """
+
+    def __init__(self, factor: float, stands: torch.Tensor) -> None:
+        self._factor = factor
+        self._set(stands)
+
+    def _set(self, stands: torch.Tensor) -> None:
+        self._stands, self._places = stands, stands.flatten().nonzero().squeeze(1)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Forget all rows but these.
+
+        Args:
+            rows: Their numbers in the batch.
+        """
+        self._set(self._stands[rows])
+
+    def at_first(self) -> Penalty:
+        """Return the penalty of the first position alone."""
+        return Penalty(self._factor, self._stands[:, 0])
+
+    def add(self, places: torch.Tensor) -> None:
+        """Concern one more id of each row.
+
+        Args:
+            places: Its place among the ids.
+        """
+        self._set(self._stands.scatter(1, places.unsqueeze(1), True))
+
+    def __call__(self, scores: torch.Tensor) -> torch.Tensor:
+        """Change scores in place, and return them.
+
+        Args:
+            scores: Batch × ids, or batch × length × ids.
+        """
+        if scores.dim() == 3:
+            stands = self._stands if self._stands.dim() == 3 else self._stands.unsqueeze(1)
+            return scores.copy_(torch.where(stands, self._penalised(scores), scores))
+        flat = scores.view(-1)  # few ids of a vocabulary stand in a sentence
+        flat[self._places] = self._penalised(flat[self._places])
+        return scores
+
+    def _penalised(self, scores: torch.Tensor) -> torch.Tensor:
+        return torch.where(scores < 0, scores * self._factor, scores / self._factor)
+
+
+def source_penalty(penalty: float, input_ids: torch.Tensor, ids: torch.Tensor, size: int) -> Penalty:
+    """Return `encoder_repetition_penalty`: above 1, it favours ids that stand in the row's source.
+
+    Args:
+        penalty: Above 0.
+        input_ids: Source ids, batch × source length.
+        ids: Ids that the scores are of.
+        size: All ids of the model's output.
+    """
+    every = input_ids.new_zeros(len(input_ids), size, dtype=torch.bool)
+    return Penalty(1 / penalty, every.scatter_(1, input_ids, True)[:, ids])
+
+
+def repetition_penalty(penalty: float, read: torch.Tensor, ids: torch.Tensor, size: int) -> Penalty:
+    """Return `repetition_penalty`: above 1, it lowers scores of ids that were emitted before.
+
+    Args:
+        penalty: Above 0.
+        read: Ids emitted before each position, batch × length; each position is penalised for those up to its own.
+        ids: Ids that the scores are of.
+        size: All ids of the model's output.
+
+    Example:
+        >>> penalty = repetition_penalty(2.0, torch.tensor([[0, 1]]), torch.tensor([1, 2]), 3)
+        >>> penalty(torch.full((1, 2, 2), 4.0)).tolist()
+        [[[4.0, 4.0], [2.0, 4.0]]]
+    """
+    every = read.new_zeros(*read.shape, size, dtype=torch.uint8).scatter_(2, read.unsqueeze(2), 1)
+    return Penalty(penalty, every[..., ids].cummax(dim=1).values.bool())
+
+
+class _PenaltyOfBeams(LogitsProcessor):
+    """What transformers 5 does. In transformers 4, beams of one sentence get the sources of others, or none."""
+
+    def __init__(self, penalty: float, input_ids: torch.Tensor) -> None:
+        self._penalty, self._input_ids = penalty, input_ids
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        sources = self._input_ids.repeat_interleave(len(scores) // len(self._input_ids), dim=0)
+        every = torch.arange(scores.shape[1], device=scores.device)
+        return source_penalty(self._penalty, sources, every, scores.shape[1])(scores.clone())
+
+
+def penalty_arguments(penalty: float | None, input_ids: torch.Tensor, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments by which `generate` of each generation of transformers applies the penalty rightly.
+
+    Args:
+        penalty: `encoder_repetition_penalty` as asked for.
+        input_ids: Source ids, batch × source length.
+        given: The call's other arguments, whose `logits_processor` is kept.
+
+    Example:
+        >>> penalty_arguments(1.0, torch.tensor([[2, 3]]), {})
+        {}
+    """
+    if not is_penalised(penalty):
+        return {}
+    if _stock_knows_beams():
+        return {PENALTY: float(penalty)}
+    processors = [*(given.get("logits_processor") or ()), _PenaltyOfBeams(penalty, input_ids)]
+    return {PENALTY: 1.0, "logits_processor": processors}
+
+
+@cache
+def _stock_knows_beams() -> bool:
+    processor = EncoderRepetitionPenaltyLogitsProcessor(2.0, torch.tensor([[0]]))
+    scores = processor(torch.tensor([[0], [0]]), torch.ones(2, 1))
+    return bool(scores.eq(2).all())

@@ -1,0 +1,173 @@
+"""Go on from a trained text-to-gloss model, on pairs that may have other glosses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
+
+from ..models.extending import extend_model, release_glosses
+from ..models.modeling import EncoderDecoderModel
+from ..runtime.arguments import positions_of
+from ..runtime.modeling_rnn import RnnEncoderDecoderModel
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+
+_UNNAMED = "continued"
+"""What a model is called whose `metrics.json` names no preset."""
+
+
+def check_options(checkpoint: str, before: Mapping[str, Any], preset: str | None, given: Mapping[str, Any]) -> str:
+    """Return the name of a trained model's preset, or refuse options that say what its checkpoint brings.
+
+    Args:
+        checkpoint: Folder or Hub repository of the model.
+        before: Of `kgloss_hf.training.run.run_of`.
+        preset: The option `--preset`, or None.
+        given: Other options of a model and its tokenizer, by name; None where not given.
+
+    Raises:
+        ValueError: Options were given that the checkpoint decides, or it is a pretext model.
+
+    Example:
+        >>> check_options("outputs/demo/model", {"preset": "tiny", "scores": None}, None, {"vocabulary": None})
+        'tiny'
+    """
+    others = [f"--{name} {value}" for name, value in given.items() if value is not None]
+    if preset not in (None, before["preset"]):
+        others.insert(0, f"--preset {preset}")
+    if others:
+        own = f"; its preset is {before['preset']}" if before["preset"] and preset else ""
+        raise ValueError(
+            f"--init_from {checkpoint}: expected options of training alone, for the model brings its shape, vocabulary "
+            f"and analyser{own}; found {', '.join(others)}; leave them out"
+        )
+    if before["scores"] == {}:
+        raise ValueError(
+            f"--init_from {checkpoint}: expected a model that puts out glosses, found one of run_pretext.py; give it "
+            "as --pretext"
+        )
+    return before["preset"] or _UNNAMED
+
+
+def continued_model(
+    checkpoint: str,
+    tokenizer: KGlossTokenizerFast,
+    types: Mapping[str, str],
+    *,
+    num_beams: int | None = None,
+    release: bool = True,
+) -> PreTrainedModel:
+    """Return a trained model with the glosses of an extended tokenizer, to go on training.
+
+    What its checkpoint says of generation, such as beams, stays.
+
+    Args:
+        checkpoint: Folder or Hub repository of the model and its tokenizer.
+        tokenizer: The run's: the model's, or what `kgloss_hf.models.extending.extend_tokenizer` makes of that.
+        types: Types of the pairs' glosses. Those that the model has already stay.
+        num_beams: Beams in generation (default: the model's).
+        release: Let training learn the new glosses (`kgloss_hf.models.extending.release_glosses`; default). Else the
+            model keeps its answers.
+
+    Raises:
+        ValueError: The tokenizer is no extension of the model's, or `num_beams` is below 1.
+
+    Example:
+        >>> tokenizer, checkpoint = getfixture("tokenizer"), getfixture("checkpoint")
+        >>> continued_model(checkpoint, tokenizer, {"몸": "sign_word"}).config.gloss_types
+        {'몸': 'sign_word'}
+    """
+    if num_beams is not None and num_beams < 1:
+        raise ValueError(f"num_beams: expected 1 or more, found {num_beams}")
+    kinds: dict[str, Any] = {"encoder-decoder": EncoderDecoderModel, "kgloss-rnn": RnnEncoderDecoderModel}
+    kind = kinds.get(AutoConfig.from_pretrained(checkpoint).model_type, AutoModelForSeq2SeqLM)
+    model: PreTrainedModel = kind.from_pretrained(checkpoint, use_safetensors=True).float()
+    own = KGlossTokenizerFast.from_pretrained(checkpoint)
+    extend_model(model, own, tokenizer)
+    if release and len(tokenizer.glosses) > len(own.glosses):
+        release_glosses(model, own, tokenizer)
+    model.config.gloss_types = {**types, **(getattr(model.config, "gloss_types", None) or {})}
+    if num_beams is not None:
+        model.generation_config.num_beams = num_beams
+    return model
+
+
+def make_room(model: PreTrainedModel, longest: int) -> None:
+    """Let a trained model generate as many tokens as the longest target has; one that may do so stays as it is.
+
+    Args:
+        model: Changed in place.
+        longest: Tokens of the longest target, [EOS] among them.
+
+    Example:
+        >>> from kgloss_hf.models.modeling import build_model
+        >>> model = build_model("tiny", getfixture("tokenizer"))
+        >>> model.generation_config.max_length = 16
+        >>> make_room(model, 20)
+        >>> model.generation_config.max_length
+        21
+    """
+    config = model.generation_config
+    if config.max_new_tokens is None and config.max_length < 1 + longest:  # [BOS] counts too
+        positions = positions_of(model, "decoder")
+        config.max_length = 1 + longest if positions is None else min(1 + longest, 1 + positions)
+
+
+def shares_embeddings(model: PreTrainedModel) -> bool:
+    """Return whether a trained model's encoder and decoder embeddings were trained as one matrix.
+
+    Args:
+        model: The model.
+
+    Example:
+        >>> from kgloss_hf.models.modeling import build_model
+        >>> [shares_embeddings(build_model(preset, getfixture("tokenizer"))) for preset in ("tiny", "rnn")]
+        [True, False]
+    """
+    if not isinstance(model, EncoderDecoderModel):
+        return False
+    encoder, decoder = (half.get_input_embeddings().weight for half in (model.encoder, model.decoder))
+    return torch.equal(encoder, decoder)
+
+
+def facts_of(checkpoint: str, before: Mapping[str, Any], tokenizer: KGlossTokenizerFast) -> dict[str, Any]:
+    """Return what metrics.json says of the model that a run went on from.
+
+    Args:
+        checkpoint: Its folder or Hub repository.
+        before: Of `kgloss_hf.training.run.run_of`.
+        tokenizer: The run's.
+
+    Returns:
+        `base_model`, its id on the Hub, or None for a folder; `command`, by which it was trained, or None; and
+        `added_glosses`, how many it did not have.
+
+    Example:
+        >>> facts_of(getfixture("checkpoint"), {"command": None}, getfixture("tokenizer"))
+        {'base_model': None, 'command': None, 'added_glosses': 0}
+    """
+    glosses = KGlossTokenizerFast.from_pretrained(checkpoint).glosses
+    return {
+        "base_model": None if Path(checkpoint).exists() else checkpoint,
+        "command": before["command"],
+        "added_glosses": len(tokenizer.glosses) - len(glosses),
+    }
+
+
+def earlier_data(data: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the corpora that a trained model had learnt from, marked as earlier ones, without those of this run.
+
+    Args:
+        data: Of `kgloss_hf.training.run.run_of`.
+        now: This run's. Files of one name and another licence are not the same.
+
+    Example:
+        >>> earlier_data([{"name": "gksl", "use": "glosses", "license": "mit"}], [])
+        [{'name': 'gksl', 'use': 'earlier glosses', 'license': 'mit'}]
+    """
+    same = {(corpus["name"], corpus["license"]) for corpus in now}
+    marked = [{**corpus, "use": f"earlier {corpus['use']}".replace("earlier earlier", "earlier")} for corpus in data]
+    return [corpus for corpus in marked if (corpus["name"], corpus["license"]) not in same]

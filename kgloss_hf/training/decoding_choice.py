@@ -1,0 +1,105 @@
+"""Choose how a trained model decodes by the score of its validation part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+from ..runtime.penalties import PENALTY, REPETITION, is_penalised
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from .trainer import GlossTrainer
+
+GRID = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
+"""Values of `encoder_repetition_penalty` that are tried; 1 is off."""
+
+REPETITIONS = (1.0, 2.0, 3.0)
+"""Values of `repetition_penalty` that are tried with each; 1 is off."""
+
+
+@dataclass
+class DecodingArguments:
+    """How the trained model decodes, where the validation part is not to choose it."""
+
+    encoder_repetition_penalty: float | None = field(
+        default=None,
+        metadata={
+            "help": "Favour glosses that the sentence holds as words; 1: off. Default: chosen on the validation part."
+        },
+    )
+    repetition_penalty: float | None = field(
+        default=None,
+        metadata={"help": "Disfavour repeated glosses; 1: off. Default: chosen on the validation part."},
+    )
+
+    def check(self, tokenizer: KGlossTokenizerFast | None = None) -> None:
+        """Refuse penalties that cannot be, before the training.
+
+        Args:
+            tokenizer: The model's (default: not known yet).
+
+        Raises:
+            ValueError: A penalty is not above 0, or `encoder_repetition_penalty` is other than 1 for a model whose
+                sentences and glosses have no ids in common.
+
+        Example:
+            >>> DecodingArguments(repetition_penalty=0.0).check()
+            Traceback (most recent call last):
+            ...
+            ValueError: --repetition_penalty: expected a number above 0 (1: off), found 0.0
+        """
+        for name, value in asdict(self).items():
+            if value is not None and not (isfinite(value) and value > 0):
+                raise ValueError(f"--{name}: expected a number above 0 (1: off), found {value}")
+        penalty = self.encoder_repetition_penalty
+        if is_penalised(penalty) and tokenizer is not None and _has_two_vocabularies(tokenizer):
+            raise ValueError(
+                f"--{PENALTY}: expected 1 or nothing, found {penalty}; the sentences and the glosses of this model "
+                "have no ids in common"
+            )
+
+
+def choose_decoding(
+    trainer: GlossTrainer, tokenizer: KGlossTokenizerFast, given: DecodingArguments | None = None
+) -> dict[str, Any]:
+    """Set the model's two penalties to those with the best Jaccard score of the validation part.
+
+    `encoder_repetition_penalty` favours glosses that are written like a word of the sentence, and is off where a model
+    has two vocabularies. `repetition_penalty` disfavours glosses that the answer holds already. Both stay in the
+    model's generation config, which every later call follows. All processes of a training choose the same.
+
+    Args:
+        trainer: After `train`; its evaluation data are the validation part, and its `compute_metrics` gives `jaccard`.
+        tokenizer: The model's.
+        given: Penalties that are not to be chosen (default: none). Of equal scores the smallest penalties win.
+
+    Returns:
+        For metrics.json: the two penalties; and where several were tried, `validation`, a list of what each gives.
+    """
+    given = given or DecodingArguments()
+    config = trainer.model.generation_config
+    grid = (1.0,) if _has_two_vocabularies(tokenizer) else GRID
+    first = grid if given.encoder_repetition_penalty is None else (given.encoder_repetition_penalty,)
+    second = REPETITIONS if given.repetition_penalty is None else (given.repetition_penalty,)
+    tried = [{PENALTY: float(one), REPETITION: float(other)} for one in first for other in second]
+    if len(tried) == 1:
+        _set(config, tried[0])
+        return dict(tried[0])
+    trainer.in_float32()
+    for penalties in tried:
+        _set(config, penalties)
+        metrics = trainer.predict(trainer.eval_dataset, metric_key_prefix="validation").metrics
+        penalties["jaccard"] = metrics["validation_jaccard"]
+    best = max(tried, key=lambda penalties: (penalties["jaccard"], -penalties[PENALTY], -penalties[REPETITION]))
+    _set(config, best)
+    return {PENALTY: best[PENALTY], REPETITION: best[REPETITION], "validation": tried}
+
+
+def _set(config: Any, penalties: Mapping[str, float]) -> None:
+    for name in (PENALTY, REPETITION):
+        setattr(config, name, penalties[name] if is_penalised(penalties[name]) else None)
+
+
+def _has_two_vocabularies(tokenizer: KGlossTokenizerFast) -> bool:
+    return tokenizer.init_kwargs.get("target_start") is not None

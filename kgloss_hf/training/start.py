@@ -1,0 +1,185 @@
+"""What a training run begins from: nothing, a pretext, a trained model, or a pre-trained one of the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from ..data.pairs import Pair
+from ..models.modeling import PRESETS, build_model, transfer
+from ..runtime.analyzers import ANALYZERS
+from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from . import continued
+from .record import digest_of_checkpoint
+from .run import run_of
+from .tokenizer_run import tokenizer_for
+from .warm import WarmStartArguments, base_facts, learning_rates_of, warm_model_for, warm_tokenizer_for
+
+
+@dataclass
+class StartArguments(WarmStartArguments):
+    """Options that say what a model begins from, and what it and its tokenizer are like."""
+
+    preset: str | None = field(
+        default=None,
+        metadata={"help": "Shape of the model (default: that of --pretext, else tiny).", "choices": tuple(PRESETS)},
+    )
+    vocab_size: int | None = field(
+        default=None, metadata={"help": "Word pieces to learn at most, before glosses; default 10,000."}
+    )
+    vocabulary: str | None = field(
+        default=None,
+        metadata={
+            "help": "Learn word pieces (default), or take each word whole (paper: small).",
+            "choices": ("pieces", "words"),
+        },
+    )
+    copy_names: int | None = field(
+        default=None,
+        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
+    )
+    analyzer: str | None = field(
+        default=None,
+        metadata={
+            "help": "Morphological analyser; default okt. Other languages: whitespace.",
+            "choices": tuple(ANALYZERS),
+        },
+    )
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
+    )
+    pretext: str | None = field(
+        default=None,
+        metadata={"help": "Model of run_pretext.py to go on from; brings its tokenizer. Default: from scratch."},
+    )
+    init_from: str | None = field(
+        default=None,
+        metadata={"help": "Trained text-to-gloss model to go on from; glosses it lacks are added. Default: none."},
+    )
+    num_beams: int | None = field(
+        default=None, metadata={"help": "Beams of the saved model; default the preset's, or those of --init_from."}
+    )
+
+
+class Start:
+    """The beginning of a run.
+
+    Args:
+        arguments: The run's options.
+
+    Raises:
+        ValueError: Options contradict one another, or what the run begins from; says which.
+
+    Example:
+        >>> Start(StartArguments(preset="rnn")).preset
+        'rnn'
+    """
+
+    def __init__(self, arguments: StartArguments) -> None:
+        self.arguments = arguments
+        names = ("pretext", "tokenizer", "vocab_size", "vocabulary")
+        given = {name: getattr(arguments, name) for name in names}
+        arguments.check(preset=arguments.preset, **given, init_from=arguments.init_from)
+        self.origin = arguments.init_from or arguments.pretext
+        use = "glosses" if arguments.init_from else "pretext"
+        self.before: dict[str, Any] = run_of(self.origin, use) if self.origin else {"data": [], "preset": None}
+        self.preset = arguments.preset or self.before["preset"] or arguments.default_preset or "tiny"
+        if arguments.init_from:
+            given |= {name: getattr(arguments, name) for name in ("copy_names", "analyzer")}
+            self.preset = continued.check_options(arguments.init_from, self.before, arguments.preset, given)
+        self.base = base_facts(arguments)
+
+    def digests(self) -> dict[str, dict[str, Any]]:
+        """Return hashes of the checkpoints that the run begins from, by what they are."""
+        arguments = self.arguments
+        named = {
+            "tokenizer": arguments.tokenizer,
+            "pretext": arguments.pretext,
+            "init_from": arguments.init_from,
+            "base model": arguments.base,
+        }
+        return {name: digest_of_checkpoint(checkpoint) for name, checkpoint in named.items() if checkpoint}
+
+    def tokenizer(self, pairs: Sequence[Pair], folder: Path) -> KGlossTokenizerFast:
+        """Return the run's tokenizer, which is kept in its folder for a resumed run.
+
+        Args:
+            pairs: The training part.
+            folder: The run's.
+        """
+        arguments = self.arguments
+        names, analyzer = arguments.copy_names, arguments.analyzer
+        if self.base:
+            return warm_tokenizer_for(pairs, folder, arguments, copy_names=names, analyzer=analyzer)
+        return tokenizer_for(
+            pairs,
+            folder,
+            vocab_size=arguments.vocab_size,
+            vocabulary=arguments.vocabulary,
+            trained=arguments.tokenizer or self.origin,
+            extend=self.origin is not None,
+            copy_names=names,
+            analyzer=analyzer,
+        )
+
+    def model(
+        self, tokenizer: KGlossTokenizerFast, types: Mapping[str, str], longest: int, *, trains: bool = True
+    ) -> PreTrainedModel:
+        """Return the model before the first step.
+
+        Args:
+            tokenizer: From `tokenizer`.
+            types: Types of glosses, which travel with the model, for what a signing avatar does with its output.
+            longest: Tokens of the longest target.
+            trains: Whether a step will follow; where none does, a trained model keeps its answers.
+        """
+        arguments = self.arguments
+        if arguments.init_from:
+            model = continued.continued_model(
+                arguments.init_from, tokenizer, types, num_beams=arguments.num_beams, release=trains
+            )
+            continued.make_room(model, longest)
+            return model
+        if self.base:
+            model = warm_model_for(tokenizer, arguments, self.preset, arguments.num_beams)
+        else:
+            model = build_model(self.preset, tokenizer, num_beams=arguments.num_beams)
+        if arguments.pretext:
+            transfer(model, tokenizer, arguments.pretext)
+        model.config.gloss_types = types
+        # No use in going on far beyond what was learnt: an untrained model would, at every evaluation.
+        model.generation_config.max_length = min(model.generation_config.max_length, 2 * longest)
+        return model
+
+    def training_options(self, model: PreTrainedModel) -> dict[str, Any]:
+        """Return what `kgloss_hf.training.trainer.build_trainer` must know of how the model began.
+
+        Args:
+            model: From `model`.
+        """
+        shared = not self.base and self.preset in PRESETS and PRESETS[self.preset].share_embeddings
+        if self.arguments.init_from:
+            shared = continued.shares_embeddings(model)
+        return {"share_embeddings": shared, "learning_rates": learning_rates_of(model, self.arguments)}
+
+    def facts(self, tokenizer: KGlossTokenizerFast, sources: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return what metrics.json says of the beginning.
+
+        Args:
+            tokenizer: The run's.
+            sources: Corpora of the run; what the run began from adds its own.
+        """
+        arguments, facts = self.arguments, dict(self.base)
+        earlier = self.before["data"]
+        if arguments.init_from:
+            facts["init_from"] = continued.facts_of(arguments.init_from, self.before, tokenizer)
+            earlier = continued.earlier_data(earlier, sources)
+        elif arguments.pretext:
+            facts["pretext"] = {"command": self.before["command"]}
+            names = {source["name"] for source in sources}
+            earlier = [corpus for corpus in earlier if corpus["name"] not in names]
+        return {"preset": self.preset, **facts, "data": [*sources, *earlier, *self.base.values()]}

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import GLOSSES, SENTENCES
+from kgloss_hf.data.pairs import Pair
+from kgloss_hf.models.extending import extend_tokenizer
+from kgloss_hf.models.modeling import OUTPUT_BIASES, EncoderDecoderModel, build_model
+from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.runtime.modeling_rnn import RnnEncoderDecoderModel
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+from kgloss_hf.training.continued import check_options, continued_model, earlier_data, make_room
+from kgloss_hf.training.tokenizer_run import tokenizer_for
+from tests.environments import run_example
+
+TINY = {"preset": "tiny", "scores": {"tiny": {}}}
+
+
+def test_options_that_the_model_brings_are_refused() -> None:
+    assert check_options("MODEL", TINY, "tiny", {"tokenizer": None}) == "tiny"
+    assert check_options("MODEL", {"preset": None, "scores": None}, None, {}) == "continued"
+    with pytest.raises(
+        ValueError, match="its preset is tiny; found --preset small, --vocab_size 0, --pretext P; leave"
+    ):
+        check_options("MODEL", TINY, "small", {"vocab_size": 0, "analyzer": None, "pretext": "P"})
+    with pytest.raises(ValueError, match="found one of run_pretext.py; give it as --pretext"):
+        check_options("MODEL", {"preset": "tiny", "scores": {}}, None, {})
+
+
+def test_what_the_model_says_of_generation_stays(
+    tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path
+) -> None:
+    model = EncoderDecoderModel.from_pretrained(checkpoint)
+    model.generation_config.update(num_beams=3, max_length=20, encoder_repetition_penalty=2.0)
+    model.config.gloss_types = {"몸": "old", "흙": "old"}
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    extended = extend_tokenizer(tokenizer, [["처음보는글로스"]])
+    model = continued_model(str(tmp_path), extended, {"몸": "new", "처음보는글로스": "new"})
+    make_room(model, 12)
+    config = model.generation_config
+    assert (config.num_beams, config.max_length, config.encoder_repetition_penalty) == (3, 20, 2.0)
+    assert model.config.gloss_types == {"몸": "old", "흙": "old", "처음보는글로스": "new"}
+    make_room(model, 500)
+    assert config.max_length == 129  # all the positions that it has, and [BOS]
+    assert continued_model(str(tmp_path), extended, {}, num_beams=1).generation_config.num_beams == 1
+    with pytest.raises(ValueError, match="num_beams: expected 1 or more, found 0"):
+        continued_model(str(tmp_path), extended, {}, num_beams=0)
+
+
+def test_the_rnn_goes_on_too(tokenizer: KGlossTokenizerFast, tmp_path: Path) -> None:
+    build_model("rnn", tokenizer).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = continued_model(str(tmp_path), extend_tokenizer(tokenizer, [["처음보는글로스"]]), {})
+    assert isinstance(model, RnnEncoderDecoderModel)
+    assert model.output.out_features == len(tokenizer) + 1
+
+
+def test_untrained_it_keeps_its_answers(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
+    extended = extend_tokenizer(tokenizer, [["처음보는글로스"]])
+    biases = [
+        continued_model(checkpoint, extended, {}, release=release).decoder.get_output_embeddings().bias[-1].item()
+        for release in (True, False)
+    ]
+    assert biases == [0, -10]
+
+
+def test_earlier_data_stay_apart() -> None:
+    def corpus(name: str, use: str, licence: str | None) -> dict[str, Any]:
+        return {"name": name, "use": use, "license": licence}
+
+    before = [
+        corpus("pairs.csv", "glosses", "cc-by-nc-4.0"),
+        corpus("gksl", "glosses", "mit"),
+        corpus("kornli", "pretext", None),
+        corpus("first.csv", "earlier glosses", "mit"),
+    ]
+    now = [corpus("pairs.csv", "glosses", "cc-by-4.0"), corpus("gksl", "glosses", "mit")]
+    assert earlier_data(before, now) == [
+        corpus("pairs.csv", "earlier glosses", "cc-by-nc-4.0"),  # another of the same name
+        corpus("kornli", "earlier pretext", None),
+        corpus("first.csv", "earlier glosses", "mit"),
+    ]
+
+
+def test_tokenizer_of_a_run_gets_the_glosses_it_lacks(
+    tokenizer: KGlossTokenizerFast, checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = [Pair("몸의 형태는 12m", ("몸", "모습", "Number/12"))]
+    same = tokenizer_for(known, tmp_path, trained=checkpoint, extend=True)
+    assert same.vocabulary_digest == tokenizer.vocabulary_digest
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""
+
+    pairs = [*known, Pair("쀍 12층에 있다", ("처음보는글로스", "층", "12", "Alpha/m"))]
+    extended = tokenizer_for(pairs, tmp_path, trained=checkpoint, extend=True)
+    assert extended.glosses == [*tokenizer.glosses, "처음보는글로스", "층"]
+    said = capsys.readouterr().out
+    assert "have 2 glosses that its vocabulary of" in said
+    assert "such as 처음보는글로스, 층; they were added" in said
+    assert "words of their sentences 1 are [UNK] to it, or hold [UNK]" in said
+    kept = KGlossTokenizerFast.from_pretrained(tmp_path / "tokenizer")
+    assert kept.vocabulary_digest == extended.vocabulary_digest
+    resumed = tokenizer_for(pairs, tmp_path, trained=checkpoint, extend=True)
+    assert resumed.vocabulary_digest == extended.vocabulary_digest
+
+
+def test_names_that_a_model_copies_are_added_where_they_are_frequent(tmp_path: Path) -> None:
+    made = train_tokenizer(SENTENCES, GLOSSES, vocab_size=300, copy_names=True)
+    made.save_pretrained(tmp_path / "trained")
+    pairs = [Pair("쿠스코로 가요", ("쿠스코", "가다")), *(Pair(f"{n} 송파로 가요", ("송파", "가다")) for n in range(4))]
+    extended = tokenizer_for(pairs, tmp_path / "run", trained=str(tmp_path / "trained"), extend=True)
+    assert extended.glosses == [*made.glosses, "가다", "송파"]
+
+
+def test_a_run_goes_on_from_a_model(checkpoint: str, tokenizer: KGlossTokenizerFast, tmp_path: Path) -> None:
+    options = ["--dataset=mcksg", f"--init_from={checkpoint}", f"--output_dir={tmp_path / 'run'}"]
+    refused = run_example("run_text2gloss.py", *options, "--vocabulary=words", "--preset=small")
+    assert refused.returncode == 1
+    assert "found --preset small, --vocabulary words; leave them out" in refused.stderr
+    assert not (tmp_path / "run").exists()
+
+    options += ["--num_train_epochs=0", "--eval_strategy=no", "--save_strategy=no", "--load_best_model_at_end=False"]
+    result = run_example("run_text2gloss.py", *options)
+    assert result.returncode == 0, result.stderr[-3000:]
+    folder = tmp_path / "run" / "model"
+    extended = KGlossTokenizerFast.from_pretrained(folder)
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    added = len(extended.glosses) - len(tokenizer.glosses)
+    assert f"have {added} glosses that its vocabulary of {len(tokenizer.glosses)} glosses lacked" in result.stdout
+    assert metrics["init_from"] == {"base_model": None, "command": None, "added_glosses": added}
+    assert [corpus["use"] for corpus in metrics["data"]] == ["glosses", "earlier glosses"]
+    assert "init_from" in json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["data"]
+    before, after = (load_file(Path(place) / "model.safetensors") for place in (checkpoint, folder))
+    for name in before.keys() - set(OUTPUT_BIASES):  # where word pieces that became glosses begin low
+        assert torch.equal(after[name][: len(before[name])], before[name]), name
+    assert "It went on from a trained model" in (folder / "README.md").read_text("utf-8")
+    answers = [
+        EncoderDecoderModel.from_pretrained(place).generate(
+            **tokenizer(SENTENCES[:1], return_tensors="pt"), num_beams=1
+        )
+        for place in (checkpoint, folder)
+    ]
+    assert torch.equal(*answers)
