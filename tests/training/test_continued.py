@@ -127,6 +127,7 @@ def test_a_run_goes_on_from_a_model(checkpoint: str, tokenizer: KGlossTokenizerF
     assert not (tmp_path / "run").exists()
 
     options += ["--num_train_epochs=0", "--eval_strategy=no", "--save_strategy=no", "--load_best_model_at_end=False"]
+    options += ["--encoder_repetition_penalty=1", "--repetition_penalty=1"]  # else chosen anew
     result = run_example("run_text2gloss.py", *options)
     assert result.returncode == 0, result.stderr[-3000:]
     folder = tmp_path / "run" / "model"
