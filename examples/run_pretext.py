@@ -20,12 +20,11 @@ from kgloss_hf.hub.provenance import gloss_sources, pretext_sources
 from kgloss_hf.models.modeling import PRESETS, build_model
 from kgloss_hf.options import parse_arguments
 from kgloss_hf.reporting import use_utf8
-from kgloss_hf.runtime.analyzers import ANALYZERS
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
 from kgloss_hf.training.record import check_record, check_vocabulary, digest_of, digest_of_checkpoint, options_of
 from kgloss_hf.training.run import begin_run, save_result
-from kgloss_hf.training.tokenizer_run import tokenizer_for
+from kgloss_hf.training.tokenizer_run import VocabularyArguments, tokenizer_for
 from kgloss_hf.training.trainer import PretextTrainingArguments, build_trainer
 
 
@@ -56,22 +55,8 @@ class DataArguments(PartArguments):
 
 
 @dataclass
-class ModelArguments:
+class ModelArguments(VocabularyArguments):
     preset: str = field(default="small", metadata={"help": "Shape of the model.", "choices": tuple(PRESETS)})
-    vocab_size: int | None = field(
-        default=None, metadata={"help": "Word pieces to learn at most, before glosses; default 10,000."}
-    )
-    copy_names: int | None = field(
-        default=None,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
-    )
-    analyzer: str | None = field(
-        default=None,
-        metadata={
-            "help": "Morphological analyser; default okt. Other languages: whitespace.",
-            "choices": tuple(ANALYZERS),
-        },
-    )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on all sentences."}
     )

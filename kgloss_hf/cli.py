@@ -17,12 +17,16 @@ from .reporting import use_utf8, visible
 
 
 class _Command(NamedTuple):
-    """A command; its options are None where they come from dataclasses, slow to import: `run` parses its words."""
+    """A command; its options are None where they come from dataclasses, slow to import: `run` parses its words.
+
+    `words` names the positional list that also takes words behind an option, which argparse leaves.
+    """
 
     run: Callable[..., int | None]
     help: str
     description: str | None = None
     options: Sequence[tuple[tuple[str, ...], dict[str, Any]]] | None = None
+    words: str | None = None
 
 
 def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -139,6 +143,7 @@ _COMMANDS = {
             _option("--int8", action="store_true", help="eight-bit weights: faster, with some other outputs"),
             _option("--threads", type=int, help="threads to compute with (default: all cores)"),
         ],
+        words="sentences",
     ),
     "check": _Command(
         calls.check,
@@ -203,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kgloss", description="Korean text to Korean Sign Language glosses.")
     commands = parser.add_subparsers(dest="command", required=True)
     parsers = {}
-    for name, (_, purpose, description, declared) in _COMMANDS.items():
+    for name, (_, purpose, description, declared, _) in _COMMANDS.items():
         parsers[name] = commands.add_parser(name, help=purpose, description=description, add_help=declared is not None)
         for names, settings in declared or ():
             parsers[name].add_argument(*names, **settings)
@@ -213,8 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = _COMMANDS[name]
     if command.options is None:
         options["words"] = rest
-    elif name == "translate" and not any(word.startswith("-") for word in rest):
-        options["sentences"] += rest  # behind an option, argparse leaves them
+    elif command.words and not any(word.startswith("-") for word in rest):
+        options[command.words] += rest
     elif rest:
         parsers[name].error(f"unrecognized arguments: {' '.join(rest)}")
     try:

@@ -47,7 +47,7 @@ def extend_tokenizer(tokenizer: KGlossTokenizerFast, glosses: Iterable[Sequence[
     added = [gloss for gloss in distinct_glosses(glosses) if gloss not in present]
     extended = copy.deepcopy(tokenizer)
     extended.init_kwargs["glosses"] = [*old, *added]
-    if tokenizer.init_kwargs.get("target_start") is None:
+    if not tokenizer.two_vocabularies:
         known = tokenizer.get_vocab()
         first = 1 + max(known.values())
         unknown = (gloss for gloss in added if gloss not in known)
@@ -114,7 +114,7 @@ def extend_model(
         appended = [gloss for gloss in glosses if gloss not in old_tokenizer.target_vocab]
         words: dict[str, list[int]] = {}
         # Where glosses have a vocabulary of their own, their words are not in it.
-        if old_tokenizer.init_kwargs.get("target_start") is None and not (tied and states is None):
+        if not old_tokenizer.two_vocabularies and not (tied and states is None):
             words = dict(words_of_glosses(old_tokenizer, appended))
         for weight in {id(layer.weight): layer.weight for layer in inputs}.values():
             rows = [weight[words.get(gloss, emitted)].mean(dim=0) for gloss in appended]

@@ -232,7 +232,7 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
     if num_beams is not None and num_beams < 1:
         raise ValueError(f"num_beams: expected 1 or more, found {num_beams}")
     chosen = PRESETS[preset]
-    special = {name: index for name, index in tokenizer.target_special_ids.items() if name != "unk_token_id"}
+    special = special_ids(tokenizer)
     build = _build_rnn if isinstance(chosen, _RnnPreset) else _build_berts
     model = build(asdict(chosen), len(tokenizer), special)
     if chosen.share_embeddings:
@@ -242,6 +242,19 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
         tokenizer, chosen.max_position_embeddings, chosen.num_beams if num_beams is None else num_beams
     )
     return model
+
+
+def special_ids(tokenizer: KGlossTokenizerFast) -> dict[str, int]:
+    """Return the ids of padding, beginning and end on the target side, as configurations name them.
+
+    Args:
+        tokenizer: The model's.
+
+    Example:
+        >>> special_ids(getfixture("tokenizer"))
+        {'pad_token_id': 0, 'bos_token_id': 2, 'eos_token_id': 3}
+    """
+    return {name: index for name, index in tokenizer.target_special_ids.items() if name != "unk_token_id"}
 
 
 def generation_config_of(tokenizer: KGlossTokenizerFast, max_length: int, num_beams: int) -> GenerationConfig:
@@ -256,7 +269,7 @@ def generation_config_of(tokenizer: KGlossTokenizerFast, max_length: int, num_be
         >>> generation_config_of(getfixture("tokenizer"), 16, 1).num_beams
         1
     """
-    special = {name: index for name, index in tokenizer.target_special_ids.items() if name != "unk_token_id"}
+    special = special_ids(tokenizer)
     return GenerationConfig(
         **special,
         decoder_start_token_id=special["bos_token_id"],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 
 from tokenizers import Tokenizer
 
-_BATCH = 10_000
+from .vocabulary import batches
+
 _MODELS = ("WordPiece", "Unigram", "BPE", "WordLevel")
 
 
@@ -43,7 +43,7 @@ def pruned(backend: Tokenizer, texts: Iterable[str], first: int = 0) -> Tokenize
         )
     sentences = list(texts)
     ids = backend.get_vocab(with_added_tokens=True)
-    used = {token for batch in _batches(sentences) for row in backend.encode_batch(batch) for token in row.tokens}
+    used = {token for batch in batches(sentences) for row in backend.encode_batch(batch) for token in row.tokens}
     kept = used | {token["content"] for token in state["added_tokens"]}
     kept |= {token for token, index in ids.items() if index < first or _is_single(token, model)}
     if model.get("unk_token"):
@@ -109,16 +109,10 @@ def _renumbered(processor: Any, new: dict[str, int]) -> Any:
 
 
 def _check_same(backend: Tokenizer, small: Tokenizer, texts: list[str]) -> None:
-    for batch in _batches(texts):
+    for batch in batches(texts):
         for text, before, after in zip(batch, backend.encode_batch(batch), small.encode_batch(batch), strict=True):
             if before.tokens != after.tokens:
                 raise ValueError(
                     f"--prune_vocabulary: expected the same pieces of {text!r:.60} as before, found others; this "
                     "tokenizer cannot be pruned: leave it out"
                 )
-
-
-def _batches(texts: list[str]) -> Iterator[list[str]]:
-    remaining = iter(texts)
-    while batch := list(islice(remaining, _BATCH)):
-        yield batch

@@ -67,8 +67,8 @@ class GlossSeq2Seq:
 def build_seq2seq(checkpoint: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
     """Return a pre-trained seq2seq that can emit only glosses, placeholders and [EOS].
 
-    The embedding of a gloss begins from the model's own pieces of the gloss's name; those of [BOS], [EOS], [PAD] and
-    [UNK] from what the model uses for the same.
+    The embedding of a gloss begins from the model's own pieces of the gloss's name; those of [BOS], [EOS] and [PAD]
+    from what the model uses for the same.
 
     Args:
         checkpoint: Folder or Hub repository of a BART, mBART, T5, M2M100 or Marian, with safetensors. Code from there

@@ -15,7 +15,8 @@ from ..data.pairs import Pair
 from ..runtime.glosses import NAME, PLACEHOLDERS, placeholder_of
 from ..runtime.normalization import normalize, normalize_line
 from ..runtime.okt import analyze
-from ..runtime.tokenization_kgloss import ANALYZER, RESERVED, SPECIAL_TOKENS, KGlossTokenizerFast
+from ..runtime.targets import RESERVED, SPECIAL_TOKENS
+from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 
 _MAX_GLOSS_CHARS = 100
 _MAX_CHARACTERS = 2_000
@@ -166,7 +167,7 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
     words: Counter[str] = Counter()
     sentences = blank = 0
     with tqdm(desc="Counting words", unit=" texts", disable=None) as progress:
-        for batch in _batches(texts):
+        for batch in batches(texts):
             kept = [text for text in batch if not isinstance(text, str) or normalize(text).strip()]
             sentences += len(kept)
             blank += len(batch) - len(kept)
@@ -426,14 +427,23 @@ def unknown_words(tokenizer: KGlossTokenizerFast, texts: Sequence[str]) -> tuple
 
 
 def _tokens_of(tokenizer: KGlossTokenizerFast, words: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    for batch in _batches(words):
+    for batch in batches(words):
         encodings = tokenizer.backend_tokenizer.encode_batch(
             [[word] for word in batch], is_pretokenized=True, add_special_tokens=False
         )
         yield from zip(batch, (encoding.tokens for encoding in encodings), strict=True)
 
 
-def _batches(items: Iterable[str]) -> Iterator[list[str]]:
+def batches(items: Iterable[str]) -> Iterator[list[str]]:
+    """Yield items 10,000 at a time.
+
+    Args:
+        items: Read once.
+
+    Example:
+        >>> list(batches(["몸", "집"]))
+        [['몸', '집']]
+    """
     remaining = iter(items)
     while batch := list(islice(remaining, _BATCH)):
         yield batch

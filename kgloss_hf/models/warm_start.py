@@ -19,8 +19,9 @@ from ..runtime.arguments import positions_of
 from ..runtime.configuration_kgloss import check_configuration
 from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.normalization import normalize_line
-from ..runtime.tokenization_kgloss import ANALYZER, RESERVED, KGlossTokenizerFast
-from .modeling import PRESETS, EncoderDecoderModel, Preset, generation_config_of
+from ..runtime.targets import RESERVED
+from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
+from .modeling import PRESETS, EncoderDecoderModel, Preset, generation_config_of, special_ids
 from .pruning import pruned
 from .vocabulary import check_names, count_words, distinct_glosses
 
@@ -191,7 +192,7 @@ def build_warm_model(
             raise ValueError(f"--{name}: expected {least} or more, found {value}")
     pretrained = _load_encoder(encoder, fresh_layers)
     _keep_rows(pretrained, kept_rows(encoder, tokenizer, pretrained))
-    special = {name: index for name, index in tokenizer.target_special_ids.items() if name != "unk_token_id"}
+    special = special_ids(tokenizer)
     own = asdict(shape)
     decoder = BertLMHeadModel(
         BertConfig(

@@ -21,8 +21,7 @@ from .decoding import emitted_ids
 from .penalties import PENALTY, REPETITION
 
 # Arguments of the pipeline itself, which `generate` does not see.
-_OWN = {"batch_size", "num_workers", "truncation", "return_types", "return_alignment", "fingerspell"}
-_OWN |= {"consensus"}
+_OWN = {"batch_size", "num_workers", "truncation", "return_types", "return_alignment", "fingerspell", "consensus"}
 # What generate can return besides sequences. It changes none of them, so that a checkpoint's setting is overruled.
 OUTPUTS = {"return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states"}
 _RANGES: dict[str, tuple[int, int]] = {

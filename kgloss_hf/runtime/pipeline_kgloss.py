@@ -169,9 +169,7 @@ class Text2GlossPipeline(Pipeline):
 
     def _request(self, given: Mapping[str, Any]) -> Request:
         request = request_of(self.model, self.task, self.given, given)
-        if is_penalised(request.config.encoder_repetition_penalty) and (
-            self.tokenizer.init_kwargs.get("target_start") is not None
-        ):
+        if is_penalised(request.config.encoder_repetition_penalty) and self.tokenizer.two_vocabularies:
             raise ValueError(
                 f"{PENALTY}: expected 1 or nothing, found {request.config.encoder_repetition_penalty:g}; the sentences "
                 "and the glosses of this model have no ids in common"

@@ -91,6 +91,7 @@ class GlossTargets:
     init_kwargs: dict[str, Any]
     all_special_ids: list[int]
     get_vocab: Callable[[], dict[str, int]]
+    convert_ids_to_tokens: Callable[[list[int]], list[str]]
 
     @property
     def glosses(self) -> list[str]:
@@ -144,8 +145,11 @@ class GlossTargets:
             [['몸', '모습']]
         """
         special = self.target_specials
-        tokens = {index: token for token, index in self.target_vocab.items() if index not in special}
-        return [[tokens[index] for index in row if index in tokens] for row in rows]
+        kept = [[index for index in row if index >= 0 and index not in special] for row in rows]
+        if not self.two_vocabularies:  # a dictionary of the whole vocabulary would cost a tenth of a short answer
+            return list(map(self.convert_ids_to_tokens, kept))
+        tokens = {index: token for token, index in self.target_vocab.items()}
+        return [[tokens[index] for index in row] for row in kept]
 
     def labels_of(
         self, targets: Any, max_length: int | None, truncate: bool

@@ -28,8 +28,6 @@ from .glosses import NAME
 from .java import start_jvm  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
 from .normalization import normalize
 from .okt import Morpheme, collection_paused
-from .targets import RESERVED as RESERVED
-from .targets import SPECIAL_TOKENS as SPECIAL_TOKENS
 from .targets import GlossTargets, is_batch_of_targets
 from .words import Spans, Words, analyze_texts, kept_words, normalized_texts, word_of
 
@@ -120,7 +118,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
     def vocabulary_digest(self) -> str:
         """Of every entry and its id: a checkpoint knows its own tokenizer by it."""
         entries = sorted((index, token) for token, index in self.get_vocab().items())
-        if "target_start" in self.init_kwargs:
+        if self.two_vocabularies:
             entries += sorted((index, token) for token, index in self.target_vocab.items())
         return hashlib.blake2b(json.dumps(entries).encode(), digest_size=16).hexdigest()
 

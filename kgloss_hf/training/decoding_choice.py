@@ -53,7 +53,7 @@ class DecodingArguments:
             if value is not None and not (isfinite(value) and value > 0):
                 raise ValueError(f"--{name}: expected a number above 0 (1: off), found {value}")
         penalty = self.encoder_repetition_penalty
-        if is_penalised(penalty) and tokenizer is not None and _has_two_vocabularies(tokenizer):
+        if is_penalised(penalty) and tokenizer is not None and tokenizer.two_vocabularies:
             raise ValueError(
                 f"--{PENALTY}: expected 1 or nothing, found {penalty}; the sentences and the glosses of this model "
                 "have no ids in common"
@@ -79,7 +79,7 @@ def choose_decoding(
     """
     given = given or DecodingArguments()
     config = trainer.model.generation_config
-    grid = (1.0,) if _has_two_vocabularies(tokenizer) else GRID
+    grid = (1.0,) if tokenizer.two_vocabularies else GRID
     first = grid if given.encoder_repetition_penalty is None else (given.encoder_repetition_penalty,)
     second = REPETITIONS if given.repetition_penalty is None else (given.repetition_penalty,)
     tried = [{PENALTY: float(one), REPETITION: float(other)} for one in first for other in second]
@@ -99,7 +99,3 @@ def choose_decoding(
 def _set(config: Any, penalties: Mapping[str, float]) -> None:
     for name in (PENALTY, REPETITION):
         setattr(config, name, penalties[name] if is_penalised(penalties[name]) else None)
-
-
-def _has_two_vocabularies(tokenizer: KGlossTokenizerFast) -> bool:
-    return tokenizer.init_kwargs.get("target_start") is not None

@@ -11,42 +11,27 @@ from transformers import PreTrainedModel
 
 from ..data.pairs import Pair
 from ..models.modeling import PRESETS, build_model, transfer
-from ..runtime.analyzers import ANALYZERS
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from . import continued
 from .record import digest_of_checkpoint
 from .run import run_of
-from .tokenizer_run import tokenizer_for
+from .tokenizer_run import VocabularyArguments, tokenizer_for
 from .warm import WarmStartArguments, base_facts, learning_rates_of, warm_model_for, warm_tokenizer_for
 
 
 @dataclass
-class StartArguments(WarmStartArguments):
+class StartArguments(VocabularyArguments, WarmStartArguments):
     """Options that say what a model begins from, and what it and its tokenizer are like."""
 
     preset: str | None = field(
         default=None,
         metadata={"help": "Shape of the model (default: that of --pretext, else tiny).", "choices": tuple(PRESETS)},
     )
-    vocab_size: int | None = field(
-        default=None, metadata={"help": "Word pieces to learn at most, before glosses; default 10,000."}
-    )
     vocabulary: str | None = field(
         default=None,
         metadata={
             "help": "Learn word pieces (default), or take each word whole (paper: small).",
             "choices": ("pieces", "words"),
-        },
-    )
-    copy_names: int | None = field(
-        default=None,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
-    )
-    analyzer: str | None = field(
-        default=None,
-        metadata={
-            "help": "Morphological analyser; default okt. Other languages: whitespace.",
-            "choices": tuple(ANALYZERS),
         },
     )
     tokenizer: str | None = field(

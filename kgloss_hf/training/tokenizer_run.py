@@ -21,7 +21,6 @@ from ..hub.provenance import gloss_sources, source_of
 from ..models.extending import extend_tokenizer
 from ..models.vocabulary import (
     MODELS,
-    RESERVED,
     check_names,
     count_words,
     distinct_glosses,
@@ -38,7 +37,28 @@ from ..optional import versions
 from ..reporting import Table
 from ..runtime.analyzers import ANALYZERS, get_analyzer
 from ..runtime.normalization import normalize_line
+from ..runtime.targets import RESERVED
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
+
+
+@dataclass
+class VocabularyArguments:
+    """Options of a training run for a tokenizer that it learns; each of `tokenizer_for`."""
+
+    vocab_size: int | None = field(
+        default=None, metadata={"help": "Word pieces to learn at most, before glosses; default 10,000."}
+    )
+    copy_names: int | None = field(
+        default=None,
+        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
+    )
+    analyzer: str | None = field(
+        default=None,
+        metadata={
+            "help": "Morphological analyser; default okt. Other languages: whitespace.",
+            "choices": tuple(ANALYZERS),
+        },
+    )
 
 
 def tokenizer_for(

@@ -12,7 +12,8 @@ from conftest import GLOSSES, SENTENCES
 from kgloss_hf.models.extending import extend_model, extend_tokenizer, release_glosses
 from kgloss_hf.models.modeling import PRESETS, EncoderDecoderModel, build_model
 from kgloss_hf.models.vocabulary import train_tokenizer
-from kgloss_hf.runtime.tokenization_kgloss import RESERVED, KGlossTokenizerFast
+from kgloss_hf.runtime.targets import RESERVED
+from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 NEW = [["형태", "처음보는글로스", "Number/3"], ["몸", "(사진)인화", "처음보는글로스"]]
 """Two glosses that are no entry, one that is a word piece of the fixture's vocabulary, and known ones."""
