@@ -7,7 +7,10 @@ from pathlib import Path
 DATASETS = ("mcksg", "gksl", "ko_backtranslation")
 """Names that `datasets.load_dataset` knows once the plug-in is registered."""
 
-MODELS = {"kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel"}
+MODELS = {
+    "kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel",
+    "kgloss-joined": "modeling_joined.JoinedEncoderDecoderModel",
+}
 """Models of our own, by `model_type`: module and class in a checkpoint."""
 
 

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _SCRIPTS = "kgloss_hf.dataset_scripts"
 _PIPELINE = "kgloss_hf.runtime.pipeline_kgloss"
 _RNN = "kgloss_hf.runtime.modeling_rnn"
+_JOINED = "kgloss_hf.runtime.modeling_joined"
 _HASHED = (".py", ".csv", ".jsonl")
 
 
@@ -74,9 +75,21 @@ def register() -> None:
 def _register_configuration() -> None:
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    from .runtime.configuration_kgloss import KGlossRnnConfig
+    from .runtime.configuration_kgloss import KGlossJoinedConfig, KGlossRnnConfig
 
-    AutoConfig.register(KGlossRnnConfig.model_type, KGlossRnnConfig, exist_ok=True)
+    for config in (KGlossJoinedConfig, KGlossRnnConfig):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
+    original: Any = KGlossJoinedConfig.__init__
+
+    @wraps(original)
+    def with_model(self: Any, *args: Any, **kwargs: Any) -> None:
+        importlib.import_module(_JOINED)
+        original(self, *args, **kwargs)
+
+    # This model is made of others, which cannot be imported while transformers imports its Auto classes. Whoever loads
+    # one makes its configuration first.
+    if not hasattr(original, "__wrapped__"):
+        type.__setattr__(KGlossJoinedConfig, "__init__", with_model)
 
 
 def _check_encoder_decoders() -> None:
@@ -99,10 +112,10 @@ def _check_encoder_decoders() -> None:
 def _register_tokenizer() -> None:
     from transformers.models.auto.tokenization_auto import AutoTokenizer
 
-    from .runtime.configuration_kgloss import KGlossConfig, KGlossRnnConfig
+    from .runtime.configuration_kgloss import KGlossConfig, KGlossJoinedConfig, KGlossRnnConfig
     from .runtime.tokenization_kgloss import KGlossTokenizerFast
 
-    for config in (KGlossConfig, KGlossRnnConfig):
+    for config in (KGlossConfig, KGlossJoinedConfig, KGlossRnnConfig):
         AutoTokenizer.register(config, fast_tokenizer_class=KGlossTokenizerFast, exist_ok=True)
 
 

@@ -94,12 +94,13 @@ SEQ2SEQS: dict[str, tuple[str, Callable[[], Any], dict[str, Any]]] = {
 }
 
 
-def save_pretrained_model(kind: str, folder: Path) -> str:
+def save_pretrained_model(kind: str, folder: Path, **other: Any) -> str:
     """Write a tiny model of a family with its tokenizer, and return the folder.
 
     Args:
         kind: Of `ENCODERS` or `SEQ2SEQS`.
         folder: To write to.
+        **other: Parts of its configuration that are to be others.
     """
     name, make, shape = (ENCODERS | SEQ2SEQS)[kind]
     backend, special = make()
@@ -108,7 +109,7 @@ def save_pretrained_model(kind: str, folder: Path) -> str:
     if tokenizer.eos_token_id is not None:
         ids |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     torch.manual_seed(0)
-    config = getattr(transformers, f"{name}Config")(vocab_size=len(tokenizer), **{**shape, **ids})
+    config = getattr(transformers, f"{name}Config")(vocab_size=len(tokenizer), **{**shape, **ids, **other})
     head = {"t5": "ForConditionalGeneration", "marian": "MTModel"}.get(kind, "ForConditionalGeneration")
     model = getattr(transformers, name + (head if kind in SEQ2SEQS else "Model"))(config)
     model.save_pretrained(folder)

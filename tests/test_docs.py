@@ -132,7 +132,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         (folder / "home").mkdir()
         with Forks(environment) as forks:
             environment["PATH"] = f"{forks.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"
-            save_pretrained_model("bert", folder / "encoder")
+            save_pretrained_model("bert", folder / "encoder", num_hidden_layers=12)
             shell = Shell(environment, hub, folder / "outputs" / "demo", folder / "m2m100", folder / "encoder")
             (folder / "examples").symlink_to(ROOT / "examples")
             done = shell.run("python", "examples/run_text2gloss.py", "examples/demo.yaml", folder=folder)

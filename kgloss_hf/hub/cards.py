@@ -43,6 +43,7 @@ _ANALYZERS = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-p
 
 _ARCHITECTURES = {
     "encoder-decoder": "an encoder-decoder of two BERTs",
+    "kgloss-joined": "an encoder-decoder with joined states of its encoder",
     "kgloss-rnn": "GRUs with additive attention",
 }
 _ESTABLISHED = {
@@ -360,7 +361,13 @@ def _architecture(config: Mapping[str, Any], *, pretrained: bool) -> str:
     half, other = (config.get(part) or {} for part in ("encoder", "decoder"))
     if half and other and pretrained:
         kind, (first, second) = _text(half["model_type"]), (_size_of(part) for part in (half, other))
-        return f"an encoder-decoder of a pre-trained encoder ({kind}, {first}) and a decoder of {second}"
+        encoder = f"an encoder-decoder of a pre-trained encoder ({kind}, {first})"
+        if layers := config.get("joined_layers"):
+            *others, last = map(_text, layers)
+            fresh = config.get("fresh_layers", 1)
+            encoder += f", its states {', '.join(others)} and {last}" if others else f", its state {last}"
+            encoder += f" joined for {_number(fresh)} new layer{'s' * (fresh != 1)} to read,"
+        return f"{encoder} and a decoder of {second}"
     layers, width = half.get("num_hidden_layers"), half.get("hidden_size")
     return f"{name}, each of {_number(layers)} layers of width {_number(width)}" if layers and width else name
 

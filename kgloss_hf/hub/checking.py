@@ -22,7 +22,7 @@ from ..artefacts import artefact
 from ..data.tables import read_rows
 from ..evaluation.metrics import jaccard
 from ..evaluation.sequences import GlossLists
-from ..models.modeling import OUTPUT_BIASES
+from ..models.step import OUTPUT_BIASES
 from ..optional import require
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .cards import card_problems

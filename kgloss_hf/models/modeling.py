@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
-from torch import nn
 from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig, PreTrainedModel
-from transformers.modeling_outputs import Seq2SeqLMOutput
-from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
 
 from ..runtime.analyzers import KOREAN
 from ..runtime.configuration_kgloss import KGlossRnnConfig
 from ..runtime.glosses import PLACEHOLDERS
-from ..runtime.layers import TokenLoss, use_fast_dropout
 from ..runtime.modeling_rnn import RnnEncoderDecoderModel
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 from .extending import extend_model, extend_tokenizer
+from .step import WholeStep
 from .vocabulary import words_of_glosses
 
 
@@ -91,11 +86,7 @@ PRESETS: dict[str, Preset | _RnnPreset] = {
 paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1); `rnn` is what it compares with."""
 
 
-OUTPUT_BIASES = ("decoder.cls.predictions.decoder.bias", "decoder.cls.predictions.bias")
-"""Names of one parameter: of transformers 5, which computes with it in both generations, and of transformers 4."""
-
-
-class EncoderDecoderModel(transformers.EncoderDecoderModel):
+class EncoderDecoderModel(WholeStep, transformers.EncoderDecoderModel):
     """transformers' EncoderDecoderModel with a training step that is right and does no wasted work.
 
     Parameters, checkpoints and generation are the stock model's; what differs happens where `labels` are given:
@@ -115,92 +106,6 @@ class EncoderDecoderModel(transformers.EncoderDecoderModel):
     """
 
     generates_like_stock = True  # for `decoding.is_plain`
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        use_fast_dropout(self)
-        self.token_loss = TokenLoss()
-        self.frozen: tuple[nn.Module, ...] = ()
-
-    def forward(
-        self,
-        input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        labels: torch.Tensor | None = None,
-        num_items_in_batch: torch.Tensor | int | None = None,
-        smoothing: float = 0.0,
-        **kwargs: Any,
-    ) -> Any:
-        """Run the stock forward, or with `labels` compute the loss alone.
-
-        Args:
-            input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape.
-            labels: Target ids, batch × target length, -100 where padded.
-            num_items_in_batch: What the summed loss is divided by; default the target tokens of this batch.
-            smoothing: Probability mass spread over the vocabulary (default 0, as in the paper).
-            **kwargs: The stock model's other arguments, used without labels.
-        """
-        if labels is None:
-            return super().forward(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
-        encoded = self._encoded(input_ids, attention_mask)
-        # A target's padding comes after it, so the causal mask hides it from every position that counts.
-        hidden = self.decoder.bert(
-            input_ids=shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id),
-            encoder_hidden_states=encoded,
-            encoder_attention_mask=attention_mask,
-            use_cache=False,
-        )[0]
-        head = self.decoder.cls.predictions
-        loss = self.token_loss(hidden, labels, head.decoder, num_items_in_batch, smoothing, head.transform)
-        return Seq2SeqLMOutput(loss=loss)
-
-    def _encoded(self, input_ids: Any, attention_mask: Any) -> torch.Tensor:
-        """Return what the decoder reads. An encoder with frozen parts, which takes most of a step, reads a row once."""
-        shared = None
-        if self.frozen and self.training:
-            _, shared = torch.unique(input_ids, dim=0, return_inverse=True)
-            first = torch.from_numpy(np.unique(shared.cpu().numpy(), return_index=True)[1]).to(input_ids.device)
-            input_ids, attention_mask = input_ids[first], attention_mask[first]
-        encoded: torch.Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
-        if hasattr(self, "enc_to_dec_proj"):
-            encoded = self.enc_to_dec_proj(encoded)
-        return encoded if shared is None else encoded[shared]
-
-    def train(self, mode: bool = True) -> EncoderDecoderModel:
-        """Set training mode, in which frozen parts stay without dropout.
-
-        Args:
-            mode: False for evaluation (default True).
-        """
-        super().train(mode)
-        for module in getattr(self, "frozen", ()):
-            module.eval()
-        return self
-
-    def save_pretrained(self, *args: Any, state_dict: Mapping[str, torch.Tensor] | None = None, **kwargs: Any) -> None:
-        """Save as the stock method does, for both generations (`with_both_biases`)."""
-        parameters = self.state_dict() if state_dict is None else state_dict
-        super().save_pretrained(*args, state_dict=with_both_biases(parameters), **kwargs)
-
-
-def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return parameters as both generations of transformers load them: they name the output bias differently.
-
-    Where the output projection is not tied, transformers 4 saves and 5 uses another of the two names; each alone would
-    lose the bias in the other.
-
-    Args:
-        parameters: From `state_dict`.
-
-    Example:
-        >>> model = build_model("tiny", getfixture("tokenizer"))
-        >>> saved = with_both_biases(model.state_dict())
-        >>> saved["decoder.cls.predictions.bias"] is saved["decoder.cls.predictions.decoder.bias"]
-        False
-    """
-    used = parameters[OUTPUT_BIASES[0]]
-    return {**parameters, **{name: used.clone() for name in OUTPUT_BIASES}}
 
 
 def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
@@ -322,10 +227,10 @@ def freeze_unused(model: PreTrainedModel) -> None:
     These are the encoder's pooler, where it has one, whose output the decoder does not read, and, in transformers 5
     where the output projection is not tied, the second of two output biases. The RNN and whole seq2seqs have none.
     """
-    if not isinstance(model, EncoderDecoderModel):
+    if not isinstance(model, WholeStep):
         return
     head = model.decoder.cls.predictions
-    pooler = getattr(model.encoder, "pooler", None)
+    pooler = getattr(getattr(model.encoder, "base", model.encoder), "pooler", None)
     unused = [] if pooler is None else [*pooler.parameters()]
     if head.bias is not head.decoder.bias:
         unused.append(head.bias)

@@ -111,7 +111,22 @@ def build_seq2seq(checkpoint: str, tokenizer: KGlossTokenizerFast, *, num_beams:
     model.config.vocabulary_digest = tokenizer.vocabulary_digest
     longest = min(_MAX_LENGTH, positions_of(model, "decoder") or _MAX_LENGTH)
     model.generation_config = generation_config_of(tokenizer, longest, _BEAMS if num_beams is None else num_beams)
-    stock = type(model)
+    return with_whole_steps(model)
+
+
+def with_whole_steps(model: PreTrainedModel) -> PreTrainedModel:
+    """Let a stock seq2seq compute its loss as `GlossSeq2Seq` does, and return it.
+
+    Args:
+        model: Changed in place.
+
+    Example:
+        >>> from transformers import BartConfig, BartForConditionalGeneration
+        >>> config = BartConfig(vocab_size=9, d_model=16, encoder_layers=1, decoder_layers=1)
+        >>> isinstance(with_whole_steps(BartForConditionalGeneration(config)), GlossSeq2Seq)
+        True
+    """
+    stock: Any = type(model)
     model.__class__ = type(stock.__name__, (GlossSeq2Seq, stock), {"__module__": stock.__module__})
     model.token_loss = TokenLoss()
     return model

@@ -16,11 +16,12 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertLMHeadModel, PreTrainedTokenizerFast
 
 from ..runtime.arguments import positions_of
-from ..runtime.configuration_kgloss import check_configuration
+from ..runtime.configuration_kgloss import KGlossJoinedConfig, check_configuration
 from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.normalization import normalize_line
 from ..runtime.targets import RESERVED
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
+from .joined import JoinedEncoderDecoderModel
 from .modeling import PRESETS, EncoderDecoderModel, Preset, generation_config_of, special_ids
 from .pruning import pruned
 from .vocabulary import check_names, count_words, distinct_glosses
@@ -151,26 +152,32 @@ def build_warm_model(
     encoder: str,
     tokenizer: KGlossTokenizerFast,
     *,
-    preset: str = "small",
+    preset: str | None = None,
     decoder_layers: int = 2,
     fresh_layers: int = 0,
+    joined_layers: Sequence[int] = (),
     num_beams: int | None = None,
-) -> EncoderDecoderModel:
+) -> EncoderDecoderModel | JoinedEncoderDecoderModel:
     """Return a pre-trained encoder in front of a new gloss decoder: a stock EncoderDecoderModel to whoever loads it.
 
-    The embedding of a gloss begins from the encoder's own pieces of the gloss's name.
+    With `joined_layers` it is a `kgloss_hf.runtime.modeling_joined.JoinedEncoderDecoderModel` instead. The embedding of
+    a gloss begins from the encoder's own pieces of the gloss's name.
 
     Args:
         encoder: Folder or Hub repository of the encoder, with safetensors. Code from there is never run.
         tokenizer: From `warm_tokenizer` for this encoder.
-        preset: Width, heads, dropout and beams of the decoder are the preset's.
+        preset: Width, heads, dropout and beams of the decoder are the preset's (default: the encoder's own width, with
+            64 of it per head, dropout 0.2 and 4 beams).
         decoder_layers: Layers of the decoder.
-        fresh_layers: New layers on top of the encoder's own, for a frozen encoder above all.
+        fresh_layers: New layers on top of the encoder's own, for a frozen encoder above all; with `joined_layers`, of
+            the decoder's shape.
+        joined_layers: Hidden states of the encoder that are joined for the decoder to read: 0 for its embeddings, N for
+            its layer N (default: the last alone). Layers above all of these are left out.
         num_beams: Beams in generation; default is the preset's.
 
     Raises:
-        ValueError: The checkpoint is no encoder, or its weights do not fit its configuration; the preset has no
-            decoder of BERT's kind; or a number is out of range.
+        ValueError: The checkpoint is no encoder, its weights do not fit its configuration, or it has no such layers;
+            the preset has no decoder of BERT's kind; or a number is out of range.
         OSError: There is no such checkpoint, or it has no safetensors.
 
     Example:
@@ -179,8 +186,8 @@ def build_warm_model(
         >>> model.config.encoder.num_hidden_layers, model.config.decoder.num_hidden_layers
         (3, 2)
     """
-    shape = PRESETS.get(preset)
-    if not isinstance(shape, Preset):
+    shape = None if preset is None else PRESETS.get(preset)
+    if preset is not None and not isinstance(shape, Preset):
         names = ", ".join(name for name, preset in PRESETS.items() if isinstance(preset, Preset))
         raise ValueError(f"--preset: expected one of {names} for the decoder of a pre-trained encoder, found {preset}")
     for name, value, least in (
@@ -190,8 +197,9 @@ def build_warm_model(
     ):
         if value < least:
             raise ValueError(f"--{name}: expected {least} or more, found {value}")
-    pretrained = _load_encoder(encoder, fresh_layers)
+    pretrained = _load_encoder(encoder, 0 if joined_layers else fresh_layers, joined_layers)
     _keep_rows(pretrained, kept_rows(encoder, tokenizer, pretrained))
+    shape = shape if isinstance(shape, Preset) else _shape_for(pretrained.config.hidden_size)
     special = special_ids(tokenizer)
     own = asdict(shape)
     decoder = BertLMHeadModel(
@@ -208,7 +216,14 @@ def build_warm_model(
             tie_word_embeddings=shape.tie_output,
         )
     )
-    model = EncoderDecoderModel(encoder=pretrained, decoder=decoder)
+    model: EncoderDecoderModel | JoinedEncoderDecoderModel
+    if joined_layers:
+        config = KGlossJoinedConfig(
+            pretrained.config.to_dict(), decoder.config.to_dict(), [*joined_layers], fresh_layers=fresh_layers
+        )
+        model = JoinedEncoderDecoderModel(config, pretrained, decoder)
+    else:
+        model = EncoderDecoderModel(encoder=pretrained, decoder=decoder)
     model.config.update(special | {"decoder_start_token_id": special["bos_token_id"], "tie_word_embeddings": False})
     model.config.vocab_size = tokenizer.target_size
     model.config.vocabulary_digest = tokenizer.vocabulary_digest
@@ -218,7 +233,13 @@ def build_warm_model(
     return model
 
 
-def _load_encoder(checkpoint: str, fresh_layers: int) -> Any:
+def _shape_for(width: int) -> Preset:
+    """Return the shape of a decoder that is as wide as its encoder."""
+    heads = max((heads for heads in range(1, width // 64 + 1) if width % heads == 0), default=1)
+    return Preset(width, 0, heads, 4 * width, dropout=0.2)
+
+
+def _load_encoder(checkpoint: str, fresh_layers: int, joined_layers: Sequence[int] = ()) -> Any:
     config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     check_configuration(config.to_dict())
     if config.is_encoder_decoder:
@@ -227,6 +248,9 @@ def _load_encoder(checkpoint: str, fresh_layers: int) -> Any:
             "--model_name_or_path"
         )
     layers = config.num_hidden_layers
+    if joined_layers:
+        _check_joined(joined_layers, layers)
+        layers = max(joined_layers)  # layers above are not read
     config.num_hidden_layers = layers + fresh_layers
     with quiet():
         encoder, loaded = AutoModel.from_pretrained(
@@ -246,9 +270,20 @@ def _load_encoder(checkpoint: str, fresh_layers: int) -> Any:
         )
     if fresh_layers and _layers_of(encoder) is None:
         raise ValueError(f"--fresh_layers: expected an encoder with a list of layers, found {type(encoder).__name__}")
+    if joined_layers and _layers_of(encoder) is None:
+        raise ValueError(f"--joined_layers: expected an encoder with a list of layers, found {type(encoder).__name__}")
     encoder.config._name_or_path = ""  # may be a path of this machine; there is no public way
     _check_reads_both_ways(encoder, checkpoint)
     return encoder
+
+
+def _check_joined(joined_layers: Sequence[int], layers: int) -> None:
+    wrong = [layer for layer in joined_layers if not 0 <= layer <= layers]
+    if wrong or len({*joined_layers}) != len(joined_layers) or not any(joined_layers):
+        raise ValueError(
+            f"--joined_layers: expected different layers up to the encoder's last, {layers}, besides 0 for its "
+            f"embeddings, found {' '.join(map(str, joined_layers))}"
+        )
 
 
 @torch.no_grad()
@@ -279,13 +314,22 @@ def _check_reads_both_ways(encoder: Any, checkpoint: str) -> None:
         )
 
 
+def base_of(model: Any) -> Any:
+    """Return the pre-trained encoder of a model, without what joins its hidden states.
+
+    Args:
+        model: From `build_warm_model`.
+    """
+    return model.encoder.base if isinstance(model, JoinedEncoderDecoderModel) else model.encoder
+
+
 def _layers_of(encoder: Any) -> nn.ModuleList | None:
     number = encoder.config.num_hidden_layers
     lists = (module for module in encoder.modules() if isinstance(module, nn.ModuleList))
     return next((layers for layers in lists if len(layers) == number), None)
 
 
-def freeze_encoder(model: EncoderDecoderModel, layers: int) -> None:
+def freeze_encoder(model: EncoderDecoderModel | JoinedEncoderDecoderModel, layers: int) -> None:
     """Freeze the encoder's embeddings and its lowest layers, which then also stay without dropout.
 
     Args:
@@ -302,13 +346,14 @@ def freeze_encoder(model: EncoderDecoderModel, layers: int) -> None:
         >>> {part.training for part in model.train().frozen}
         {False}
     """
-    found = _layers_of(model.encoder)
+    encoder = base_of(model)
+    found = _layers_of(encoder)
     if found is None or not 0 <= layers <= len(found):
         number = 0 if found is None else len(found)
         raise ValueError(f"--freeze_layers: expected at most {number} layers of the encoder, found {layers}")
     trained = {id(module) for layer in found[layers:] for module in layer.modules()}
     # Whole attentions too, not their parts alone: fused attention asks the attention whether to drop anything.
-    model.frozen = tuple(module for module in model.encoder.modules() if trained.isdisjoint(map(id, module.modules())))
+    model.frozen = tuple(module for module in encoder.modules() if trained.isdisjoint(map(id, module.modules())))
     for module in model.frozen:
         module.requires_grad_(False)
 
@@ -320,10 +365,13 @@ def pretrained_parameters(model: Any, fresh_layers: int) -> list[nn.Parameter]:
         model: From `build_warm_model`.
         fresh_layers: How many it was built with.
     """
-    layers = _layers_of(model.encoder)
+    encoder = base_of(model)
+    if encoder is not model.encoder:
+        fresh_layers = 0  # they are not among the encoder's own
+    layers = _layers_of(encoder)
     fresh = list(layers)[len(layers) - fresh_layers :] if layers is not None and fresh_layers else []
     drawn = {id(parameter) for layer in fresh for parameter in layer.parameters()}
-    return [parameter for parameter in model.encoder.parameters() if id(parameter) not in drawn]
+    return [parameter for parameter in encoder.parameters() if id(parameter) not in drawn]
 
 
 @torch.no_grad()

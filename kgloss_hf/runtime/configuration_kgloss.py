@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from typing import Any, TypeGuard
+from typing import Any, ClassVar, TypeGuard
 
 from transformers import PretrainedConfig
 
@@ -30,6 +30,7 @@ SEQ2SEQS = ("bart", "mbart", "t5", "mt5", "m2m_100", "marian")
 _MOST_PARAMETERS = 10**10
 _FROM_0_TO_1 = ["dropout", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "initializer_range"]
 _OUR_KINDS = ("kgloss-rnn", "bert")  # of others, only what would fill the memory is looked for
+_OF_TWO_PARTS = ("encoder-decoder", "kgloss-joined")
 
 
 def check_configuration(content: Mapping[str, Any]) -> None:
@@ -58,13 +59,40 @@ def check_configuration(content: Mapping[str, Any]) -> None:
     tasks = content.get("task_specific_params") or {}
     if not (isinstance(tasks, Mapping) and all(isinstance(task, Mapping) for task in tasks.values())):
         raise _wrong("task_specific_params", "a mapping of tasks to mappings", tasks)
-    if kind == "encoder-decoder":
+    if kind in _OF_TWO_PARTS:
         _check_ids_and_switches(content, "")
         for part in ("encoder", "decoder"):
             shape = content.get(part)
             if not isinstance(shape, Mapping) or not isinstance(shape.get("model_type"), str):
                 raise _wrong(part, "a mapping with model_type", shape)
             _check_shape(shape, f"{part}.")
+    if kind == "kgloss-joined":
+        check_joined(content.get("joined_layers", [0]), content.get("fresh_layers", 1))
+        if content["decoder"]["model_type"] != "bert":
+            raise _wrong("decoder.model_type", "bert", content["decoder"]["model_type"])
+
+
+def check_joined(joined_layers: Any, fresh_layers: Any, layers: int = _LARGEST["num_hidden_layers"]) -> None:
+    """Check which hidden states of an encoder are joined, and how many layers read them.
+
+    Args:
+        joined_layers: Hidden states of the encoder.
+        fresh_layers: Layers that read them.
+        layers: The encoder's.
+
+    Raises:
+        ValueError: `joined_layers` is no list of different layers of the encoder, or `fresh_layers` is out of range.
+
+    Example:
+        >>> check_joined([0, 4, 8, 12], 1, 12)
+    """
+    listed = joined_layers if isinstance(joined_layers, (list, tuple)) else ()
+    known = [layer for layer in listed if _is_integer(layer) and 0 <= layer <= layers]
+    if not known or len({*known}) != len(listed):
+        raise _wrong("joined_layers", f"a list of different integers from 0 to {layers:,}", joined_layers)
+    largest = _LARGEST["num_hidden_layers"]
+    if not (_is_integer(fresh_layers) and 0 <= fresh_layers <= largest):
+        raise _wrong("fresh_layers", f"an integer from 0 to {largest:,}", fresh_layers)
 
 
 def _check_shape(content: Mapping[str, Any], prefix: str) -> None:
@@ -210,6 +238,53 @@ class KGlossRnnConfig(PretrainedConfig):
         super().__init__(**{"is_encoder_decoder": True, "tie_word_embeddings": False, **kwargs})
 
 
+class KGlossJoinedConfig(PretrainedConfig):
+    """Shape of a `JoinedEncoderDecoderModel` (`kgloss_hf.runtime.modeling_joined`).
+
+    Args:
+        encoder: The pre-trained encoder's configuration, with `model_type` (default: BERT's).
+        decoder: The decoder's, which is BERT's.
+        joined_layers: Hidden states of the encoder to join: 0 for its embeddings, N for its layer N.
+        fresh_layers: Layers of the decoder's shape that read what was joined.
+        **kwargs: PretrainedConfig's, such as `pad_token_id` and `decoder_start_token_id`.
+
+    Raises:
+        ValueError: `joined_layers` is no list of different layers of the encoder, or a size is beyond reason.
+
+    Example:
+        >>> encoder = {"model_type": "bert", "num_hidden_layers": 2}
+        >>> KGlossJoinedConfig(encoder, joined_layers=[0, 2]).joined_layers
+        [0, 2]
+        >>> KGlossJoinedConfig(encoder, joined_layers=[3])
+        Traceback (most recent call last):
+        ValueError: config.json, joined_layers: expected a list of different integers from 0 to 2, found [3]; take ...
+    """
+
+    model_type = "kgloss-joined"
+    sub_configs: ClassVar[dict[str, Any]] = dict.fromkeys(("encoder", "decoder"), PretrainedConfig)
+
+    def __init__(
+        self,
+        encoder: Mapping[str, Any] | None = None,
+        decoder: Mapping[str, Any] | None = None,
+        joined_layers: Sequence[int] = (0,),
+        fresh_layers: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        from transformers import AutoConfig  # which may be importing this file
+
+        usual = {"model_type": "bert"}
+        parts = {"encoder": usual if encoder is None else encoder, "decoder": usual if decoder is None else decoder}
+        own: dict[str, Any] = {"joined_layers": joined_layers, "fresh_layers": fresh_layers}
+        check_configuration({**kwargs, **parts, **own, "model_type": self.model_type})
+        self.encoder = AutoConfig.for_model(**parts["encoder"])
+        self.decoder = AutoConfig.for_model(**{**parts["decoder"], "is_decoder": True, "add_cross_attention": True})
+        check_joined(joined_layers, fresh_layers, self.encoder.num_hidden_layers)
+        self.joined_layers = list(joined_layers)
+        self.fresh_layers = fresh_layers
+        super().__init__(**{"is_encoder_decoder": True, "tie_word_embeddings": False, **kwargs})
+
+
 class KGlossConfig(PretrainedConfig):
     """What `auto_map` of a checkpoint names: the checkpoint's own configuration, told which pipeline is in the folder.
 
@@ -237,7 +312,8 @@ class KGlossConfig(PretrainedConfig):
         # Registration imports this file while transformers may still be importing that one.
         from transformers import CONFIG_MAPPING, EncoderDecoderConfig
 
-        kinds: dict[str, Any] = {kind.model_type: kind for kind in (EncoderDecoderConfig, KGlossRnnConfig)}
+        own = (EncoderDecoderConfig, KGlossRnnConfig, KGlossJoinedConfig)
+        kinds: dict[str, Any] = {kind.model_type: kind for kind in own}
         kinds |= {name: CONFIG_MAPPING[name] for name in SEQ2SEQS}
         content, _ = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
         model_type = content.get("model_type")

@@ -10,7 +10,9 @@ import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
 
 from ..models.extending import extend_model, release_glosses
+from ..models.joined import JoinedEncoderDecoderModel
 from ..models.modeling import EncoderDecoderModel
+from ..models.seq2seq import with_whole_steps
 from ..runtime.arguments import positions_of
 from ..runtime.modeling_rnn import RnnEncoderDecoderModel
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
@@ -82,9 +84,15 @@ def continued_model(
     """
     if num_beams is not None and num_beams < 1:
         raise ValueError(f"num_beams: expected 1 or more, found {num_beams}")
-    kinds: dict[str, Any] = {"encoder-decoder": EncoderDecoderModel, "kgloss-rnn": RnnEncoderDecoderModel}
-    kind = kinds.get(AutoConfig.from_pretrained(checkpoint).model_type, AutoModelForSeq2SeqLM)
-    model: PreTrainedModel = kind.from_pretrained(checkpoint, use_safetensors=True).float()
+    kinds: dict[str, Any] = {
+        "encoder-decoder": EncoderDecoderModel,
+        "kgloss-joined": JoinedEncoderDecoderModel,
+        "kgloss-rnn": RnnEncoderDecoderModel,
+    }
+    kind = kinds.get(AutoConfig.from_pretrained(checkpoint).model_type)
+    model = (kind or AutoModelForSeq2SeqLM).from_pretrained(checkpoint, use_safetensors=True).float()
+    if kind is None:
+        model = with_whole_steps(model)
     own = KGlossTokenizerFast.from_pretrained(checkpoint)
     extend_model(model, own, tokenizer)
     if release and len(tokenizer.glosses) > len(own.glosses):
@@ -92,7 +100,8 @@ def continued_model(
     model.config.gloss_types = {**types, **(getattr(model.config, "gloss_types", None) or {})}
     if num_beams is not None:
         model.generation_config.num_beams = num_beams
-    return model
+    trained: PreTrainedModel = model
+    return trained
 
 
 def make_room(model: PreTrainedModel, longest: int) -> None:

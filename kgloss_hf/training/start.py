@@ -16,7 +16,7 @@ from . import continued
 from .record import digest_of_checkpoint
 from .run import run_of
 from .tokenizer_run import VocabularyArguments, tokenizer_for
-from .warm import WarmStartArguments, base_facts, learning_rates_of, warm_model_for, warm_tokenizer_for
+from .warm import WarmStartArguments, base_facts, freeze_trained, learning_rates_of, warm_model_for, warm_tokenizer_for
 
 
 @dataclass
@@ -25,7 +25,10 @@ class StartArguments(VocabularyArguments, WarmStartArguments):
 
     preset: str | None = field(
         default=None,
-        metadata={"help": "Shape of the model (default: that of --pretext, else tiny).", "choices": tuple(PRESETS)},
+        metadata={
+            "help": "Shape of the model (default: that of --pretext, the width of a pre-trained encoder, else tiny).",
+            "choices": tuple(PRESETS),
+        },
     )
     vocabulary: str | None = field(
         default=None,
@@ -128,9 +131,10 @@ class Start:
                 arguments.init_from, tokenizer, types, num_beams=arguments.num_beams, release=trains
             )
             continued.make_room(model, longest)
+            freeze_trained(model, tokenizer, arguments)
             return model
         if self.base:
-            model = warm_model_for(tokenizer, arguments, self.preset, arguments.num_beams)
+            model = warm_model_for(tokenizer, arguments, arguments.preset, arguments.num_beams)
         else:
             model = build_model(self.preset, tokenizer, num_beams=arguments.num_beams)
         if arguments.pretext:

@@ -18,6 +18,8 @@ from ..data.language import check_language
 from ..data.pairs import Pair, marked_glosses
 from ..data.texts import read_texts
 from ..files import public_path, save_folder
+from ..models.joined import JoinedEncoderDecoderModel
+from ..models.modeling import EncoderDecoderModel
 from ..models.seq2seq import build_seq2seq
 from ..models.vocabulary import check_names, rare_names
 from ..models.warm_start import build_warm_model, freeze_encoder, pretrained_parameters, warm_tokenizer
@@ -28,7 +30,17 @@ from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 CORPUS = "corpus"
 """In --prune_vocabulary: the training sentences."""
 
-_OF_ENCODERS = ("decoder_layers", "fresh_layers", "freeze_encoder", "freeze_layers", "encoder_learning_rate")
+_OF_TRAINED = ("freeze_encoder", "freeze_layers")
+"""Options that go with --init_from too."""
+
+_OF_ENCODERS = (
+    "decoder_layers",
+    "fresh_layers",
+    "joined_layers",
+    "freeze_encoder",
+    "freeze_layers",
+    "encoder_learning_rate",
+)
 
 
 @dataclass
@@ -61,6 +73,13 @@ class WarmStartArguments:
         default=None, metadata={"help": "Layers of the decoder on a pre-trained encoder; default 2."}
     )
     fresh_layers: int = field(default=0, metadata={"help": "New layers on top of the pre-trained encoder."})
+    joined_layers: list[int] = field(
+        default_factory=list,
+        metadata={
+            "help": "Hidden states of the pre-trained encoder that the decoder reads joined, such as 0 4 8 12: 0 for "
+            "its embeddings, N for its layer N. Default: the last alone."
+        },
+    )
     freeze_encoder: bool = field(
         default=False, metadata={"help": "Leave the pre-trained encoder as it is; fresh layers are trained."}
     )
@@ -87,8 +106,8 @@ class WarmStartArguments:
 
     @property
     def default_preset(self) -> str | None:
-        """What stands for the name of a preset where none is given: of the decoder on an encoder, `small`."""
-        return "small" if self.encoder_model_name_or_path else "seq2seq" if self.model_name_or_path else None
+        """What stands for the name of a preset where none is given: `encoder`, whose width the decoder takes."""
+        return "encoder" if self.encoder_model_name_or_path else "seq2seq" if self.model_name_or_path else None
 
     def check(self, *, preset: str | None = None, **others: Any) -> None:
         """Refuse options that do not go together.
@@ -108,7 +127,11 @@ class WarmStartArguments:
             ValueError: --fresh_layers: expected --encoder_model_name_or_path with it, found none; add it, or leave ...
         """
         given = [name for name, default in asdict(WarmStartArguments()).items() if getattr(self, name) != default]
+        if self.freeze_encoder and self.freeze_layers is not None:
+            raise ValueError("--freeze_layers: expected none with --freeze_encoder, which freezes all; take one")
         if self.base is None:
+            if others.get("init_from"):
+                given = [name for name in given if name not in _OF_TRAINED]
             if given:
                 raise ValueError(
                     f"--{given[0]}: expected --encoder_model_name_or_path with it, found none; add it, or leave "
@@ -131,8 +154,6 @@ class WarmStartArguments:
                 f"--{refused[0]}: expected none with a pre-trained model, which brings its own pieces and weights, "
                 f"found {others[refused[0]]}; leave one of the two out"
             )
-        if self.freeze_encoder and self.freeze_layers is not None:
-            raise ValueError("--freeze_layers: expected none with --freeze_encoder, which freezes all; take one")
         if self.freeze_encoder and self.encoder_learning_rate is not None:
             raise ValueError("--encoder_learning_rate: expected none with --freeze_encoder, which trains none of it")
         if self.encoder_learning_rate is not None and not self.encoder_learning_rate > 0:
@@ -188,14 +209,14 @@ def _kept_texts(arguments: WarmStartArguments, sentences: Sequence[str]) -> Iter
 
 
 def warm_model_for(
-    tokenizer: KGlossTokenizerFast, arguments: WarmStartArguments, preset: str, num_beams: int | None
+    tokenizer: KGlossTokenizerFast, arguments: WarmStartArguments, preset: str | None, num_beams: int | None
 ) -> PreTrainedModel:
     """Return the run's model, frozen as asked.
 
     Args:
         tokenizer: From `warm_tokenizer_for`.
         arguments: Name the pre-trained model, and what of it is frozen.
-        preset: Shape of the decoder.
+        preset: Shape of the decoder (default: the encoder's width).
         num_beams: Beams in generation; default is the preset's.
     """
     if arguments.model_name_or_path:
@@ -206,12 +227,41 @@ def warm_model_for(
         preset=preset,
         decoder_layers=2 if arguments.decoder_layers is None else arguments.decoder_layers,
         fresh_layers=arguments.fresh_layers,
+        joined_layers=arguments.joined_layers,
         num_beams=num_beams,
     )
-    layers = model.config.encoder.num_hidden_layers - arguments.fresh_layers
+    layers = model.config.encoder.num_hidden_layers - (0 if arguments.joined_layers else arguments.fresh_layers)
     if arguments.freeze_encoder or arguments.freeze_layers is not None:
         freeze_encoder(model, layers if arguments.freeze_layers is None else arguments.freeze_layers)
     return model
+
+
+def freeze_trained(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, arguments: WarmStartArguments) -> None:
+    """Freeze what is asked of a model that `--init_from` names, which nothing else would freeze again.
+
+    Args:
+        model: From `kgloss_hf.training.continued.continued_model`, changed in place.
+        tokenizer: The run's.
+        arguments: What to freeze.
+
+    Raises:
+        ValueError: The model has no pre-trained encoder, or does not tell which layers of it are pre-trained.
+    """
+    if not (arguments.freeze_encoder or arguments.freeze_layers is not None):
+        return
+    option = "freeze_encoder" if arguments.freeze_encoder else "freeze_layers"
+    if not isinstance(model, (EncoderDecoderModel, JoinedEncoderDecoderModel)) or not tokenizer.two_vocabularies:
+        raise ValueError(
+            f"--{option}: expected a model with a pre-trained encoder in --init_from, found another; leave --{option} "
+            "out"
+        )
+    layers = model.config.encoder.num_hidden_layers
+    if arguments.freeze_encoder and not isinstance(model, JoinedEncoderDecoderModel):
+        raise ValueError(
+            f"--freeze_encoder: expected --freeze_layers with this model, for the {layers} layers of its encoder do "
+            "not tell which of them were fresh; give how many of the lowest to freeze"
+        )
+    freeze_encoder(model, layers if arguments.freeze_layers is None else arguments.freeze_layers)
 
 
 def learning_rates_of(model: PreTrainedModel, arguments: WarmStartArguments) -> dict[int, float]:

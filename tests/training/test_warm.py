@@ -40,6 +40,10 @@ PAIRS = [Pair(text, tuple(glosses)) for text, glosses in zip(SENTENCES, GLOSSES,
         ({"encoder_model_name_or_path": "a", "freeze_encoder": True, "encoder_learning_rate": 1e-5}, {}, "trains none"),
         ({"encoder_model_name_or_path": "a", "encoder_learning_rate": 0.0}, {}, "more than 0"),
         ({"model_name_or_path": "a", "fresh_layers": 1}, {}, "--fresh_layers: expected none with --model_name"),
+        ({"model_name_or_path": "a", "joined_layers": [0, 2]}, {}, "--joined_layers: expected none with --model_name"),
+        ({"joined_layers": [0, 2]}, {}, "--joined_layers: expected --encoder_model_name_or_path"),
+        ({"joined_layers": [0, 2]}, {"init_from": "b"}, "--joined_layers: expected --encoder_model_name_or_path"),
+        ({"freeze_encoder": True, "freeze_layers": 1}, {"init_from": "b"}, "--freeze_layers: expected none"),
         ({"model_name_or_path": "a"}, {"preset": "tiny"}, "--preset: expected none with --model_name"),
     ],
 )
@@ -51,6 +55,7 @@ def test_what_does_not_go_together(given: dict[str, Any], others: dict[str, Any]
 def test_a_warm_start_alone_is_fine() -> None:
     WarmStartArguments().check(pretext="a", vocab_size=8, preset="rnn")
     WarmStartArguments(encoder_model_name_or_path="a", fresh_layers=1).check(preset="small", pretext=None)
+    WarmStartArguments(freeze_encoder=True).check(init_from="b")
 
 
 def trainer_of(warm: WarmStartArguments, folder: Path, **options: Any) -> Any:
@@ -122,6 +127,16 @@ def test_the_licence_of_the_model_is_that_of_its_card(encoder: str, tmp_path: Pa
     assert base_facts(WarmStartArguments()) == {}
 
 
+def test_the_rate_of_the_pre_trained_part_with_joined_states(encoder: str, tmp_path: Path) -> None:
+    warm = WarmStartArguments(
+        encoder_model_name_or_path=encoder, fresh_layers=1, joined_layers=[0, 2], encoder_learning_rate=1e-5
+    )
+    tokenizer = warm_tokenizer_for(PAIRS, tmp_path, warm)
+    model: Any = warm_model_for(tokenizer, warm, None, None)
+    rates = learning_rates_of(model, warm)
+    assert rates == dict.fromkeys(map(id, model.encoder.base.parameters()), 1e-5)
+
+
 @pytest.mark.parametrize("kind", ["xlm-roberta", "t5"])
 def test_a_run_leaves_a_model_that_passes_the_check(kind: str, tmp_path: Path) -> None:
     base = save_pretrained_model(kind, tmp_path / "base")
@@ -129,7 +144,8 @@ def test_a_run_leaves_a_model_that_passes_the_check(kind: str, tmp_path: Path) -
     rows = [f"{n}층에 그릇이 있습니다.,Number/{n} 층 그릇 있다" for n in range(12)]
     (tmp_path / "pairs.csv").write_text("\n".join(["문장,글로스", *rows]) + "\n", "utf-8")
     name = "model_name_or_path" if kind == "t5" else "encoder_model_name_or_path"
-    options = [] if kind == "t5" else ["--preset=tiny", "--freeze_encoder", "--fresh_layers=1", "--encoder_prefix=q: "]
+    options = [] if kind == "t5" else ["--freeze_encoder", "--encoder_prefix=q: "]
+    options += ["--fresh_layers=1", "--joined_layers", "0", "2"] if kind != "t5" else []
     run_example(
         "run_text2gloss.py",
         f"--dataset={tmp_path}/pairs.csv",
@@ -144,6 +160,7 @@ def test_a_run_leaves_a_model_that_passes_the_check(kind: str, tmp_path: Path) -
     folder = tmp_path / "out" / "model"
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     assert metrics["base_model"]["license"] == "mit"
+    assert metrics["preset"] == ("seq2seq" if kind == "t5" else "encoder")
     assert "It began from the weights of base, whose licence is mit." in (folder / "README.md").read_text("utf-8")
     report = check_folder(folder)
     assert report.problems == []
