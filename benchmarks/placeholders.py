@@ -19,7 +19,8 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import kgloss_hf  # noqa: F401 - registers the tokenizer
 from kgloss_hf.data.pairs import load_pairs
-from kgloss_hf.runtime.decoding import emitted_ids, explain
+from kgloss_hf.runtime.decoding import emitted_ids
+from kgloss_hf.runtime.explaining import explain
 from kgloss_hf.runtime.glosses import PLACEHOLDERS, content_of, placeholder_of
 from kgloss_hf.runtime.numerals import Source
 from kgloss_hf.runtime.placeholders import assign_sources, placeholder_sources

@@ -22,7 +22,8 @@ from ..data.rows import is_files, place_of, tables_of
 from ..data.splitting import PARTS, comes_in_parts
 from ..evaluation.ceiling import ceiling
 from ..files import new_folder, save_folder, write_json
-from ..models.vocabulary import target_in_source, train_tokenizer
+from ..models.coverage import target_in_source
+from ..models.vocabulary import train_tokenizer
 from ..optional import versions
 from ..reporting import Table, code, markdown, plot_histograms
 from ..runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation

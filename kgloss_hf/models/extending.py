@@ -15,7 +15,8 @@ from transformers import PreTrainedModel
 from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.modeling_rnn import RnnEncoderDecoderModel
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
-from .vocabulary import distinct_glosses, words_of_glosses
+from .coverage import words_of_glosses
+from .vocabulary import distinct_glosses
 
 _MARGIN = 10.0
 """How far the logit of a new gloss begins below the mean of the old ones, in nats: their softmax stays as it was."""

@@ -14,9 +14,9 @@ from ..runtime.configuration_kgloss import KGlossRnnConfig
 from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.modeling_rnn import RnnEncoderDecoderModel
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
+from .coverage import words_of_glosses
 from .extending import extend_model, extend_tokenizer
 from .step import WholeStep
-from .vocabulary import words_of_glosses
 
 
 @dataclass(frozen=True)

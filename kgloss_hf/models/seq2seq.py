@@ -15,7 +15,7 @@ from ..runtime.configuration_kgloss import SEQ2SEQS, check_configuration
 from ..runtime.layers import TokenLoss
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .modeling import generation_config_of
-from .warm_start import kept_rows, means_of_names, quiet, renumber
+from .pretrained import kept_rows, load_pretrained, means_of_names, renumber
 
 _BEAMS = 4
 _MAX_LENGTH = 128
@@ -94,16 +94,7 @@ def build_seq2seq(checkpoint: str, tokenizer: KGlossTokenizerFast, *, num_beams:
         raise ValueError(
             f"{checkpoint}: expected one embedding matrix, found one each for encoder and decoder; take another model"
         )
-    with quiet():
-        model, loaded = AutoModelForSeq2SeqLM.from_pretrained(
-            checkpoint, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
-        )
-    absent = [name for name in sorted(loaded["missing_keys"]) if not any(part in name for part in _NEED_NOT_BE_SAVED)]
-    if absent or loaded["mismatched_keys"]:
-        raise ValueError(
-            f"{checkpoint}: expected all weights of a {config.model_type}, found none of the right shape for "
-            f"{(absent or sorted(map(str, loaded['mismatched_keys'])))[0]}; take a whole checkpoint"
-        )
+    model = load_pretrained(AutoModelForSeq2SeqLM, checkpoint, config, _NEED_NOT_BE_SAVED)
     _extend(model, checkpoint, tokenizer)
     _forget_generation(model.config)
     model.config._name_or_path = ""  # may be a path of this machine; there is no public way

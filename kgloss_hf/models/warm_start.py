@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
 import torch
-import transformers
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertLMHeadModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, BertConfig, BertLMHeadModel
 
 from ..runtime.arguments import positions_of
 from ..runtime.configuration_kgloss import KGlossJoinedConfig, check_configuration
@@ -23,6 +21,7 @@ from ..runtime.targets import RESERVED
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 from .joined import JoinedEncoderDecoderModel
 from .modeling import PRESETS, EncoderDecoderModel, Preset, generation_config_of, special_ids
+from .pretrained import kept_rows, load_pretrained, means_of_names, renumber, tokenizer_of
 from .pruning import pruned
 from .vocabulary import check_names, count_words, distinct_glosses
 
@@ -72,7 +71,7 @@ def warm_tokenizer(
     """
     if copy_names:
         check_names(analyzer)
-    own = _tokenizer_of(encoder)
+    own = tokenizer_of(encoder)
     if seq2seq:
         _read_korean(own)
     backend = Tokenizer.from_str(own.backend_tokenizer.to_str())
@@ -112,32 +111,6 @@ class _Shape:
 
     def __init__(self, config: Any) -> None:
         self.config = config
-
-
-def _tokenizer_of(checkpoint: str) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
-    except ValueError as error:
-        if "TokenizersBackend" not in str(error):  # what transformers 5 calls a tokenizer of no class of its own
-            raise
-        with quiet():
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
-    if isinstance(tokenizer, KGlossTokenizerFast):
-        raise ValueError(
-            f"{checkpoint}: expected a pre-trained encoder with its own tokenizer, found a model of kgloss-hf; go on "
-            "from one with --pretext"
-        )
-    if not tokenizer.is_fast:
-        raise ValueError(
-            f"{checkpoint}: expected a fast tokenizer (tokenizer.json), which tells where in the sentence a piece "
-            f"stands, found {type(tokenizer).__name__}; take a checkpoint that has one, or convert it with "
-            "transformers.convert_slow_tokenizer and save it beside the weights"
-        )
-    if tokenizer.pad_token_id is None:
-        raise ValueError(
-            f"{checkpoint}: expected a tokenizer with a pad_token, found none; take an encoder such as BERT or XLM-R"
-        )
-    return tokenizer
 
 
 def _read_korean(tokenizer: Any) -> None:
@@ -252,26 +225,11 @@ def _load_encoder(checkpoint: str, fresh_layers: int, joined_layers: Sequence[in
         _check_joined(joined_layers, layers)
         layers = max(joined_layers)  # layers above are not read
     config.num_hidden_layers = layers + fresh_layers
-    with quiet():
-        encoder, loaded = AutoModel.from_pretrained(
-            checkpoint,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
     fresh = [f".{layer}." for layer in range(layers, layers + fresh_layers)]
-    absent = sorted(name for name in loaded["missing_keys"] if "pooler" not in name and not _any_in(fresh, name))
-    if absent or loaded["mismatched_keys"]:
-        raise ValueError(
-            f"{checkpoint}: expected all weights of an encoder of the type {config.model_type}, found none of the "
-            f"right shape for {(absent or sorted(map(str, loaded['mismatched_keys'])))[0]}; take a whole checkpoint"
-        )
-    if fresh_layers and _layers_of(encoder) is None:
-        raise ValueError(f"--fresh_layers: expected an encoder with a list of layers, found {type(encoder).__name__}")
-    if joined_layers and _layers_of(encoder) is None:
-        raise ValueError(f"--joined_layers: expected an encoder with a list of layers, found {type(encoder).__name__}")
+    encoder = load_pretrained(AutoModel, checkpoint, config, ("pooler", *fresh))
+    for option, asked in (("fresh_layers", fresh_layers), ("joined_layers", joined_layers)):
+        if asked and _layers_of(encoder) is None:
+            raise ValueError(f"--{option}: expected an encoder with a list of layers, found {type(encoder).__name__}")
     encoder.config._name_or_path = ""  # may be a path of this machine; there is no public way
     _check_reads_both_ways(encoder, checkpoint)
     return encoder
@@ -294,10 +252,6 @@ def _keep_rows(encoder: Any, rows: list[int]) -> None:
         embeddings.weight[: len(rows)] = embeddings.weight[rows]
         encoder.resize_token_embeddings(len(rows))
         renumber(encoder.config, rows)
-
-
-def _any_in(parts: Iterable[str], name: str) -> bool:
-    return any(part in name for part in parts)
 
 
 @torch.inference_mode()
@@ -390,71 +344,3 @@ def _start_from_names(model: Any, tokenizer: KGlossTokenizerFast) -> None:
     directions = left[:, :width] * sizes[:width]
     if directions.std() > 0:
         target[ids, :width] = directions * (model.config.decoder.initializer_range / directions.std())
-
-
-def means_of_names(tokenizer: KGlossTokenizerFast, embeddings: torch.Tensor) -> tuple[list[int], torch.Tensor]:
-    """Return ids of glosses, and for each the mean embedding of its name's pieces; not of those with unknown pieces.
-
-    Args:
-        tokenizer: From `warm_tokenizer`.
-        embeddings: The pre-trained model's, pieces × width.
-    """
-    known, unknown = tokenizer.target_vocab, tokenizer.unk_token_id
-    named = [gloss for gloss in tokenizer.glosses if gloss not in PLACEHOLDERS]
-    encodings = tokenizer.backend_tokenizer.encode_batch(named, add_special_tokens=False)
-    pieces = {known[gloss]: row.ids for gloss, row in zip(named, encodings, strict=True)}
-    pieces = {index: ids for index, ids in pieces.items() if ids and unknown not in ids}
-    means = [embeddings[ids].mean(dim=0) for ids in pieces.values()]
-    return list(pieces), torch.stack(means) if means else embeddings[:0]
-
-
-def kept_rows(checkpoint: str, tokenizer: KGlossTokenizerFast, model: Any) -> list[int]:
-    """Return the id that each piece of a tokenizer, which may have been pruned, has in the pre-trained model.
-
-    Args:
-        checkpoint: Folder or Hub repository of the pre-trained model.
-        tokenizer: From `warm_tokenizer` for it.
-        model: The pre-trained model.
-
-    Raises:
-        ValueError: The tokenizer is another model's, or the model lacks embeddings of pieces.
-    """
-    own, pieces = _tokenizer_of(checkpoint).get_vocab(), tokenizer.get_vocab()
-    rows = [own.get(piece, -1) for piece in sorted(pieces, key=pieces.__getitem__)]
-    number = model.get_input_embeddings().num_embeddings
-    if not all(0 <= row < number for row in rows) or sorted(pieces.values()) != [*range(len(pieces))]:
-        raise ValueError(
-            f"{checkpoint}: expected an embedding for each of the {len(pieces)} pieces of its tokenizer, found "
-            f"{number}, or other pieces; take a checkpoint whose model and tokenizer belong together"
-        )
-    return rows
-
-
-def renumber(config: Any, own: list[int]) -> None:
-    """Set ids in a configuration to what they are where only some rows of an embedding were kept.
-
-    Args:
-        config: Of a model or an encoder, changed in place.
-        own: The old ids that were kept, in order.
-
-    Example:
-        >>> config = BertConfig(pad_token_id=5)
-        >>> renumber(config, [0, 5, 9])
-        >>> config.pad_token_id
-        1
-    """
-    new = {old: index for index, old in enumerate(own)}
-    for name in ("pad", "bos", "eos", "sep", "cls", "unk", "mask"):
-        if isinstance(old := getattr(config, f"{name}_token_id", None), int):
-            setattr(config, f"{name}_token_id", new.get(old))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers from reporting weights that are new, as they are meant to be."""
-    before = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(before)

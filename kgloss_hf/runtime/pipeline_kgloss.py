@@ -30,7 +30,8 @@ from .arguments import (
 )
 from .configuration_kgloss import check_configuration
 from .consensus import agreed_answer
-from .decoding import GreedyDecoder, emitted_ids, explain
+from .decoding import GreedyDecoder, emitted_ids
+from .explaining import explain
 from .fingerspelling import fingerspell  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
 from .glosses import PLACEHOLDERS  # noqa: F401 - for the same reason, as the next ones
 from .int8 import with_int8_weights

@@ -18,18 +18,16 @@ from ..data.texts import read_texts
 from ..files import new_folder, public_path, save_folder, write_json
 from ..hub.cards import tokenizer_card
 from ..hub.provenance import gloss_sources, source_of
+from ..models.coverage import fit, target_in_source, unknown_words
 from ..models.extending import extend_tokenizer
 from ..models.vocabulary import (
     MODELS,
     check_names,
     count_words,
     distinct_glosses,
-    fit,
     learn_entries,
     rare_names,
-    target_in_source,
     train_tokenizer,
-    unknown_words,
     untrained_tokenizer,
     with_glosses,
 )

@@ -17,7 +17,7 @@ from conftest import GLOSSES, SENTENCES
 from kgloss_hf.models.modeling import freeze_unused
 from kgloss_hf.models.seq2seq import build_seq2seq
 from kgloss_hf.models.warm_start import warm_tokenizer
-from kgloss_hf.runtime.decoding import explain
+from kgloss_hf.runtime.explaining import explain
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from tests.models.test_warm_start import batch_of
 from tests.pretrained import SEQ2SEQS, save_pretrained_model

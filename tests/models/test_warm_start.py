@@ -254,7 +254,7 @@ def test_weights_of_another_kind_are_refused(encoder: str, tmp_path: Path) -> No
     save_pretrained_model("distilbert", tmp_path)
     for name in ("config.json",):
         (tmp_path / name).write_bytes(Path(encoder, name).read_bytes())
-    with pytest.raises(ValueError, match="expected all weights of an encoder"):
+    with pytest.raises(ValueError, match="expected all weights of a model of the type"):
         build_warm_model(str(tmp_path), tokenizer_of(encoder))
 
 

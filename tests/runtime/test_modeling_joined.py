@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, PreTr
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.models.warm_start import build_warm_model, warm_tokenizer
 from kgloss_hf.runtime.configuration_kgloss import KGlossJoinedConfig
-from kgloss_hf.runtime.decoding import explain
+from kgloss_hf.runtime.explaining import explain
 from kgloss_hf.runtime.modeling_joined import JoinedEncoderDecoderModel
 from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
 from kgloss_hf.runtime.plain import is_plain

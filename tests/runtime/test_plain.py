@@ -23,7 +23,8 @@ from transformers import (
 from conftest import SENTENCES
 from kgloss_hf.models import modeling
 from kgloss_hf.models.modeling import build_model
-from kgloss_hf.runtime.decoding import emitted_ids, explain
+from kgloss_hf.runtime.decoding import emitted_ids
+from kgloss_hf.runtime.explaining import explain
 from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
 from kgloss_hf.runtime.plain import is_plain
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
