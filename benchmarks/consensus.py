@@ -3,8 +3,8 @@
     KGLOSS_DATA=FOLDER python benchmarks/consensus.py MODEL [MODEL ...]
 
 Scores stand for the validation and the test part of the leak-free split, seed 0: of each model's answer, of the
-consensus of its own candidates, of the consensus of all models, and of the best set of glosses that could be answered
-if the references were known (`oracle`).
+consensus of its own candidates, of the consensus of any two models or more, and of the best set of glosses that could
+be answered if the references were known (`oracle`).
 """
 
 import argparse
@@ -12,6 +12,7 @@ import json
 import time
 from collections import defaultdict
 from importlib.metadata import version
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,6 @@ def main() -> None:
         lists = text_to_gloss(texts, num_return_sequences=options.beams)
         seconds[model] = (time.perf_counter() - start) / len(texts)
         candidates[model] = {text: best for text, best in zip(texts, lists, strict=True) if best}
-    of_text = {text: [candidates[model][text] for model in options.models] for text in texts}
 
     known = defaultdict(list)
     for part in parts.values():
@@ -73,14 +73,16 @@ def main() -> None:
             known[pair.text].append((list(map(content_of, pair.glosses)), 0.0))
     systems = {**first, "oracle": {text: consensus([known[text]])[0] for text in texts}}
     for temperature in options.temperatures:
-        for number, model in enumerate(options.models):
-            own = {text: chosen([of_text[text][number]], temperature) for text in texts}
+        for model in options.models:
+            own = {text: chosen([candidates[model][text]], temperature) for text in texts}
             systems[f"{model}, own consensus, temperature {temperature:g}"] = own
-        start = time.perf_counter()
-        systems[f"consensus, temperature {temperature:g}"] = {
-            text: chosen(of_text[text], temperature) for text in texts
-        }
-        seconds["consensus itself"] = (time.perf_counter() - start) / len(texts)
+        for size in range(2, len(options.models) + 1):
+            for subset in combinations(options.models, size):
+                start = time.perf_counter()
+                systems[f"consensus of {' + '.join(subset)}, temperature {temperature:g}"] = {
+                    text: chosen([candidates[model][text] for model in subset], temperature) for text in texts
+                }
+                seconds[f"consensus of {size}"] = (time.perf_counter() - start) / len(texts)
     result = {
         name: {system: scores(part, answers) for system, answers in systems.items()} for name, part in parts.items()
     }
