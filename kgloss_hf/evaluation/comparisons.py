@@ -10,8 +10,8 @@ from .sequences import GlossLists
 
 _SIGNIFICANT = 0.05
 _ADVICE = (
-    "What can help: more pairs (--extra_train), a pre-trained encoder (--encoder_model_name_or_path), a pretext "
-    "(--pretext), more epochs, and where the sentence's words are glosses, --encoder_repetition_penalty."
+    "What can help: more pairs (--extra_train), more epochs, and, where the model was trained from scratch, a "
+    "pre-trained encoder (--encoder_model_name_or_path) or a pretext (--pretext)."
 )
 
 
