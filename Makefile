@@ -6,7 +6,7 @@ export HF_HOME := $(XDG_CACHE_HOME)/huggingface
 
 .PHONY: demo test test-legacy test-slow quality bench clean
 
-demo: outputs/demo/model .venv/ready  ## Train on the bundled sample, show the score, translate sentences
+demo: outputs/demo/model .venv/demo  ## Train on the bundled sample, show the score, translate sentences
 	$(BIN)/kgloss translate outputs/demo/model "이 토기는 4세기에 만들어졌습니다." "이 토기는 무덤에서 발견되었습니다." \
 	    "박물관 2층에서 그림을 볼 수 있습니다." --format tsv > outputs/demo/translations.tsv
 	@awk -F '\t' 'NR > 1 { print $$1 "\n  → " $$2 ($$4 ? " [unknown: " $$4 "]" : "") }' outputs/demo/translations.tsv
@@ -16,7 +16,7 @@ DEMO_DATA := $(shell sed -n 's/^\(dataset\|data_dir\|extra_train\): *\([^ \#]*\)
 DEMO_INPUTS := examples/demo.yaml $(wildcard $(DEMO_DATA) $(addsuffix /*,$(DEMO_DATA)) dataset_scripts/mcksg/*)
 
 # A finished model that is older than these is trained anew; an unfinished run says itself what it cannot go on with.
-outputs/demo/model: $(DEMO_INPUTS) | .venv/ready
+outputs/demo/model: $(DEMO_INPUTS) | .venv/demo
 	test ! -e $@ || rm -rf $(@D)
 	$(BIN)/python examples/run_text2gloss.py examples/demo.yaml
 
@@ -34,19 +34,25 @@ quality: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Without those that need a trained model, and the corpora that all share.
-BENCHMARKS := $(filter-out %/corpora.py %/consensus.py %/new_glosses.py %/placeholders.py,$(wildcard benchmarks/*.py))
+# Without those that need a trained model or a folder, and the corpora that all share.
+WITH_ARGUMENTS := %/corpora.py %/consensus.py %/new_glosses.py %/placeholders.py %/serve.py
+BENCHMARKS := $(filter-out $(WITH_ARGUMENTS),$(wildcard benchmarks/*.py))
 
 bench: .venv/ready
 	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script; done
 
-.venv/ready: constraints.txt
+# What the demo needs, and what the tests need in addition.
+.venv/demo: EXTRA := train
+.venv/ready .venv-legacy/ready: EXTRA := test
+.venv/demo .venv/ready: constraints.txt
+.venv/ready: .venv/demo
 .venv-legacy/ready: constraints-legacy.txt
 
-.venv/ready .venv-legacy/ready: setup.cfg
+.venv/demo .venv/ready .venv-legacy/ready: setup.cfg
+	@echo "Installing kgloss-hf[$(EXTRA)] into $(@D)"
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --constraint $(filter constraints%,$^) torch
-	$(@D)/bin/pip install --quiet --constraint $(filter constraints%,$^) --editable ".[test]"
+	$(@D)/bin/pip install --constraint $(filter constraints%,$^) torch
+	$(@D)/bin/pip install --constraint $(filter constraints%,$^) --editable ".[$(EXTRA)]"
 	touch $@
 
 clean:

@@ -55,7 +55,8 @@ from transformers import (
 
 import kgloss_hf  # noqa: F401 - registers gksl and ko_backtranslation
 from kgloss_hf.data.pairs import Pair, load_pairs, marked_glosses, split_pairs
-from kgloss_hf.models.modeling import PRESETS, EncoderDecoderModel, Preset, build_model
+from kgloss_hf.models.modeling import EncoderDecoderModel, build_model
+from kgloss_hf.models.presets import PRESETS, Preset
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.runtime.layers import FastDropout
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast

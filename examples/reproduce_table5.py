@@ -5,28 +5,19 @@
         --optimisers paper --epochs 10 --runs 3 --workers 2
 
 Whatever ends it, the same command goes on. Options that are not listed by --help go to run_text2gloss.py, for all runs.
+`kgloss table5` is the same.
 """
 
 import sys
-from pathlib import Path
 
-from transformers import HfArgumentParser
-
-from kgloss_hf.reporting import print_tables, use_utf8
-from kgloss_hf.training.table5 import Table5Arguments, reproduce, tables
+from kgloss_hf.training.console import as_script
 
 
 def main() -> None:
-    use_utf8()
-    parser = HfArgumentParser(Table5Arguments)
-    arguments, options = parser.parse_args_into_dataclasses(return_remaining_strings=True)
-    result = reproduce(arguments, Path(__file__).with_name("run_text2gloss.py"), options)
-    print_tables(tables(result))
-    print(f"table5.md, table5.json, loss_curves.png and the runs are in {arguments.output_dir}")
+    from kgloss_hf.training.table5_run import main
+
+    main()
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (RuntimeError, ValueError) as error:
-        sys.exit(str(error))
+    sys.exit(as_script(main))

@@ -14,30 +14,39 @@ from .plugin import register
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .data.sample import SampleWarning
     from .evaluation.metrics import jaccard
+    from .models.loading import load
     from .models.modeling import build_model
     from .models.vocabulary import train_tokenizer
+    from .runtime.answers import GlossSequence
     from .runtime.okt import analyze
     from .runtime.pipeline_kgloss import Text2GlossPipeline
     from .runtime.tokenization_kgloss import KGlossTokenizerFast
 
 __all__ = [
+    "GlossSequence",
     "KGlossTokenizerFast",
+    "SampleWarning",
     "Text2GlossPipeline",
     "__version__",
     "analyze",
     "build_model",
     "jaccard",
+    "load",
     "register",
     "train_tokenizer",
 ]
 
 _MODULES = {
+    "GlossSequence": ".runtime.answers",
     "KGlossTokenizerFast": ".runtime.tokenization_kgloss",
+    "SampleWarning": ".data.sample",
     "Text2GlossPipeline": ".runtime.pipeline_kgloss",
     "analyze": ".runtime.okt",
     "build_model": ".models.modeling",
     "jaccard": ".evaluation.metrics",
+    "load": ".models.loading",
     "train_tokenizer": ".models.vocabulary",
 }
 

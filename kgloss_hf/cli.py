@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 
 from .commands import calls
 from .data.arguments import CorpusArguments, PartArguments
-from .reporting import use_utf8, visible
+from .optional import require
+from .options import Parser, help_text, suggestion, wants_help
+from .reporting import one_line_warnings, use_utf8, visible
+from .version import __version__
+
+_Options = Sequence[tuple[tuple[str, ...], dict[str, Any]]]
 
 
 class _Command(NamedTuple):
-    """A command; its options are None where they come from dataclasses, slow to import: `run` parses its words.
+    """A command, and what it says of what is left when Ctrl-C ends it.
 
-    `words` names the positional list that also takes words behind an option, which argparse leaves.
+    `dataclasses` returns those of a command whose options are parsed where they are known, as transformers' are too;
+    `run` takes its words. An empty `interrupted` is for a run that says it itself.
     """
 
     run: Callable[..., int | None]
     help: str
     description: str | None = None
-    options: Sequence[tuple[tuple[str, ...], dict[str, Any]]] | None = None
-    words: str | None = None
+    options: _Options | Callable[[], _Options] = ()
+    dataclasses: Callable[[], Sequence[type]] | None = None
+    interrupted: str = "nothing was written; run it again"
 
 
 def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -38,12 +44,31 @@ def _fields(arguments: type, *left_out: str) -> Iterator[tuple[tuple[str, ...], 
     """Options of a dataclass, with the help and the choices in its fields' metadata."""
     for option in fields(arguments):
         if option.name not in left_out:
-            kind = int if option.type == "int" else str
-            help = option.metadata["help"].replace("%", "%%")
-            choices = option.metadata.get("choices")
-            yield _option(f"--{option.name}", default=option.default, type=kind, help=help, choices=choices)
+            settings: dict[str, Any] = {"help": option.metadata["help"].replace("%", "%%")}
+            kind = str(option.type)
+            if kind.startswith("bool"):
+                settings |= {"action": "store_true"}
+            else:
+                settings |= {"type": int if "int" in kind else float if "float" in kind else str}
+                settings |= {"choices": option.metadata.get("choices"), "default": option.default}
+                settings |= {"nargs": "*", "default": []} if kind.startswith("list") else {}
+            if option.default is option.default_factory is MISSING:
+                settings |= {"required": True, "default": None}
+            yield _option(f"--{option.name}", **settings)
 
 
+def _serve_options() -> _Options:
+    from .commands.serve_arguments import ServeArguments
+
+    return [_option("model", help="folder or Hub repository of a trained model"), *_fields(ServeArguments)]
+
+
+_DATASET = _option(
+    "named",
+    nargs="?",
+    metavar="DATASET",
+    help="the same as --dataset: mcksg, gksl, a Hub id, or files (pairs.csv)",
+)
 _OUTPUT_DIR = _option("--output_dir", required=True, help="folder to make")
 _DATA_DIR = _option("--data_dir", help="folder with your copy of a data set that is not shipped")
 _ANALYZER = _option(
@@ -51,20 +76,44 @@ _ANALYZER = _option(
 )
 _CONFIG = _option("--config", help="configuration of the data set")
 _COMMANDS = {
+    "train": _Command(
+        calls.train,
+        "train a text-to-gloss model, score it beside baselines, and leave a folder that pipeline loads",
+        "Pairs come from --dataset (or a file named without it), options from the command line or a YAML file.",
+        dataclasses=calls.train_dataclasses,
+        interrupted="",
+    ),
+    "pretext": _Command(
+        calls.pretext,
+        "train a model on pairs of Korean sentences, for kgloss train --pretext to go on from",
+        "The pairs come from kgloss back-translate, or are human paraphrases.",
+        dataclasses=calls.pretext_dataclasses,
+        interrupted="",
+    ),
+    "table5": _Command(
+        calls.table5,
+        "reproduce the paper's Table 5: four systems, trained several times each",
+        "Options that are not listed go to kgloss train, for all runs.",
+        dataclasses=calls.table5_dataclasses,
+        interrupted="",
+    ),
     "baseline": _Command(
         calls.baseline,
         "score what one would use without a model: copying lemmas, and the nearest training sentence",
-        "Prints the Jaccard score of both baselines on the same split as examples/run_text2gloss.py.",
-        [
-            *_fields(CorpusArguments),
-            _ANALYZER,
-        ],
+        "Prints the Jaccard score of both baselines on the same split as kgloss train.",
+        [_DATASET, *_fields(CorpusArguments), _ANALYZER],
+        interrupted="nothing was scored; run it again",
     ),
     "train-tokenizer": _Command(
-        calls.train_tokenizer, "learn a vocabulary on text, append glosses, and show how well it fits"
+        calls.train_tokenizer,
+        "learn a vocabulary on text, append glosses, and show how well it fits",
+        dataclasses=calls.train_tokenizer_dataclasses,
     ),
     "back-translate": _Command(
-        calls.back_translate, "build the pretext corpus: translate Korean sentences there and back"
+        calls.back_translate,
+        "build the pretext corpus: translate Korean sentences there and back",
+        dataclasses=calls.back_translate_dataclasses,
+        interrupted="what was translated is kept; the same command goes on",
     ),
     "evaluate": _Command(
         calls.evaluate,
@@ -93,14 +142,15 @@ _COMMANDS = {
         calls.export_dataset,
         "write a data set as Parquet files with a card, which the Hub takes",
         "The folder loads without this package. It appears once it is complete.",
-        [_option("name", help="mcksg, gksl or ko_backtranslation"), _OUTPUT_DIR, _DATA_DIR, _CONFIG],
+        [_DATASET, _option("--dataset", help="mcksg, gksl or ko_backtranslation"), _OUTPUT_DIR, _DATA_DIR, _CONFIG],
     ),
     "dataset-stats": _Command(
         calls.dataset_stats,
         "count a data set: rows, types of glosses, lengths, overlap, and what leaks between splits",
         "Writes statistics.json, statistics.md with tables for a card, and lengths.png.",
         [
-            _option("dataset", help="mcksg, gksl, ko_backtranslation, a Hub id, or files separated by commas"),
+            _DATASET,
+            _option("--dataset", help="mcksg, gksl, ko_backtranslation, a Hub id, or files separated by commas"),
             _OUTPUT_DIR,
             *_fields(PartArguments, "dataset", "train", "extra_train"),
             _ANALYZER,
@@ -117,6 +167,7 @@ _COMMANDS = {
             _option(
                 "sentences",
                 nargs="*",
+                default=[],
                 metavar="MODEL or sentence",
                 help="folders of further models, then what to translate (default: the lines of standard input)",
             ),
@@ -139,19 +190,26 @@ _COMMANDS = {
             _option("--alignment", action="store_true", help="add each gloss's place in the sentence (jsonl)"),
             _option("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss"),
             _option("--num_beams", type=int, help="beams (default: the model's, with several models 10)"),
-            _option("--batch_size", type=int, help="sentences a step (default: 128)"),
+            _option("--batch_size", type=int, help="sentences per batch (default: 128)"),
             _option("--int8", action="store_true", help="eight-bit weights: faster, with some other outputs"),
             _option("--threads", type=int, help="threads to compute with (default: all cores)"),
         ],
-        words="sentences",
+        interrupted="the lines that stand in the output are complete; the rest was not translated",
+    ),
+    "serve": _Command(
+        calls.serve,
+        "answer over HTTP: POST /translate, with an OpenAPI page",
+        options=_serve_options,
+        interrupted="what was asked before is answered",
     ),
     "check": _Command(
         calls.check,
-        "look a folder over before it is published, and load it like a stranger",
+        "check a folder before it is published, and load it without this package",
         "Loads a model without this package, compares its score with metrics.json, and looks for secrets, paths, "
         "pickles, foreign code, gaps in the card and licences that contradict the data. Ends with status 1 if it finds "
         "a problem.",
         [_option("folder", help="of training, train-tokenizer, export-dataset, or of a dry run of publish")],
+        interrupted="the check is not complete; run it again",
     ),
     "publish": _Command(
         calls.publish,
@@ -171,21 +229,33 @@ _COMMANDS = {
             ),
             _option("--public", action="store_true", help="make the repositories public (default: private)"),
             _option("--revision", help="branch to commit to (default: main)"),
-            _option("--create_pr", "--create-pr", action="store_true", help="open a pull request instead"),
+            _option("--create_pr", action="store_true", help="open a pull request instead"),
             _option("--tag", help="tag the commit; the card pins it"),
             _option(
                 "--dry_run",
-                "--dry-run",
                 metavar="DIR",
                 help="write what would be uploaded into a new folder, and list it",
             ),
         ],
+        interrupted="repositories that were named as done are complete; the same command does the rest",
     ),
     "doctor": _Command(
         calls.doctor,
         "check versions, Java, memory and GPUs, and say how to repair what is wrong",
         "Ends with status 1 if something needed is broken.",
         [_option("--timeout", type=float, default=120, help="seconds for the trial analysis (default: 120)")],
+        interrupted="not all was examined; run it again",
+    ),
+    "completion": _Command(
+        lambda shell: _print_completion(shell),
+        "print the completion of this command for a shell",
+        "Write it where the shell looks: kgloss completion bash > ~/.local/share/bash-completion/completions/kgloss",
+        [_option("shell", choices=("bash", "zsh"), help="bash or zsh")],
+    ),
+    "help": _Command(
+        lambda topic: main([topic, "--help"] if topic else ["--help"]),
+        "show this, or the help of a command",
+        options=[_option("topic", nargs="?", metavar="COMMAND", help="one of kgloss --help (default: all)")],
     ),
 }
 
@@ -205,39 +275,81 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0
     """
     use_utf8()
-    parser = argparse.ArgumentParser(prog="kgloss", description="Korean text to Korean Sign Language glosses.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    parsers = {}
-    for name, (_, purpose, description, declared, _) in _COMMANDS.items():
-        parsers[name] = commands.add_parser(name, help=purpose, description=description, add_help=declared is not None)
-        for names, settings in declared or ():
-            parsers[name].add_argument(*names, **settings)
-    known, rest = parser.parse_known_args(arguments)
-    options = vars(known)
-    name = options.pop("command")
+    one_line_warnings()
+    os.environ.setdefault("TQDM_LEAVE", "")  # progress bars, also those of other libraries, go when their work is done
+    name, *words = (sys.argv[1:] if arguments is None else arguments) or [""]
+    if name not in _COMMANDS:
+        parser = _parser()
+        parser.parse_args([name] if name.startswith("-") else [])
+        parser.error(f"no such command: {name}{suggestion(name, _COMMANDS)}" if name else "expected a command")
     command = _COMMANDS[name]
-    if command.options is None:
-        options["words"] = rest
-    elif command.words and not any(word.startswith("-") for word in rest):
-        options[command.words] += rest
-    elif rest:
-        parsers[name].error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        status = command.run(**options) or 0
+        status = command.run(**_parsed(name, words)) or 0
         print(end="", flush=True)
         return status
     except KeyboardInterrupt:
-        return 130
-    except SafetensorError as error:
-        message = f"the weights are cut short or damaged ({error}); fetch or make them again"
+        if not command.interrupted:  # the run has said it
+            return 130
+        message, status = f"interrupted; {command.interrupted}", 130
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         if isinstance(error, BrokenPipeError):  # Python's final flush would raise it again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             if name == "translate":  # a filter is done when its reader is
                 return 0
-        message = str(error)
-    print(visible(f"kgloss {name}: {message}"), file=sys.stderr)
-    return 1
+        message, status = str(error), 1
+    except SafetensorError as error:
+        message, status = f"the weights are cut short or damaged ({error}); fetch or make them again", 1
+    print(visible(f"kgloss {name}: {' '.join(message.split())}"), file=sys.stderr)
+    return status
+
+
+def _parsed(name: str, words: Sequence[str]) -> dict[str, Any]:
+    command = _COMMANDS[name]
+    if command.dataclasses:
+        if wants_help(words) in ("-h", "--help"):
+            print(help_text(f"kgloss {name}", command.description or command.help, command.dataclasses()))
+            sys.exit(0)
+        return {"words": words}
+    parser = Parser(prog=f"kgloss {name}", description=command.description or command.help)
+    for names, settings in _options_of(command):
+        parser.add_argument(*names, **settings)
+    options, rest = parser.parse_known_intermixed_args(words)
+    if rest:
+        parser.refuse(rest, words)
+    return vars(options)
+
+
+def _options_of(command: _Command) -> _Options:
+    if command.dataclasses:
+        return [option for kind in command.dataclasses() for option in _fields(kind)]
+    return command.options() if callable(command.options) else command.options
+
+
+def _parser(file: Any = None) -> Parser:
+    """Return the parser of `kgloss` itself, which lists the commands, for completion with their options.
+
+    Args:
+        file: What shtab takes for an argument that may be a file's name (default: the options are left out).
+    """
+    parser = Parser(prog="kgloss", description="Korean text to Korean Sign Language glosses.")
+    parser.add_argument("--version", "-V", action="version", version=f"kgloss {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for name, command in _COMMANDS.items():
+        listed = commands.add_parser(name, help=command.help, description=command.help)
+        for names, settings in _options_of(command) if file else ():
+            action = listed.add_argument(*names, **settings)
+            if not action.choices and action.nargs != 0 and action.type in (None, str):
+                action.complete = file  # type: ignore[attr-defined]
+        if file and command.dataclasses:
+            listed.add_argument("--help-all", action="store_true", help="show all options")
+    return parser
+
+
+def _print_completion(shell: str) -> None:
+    require("completion", "shtab", purpose="completion")
+    import shtab
+
+    print(shtab.complete(_parser(shtab.FILE), shell=shell))
 
 
 if __name__ == "__main__":

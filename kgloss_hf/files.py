@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,82 @@ from filelock import FileLock, Timeout
 _ABSOLUTE = re.compile(r"(?<![^=,])(/|[A-Za-z]:[\\/])[^,]*")
 # The last is torch's way of saying it.
 _CANNOT_WRITE = re.compile(r"\(os error \d+\)|No space left|Read-only file system|inline_container")
+
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
+
+
+def check_model(name: str, what: str = "", mark: str = "config.json") -> None:
+    """Refuse what can be neither the folder of a model nor the name of a Hub repository, without loading anything.
+
+    Args:
+        name: Folder or Hub repository.
+        what: Option that it was given to (default: none is named).
+        mark: File that a right folder holds; an adapter's instead of a model's will do too.
+
+    Raises:
+        FileNotFoundError: There is no such folder, and it is no name of a Hub repository.
+        ValueError: It is something else than a model; the folder inside that is one is named.
+
+    Example:
+        >>> check_model(getfixture("checkpoint"))
+        >>> check_model("outputs/pairs/modle")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: outputs/pairs/modle: no such folder; expected that of a model, or a Hub repository OWNER/NAME
+    """
+    folder, place = Path(name), f"{what}: {name}" if what else name
+    kind = "tokenizer" if mark.startswith("tokenizer") else "model"
+    found = [path for path in (folder, folder / "model", folder / "tokenizer") if (path / mark).is_file()]
+    if folder in found or (folder / "adapter_config.json").is_file():
+        return
+    if found:
+        raise ValueError(f"{place}: expected the folder of a {kind}, found that of a run; did you mean {found[0]}?")
+    if folder.is_dir():
+        raise ValueError(f"{place}: expected the folder of a {kind}, found no {mark} in it")
+    if folder.is_file():
+        raise ValueError(f"{place}: expected the folder of a {kind}, found a file; did you mean {folder.parent}?")
+    if not name.isascii() or " " in name:
+        raise ValueError(f"{name!r}: expected a {kind} first, found a sentence; name the {kind} before it")
+    near = _like(folder)
+    among_runs = any(True for pattern in ("*/config.json", "*/model/config.json") for _ in folder.parent.glob(pattern))
+    if not _HUB_NAME.fullmatch(name) or near or among_runs:
+        hint = f"; did you mean {near}?" if near else ""
+        raise FileNotFoundError(
+            f"{place}: no such folder; expected that of a {kind}, or a Hub repository OWNER/NAME{hint}"
+        )
+
+
+def check_file(name: str, *, folders: bool = False) -> None:
+    """Refuse what is no file that can be read.
+
+    Args:
+        name: The path.
+        folders: Take a folder too (default False).
+
+    Raises:
+        FileNotFoundError: It is not there; a name that is like it is proposed.
+        ValueError: It is a folder; a run's predictions in it are proposed.
+
+    Example:
+        >>> check_file("nowhere.csv")
+        Traceback (most recent call last):
+        FileNotFoundError: nowhere.csv: no such file; check the path
+    """
+    path = Path(name)
+    if path.is_dir() and not folders:
+        found = next(path.rglob("predictions.jsonl"), None)
+        hint = f"; did you mean {found}?" if found else ""
+        raise ValueError(f"{name}: expected a file, found a folder{hint}")
+    if not path.exists():
+        near = _like(path)
+        raise FileNotFoundError(f"{name}: no such file" + (f"; did you mean {near}?" if near else "; check the path"))
+
+
+def _like(path: Path) -> Path | None:
+    """Return the path beside a missing one whose name is most like its own."""
+    near = get_close_matches(path.name, os.listdir(path.parent), 1, 0.75) if path.parent.is_dir() else ()
+    return path.parent / near[0] if near else None
 
 
 @contextmanager

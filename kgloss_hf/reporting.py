@@ -8,6 +8,7 @@ import io
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,14 @@ def use_utf8() -> None:
         if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
             terminal = stream.isatty() or "PYTHONIOENCODING" in os.environ
             stream.reconfigure(encoding=None if terminal else "utf-8", errors="replace")
+
+
+def one_line_warnings() -> None:
+    """Write each warning of this process as a line of its own, without the place in the code that warned.
+
+    Commands call it, whose users did not write that code.
+    """
+    warnings.formatwarning = lambda message, *_, **__: visible(f"{' '.join(str(message).split())}\n")
 
 
 def visible(text: str) -> str:

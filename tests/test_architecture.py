@@ -28,7 +28,7 @@ LAYERS = (
     {"training"},
     {"commands"},
     {"cli"},
-    {"", "dataset_scripts"},
+    {"", "__main__", "dataset_scripts"},
 )
 """Folders, and modules beside them, from the bottom; "" is the package itself, which imports its public names late."""
 EXTENDED = {"transformers", "datasets", "evaluate"}

@@ -22,7 +22,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from kgloss_hf.models.modeling import PRESETS, Preset
+from kgloss_hf.models.presets import PRESETS, Preset
 from kgloss_hf.training.table5 import _OPTIMISERS
 from tests.back_translation.conftest import save_m2m100, sentencepiece_model
 from tests.back_translation.servers import serve
@@ -49,6 +49,8 @@ FOLDERS = {
 
 # Blocks that are not run, by how they begin, and where what they say is tested.
 NOT_RUN = {
+    ("docs/deployment.md", "kgloss serve"): "runs until it is told to end: tests/commands/test_serving.py",
+    ("docs/deployment.md", "curl "): "asks the service: tests/commands/test_serving.py",
     ("RELEASE.md", "python3 -m venv stranger"): "makes environments: tests/hub/test_publishing.py, pytest -m slow",
 }
 
@@ -230,7 +232,7 @@ def options_of(shell: Shell) -> dict[str, set[str]]:
 
 
 # Programs whose options are not looked at.
-OTHERS = {"pip", "pip-audit", "git", ".venv/bin/pytest", "python3"}
+OTHERS = {"docker", "pip", "pip-audit", "git", ".venv/bin/pytest", "python3"}
 
 
 @pytest.mark.parametrize("page", PAGES)

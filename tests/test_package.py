@@ -20,6 +20,18 @@ def test_public_names() -> None:
         _ = kgloss_hf.nothing  # type: ignore[attr-defined]
 
 
+def test_load_is_typed(checkpoint: str) -> None:
+    text_to_gloss = kgloss_hf.load(checkpoint)
+    sentence, pair = "집", ("집", "산")
+    assert_type(text_to_gloss(sentence).glosses, list[str])
+    assert_type(text_to_gloss([sentence])[0].log_prob, float | None)
+    assert_type(text_to_gloss(pair), list[kgloss_hf.GlossSequence])
+    assert_type(next(text_to_gloss(iter(pair))), kgloss_hf.GlossSequence)
+    assert_type(text_to_gloss(sentence, num_return_sequences=2), list[kgloss_hf.GlossSequence])
+    assert_type(text_to_gloss([sentence], 1, num_return_sequences=2, return_types=True)[0][0].types, list[str])
+    assert_type(next(text_to_gloss(iter(pair), num_return_sequences=2))[0].score, float)
+
+
 def test_baseline_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["baseline"]) == 0
     printed = capsys.readouterr().out

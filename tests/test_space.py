@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ import yaml
 from transformers import pipeline
 
 import kgloss_hf  # noqa: F401 - registers the pipeline
+from kgloss_hf.commands.translate import translate
 from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE
 
 SPACE = Path(__file__).parent.parent / "examples" / "space"
@@ -267,6 +268,38 @@ def test_model_is_loaded(space: ModuleType, checkpoint: str, monkeypatch: pytest
     assert served[0](SENTENCE) == pipeline("text-to-gloss", model=checkpoint)(SENTENCE)
 
 
+def test_address_is_taken_from_the_command_line(
+    space: ModuleType, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr(sys, "argv", ["app.py", checkpoint, "--host", "127.0.0.2", "--port", "8080"])
+    monkeypatch.setattr(space, "build", lambda text_to_gloss: text_to_gloss)
+    monkeypatch.setattr(space, "launch", lambda app, **options: served.append(options))
+    space.main()
+    assert served == [{"server_name": "127.0.0.2", "server_port": 8080}]
+
+
+@pytest.mark.parametrize("words", [["no/such/folder"], ["MODEL", "--port", "x"], ["--help"]])
+def test_ends_without_a_traceback(space: ModuleType, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["app.py", *words])
+    with pytest.raises(SystemExit):
+        space.main()
+
+
+def test_records_are_those_of_the_command(space: ModuleType, checkpoint: str) -> None:
+    text_to_gloss = pipeline("text-to-gloss", model=checkpoint)
+    output = StringIO()
+    translate(checkpoint, [SENTENCE], format="jsonl", types=True, n_best=2, output=output)
+    assert space.record(text_to_gloss, SENTENCE, 2, return_types=True) == json.loads(output.getvalue())
+    assert space.record(text_to_gloss, " ") == {"text": " ", **text_to_gloss(" ")}
+
+
+@pytest.mark.parametrize(("text", "n_best", "said"), [("가" * 501, None, "501 characters"), ("가", 21, "1 to 20")])
+def test_record_that_is_refused(space: ModuleType, text: str, n_best: int | None, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        space.record(FakePipeline(), text, n_best)
+
+
 def test_model_is_needed(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["app.py"])
     monkeypatch.delenv("KGLOSS_MODEL", raising=False)
@@ -323,6 +356,26 @@ def test_limits_hold_at_the_server(url: str) -> None:
         assert client.post("gradio_api/upload", files={"files": ("a.txt", b"x")}).status_code == 413
         for path in ("app.py", "/etc/passwd", "..%2F..%2Fetc%2Fpasswd", str(SPACE / "app.py")):
             assert client.get(f"gradio_api/file={path}").status_code == 403
+
+
+def test_programs_ask_by_name(url: str, fake: FakePipeline) -> None:
+    import httpx
+
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+
+        def ask(*data: Any) -> str:
+            event = client.post("gradio_api/call/translate", json={"data": data}).raise_for_status().json()["event_id"]
+            return client.get(f"gradio_api/call/translate/{event}").text
+
+        endpoint = client.get("gradio_api/info").json()["named_endpoints"]
+        assert [*endpoint] == ["/translate"]
+        names = [one["parameter_name"] for one in endpoint["/translate"]["parameters"]]
+        assert names == ["text", "n_best", "types", "alignment", "fingerspell"]
+        answer = ask(SENTENCE, 5, True, False, False)
+        [record] = json.loads(answer.partition("data: ")[2])
+        assert (record["text"], record["candidates"][0]["glosses"][0]) == (SENTENCE, "흙")
+        assert fake.calls[-1][1]["num_return_sequences"] == 5
+        assert "The text has 501 characters" in ask("가" * 501, None, False, False, False)
 
 
 def test_each_of_many_visitors_gets_its_own_answer(url: str, fake: FakePipeline) -> None:
@@ -447,6 +500,27 @@ def test_in_a_browser(browser: Any, url: str, tmp_path: Path) -> None:
     assert texts(".kg-sentence") == [HOSTILE]
     assert browser.execute_script("return typeof window.hacked") == "undefined"
     assert browser.execute_script("return document.querySelectorAll('#answer img, #answer script').length") == 0
+
+    # On a telephone the answer is in sight, without scrolling.
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(url + "?__theme=light")
+    wait(lambda: texts("#text textarea"))
+    submit(SENTENCE)
+    wait(lambda: texts(".kg-chips li b") == ["흙", "그릇", "4C", "ㅌ", "Number"])
+    where = "return [scrollY, document.querySelector('.kg-chips').getBoundingClientRect().bottom]"
+    top, bottom = browser.execute_script(where)
+    assert (top, bottom < 844) == (0, True), bottom
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+
+    # What is copied is what can be pasted.
+    browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
+    find("#copy").click()
+    wait(lambda: find("#copy").get_attribute("data-copied") is not None)
+    assert browser.execute_script("return navigator.clipboard.readText()") == "흙 그릇 4C ㅌ Number"
+    find("#json button").click()
+    wait(lambda: "candidates" in find("#json").text)
+    assert browser.execute_script(LOW_CONTRAST) == [False, []]
 
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [

@@ -5,7 +5,6 @@ The configuration `sample` is the demonstration sample beside this file; `full` 
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 from collections import Counter
@@ -25,6 +24,7 @@ from kgloss_hf.data.columns import COLUMNS, find_columns
 from kgloss_hf.data.lines import is_text
 from kgloss_hf.data.pairs import Row, pairs_of
 from kgloss_hf.data.rows import Table, corpus_table
+from kgloss_hf.data.sample import warn_of_sample
 from kgloss_hf.data.sign_corpora import is_corpus
 from kgloss_hf.data.splitting import ROW_FRACTIONS, keys_of_pair
 from kgloss_hf.data.tables import TABLE_SUFFIXES, is_table, read_rows, table_suffix
@@ -74,13 +74,6 @@ _LAYOUT = (
     f"({', '.join(TABLE_SUFFIXES)}; lexicon.csv with gloss and type beside it, if there is one) and name the folder: "
     "load_dataset('mcksg', 'full', data_dir='FOLDER')."
 )
-
-
-@functools.cache
-def _warn() -> None:
-    logger.warning(
-        "mcksg/sample was written for demonstration: it is not the MCKSG corpus and was not reviewed by KSL signers."
-    )
 
 
 @dataclass
@@ -201,7 +194,7 @@ class Mcksg(PairBuilder):
         sample = self.config.name == "sample"
         if sample:
             # Every load passes here, also one that the cache answers.
-            _warn()
+            warn_of_sample()
         features = {
             "id": datasets.Value("string"),
             "text": datasets.Value("string"),

@@ -1,10 +1,11 @@
 """Demo of `text-to-gloss`: a Korean sentence in, Korean Sign Language glosses out, with what each gloss comes from.
 
-python examples/space/app.py outputs/demo/model
+python examples/space/app.py outputs/demo/model [--host 0.0.0.0] [--port 8080]
 """
 
 from __future__ import annotations
 
+import argparse
 import html
 import json
 import os
@@ -80,6 +81,8 @@ WORDS = {
         "count": "Number of glosses: {count}",
         "hint": "Point at a gloss, or move to it with the Tab key, to see the word it comes from.",
         "unknown": "Words that the model does not know, so that the glosses may be wrong: {words}",
+        "copy": "Copy glosses",
+        "json": "JSON, as the API and kgloss translate give it",
         "alternatives": "The most probable sequences",
         "rank": "Rank",
         "score": "Score",
@@ -109,6 +112,8 @@ WORDS = {
         "count": "글로스 수: {count}",
         "hint": "글로스를 가리키거나 Tab 키로 옮겨 가면 어느 낱말에서 왔는지 보여 줍니다.",
         "unknown": "모델이 모르는 낱말이 있어 글로스가 틀릴 수 있습니다: {words}",
+        "copy": "글로스 복사",
+        "json": "JSON: API와 kgloss translate의 출력 형식",
         "alternatives": "가장 그럴듯한 글로스열",
         "rank": "순위",
         "score": "점수",
@@ -156,9 +161,21 @@ footer, footer * { color: var(--body-text-color) !important; opacity: 1 !importa
 .kg-fallback { border-style: dashed; border-width: 3px; }
 .kg-legend .kg-chip { font-size: .85rem; padding: .1rem .6rem; }
 .kg-scroll { overflow-x: auto; }
+#copy[data-copied]::after { content: " ✓"; }
+/* On a telephone the answer is in sight below the field, and nothing can be pointed at. */
+@media (max-width: 640px) {
+  .kg h1 { font-size: 1.15rem; margin: 0; }
+  .kg h2 { font-size: .95rem; margin: .5rem 0 .2rem; }
+  .kg-wide, .kg-note-top { display: none; }
+  .kg-sentence { font-size: 1.1rem; line-height: 1.6; }
+  .kg-chip { padding: .15rem .5rem; }
+  #language .wrap { flex-wrap: nowrap; }
+}
+@media (min-width: 641px) { .kg-note-below { display: none; } }
 .kg table { border-collapse: collapse; width: 100%; margin: 0; }
 .kg table th, .kg table td { border: 0; border-bottom: 1px solid var(--border-color-primary); padding: .4rem .6rem;
   text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+.kg table th { white-space: nowrap; }
 .kg table th:last-child, .kg table td:last-child { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 """ + "".join(
@@ -166,6 +183,23 @@ footer, footer * { color: var(--body-text-color) !important; opacity: 1 !importa
     f".dark .kg-type-{name} {{ --kg-back: {front}; --kg-front: {back}; }}\n"
     for name, (back, front) in COLOURS.items()
 )
+
+
+# A page that is not served by HTTPS, but in a house's own network, has no navigator.clipboard.
+COPY = """() => {
+  const glosses = [...document.querySelectorAll("#answer .kg-chips b")].map((gloss) => gloss.innerText).join(" ");
+  const done = () => {
+    const button = document.querySelector("#copy");
+    button.dataset.copied = "";
+    setTimeout(() => delete button.dataset.copied, 2000);
+  };
+  if (navigator.clipboard) return void navigator.clipboard.writeText(glosses).then(done);
+  const field = document.body.appendChild(document.createElement("textarea"));
+  field.value = glosses;
+  field.select();
+  if (document.execCommand("copy")) done();
+  field.remove();
+}"""
 
 
 class Answer(NamedTuple):
@@ -181,7 +215,7 @@ class Answer(NamedTuple):
 
 def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -> Answer:
     """The pipeline's best sequences for a text, or what is wrong with it."""
-    text = _SURROGATE.sub("\ufffd", text or "").strip()  # which no answer can carry back to the browser
+    text = _readable(text).strip()
     if not text:
         return Answer(problem="empty")
     if len(text) > LIMIT:
@@ -199,6 +233,35 @@ def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -
         return Answer(text, problem="failed", reason=str(error))
     sequences = [dict(sequence) for sequence in answers]
     return Answer(text, sequences, "" if sequences and sequences[0]["glosses"] else "none")
+
+
+def record(text_to_gloss: Callable[..., Any], text: str, n_best: int | None = None, **options: bool) -> dict[str, Any]:
+    """The record that `kgloss translate --format jsonl` writes for a text.
+
+    Args:
+        text_to_gloss: The pipeline.
+        text: At most `LIMIT` characters.
+        n_best: Give this many sequences, as `candidates` (default: the best one).
+        **options: `return_types`, `return_alignment` and `fingerspell`.
+
+    Raises:
+        ValueError: The text is too long, or the model cannot translate it.
+    """
+    text = _readable(text)
+    if len(text) > LIMIT:
+        raise ValueError(WORDS["en"]["too_long"].format(count=len(text), limit=LIMIT))
+    if n_best is not None and not 1 <= n_best <= 4 * SEQUENCES:
+        raise ValueError(f"n_best: expected 1 to {4 * SEQUENCES}, found {n_best}")
+    several = {} if n_best is None else {"num_return_sequences": n_best}
+    return _record(text, text_to_gloss(text, **several, **options))
+
+
+def _record(text: str, answer: Any) -> dict[str, Any]:
+    return {"text": text, **({"candidates": answer} if isinstance(answer, list) else answer)}
+
+
+def _readable(text: str | None) -> str:
+    return _SURROGATE.sub("\ufffd", text or "")  # which no answer can carry back to the browser
 
 
 def render(answer: Answer | None, language: str) -> str:
@@ -226,9 +289,10 @@ def render(answer: Answer | None, language: str) -> str:
     return (
         f'<div class="kg kg-answer" lang="{language}">'
         + (f"<style>{rules} {{ {_HIGHLIGHT} }}</style>" if linked else "")
-        + f'<h2>{words["sentence"]}</h2><p class="kg-sentence" lang="ko">{_sentence(answer.text, spans)}</p>'
+        + f'<h2 class="kg-wide">{words["sentence"]}</h2>'
+        f'<p class="kg-sentence" lang="ko">{_sentence(answer.text, spans)}</p>'
         f'<h2>{words["glosses"]}</h2><p role="status">{words["count"].format(count=len(spans))}</p>'
-        f'{doubt}<p>{words["hint"]}</p><ol role="list" class="kg-chips">{chips}</ol>'
+        f'{doubt}<p class="kg-wide">{words["hint"]}</p><ol role="list" class="kg-chips">{chips}</ol>'
         f"{_table(answer.sequences, language)}</div>"
     )
 
@@ -236,13 +300,14 @@ def render(answer: Answer | None, language: str) -> str:
 def legend(language: str) -> str:
     """Names of the types on their colours, and the two marks."""
     names, words = TYPE_NAMES[language], WORDS[language]
+    note = f'<p class="kg-note kg-note-below">{words["note"]}</p>'
     items = [f'<li class="kg-chip kg-type-{name}">{names[name]}</li>' for name in (*GLOSS_TYPES, UNKNOWN_TYPE)]
     items += [
         f'<li class="kg-chip kg-type-{UNKNOWN_TYPE} kg-{mark}">{sign} {words[mark]}: {words[f"{mark}_long"]}</li>'
         for mark, sign in MARKS.items()
     ]
     return (
-        f'<section class="kg kg-legend" lang="{language}"><h2>{words["legend"]}</h2>'
+        f'<section class="kg kg-legend" lang="{language}">{note}<h2>{words["legend"]}</h2>'
         f'<ul role="list">{"".join(items)}</ul></section>'
     )
 
@@ -251,8 +316,8 @@ def header(language: str) -> str:
     """Title, what this is, and what glosses are not."""
     words = WORDS[language]
     return (
-        f'<header class="kg" lang="{language}"><h1>{words["title"]}</h1><p>{words["intro"]}</p>'
-        f'<p class="kg-note">{words["note"]}</p></header>'
+        f'<header class="kg" lang="{language}"><h1>{words["title"]}</h1><p class="kg-wide">{words["intro"]}</p>'
+        f'<p class="kg-note kg-note-top">{words["note"]}</p></header>'
     )
 
 
@@ -351,13 +416,29 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
     # One at a time, whatever asks: torch uses all cores for one sentence already.
     alone = threading.Lock()
 
-    def answer(text: str, fingerspell: bool, language: str) -> tuple[str, Answer]:
+    def answer(text: str, fingerspell: bool, language: str) -> tuple[str, Answer, Any, Any]:
         with alone:
             answer = translate(text_to_gloss, text, fingerspell)
-        return render(answer, language), answer
+        several = [*answer.sequences]
+        return render(answer, language), answer, _record(answer.text, several), gradio.update(visible=bool(several))
 
-    def example(text: str, fingerspell: bool, language: str) -> tuple[str, str, Answer]:
+    def example(text: str, fingerspell: bool, language: str) -> tuple[str, str, Answer, Any, Any]:
         return text, *answer(text, fingerspell, language)
+
+    def ask(
+        text: str,
+        n_best: int | None = None,
+        types: bool = False,
+        alignment: bool = False,
+        fingerspell: bool = False,
+    ) -> dict[str, Any]:
+        """Give the record that `kgloss translate --format jsonl` writes for a Korean sentence."""
+        options = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
+        try:
+            with alone:
+                return record(text_to_gloss, text, n_best, **options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise gradio.Error(str(error), print_exception=False) from error
 
     def switch(language: str, last: Answer | None) -> list[Any]:
         words = WORDS[language]
@@ -367,8 +448,10 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
             gradio.update(label=words["text"], info=words["limit"]),
             gradio.update(label=words["fingerspell"]),
             gradio.update(value=words["translate"]),
-            _heading(language),
             render(last, language),
+            gradio.update(value=words["copy"]),
+            gradio.update(label=words["json"]),
+            _heading(language),
             legend(language),
         ]
 
@@ -391,19 +474,23 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
         )
         fingerspell = gradio.Checkbox(label=words["fingerspell"])
         button = gradio.Button(words["translate"], variant="primary", elem_id="translate")
+        shown = gradio.HTML("", js_on_load=None, elem_id="answer")
+        with gradio.Group(visible=False) as more:
+            copy = gradio.Button(words["copy"], size="sm", elem_id="copy")
+            with gradio.Accordion(words["json"], open=False, elem_id="json") as unfolded:
+                data = gradio.JSON(show_label=False)  # which has a button to copy it
         examples = gradio.HTML(_heading("en"), js_on_load=None)
         with gradio.Row():
             choices = [
                 gradio.Button(sentence, size="sm", min_width=240, elem_classes="kg-example") for sentence in EXAMPLES
             ]
-        shown = gradio.HTML("", js_on_load=None, elem_id="answer")
         colours = gradio.HTML(legend("en"), js_on_load=None)
         # The events answer in HTML, which is of use to this page alone.
         gradio.on(
             [text.submit, button.click],
             answer,
             [text, fingerspell, language],
-            [shown, last],
+            [shown, last, data, more],
             concurrency_id="model",
             api_visibility="private",
         )
@@ -411,14 +498,16 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
             choice.click(
                 example,
                 [choice, fingerspell, language],
-                [text, shown, last],
+                [text, shown, last, data, more],
                 concurrency_id="model",  # else Gradio runs as many at once as there are functions
                 api_visibility="private",
             )
+        copy.click(None, js=COPY, queue=False, api_visibility="private")
+        gradio.api(ask, api_name="translate", concurrency_id="model")
         language.input(
             switch,
             [language, last],
-            [top, language, text, fingerspell, button, examples, shown, colours],
+            [top, language, text, fingerspell, button, shown, copy, unfolded, examples, colours],
             # Screen readers choose a voice by the page's language.
             js="(...values) => { document.documentElement.lang = values[0]; return values; }",
             queue=False,
@@ -456,14 +545,19 @@ def launch(app: Any, **options: Any) -> Any:
     # in newer versions only.
     os.environ.setdefault("GRADIO_RUN_HISTORY", "False")
     # Gradio takes uploads whatever the page has; this one needs none.
-    settings = {"theme": theme, "css": CSS, "ssr_mode": False, "footer_links": ["settings"], "max_file_size": 0}
+    settings = {"theme": theme, "css": CSS, "ssr_mode": False, "footer_links": ["api", "settings"], "max_file_size": 0}
     return app.launch(**{**settings, **options})
 
 
 def main() -> None:
-    """Load the model and serve the app."""
+    """Load the model, translate a first sentence, and serve the app."""
+    parser = argparse.ArgumentParser(description="Korean text to Korean Sign Language glosses, in a browser.")
+    parser.add_argument("model", nargs="?", help="folder of a model, or its name on the Hub (default: KGLOSS_MODEL)")
+    parser.add_argument("--host", help="address to listen on; 0.0.0.0: all (default: 127.0.0.1, or GRADIO_SERVER_NAME)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
+    given = parser.parse_args()
     published = Path(__file__).with_name("model.json")  # in a Space that kgloss publish has made
-    if model := sys.argv[1] if len(sys.argv) > 1 else os.environ.get("KGLOSS_MODEL"):
+    if model := given.model or os.environ.get("KGLOSS_MODEL"):
         chosen = {"model": model}
     elif published.is_file():
         chosen = json.loads(published.read_text("utf-8"))
@@ -475,7 +569,13 @@ def main() -> None:
 
     # No code of the model is run, nor are weights read that can hold code.
     safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
-    launch(build(pipeline("text-to-gloss", **chosen, **safe)))
+    address = {"server_name": given.host, "server_port": given.port}
+    try:
+        text_to_gloss = pipeline("text-to-gloss", **chosen, **safe)
+        translate(text_to_gloss, EXAMPLES[0], fingerspell=False)  # starts Java, so that the first visitor need not wait
+        launch(build(text_to_gloss), **{name: value for name, value in address.items() if value is not None})
+    except (OSError, ValueError) as error:
+        sys.exit(f"app.py: {error}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pandas.util import hash_array
 
 from ..optional import require
 from ..runtime.normalization import normalize
@@ -215,6 +214,8 @@ def _shingles(texts: _Texts) -> set[str]:
 
 def _signatures(texts: Sequence[_Texts], permutations: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     """Return each pair's MinHash of `_shingles`; datasketch's own takes one pair at a time, and ten times as long."""
+    from pandas.util import hash_array
+
     sides = list(chain.from_iterable(texts))
     codes = np.frombuffer(_encoded("".join(sides), "utf-32-le"), "<u4").astype(np.uint64)
     lengths = np.fromiter(map(len, sides), np.int64, len(sides))

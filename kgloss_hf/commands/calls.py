@@ -8,17 +8,69 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import check_file, check_model
+from ..options import check_arguments, parse_arguments, suggestion, wants_help
 from ..reporting import Table, print_tables, visible
+from .translate import models_among
+
+
+def train(*, words: Sequence[str]) -> None:
+    """Train a text-to-gloss model."""
+    _check_early("kgloss train", train_dataclasses(), words)
+    from ..training.text2gloss import main
+
+    main(words, program="kgloss train")
+
+
+def train_dataclasses() -> tuple[type, ...]:
+    """Return the options of `train`, but for those of transformers."""
+    from ..training.arguments import DataArguments, DecodingArguments, ModelArguments, TrainingDefaults
+
+    return DataArguments, ModelArguments, DecodingArguments, TrainingDefaults
+
+
+def pretext(*, words: Sequence[str]) -> None:
+    """Train the pretext."""
+    _check_early("kgloss pretext", pretext_dataclasses(), words)
+    from ..training.pretext_run import main
+
+    main(words, program="kgloss pretext")
+
+
+def pretext_dataclasses() -> tuple[type, ...]:
+    """Return the options of `pretext`, but for those of transformers."""
+    from ..training.arguments import PretextDataArguments, PretextModelArguments, TrainingDefaults
+
+    return PretextDataArguments, PretextModelArguments, TrainingDefaults
+
+
+def table5(*, words: Sequence[str]) -> None:
+    """Reproduce the paper's Table 5."""
+    if wants_help(words):
+        _parsed("kgloss table5", words, *table5_dataclasses())
+    _check_early("kgloss table5", table5_dataclasses(), words)
+    from ..training.table5_run import main
+
+    main(words, program="kgloss table5")
+
+
+def table5_dataclasses() -> tuple[type, ...]:
+    """Return the options of `table5`."""
+    from ..training.arguments import Table5Arguments
+
+    return (Table5Arguments,)
 
 
 def baseline(*, analyzer: str, **options: Any) -> None:
     """Print the score of both baselines."""
     from ..data.arguments import CorpusArguments
+
+    chosen = CorpusArguments(**_with_dataset(options, "mcksg"))
     from ..data.parts import load_corpus
     from ..evaluation.baselines import baseline_predictions
     from ..evaluation.results import human_scores, score_table, scores_on
 
-    corpus = load_corpus(CorpusArguments(**options))
+    corpus = load_corpus(chosen)
     _say(corpus.note)
     test = corpus.split.test
     scores = scores_on([pair.glosses for pair in test], baseline_predictions(corpus.split, analyzer))
@@ -26,22 +78,63 @@ def baseline(*, analyzer: str, **options: Any) -> None:
     print_tables([score_table(f"Scores on {len(test)} test pairs", scores)])
 
 
+def _with_dataset(options: dict[str, Any], default: str | None = None) -> dict[str, Any]:
+    """Return options with the data set that was named with `--dataset` or without."""
+    named, dataset = options.pop("named"), options.pop("dataset")
+    if named and dataset not in (None, default):
+        raise ValueError(f"expected {named} or --dataset {dataset}, found both; leave one out")
+    if not (chosen := named or dataset):
+        raise ValueError("expected the name of a data set, found none; add it, such as mcksg or pairs.csv")
+    _check_data(chosen)
+    return {**options, "dataset": chosen}
+
+
+def _check_early(program: str, dataclasses: Sequence[type], words: Sequence[str]) -> None:
+    """Refuse what can be refused before training's libraries are imported."""
+    if not wants_help(words):
+        data, *_ = check_arguments(program, dataclasses, words)
+        _check_data(data.dataset, data.train, data.validation, data.test)
+
+
+def _check_data(*names: str | None) -> None:
+    """Refuse files that are not there, and misspelt names of data sets, before anything slow is imported."""
+    from ..artefacts import DATASETS
+    from ..data.lines import is_text_file
+    from ..data.rows import is_files
+
+    for name in filter(None, names):
+        if is_files(name) or is_text_file(name):
+            for file in name.split(","):
+                for part in [file] if Path(file).exists() else file.split("+"):
+                    check_file(part, folders=True)
+        elif name not in DATASETS and not Path(name).exists() and (meant := suggestion(name, DATASETS)):
+            raise ValueError(f"{name}: expected {', '.join(DATASETS)}, a Hub id, or files{meant}")
+
+
 def train_tokenizer(*, words: Sequence[str]) -> None:
     """Parse command-line words, learn a tokenizer, and print how well it fits."""
-    from ..training.tokenizer_run import TokenizerTrainingArguments, train_and_save, vocabulary_tables
+    (chosen,) = _parsed("kgloss train-tokenizer", words, *train_tokenizer_dataclasses())
+    _check_data(chosen.dataset, chosen.train, chosen.validation, chosen.test, *chosen.corpus)
+    from ..training.tokenizer_run import train_and_save, vocabulary_tables
 
-    (chosen,) = _parsed("kgloss train-tokenizer", words, TokenizerTrainingArguments)
     print_tables(vocabulary_tables(train_and_save(chosen)))
     print(f"The tokenizer and statistics.json are in {chosen.output_dir}")
 
 
+def train_tokenizer_dataclasses() -> tuple[type, ...]:
+    """Return the options of `train_tokenizer`."""
+    from ..training.arguments import TokenizerTrainingArguments
+
+    return (TokenizerTrainingArguments,)
+
+
 def back_translate(*, words: Sequence[str]) -> None:
     """Parse command-line words, build a pretext corpus or estimate its cost, and print what came of it."""
-    from ..back_translation.corpus import BackTranslationArguments, build_corpus, estimate
-    from ..back_translation.filters import Thresholds
+    chosen, thresholds = _parsed("kgloss back-translate", words, *back_translate_dataclasses())
+    _check_data(*chosen.sources)
+    from ..back_translation.corpus import build_corpus, estimate
     from ..back_translation.report import corpus_tables, estimate_table
 
-    chosen, thresholds = _parsed("kgloss back-translate", words, BackTranslationArguments, Thresholds)
     if chosen.dry_run:
         print_tables([estimate_table(estimate(chosen))])
     elif (manifest := build_corpus(chosen, thresholds))["result"]:
@@ -49,16 +142,25 @@ def back_translate(*, words: Sequence[str]) -> None:
         print(f'load_dataset("ko_backtranslation", data_dir="{chosen.output_dir}") reads the pairs')
 
 
+def back_translate_dataclasses() -> tuple[type, ...]:
+    """Return the options of `back_translate`."""
+    from ..back_translation.corpus import BackTranslationArguments
+    from ..back_translation.filters import Thresholds
+
+    return BackTranslationArguments, Thresholds
+
+
 def _parsed(program: str, words: Sequence[str], *dataclasses: Any) -> tuple[Any, ...]:
     from transformers import HfArgumentParser
-
-    from ..options import parse_arguments
 
     return parse_arguments(HfArgumentParser(dataclasses, prog=program), words)
 
 
 def evaluate(**options: Any) -> None:
     """Print the scores of predictions in files."""
+    for name in ("predictions", "baseline", "types", "references"):
+        if options[name] is not None:
+            check_file(options[name], folders=name == "references")
     from ..evaluation.results import evaluation_table
     from ..evaluation.scores import evaluate_files
 
@@ -67,6 +169,8 @@ def evaluate(**options: Any) -> None:
 
 def export_dataset(**options: Any) -> None:
     """Export a data set and print the rows of each split."""
+    options = _with_dataset(options)
+    options["name"] = options.pop("dataset")
     from ..hub.dataset_export import export_dataset
 
     parts = export_dataset(**options).parts
@@ -77,17 +181,22 @@ def export_dataset(**options: Any) -> None:
 def dataset_stats(*, output_dir: str, analyzer: str, **options: Any) -> None:
     """Print and write the statistics of a data set."""
     from ..data.arguments import PartArguments
+
+    chosen = PartArguments(**_with_dataset(options))
     from ..hub.dataset_stats import statistics_tables, write_statistics
 
-    print_tables(statistics_tables(write_statistics(PartArguments(**options), output_dir, analyzer=analyzer)))
+    print_tables(statistics_tables(write_statistics(chosen, output_dir, analyzer=analyzer)))
     print(f"statistics.json, statistics.md and lengths.png are in {output_dir}")
 
 
 def translate(*, others: Sequence[str], sentences: Sequence[str], **options: Any) -> int:
     """Translate, and return 1 where lines could not be read."""
-    from .translate import models_among, translate
-
     models, sentences = models_among(sentences)
+    for model in (options["model"], *models, *others):
+        check_model(model)
+    if (options["input"] or "-") != "-":
+        check_file(options["input"])
+    from .translate import translate
 
     # Under a locale that is not UTF-8, Python keeps a sentence's bytes as halves of characters.
     options["sentences"] = [
@@ -109,6 +218,10 @@ def check(*, folder: str) -> int:
 
 def publish(*, dry_run: str | None, tag: str | None, **options: Any) -> None:
     """Publish folders and print their addresses, or write what would be published and list it."""
+    for kind, mark in (("model", "config.json"), ("tokenizer", "tokenizer_config.json")):
+        for _, folder in options[kind]:
+            if Path(folder).is_dir():
+                check_model(folder, mark=mark)
     from ..hub import publishing
 
     publications = [publishing.Publication(kind, *words) for kind in publishing.KINDS for words in options.pop(kind)]
@@ -120,6 +233,14 @@ def publish(*, dry_run: str | None, tag: str | None, **options: Any) -> None:
     else:
         for published in publishing.publish(publications, tag=tag, say=_say, **options):
             print(published.url)
+
+
+def serve(*, model: str, **options: Any) -> None:
+    """Answer over HTTP until the process is told to end."""
+    check_model(model)
+    from .serving import serve
+
+    serve(model, **options)
 
 
 def _say(line: str) -> None:

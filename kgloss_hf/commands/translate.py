@@ -6,18 +6,22 @@ import json
 import os
 import re
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
-
-import torch
-from tqdm import tqdm
 
 from ..reporting import visible
 
 FORMATS = ("text", "jsonl", "tsv")
+
+_WORDS = "몸의 형태에 따라 다릅니다."
+"""What makes Okt load its dictionaries."""
+
+_FEW = 100
+"""Sentences that are analysed before compiling well would pay."""
 
 _PATH = re.compile(r"(?=.*[a-z])[\w.~-]*(/[\w.-]+)+/?", re.ASCII | re.IGNORECASE)
 """What looks like the name of a folder or Hub repository, and like no Korean sentence."""
@@ -93,10 +97,11 @@ def translate(
         min_agreement: Leave out lines whose answer has a lower agreement, or no glosses, and count them on standard
             error (default: leave out none).
         input: Text file, UTF-8, or `-` for standard input (default: standard input if there are no sentences).
-        format: `text`: the glosses, with a space between them. `jsonl`: an object a line, the answer of the pipeline
-            with `text`; with `n_best` the answers are its `candidates`. `tsv`: a table with a header. With `others` or
-            `consensus`, each holds the agreement, in `text` before the glosses and a tab. Where lines hold words that
-            the model does not know, a message at the end counts them; `jsonl` and `tsv` list the words.
+        format: `text`: the glosses, with a space between them, and `?` behind a placeholder without a source, as in
+            `print`. `jsonl`: an object a line, the answer of the pipeline with `text`; with `n_best` the answers are
+            its `candidates`. `tsv`: a table with a header. With `others` or `consensus`, each holds the agreement, in
+            `text` before the glosses and a tab. Where lines hold words that the model does not know, a message at the
+            end counts them; `jsonl` and `tsv` list the words.
         n_best: Print this many sequences per line, the best score first (see `GlossSequence`).
         types: Add the types of glosses (`jsonl` and `tsv`).
         alignment: Add spans of the source (`jsonl`).
@@ -135,7 +140,12 @@ def translate(
         raise ValueError("min_agreement: expected several models, or consensus, found neither; add one")
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise ValueError(f"min_agreement: expected a number from 0 to 1, found {min_agreement}")
+    _warm_up(model, sentences)
+    from tqdm import tqdm
+
     if threads is not None:
+        import torch
+
         torch.set_num_threads(threads)
     with ExitStack() as stack:
         file: BinaryIO | None = None
@@ -143,10 +153,13 @@ def translate(
             from_file = input not in (None, "-")
             file = stack.enter_context(Path(str(input)).open("rb")) if from_file else sys.stdin.buffer
         from transformers import pipeline
+        from transformers.utils import logging
 
         # Weights that can hold code are not read; and transformers must not ask whether to run a model's code, for it
         # would take a line of standard input for the answer.
         safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()  # of loading weights, which takes a moment
         try:
             text_to_gloss = pipeline("text-to-gloss", model=model, others=list(others), int8=int8, **safe)
         except ValueError as error:  # of transformers may hold the tracebacks of all that it tried
@@ -154,6 +167,9 @@ def translate(
             if not tracebacks:
                 raise
             raise ValueError(f"{model}: expected a model, found an error: {errors.strip().splitlines()[-1]}") from error
+        finally:
+            if bars:
+                logging.enable_progress_bar()
         options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
         chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
         options |= {name: value for name, value in chosen.items() if value is not None} | {"consensus": consensus}
@@ -173,7 +189,9 @@ def translate(
         if format == "tsv":
             print("\t".join(_header(n_best, types, consensus)), file=output)
         read = left_out = doubtful = 0
-        for answer in tqdm(answers, total=total, unit=" lines", disable=None, file=sys.stderr):
+        # None is for tqdm to see whether standard error is a terminal; answers on a terminal are progress enough.
+        disable = output.isatty() or None
+        for answer in tqdm(answers, total=total, unit=" lines", disable=disable, leave=False, file=sys.stderr):
             text = waiting.popleft()
             read += 1
             if min_agreement is not None and not (answer["glosses"] and answer["agreement"] >= min_agreement):
@@ -192,6 +210,27 @@ def translate(
         listed = "; --format jsonl lists them" if format == "text" else ""
         print(f"{count} words that the model does not know{listed}", file=sys.stderr)
     return lines.unread
+
+
+def _warm_up(model: str, sentences: Sequence[str]) -> None:
+    """Let Okt load its dictionaries, and analyse sentences, while transformers is imported: each takes seconds."""
+    try:
+        settings = json.loads(Path(model, "tokenizer_config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        settings = {}  # of a Hub repository; an error of reading is for the tokenizer to raise
+    # Imported here, as two threads that import modules which import one another may see half of one.
+    from ..runtime import java, okt
+    from ..runtime.normalization import normalize
+
+    if okt.CACHE_FILE or not isinstance(settings, dict) or settings.get("analyzer", "okt") != "okt":
+        return
+
+    def load() -> None:
+        with suppress(Exception):  # raised again, by the first batch
+            java.start_jvm(briefly=0 < len(sentences) <= _FEW)
+            okt.analyze(list(map(normalize, sentences)) or [_WORDS])
+
+    threading.Thread(target=load).start()
 
 
 class _Lines:
@@ -247,7 +286,9 @@ def _rows(text: str, answer: Any, format: str, n_best: int | None, types: bool) 
             alone = [_number(candidate["log_prob"])] if not named else []
             cells += [*alone, " ".join(candidate["unknown_words"])]
         else:
-            cells = [*scores[:1], candidate["generated_text"]]
+            marked = dict.fromkeys(candidate["unresolved"], "?")  # as print marks a placeholder without a source
+            glosses = " ".join(gloss + marked.get(place, "") for place, gloss in enumerate(candidate["glosses"]))
+            cells = [*scores[:1], glosses]
         yield "\t".join(visible(re.sub(r"[\t\n]", " ", cell)) for cell in cells)
     if format == "text" and n_best is not None:
         yield ""

@@ -6,12 +6,15 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from ..runtime.analyzers import get_analyzer
+from ..runtime.analyzers import ANALYZER, get_analyzer
 from ..runtime.glosses import NAME
 from ..runtime.normalization import normalize
 from ..runtime.okt import Morpheme
-from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
+
+if TYPE_CHECKING:
+    from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datasets import ClassLabel, load_dataset, load_dataset_builder
-
 from ..artefacts import DATASETS
 from .arguments import ReadingArguments, changed_options
 from .corpus_files import ARCHIVE, SUFFIXES
@@ -95,6 +93,8 @@ def load_unsplit(
         >>> list(load_unsplit("mcksg", "sample", streaming=True))
         ['train']
     """
+    from datasets import load_dataset, load_dataset_builder
+
     known = load_dataset_builder(dataset, config, data_dir=data_dir, **options).config
     unsplit = {"split_by": "given"} if hasattr(known, "split_by") else {}
     return load_dataset(dataset, config, data_dir=data_dir, streaming=streaming, **unsplit, **options)
@@ -170,6 +170,8 @@ def corpus_table(path: Path, reading: ReadingArguments, *, again: bool = False) 
 def _tables_of_dataset(
     dataset: str, config: str | None, data_dir: str | None, reading: ReadingArguments
 ) -> Iterator[Table]:
+    from datasets import load_dataset_builder
+
     known = {option.name for option in fields(load_dataset_builder(dataset, config, data_dir=data_dir).config)}
     changed = set(changed_options(reading))
     # What the data set does itself, such as decoding its files; the rest is done with its rows.
@@ -187,6 +189,8 @@ def _tables_of_dataset(
 
 
 def _with_types(rows: Any) -> Iterator[Any]:
+    from datasets import ClassLabel
+
     kind = getattr((rows.features or {}).get("gloss_types"), "feature", None)
     for row in rows:
         if isinstance(kind, ClassLabel):

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from ..data.language import check_language
 from ..data.pairs import Pair, Split
 from ..optional import require
-from ..runtime.analyzers import get_analyzer
+from ..runtime.analyzers import ANALYZER, get_analyzer
 from ..runtime.glosses import CENTURY, PLACEHOLDERS, content_of
 from ..runtime.normalization import normalize_line
 from ..runtime.okt import Morpheme
 from ..runtime.placeholders import restore_placeholders
-from ..runtime.tokenization_kgloss import ANALYZER
 
 # Okt's tags of content words, which Korean Sign Language signs too. A VerbPrefix is 못, 안 or 잘: mostly negation.
 _COPIED_BY_OKT = re.compile("Noun|Verb|Adjective|Adverb|VerbPrefix|Number|Alpha")

@@ -14,11 +14,15 @@ from ..data.columns import COLUMNS, find_columns
 from ..data.lines import is_text, read_lines
 from ..data.sign_corpora import is_corpus, read_corpus
 from ..data.tables import read_rows
+from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.normalization import normalize_line
 from .alignment import Spans
 from .sequences import GlossLists, GlossReferences, as_signed, gloss_list
 
 logger = logging.getLogger(__name__)
+
+_MARKED = re.compile(rf"(?<!\S)({'|'.join(PLACEHOLDERS)})\?(?!\S)")
+"""A placeholder without a source, as `kgloss translate` marks it in text."""
 
 _LINES = "lines"
 _SCORED = re.compile(r"-?(\d+\.\d{4}|inf|nan)\t")
@@ -208,6 +212,7 @@ def _read(path: str, gloss_separator: str | None, encoding: str) -> dict[str, li
 def _sequences_of(path: str, gloss_separator: str | None, encoding: str) -> list[list[str]]:
     """Return the gloss sequences of a text file, of several answers to a sentence the first."""
     lines = [line.rstrip("\r\n") for line in read_lines(Path(path), encoding=encoding)]
+    lines = [_MARKED.sub(r"\1", line) for line in lines]
     filled = [line for line in lines if line.strip()]
     if filled and all(map(_SCORED.match, filled)):
         lines = [_SCORED.sub("", line) for line, before in zip(lines, ["", *lines], strict=False) if not before]

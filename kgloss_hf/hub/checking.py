@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datasets import get_dataset_config_names, load_dataset
 from huggingface_hub.repocard import metadata_load
 from safetensors import SafetensorError, safe_open
 
@@ -22,9 +21,7 @@ from ..artefacts import artefact
 from ..data.tables import read_rows
 from ..evaluation.metrics import jaccard
 from ..evaluation.sequences import GlossLists
-from ..models.step import OUTPUT_BIASES
 from ..optional import require
-from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .cards import card_problems
 from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
@@ -70,9 +67,11 @@ def _kind_of(folder: Path) -> str:
     }
     kind = next((kind for kind, mark in marks.items() if any(folder.glob(mark))), None)
     if kind is None:
+        inside = next((path for path in (folder / "model", folder / "tokenizer") if path.is_dir()), None)
+        hint = f"; did you mean {inside}?" if inside else ""
         raise ValueError(
             f"{folder}: expected a folder of training, of kgloss train-tokenizer or of kgloss export-dataset; found no "
-            f"{', '.join(marks.values())} in it"
+            f"{', '.join(marks.values())} in it{hint}"
         )
     return kind
 
@@ -155,6 +154,8 @@ def _file_problems(folder: Path, path: Path) -> Iterator[str]:
 
 
 def _weight_problems(folder: Path, path: Path) -> Iterator[str]:
+    from ..models.step import OUTPUT_BIASES
+
     try:
         with safe_open(path, "pt") as weights:
             biases = [weights.get_tensor(name) for name in OUTPUT_BIASES if name in set(weights.keys())]
@@ -250,6 +251,8 @@ def _named_code(settings: Any) -> Iterator[Any]:
 
 def _splits(folder: Path) -> Iterator[str]:
     """Load the first row of every split, as the card describes it."""
+    from datasets import get_dataset_config_names, load_dataset
+
     for config in get_dataset_config_names(str(folder)):
         for split, rows in load_dataset(str(folder), config, streaming=True).items():
             row = next(iter(rows), None)
@@ -266,6 +269,8 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
     except RuntimeError as error:
         report.problems.append(str(error))
         return
+    from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+
     ids = KGlossTokenizerFast.from_pretrained(folder)(sentences)["input_ids"]
     if answers["ids"] != ids:
         report.problems.append("tokenizer: expected the plug-in's ids from the folder's own code, found others")

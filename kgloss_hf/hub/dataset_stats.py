@@ -26,8 +26,8 @@ from ..models.coverage import target_in_source
 from ..models.vocabulary import train_tokenizer
 from ..optional import versions
 from ..reporting import Table, code, markdown, plot_histograms
+from ..runtime.analyzers import ANALYZER
 from ..runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE, placeholder_of, type_of_notation
-from ..runtime.tokenization_kgloss import ANALYZER
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-from transformers.dynamic_module_utils import get_relative_import_files
-
 from ..artefacts import MODELS
 from ..files import write_json
 
@@ -25,6 +23,8 @@ def travelling_modules(model_type: str | None) -> list[Path]:
         >>> [path.stem for path in travelling_modules("encoder-decoder")][:3]
         ['analyzers', 'answers', 'arguments']
     """
+    from transformers.dynamic_module_utils import get_relative_import_files
+
     names = [_TOKENIZER]
     if model_type is not None:
         names += ["configuration_kgloss", "pipeline_kgloss"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -16,74 +16,8 @@ from ..runtime.modeling_rnn import RnnEncoderDecoderModel
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 from .coverage import words_of_glosses
 from .extending import extend_model, extend_tokenizer
+from .presets import PRESETS, RnnPreset
 from .step import WholeStep
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Shape of encoder and decoder, and the decoding that goes with it.
-
-    Args:
-        hidden_size: Width of every layer.
-        num_hidden_layers: Layers of the encoder, and again of the decoder.
-        num_attention_heads: Heads per layer.
-        intermediate_size: Width inside the feed-forward blocks.
-        dropout: Dropout on hidden states and attention weights.
-        tie_output: The decoder's output projection is its embedding matrix.
-        share_embeddings: Encoder and decoder embeddings start equal and are trained as one matrix
-            (`kgloss_hf.training.trainer.SharedEmbeddings`).
-        num_beams: Beams in generation; 1 is greedy.
-        max_position_embeddings: Longest input in tokens (paper: 128).
-    """
-
-    hidden_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    intermediate_size: int
-    dropout: float = 0.1
-    tie_output: bool = True
-    share_embeddings: bool = True
-    num_beams: int = 4
-    max_position_embeddings: int = 128
-
-
-@dataclass(frozen=True)
-class _RnnPreset:
-    """Shape of the RNN baseline, and the decoding that goes with it (`kgloss_hf.runtime.modeling_rnn`).
-
-    Args:
-        embedding_size: Width of the embeddings.
-        hidden_size: Width of the GRUs.
-        dropout: Dropout on embeddings and before the output projection.
-        share_embeddings: As in `Preset`.
-        num_beams: Beams in generation; 1 is greedy.
-        max_position_embeddings: Longest target in tokens.
-    """
-
-    embedding_size: int = 256
-    hidden_size: int = 512
-    dropout: float = 0.3
-    share_embeddings: bool = False
-    num_beams: int = 4
-    max_position_embeddings: int = 128
-
-
-PRESETS: dict[str, Preset | _RnnPreset] = {
-    "tiny": Preset(hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=512),
-    "small": Preset(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024, dropout=0.2),
-    "paper": Preset(
-        hidden_size=512,
-        num_hidden_layers=8,
-        num_attention_heads=8,
-        intermediate_size=3072,
-        tie_output=False,
-        share_embeddings=False,
-        num_beams=1,
-    ),
-    "rnn": _RnnPreset(),
-}
-"""`tiny` trains on the bundled sample in a minute or two of CPU, `small` on GKSL in tens of minutes; `paper` is the
-paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1); `rnn` is what it compares with."""
 
 
 class EncoderDecoderModel(WholeStep, transformers.EncoderDecoderModel):
@@ -138,7 +72,7 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
         raise ValueError(f"num_beams: expected 1 or more, found {num_beams}")
     chosen = PRESETS[preset]
     special = special_ids(tokenizer)
-    build = _build_rnn if isinstance(chosen, _RnnPreset) else _build_berts
+    build = _build_rnn if isinstance(chosen, RnnPreset) else _build_berts
     model = build(asdict(chosen), len(tokenizer), special)
     if chosen.share_embeddings:
         _start_from_words(model, tokenizer)

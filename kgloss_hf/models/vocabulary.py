@@ -16,15 +16,12 @@ from ..runtime.normalization import normalize, normalize_line
 from ..runtime.okt import analyze
 from ..runtime.targets import RESERVED, SPECIAL_TOKENS
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
+from .presets import MODELS
 
 _MAX_GLOSS_CHARS = 100
 _MAX_CHARACTERS = 2_000
 """Characters that become word pieces, each as the start of a word and as its continuation. Noisy text has thousands
 that occur a few times and would leave no room for longer pieces; a word that holds one of those becomes [UNK]."""
-
-MODELS = ("wordpiece", "wordlevel")
-"""What a vocabulary holds besides glosses: word pieces, or each different word of the text (the paper's Table 5: "small
-vocabulary"), where any other word becomes [UNK]."""
 
 _BATCH = 10_000
 

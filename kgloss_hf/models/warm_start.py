@@ -20,7 +20,8 @@ from ..runtime.normalization import normalize_line
 from ..runtime.targets import RESERVED
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 from .joined import JoinedEncoderDecoderModel
-from .modeling import PRESETS, EncoderDecoderModel, Preset, generation_config_of, special_ids
+from .modeling import EncoderDecoderModel, generation_config_of, special_ids
+from .presets import PRESETS, Preset
 from .pretrained import kept_rows, load_pretrained, means_of_names, renumber, tokenizer_of
 from .pruning import pruned
 from .vocabulary import check_names, count_words, distinct_glosses

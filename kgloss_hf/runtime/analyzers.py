@@ -18,6 +18,9 @@ from .java import start_jvm
 from .okt import Morpheme
 from .okt import analyze as analyze_with_okt
 
+ANALYZER = "okt"
+"""The analyser that a tokenizer has unless told otherwise."""
+
 _DIGITS = re.compile(r"\d+(?:[.,:]\d+)*")
 _EOJEOL = re.compile(r"\S+")
 _CONTROL = re.compile("[\x00-\x1f]")

@@ -5,15 +5,28 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import accumulate
 from typing import Any
 
 from .fingerspelling import fingerspell
-from .glosses import NAME, PLACEHOLDERS, type_of_notation
+from .glosses import NAME, PLACEHOLDERS, UNKNOWN_TYPE, type_of_notation
 from .numerals import Source
 from .okt import Morpheme
 from .placeholders import assign_sources
 from .words import DROPPED_TAGS
+
+# Lines beneath glosses, which a notebook's light and dark theme both show. The names of types stand there too.
+_COLOURS = {
+    "sign_word": "#3b82f6",
+    "similar_word": "#0d9488",
+    "iconic": "#d97706",
+    "fingerspelling": "#8b5cf6",
+    "fingerspelled_number": "#db2777",
+    "non_manual": "#65a30d",
+    UNKNOWN_TYPE: "#808080",
+}
+_CHIP = "display:inline-block;margin:2px 4px;padding:0 4px;text-align:center;vertical-align:top;"
 
 Row = tuple[list[Morpheme], list[tuple[int, int]]]
 """A text's morphemes, and the spans of its tokens."""
@@ -21,6 +34,11 @@ Row = tuple[list[Morpheme], list[tuple[int, int]]]
 
 class GlossSequence(dict[str, Any]):
     """The glosses of a sentence: a dict that goes to JSON as it is, and prints as its glosses.
+
+    Each key is also an attribute, with a type. It stays a dict, as transformers' pipelines give, so that `json`,
+    `datasets`, `pandas` and `|` take it: `len` and iteration are those of its keys. Take `len(answer.glosses)` and
+    `for gloss in answer.glosses`; an answer without glosses is true, and its `glosses` are not. A notebook shows the
+    glosses with their types, where `return_types` asks for these.
 
     Keys:
         generated_text: The glosses joined by a space.
@@ -41,28 +59,99 @@ class GlossSequence(dict[str, Any]):
             with `consensus`, instead of `log_prob` and `score`.
         fallback: Places in `glosses` of what was fingerspelled for want of a gloss; with `fingerspell`.
 
+    Raises:
+        AttributeError: An answer does not hold what an attribute asks for.
+
     Example:
         >>> print(GlossSequence(generated_text="흙 그릇", glosses=["흙", "그릇"], unresolved=[]))
         흙 | 그릇
         >>> print(GlossSequence(generated_text="흙", glosses=["흙"], unresolved=[], unknown_words=["안녕"]))
         흙 [unknown: 안녕]
+        >>> answer = GlossSequence(generated_text="흙 그릇", glosses=["흙", "그릇"], unresolved=[])
+        >>> list(answer), answer.glosses
+        (['generated_text', 'glosses', 'unresolved'], ['흙', '그릇'])
+        >>> answer.types
+        Traceback (most recent call last):
+        AttributeError: types: expected an answer with this key, found none; call the pipeline with return_types=True
     """
-
-    @property
-    def glosses(self) -> list[str]:
-        """The glosses in signing order."""
-        return self["glosses"]
 
     @property
     def generated_text(self) -> str:
         """The glosses joined by a space."""
-        return self["generated_text"]
+        return self._value("generated_text")
+
+    @property
+    def glosses(self) -> list[str]:
+        """The glosses in signing order."""
+        return self._value("glosses")
+
+    @property
+    def unresolved(self) -> list[int]:
+        """Places in `glosses` of placeholders for which the sentence has no content."""
+        return self._value("unresolved")
+
+    @property
+    def log_prob(self) -> float | None:
+        """The natural logarithm of the sequence's probability; None where the model cannot emit it."""
+        return self._value("log_prob", "consensus=False")
+
+    @property
+    def unknown_words(self) -> list[str]:
+        """Words of the sentence that the vocabulary does not hold."""
+        return self._value("unknown_words")
+
+    @property
+    def score(self) -> float:
+        """The number by which sequences are ranked."""
+        return self._value("score", "num_return_sequences=N")
+
+    @property
+    def types(self) -> list[str]:
+        """Each gloss's type."""
+        return self._value("types", "return_types=True")
+
+    @property
+    def alignment(self) -> list[list[int] | None]:
+        """For each gloss start and end of its source in the text, or None."""
+        return self._value("alignment", "return_alignment=True")
+
+    @property
+    def agreement(self) -> float:
+        """The expected Jaccard score with all candidates, from 0 to 1."""
+        return self._value("agreement", "consensus=True")
+
+    @property
+    def fallback(self) -> list[int]:
+        """Places in `glosses` of what was fingerspelled for want of a gloss."""
+        return self._value("fallback", "fingerspell=True")
+
+    def _value(self, key: str, option: str = "") -> Any:
+        if key not in self:
+            asked = f"; call the pipeline with {option}" if option else ""
+            raise AttributeError(f"{key}: expected an answer with this key, found none{asked}")
+        return self[key]
 
     def __str__(self) -> str:
         marked = dict.fromkeys(self["unresolved"], "?") | dict.fromkeys(self.get("fallback", ()), "*")
         glosses = " | ".join(gloss + marked.get(place, "") for place, gloss in enumerate(self.glosses))
         unknown = self.get("unknown_words")
         return f"{glosses} [unknown: {', '.join(unknown)}]".lstrip() if unknown else glosses
+
+    def _repr_html_(self) -> str:
+        """Return the glosses as notebooks show them: with `return_types`, each in its type's colour, over its name."""
+        types = dict(enumerate(self.get("types", ())))
+        notes = dict.fromkeys(self.get("unresolved", ()), "no source")
+        notes |= dict.fromkeys(self.get("fallback", ()), "fallback")
+        chips = []
+        for place, gloss in enumerate(self.glosses):
+            kind = types.get(place, "")
+            named = ", ".join(filter(None, (kind.replace("_", " "), notes.get(place))))
+            line = f"3px {'dashed' if place in notes else 'solid'} {_COLOURS.get(kind, _COLOURS[UNKNOWN_TYPE])}"
+            small = f"<br><small>{escape(named)}</small>" if named else ""
+            chips.append(f'<span style="{_CHIP}border-bottom:{line}"><b>{escape(gloss)}</b>{small}</span>')
+        unknown = ", ".join(self.get("unknown_words", ()))
+        words = f"<div><small>unknown words: {escape(unknown)}</small></div>" if unknown else ""
+        return f'<div lang="ko">{" ".join(chips) or "<i>no glosses</i>"}</div>{words}'
 
 
 def answer_of(

@@ -9,7 +9,7 @@ from inspect import signature
 from itertools import islice, tee
 from operator import itemgetter
 from os import PathLike
-from typing import Any
+from typing import Any, overload
 
 import torch
 import transformers
@@ -152,6 +152,46 @@ class Text2GlossPipeline(Pipeline):
         self.others = [self._other(one) for one in others]
         self.given = settings_of(self.model, ({"consensus": True} if others else {}) | given)
         emitted_ids(self._request({}).config.suppress_tokens, vocab_size_of(self.model))
+
+    @overload
+    def __call__(
+        self, inputs: str, batch_size: int | None = None, *, num_return_sequences: None = None, **kwargs: Any
+    ) -> GlossSequence: ...
+
+    @overload
+    def __call__(
+        self, inputs: str, batch_size: int | None = None, *, num_return_sequences: int, **kwargs: Any
+    ) -> list[GlossSequence]: ...
+
+    @overload
+    def __call__(
+        self,
+        inputs: list[str] | tuple[str, ...],
+        batch_size: int | None = None,
+        *,
+        num_return_sequences: None = None,
+        **kwargs: Any,
+    ) -> list[GlossSequence]: ...
+
+    @overload
+    def __call__(
+        self,
+        inputs: list[str] | tuple[str, ...],
+        batch_size: int | None = None,
+        *,
+        num_return_sequences: int,
+        **kwargs: Any,
+    ) -> list[list[GlossSequence]]: ...
+
+    @overload
+    def __call__(
+        self, inputs: Iterable[Any], batch_size: int | None = None, *, num_return_sequences: None = None, **kwargs: Any
+    ) -> Iterator[GlossSequence]: ...
+
+    @overload
+    def __call__(
+        self, inputs: Iterable[Any], batch_size: int | None = None, *, num_return_sequences: int, **kwargs: Any
+    ) -> Iterator[list[GlossSequence]]: ...
 
     def __call__(self, inputs: str | Iterable[Any], batch_size: int | None = None, **kwargs: Any) -> Any:
         request = self._request({"batch_size": batch_size, **kwargs})

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
-from .analyzers import get_analyzer
+from .analyzers import ANALYZER, get_analyzer
 from .batches import (
     columns_of,
     count_dropped,
@@ -33,7 +33,6 @@ from .words import Spans, Words, analyze_texts, kept_words, normalized_texts, wo
 
 logger = logging.getLogger(__name__)
 
-ANALYZER = "okt"
 OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_words": (), "copy_names": False}
 """How text becomes words, with defaults. A tokenizer saves what it was made with."""
 

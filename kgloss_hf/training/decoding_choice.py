@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from math import isfinite
 from typing import Any
 
 from ..runtime.penalties import PENALTY, REPETITION, is_penalised
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from .arguments import DecodingArguments
+from .display import RunDisplay
 from .trainer import GlossTrainer
 
 GRID = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
@@ -18,50 +18,11 @@ REPETITIONS = (1.0, 2.0, 3.0)
 """Values of `repetition_penalty` that are tried with each; 1 is off."""
 
 
-@dataclass
-class DecodingArguments:
-    """How the trained model decodes, where the validation part is not to choose it."""
-
-    encoder_repetition_penalty: float | None = field(
-        default=None,
-        metadata={
-            "help": "Favour glosses that the sentence holds as words; 1: off. Default: chosen on the validation part."
-        },
-    )
-    repetition_penalty: float | None = field(
-        default=None,
-        metadata={"help": "Disfavour repeated glosses; 1: off. Default: chosen on the validation part."},
-    )
-
-    def check(self, tokenizer: KGlossTokenizerFast | None = None) -> None:
-        """Refuse penalties that cannot be, before the training.
-
-        Args:
-            tokenizer: The model's (default: not known yet).
-
-        Raises:
-            ValueError: A penalty is not above 0, or `encoder_repetition_penalty` is other than 1 for a model whose
-                sentences and glosses have no ids in common.
-
-        Example:
-            >>> DecodingArguments(repetition_penalty=0.0).check()
-            Traceback (most recent call last):
-            ...
-            ValueError: --repetition_penalty: expected a number above 0 (1: off), found 0.0
-        """
-        for name, value in asdict(self).items():
-            if value is not None and not (isfinite(value) and value > 0):
-                raise ValueError(f"--{name}: expected a number above 0 (1: off), found {value}")
-        penalty = self.encoder_repetition_penalty
-        if is_penalised(penalty) and tokenizer is not None and tokenizer.two_vocabularies:
-            raise ValueError(
-                f"--{PENALTY}: expected 1 or nothing, found {penalty}; the sentences and the glosses of this model "
-                "have no ids in common"
-            )
-
-
 def choose_decoding(
-    trainer: GlossTrainer, tokenizer: KGlossTokenizerFast, given: DecodingArguments | None = None
+    trainer: GlossTrainer,
+    tokenizer: KGlossTokenizerFast,
+    given: DecodingArguments | None = None,
+    display: RunDisplay | None = None,
 ) -> dict[str, Any]:
     """Set the model's two penalties to those with the best Jaccard score of the validation part.
 
@@ -73,6 +34,7 @@ def choose_decoding(
         trainer: After `train`; its evaluation data are the validation part, and its `compute_metrics` gives `jaccard`.
         tokenizer: The model's.
         given: Penalties that are not to be chosen (default: none). Of equal scores the smallest penalties win.
+        display: The trainer's, which shows how many are tried (default: it has none).
 
     Returns:
         For metrics.json: the two penalties; and where several were tried, `validation`, a list of what each gives.
@@ -87,7 +49,7 @@ def choose_decoding(
         _set(config, tried[0])
         return dict(tried[0])
     trainer.in_float32()
-    for penalties in tried:
+    for penalties in display.counted(tried, len(tried), trainer, "choosing how to decode") if display else tried:
         _set(config, penalties)
         metrics = trainer.predict(trainer.eval_dataset, metric_key_prefix="validation").metrics
         penalties["jaccard"] = metrics["validation_jaccard"]

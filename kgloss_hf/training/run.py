@@ -9,7 +9,6 @@ import os
 import platform
 import shlex
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -31,6 +30,7 @@ from ..hub.remote_code import add_remote_code
 from ..optional import versions
 from ..reporting import plot_training, visible
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from .console import command_line, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +42,16 @@ class _Run(NamedTuple):
         folder: Checkpoints lie in its folder `checkpoints`, the result of a finished run in `model`.
         checkpoint: The last whole checkpoint of an unfinished run, or None for a new one.
         publication: Where the result goes on the Hub, or None.
+        command: Words by which the run was started.
     """
 
     folder: Path
     checkpoint: str | None = None
     publication: Publication | None = None
+    command: Sequence[str] = ()
 
 
-def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> _Run:
+def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool, command: Sequence[str] | None = None) -> _Run:
     """Reserve a run's folder until the process ends, and find the checkpoint to go on from.
 
     Later checkpoints that were cut short are deleted, with a warning. `args` is changed: the trainer writes its
@@ -59,6 +61,7 @@ def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> _Run:
         args: `output_dir` is the run's folder. With `push_to_hub` and `hub_model_id`, the right to write to that
             repository is checked now.
         resume: Go on from the last checkpoint.
+        command: Words by which the run was started (default: those of a script), for metrics.json.
 
     Raises:
         ValueError: The folder holds a finished run; or an unfinished one, and `resume` is not set; or the best
@@ -66,7 +69,8 @@ def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool) -> _Run:
             repository has no name, or nothing may be written to it.
         RuntimeError: Another process is at work in the folder.
     """
-    run = _Run(Path(args.output_dir), _reserve(args.output_dir, resume=resume), _publication(args))
+    checkpoint, publication = _reserve(args.output_dir, resume=resume), _publication(args)
+    run = _Run(Path(args.output_dir), checkpoint, publication, command or command_line(None, ""))
     args.output_dir, args.push_to_hub = str(run.folder / "checkpoints"), False
     return run
 
@@ -102,6 +106,30 @@ def _checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
         logger.warning("%s cannot be used: %s. Going on from the one before", checkpoint, reason)
         shutil.rmtree(checkpoint)
     return str(checkpoints[len(broken)]) if len(checkpoints) > len(broken) else None
+
+
+def how_to_go_on(folder: Path, command: Sequence[str]) -> str:
+    """Say in a line what an interrupted run has left, and which command goes on.
+
+    Args:
+        folder: The run's; the second training of a refit has a folder `refit` in it.
+        command: Words by which the run was started.
+
+    Example:
+        >>> how_to_go_on(Path("outputs/new"), ["kgloss", "train", "--output_dir", "outputs/new"])
+        'There is no checkpoint yet. Begin anew: kgloss train --output_dir outputs/new'
+    """
+    if (folder / "model").exists():
+        return f"The result is whole in {folder / 'model'}."
+    whole = (each for part in (folder / "refit", folder) for each in _checkpoints(str(part)) if _broken(each) is None)
+    checkpoint = next(whole, None)
+    several = PartialState().num_processes > 1  # started by a launcher, whose words are not known here
+    if checkpoint is None:
+        return f"There is no checkpoint yet. Begin anew: {'the same command' if several else quoted(command)}"
+    state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    reached = f"epoch {state['epoch']:.4g} (step {state['global_step']} of {state['max_steps']})"
+    again = "the same command with --resume" if several else quoted(command, "--resume")
+    return f"Up to {reached} the run is kept in {checkpoint}. Go on: {again}"
 
 
 def _checkpoints(output_dir: str) -> list[Path]:
@@ -191,7 +219,7 @@ def save_result(
             **_emissions(trainer),
             "history": [row for row in history if "loss" in row or "eval_loss" in row],
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
-            "command": visible(shlex.join(map(public_path, [Path(sys.executable).name, *sys.argv]))),
+            "command": visible(shlex.join(map(public_path, run.command))),
             "seed": trainer.args.seed,
             "versions": versions("kgloss-hf", "torch", "transformers", "datasets"),
             "hardware": hardware(trainer.args),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +12,12 @@ from ..data.pairs import Pair
 from ..models.modeling import PRESETS, build_model, transfer
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from . import continued
+from .arguments import StartArguments
+from .console import check_checkpoint
 from .record import digest_of_checkpoint
 from .run import run_of
-from .tokenizer_run import VocabularyArguments, tokenizer_for
-from .warm import WarmStartArguments, base_facts, freeze_trained, learning_rates_of, warm_model_for, warm_tokenizer_for
-
-
-@dataclass
-class StartArguments(VocabularyArguments, WarmStartArguments):
-    """Options that say what a model begins from, and what it and its tokenizer are like."""
-
-    preset: str | None = field(
-        default=None,
-        metadata={
-            "help": "Shape of the model (default: that of --pretext, the width of a pre-trained encoder, else tiny).",
-            "choices": tuple(PRESETS),
-        },
-    )
-    vocabulary: str | None = field(
-        default=None,
-        metadata={
-            "help": "Learn word pieces (default), or take each word whole (paper: small).",
-            "choices": ("pieces", "words"),
-        },
-    )
-    tokenizer: str | None = field(
-        default=None, metadata={"help": "Tokenizer of kgloss train-tokenizer; default: learn one on the training part."}
-    )
-    pretext: str | None = field(
-        default=None,
-        metadata={"help": "Model of run_pretext.py to go on from; brings its tokenizer. Default: from scratch."},
-    )
-    init_from: str | None = field(
-        default=None,
-        metadata={"help": "Trained text-to-gloss model to go on from; glosses it lacks are added. Default: none."},
-    )
-    num_beams: int | None = field(
-        default=None, metadata={"help": "Beams of the saved model; default the preset's, or those of --init_from."}
-    )
+from .tokenizer_run import tokenizer_for
+from .warm import base_facts, freeze_trained, learning_rates_of, warm_model_for, warm_tokenizer_for
 
 
 class Start:
@@ -60,7 +27,8 @@ class Start:
         arguments: The run's options.
 
     Raises:
-        ValueError: Options contradict one another, or what the run begins from; says which.
+        ValueError: Options contradict one another, or what the run begins from; says which. Or a folder holds no model.
+        FileNotFoundError: A folder is not there.
 
     Example:
         >>> Start(StartArguments(preset="rnn")).preset
@@ -72,6 +40,9 @@ class Start:
         names = ("pretext", "tokenizer", "vocab_size", "vocabulary")
         given = {name: getattr(arguments, name) for name in names}
         arguments.check(preset=arguments.preset, **given, init_from=arguments.init_from)
+        for option in ("pretext", "init_from", "encoder_model_name_or_path", "model_name_or_path"):
+            check_checkpoint(option, getattr(arguments, option))
+        check_checkpoint("tokenizer", arguments.tokenizer, "tokenizer_config.json")
         self.origin = arguments.init_from or arguments.pretext
         use = "glosses" if arguments.init_from else "pretext"
         self.before: dict[str, Any] = run_of(self.origin, use) if self.origin else {"data": [], "preset": None}

@@ -10,8 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import combinations
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,9 +22,9 @@ from tqdm import tqdm
 from ..data.arguments import CorpusArguments, changed_options
 from ..data.parts import extra_pairs, rows_in_parts
 from ..files import save_file, save_folder, sole_writer, write_json
-from ..models.modeling import PRESETS, Preset
 from ..reporting import Table, markdown, plot_loss_curves
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
+from .arguments import Table5Arguments
 from .record import differences, digest_of, digest_of_checkpoint
 from .tokenizer_run import with_glosses_of
 
@@ -62,32 +61,7 @@ _OPTIMISERS: dict[str, dict[str, Any]] = {
 }
 """Options of the training script: the paper's, as far as it states them (section IV.1), and this project's defaults."""
 
-_BERTS = tuple(name for name, preset in PRESETS.items() if isinstance(preset, Preset))
 _KEPT = ("metrics.json", "predictions.jsonl", "training.png")
-
-
-@dataclass
-class Table5Arguments(CorpusArguments):
-    """What `reproduce` trains on, and how often."""
-
-    pretext: str = field(
-        kw_only=True,
-        metadata={"help": "Model of run_pretext.py: its vocabulary is the large one, its analyser that of all."},
-    )
-    output_dir: str = field(default="outputs/table5", metadata={"help": "Folder for the runs, the table, the curves."})
-    preset: str = field(
-        default="small", metadata={"help": "Shape of the three BERTs; that of --pretext.", "choices": _BERTS}
-    )
-    optimisers: str = field(
-        default="kgloss", metadata={"help": "The paper's, to the letter, or ours.", "choices": tuple(_OPTIMISERS)}
-    )
-    systems: list[str] = field(
-        default_factory=lambda: list(_SYSTEMS), metadata={"help": "Which of the four.", "choices": tuple(_SYSTEMS)}
-    )
-    epochs: list[int] = field(default_factory=lambda: [10, 100], metadata={"help": "Lengths of training."})
-    runs: int = field(default=10, metadata={"help": "Runs of each; run N has seed and split seed N (paper: 10)."})
-    patience: int = field(default=10, metadata={"help": "Evaluations without a gain that end a run early."})
-    workers: int = field(default=1, metadata={"help": "Runs at a time, spread over the GPUs where there are any."})
 
 
 class _Run(NamedTuple):
@@ -103,14 +77,14 @@ class _Run(NamedTuple):
         return f"{self.system}-{self.epochs}-{self.number}"
 
 
-def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] = ()) -> dict[str, Any]:
+def reproduce(arguments: Table5Arguments, script: Path | None = None, options: Sequence[str] = ()) -> dict[str, Any]:
     """Train the runs that are missing, and write the table and the curves of all.
 
     Args:
         arguments: The systems, the corpus and the folder. A run whose folder `runs/NAME` is there is not trained again;
             one that was interrupted goes on from its last checkpoint.
-        script: examples/run_text2gloss.py.
-        options: More options of that script, for all runs.
+        script: Trains a run (default: `kgloss_hf.training.text2gloss`).
+        options: More options of `kgloss train`, for all runs.
 
     Returns:
         What `table5.json` holds, of this call's runs and of earlier ones in the folder: for each system and number of
@@ -124,19 +98,17 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
     """
     folder = Path(arguments.output_dir)
     common = _common(arguments, options)
-    runs = [
-        _Run(system, epochs, number)
-        for epochs in arguments.epochs
-        for number in range(arguments.runs)
-        for system in arguments.systems
-    ]
+    runs = _runs(arguments)
     with sole_writer(folder):
         folder.mkdir(exist_ok=True)
         _check_same(folder / "options.json", _record(arguments, options))
         missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
         tokenizer = _large_tokenizer(arguments, folder)
-        commands = {run: _command(run, arguments, common, tokenizer) for run in missing}
-        failed = _train_all(missing, folder, script, commands, arguments)
+        if len(missing) < len(runs):
+            print(f"{len(runs) - len(missing)} of {len(runs)} runs are there already")
+        program = ["-m", "kgloss_hf.training.text2gloss"] if script is None else [str(script)]
+        commands = {run: [*program, *_command(run, arguments, common, tokenizer)] for run in missing}
+        failed = _train_all(missing, folder, commands, arguments)
         finished = _finished(folder / "runs")
         result = _summary(finished, common)
         _write(folder, finished, result)
@@ -146,6 +118,30 @@ def reproduce(arguments: Table5Arguments, script: Path, options: Sequence[str] =
             f"in its log.txt in {folder / 'unfinished'}. The same command goes on"
         )
     return result
+
+
+def kept_runs(arguments: Table5Arguments) -> str:
+    """Say how many of the runs are done, of those that a call of `reproduce` makes.
+
+    Args:
+        arguments: As for `reproduce`.
+
+    Example:
+        >>> kept_runs(Table5Arguments(pretext="outputs/pretext/model", output_dir="outputs/new"))
+        '0 of 80'
+    """
+    kept = Path(arguments.output_dir, "runs")
+    runs = _runs(arguments)
+    return f"{sum((kept / run.name).exists() for run in runs)} of {len(runs)}"
+
+
+def _runs(arguments: Table5Arguments) -> list[_Run]:
+    return [
+        _Run(system, epochs, number)
+        for epochs in arguments.epochs
+        for number in range(arguments.runs)
+        for system in arguments.systems
+    ]
 
 
 def _common(arguments: Table5Arguments, options: Sequence[str]) -> list[str]:
@@ -227,9 +223,9 @@ def _differences(before: Any, record: Mapping[str, Any]) -> str:
 
 
 def _train_all(
-    runs: Sequence[_Run], folder: Path, script: Path, commands: Mapping[_Run, list[str]], arguments: Table5Arguments
+    runs: Sequence[_Run], folder: Path, commands: Mapping[_Run, list[str]], arguments: Table5Arguments
 ) -> list[_Run]:
-    """Train each run in a process of its own, and return those that failed."""
+    """Train each run in a process of its own, print a line of each, and return those that failed."""
     gpus = torch.cuda.device_count()
     free: SimpleQueue[int] = SimpleQueue()
     for worker in range(arguments.workers):
@@ -247,7 +243,7 @@ def _train_all(
         elif arguments.workers > 1:  # as many threads as cores in all, or they wait for each other
             environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // arguments.workers))
         whole = (unfinished / "model").exists()  # where this process ended between a run's end and its keeping
-        command = [sys.executable, str(script), *commands[run], f"--output_dir={unfinished}", "--resume"]
+        command = [sys.executable, *commands[run], f"--output_dir={unfinished}", "--resume"]
         try:
             with (unfinished / "log.txt").open("ab") as log:
                 if not whole and not ended.is_set():
@@ -267,11 +263,23 @@ def _train_all(
             _keep_result(unfinished, folder / "runs" / run.name)
         return whole
 
-    with ThreadPoolExecutor(arguments.workers) as pool, tqdm(total=len(runs), unit=" runs", disable=None) as progress:
+    width = max((len(run.name) for run in runs), default=0)
+    with (
+        ThreadPoolExecutor(arguments.workers) as pool,
+        tqdm(total=len(runs), unit=" runs", disable=None, leave=False) as progress,
+    ):
         try:
             failed = []
-            for run, succeeded in zip(runs, pool.map(train, runs), strict=True):
+            futures = {pool.submit(train, run): run for run in runs}
+            for future in as_completed(futures):
+                run = futures[future]
+                if succeeded := future.result():
+                    metrics = json.loads((folder / "runs" / run.name / "metrics.json").read_text("utf-8"))
+                    outcome = f"JC {metrics['scores'][metrics['preset']]['jaccard']:6.2f}"
+                else:
+                    outcome = "failed"
                 progress.update()
+                progress.write(f"{run.name:{width}}  {outcome}  ({progress.n} of {len(runs)})")
                 if not succeeded:
                     failed.append(run)
         except BaseException:

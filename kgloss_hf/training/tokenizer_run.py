@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 
-from ..data.arguments import PartArguments
 from ..data.language import SAMPLE, check_language
 from ..data.pairs import Pair, marked_glosses
 from ..data.parts import training_pairs
@@ -21,7 +20,6 @@ from ..hub.provenance import gloss_sources, source_of
 from ..models.coverage import fit, target_in_source, unknown_words
 from ..models.extending import extend_tokenizer
 from ..models.vocabulary import (
-    MODELS,
     check_names,
     count_words,
     distinct_glosses,
@@ -33,30 +31,12 @@ from ..models.vocabulary import (
 )
 from ..optional import versions
 from ..reporting import Table
-from ..runtime.analyzers import ANALYZERS, get_analyzer
+from ..runtime.analyzers import get_analyzer
 from ..runtime.normalization import normalize_line
 from ..runtime.targets import RESERVED
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
-
-
-@dataclass
-class VocabularyArguments:
-    """Options of a training run for a tokenizer that it learns; each of `tokenizer_for`."""
-
-    vocab_size: int | None = field(
-        default=None, metadata={"help": "Word pieces to learn at most, before glosses; default 10,000."}
-    )
-    copy_names: int | None = field(
-        default=None,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. Default: do not."},
-    )
-    analyzer: str | None = field(
-        default=None,
-        metadata={
-            "help": "Morphological analyser; default okt. Other languages: whitespace.",
-            "choices": tuple(ANALYZERS),
-        },
-    )
+from .arguments import TokenizerTrainingArguments
+from .arguments import VocabularyArguments as VocabularyArguments
 
 
 def tokenizer_for(
@@ -166,41 +146,6 @@ def _extended(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], kept: Path,
         f"{unknown:,} are [UNK] to it, or hold [UNK]"
     )
     return extended
-
-
-@dataclass
-class TokenizerTrainingArguments(PartArguments):
-    """What `train_and_save` learns on, what it learns, and where it writes; each option of `kgloss train-tokenizer`."""
-
-    output_dir: str = field(default="outputs/tokenizer", metadata={"help": "Folder to make for the tokenizer."})
-    corpus: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": "Text to learn on: .txt, .txt.gz, CSV, TSV, JSON Lines, Parquet or XLSX files, or data sets as "
-            "NAME or NAME:CONFIGURATION. Default: the sentences of --dataset."
-        },
-    )
-    corpus_column: str | None = field(
-        default=None,
-        metadata={"help": "Column of --corpus with the text (default: by its name, such as text or 문장)."},
-    )
-    model: str = field(
-        default="wordpiece", metadata={"help": "Word pieces, or each different word whole.", "choices": MODELS}
-    )
-    vocab_size: int = field(default=10_000, metadata={"help": "Word pieces to learn at most, before glosses."})
-    analyzer: str = field(default=ANALYZER, metadata={"help": "Morphological analyser.", "choices": tuple(ANALYZERS)})
-    normalize: bool = field(default=True, metadata={"help": "Lower-case words and drop punctuation."})
-    lemmatize: bool = field(default=True, metadata={"help": "Dictionary forms of verbs and adjectives."})
-    stop_words: list[str] = field(default_factory=list, metadata={"help": "Morphemes to drop."})
-    copy_names: int = field(
-        default=0,
-        metadata={"help": "Copy unknown nouns; learn it on those of at most this many sentences. 0: do not."},
-    )
-    max_length: int = field(default=128, metadata={"help": "Longest input in tokens."})
-    data_license: str | None = field(
-        default=None, metadata={"help": "For the card: licence of your text, as the Hub names it (cc-by-4.0)."}
-    )
-    data_domain: str | None = field(default=None, metadata={"help": "For the card: what your text is about."})
 
 
 def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from transformers import (
     Seq2SeqTrainingArguments,
     TrainerCallback,
 )
+from transformers.trainer import DEFAULT_PROGRESS_CALLBACK, PrinterCallback
 
 from ..data.pairs import Pair
 from ..evaluation.metrics import jaccard
@@ -30,11 +31,10 @@ from ..runtime.okt import Morpheme
 from ..runtime.penalties import penalty_arguments
 from ..runtime.placeholders import restore_placeholders
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+from .arguments import LOSSES, TrainingDefaults
 from .batching import PairCollator, StepSampler, pair_lengths
+from .display import RunDisplay, tied_weights_may_be_missing
 from .encoding import encode_pairs
-
-_LOSSES = ("glosses", "vocabulary")
-"""What the softmax of training runs over."""
 
 _BY_LENGTH = "which pairs a step takes is for --batches_by_length to say"
 _OF_THE_MODEL = "scores must be those of the saved model; --num_beams is kept in it"
@@ -78,7 +78,7 @@ _AT_LEAST = {
 
 
 @dataclass
-class TrainingArguments(Seq2SeqTrainingArguments):
+class TrainingArguments(TrainingDefaults, Seq2SeqTrainingArguments):
     """transformers' Seq2SeqTrainingArguments with this project's defaults; every option of it can be given.
 
     Each epoch ends with an evaluation by generation and a checkpoint; the one with the best Jaccard score is kept. With
@@ -90,34 +90,6 @@ class TrainingArguments(Seq2SeqTrainingArguments):
 
     generates: ClassVar[bool] = True
     """Whether an evaluation generates, and is scored by Jaccard; else it computes the loss alone."""
-
-    output_dir: str = field(default="outputs/text2gloss", metadata={"help": "Folder for checkpoints and the result."})
-    learning_rate: float = field(default=5e-4, metadata={"help": "Peak learning rate of AdamW (paper: SGD, 1e-4)."})
-    num_train_epochs: float = field(default=20.0, metadata={"help": "Passes over the training pairs (paper: 10, 100)."})
-    per_device_train_batch_size: int = field(default=32, metadata={"help": "Pairs per device and step (paper: 32)."})
-    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Sentences per device in generation."})
-    warmup_steps: float = field(default=100, metadata={"help": "Steps of linear warm-up."})
-    label_smoothing_factor: float = field(default=0.1, metadata={"help": "Label smoothing (paper: 0)."})
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to save; must agree with eval_strategy."})
-    logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
-    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept: the best and the last."})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
-    metric_for_best_model: str | None = field(default="jaccard", metadata={"help": "What best means."})
-    predict_with_generate: bool = field(default=True, metadata={"help": "Evaluate by generation."})
-    report_to: str | None = field(default="none", metadata={"help": "Trackers, such as tensorboard."})
-    bf16: bool | None = field(
-        default=None,
-        metadata={"help": "Train in bfloat16 (default: where the GPU, or the CPU by AMX, is quick at it)."},
-    )
-    loss_over: str = field(
-        default="glosses",
-        metadata={
-            "help": "What a gloss is compared with: glosses, or the whole vocabulary (paper).",
-            "choices": _LOSSES,
-        },
-    )
-    batches_by_length: bool = field(default=True, metadata={"help": "Steps of pairs of similar length: less padding."})
 
     def __post_init__(self) -> None:
         if self.hub_token is not None or getattr(self, "push_to_hub_token", None) is not None:
@@ -154,8 +126,8 @@ def _check(args: TrainingArguments) -> None:
         raise ValueError("--max_steps: expected 1 or more, or -1 for all epochs, found 0")
     if not 0 <= args.label_smoothing_factor < 1:
         raise ValueError(f"--label_smoothing_factor: expected 0 to below 1, found {args.label_smoothing_factor}")
-    if args.loss_over not in _LOSSES:
-        raise ValueError(f"--loss_over: expected {' or '.join(_LOSSES)}, found {args.loss_over}")
+    if args.loss_over not in LOSSES:
+        raise ValueError(f"--loss_over: expected {' or '.join(LOSSES)}, found {args.loss_over}")
     if args.fp16 and args.device.type == "cpu":
         raise ValueError("--fp16: expected a GPU, found none; --bf16 works on a CPU too")
     if getattr(args, "warmup_ratio", None) and args.warmup_steps:
@@ -265,12 +237,12 @@ class GlossTrainer(Seq2SeqTrainer):
     def train(self, *args: Any, **kwargs: Any) -> Any:
         trainer: Any = self
         tokenizer = trainer.processing_class
-        if not has_analyzer(tokenizer) or not tokenizer.two_vocabularies:
+        if has_analyzer(tokenizer) and tokenizer.two_vocabularies:
+            # The stock trainer would set the special ids of the model, which writes glosses, to those of the sentences.
+            trainer.processing_class = None
+            self.add_callback(_Restored(self, tokenizer))
+        with tied_weights_may_be_missing(self.model):
             return super().train(*args, **kwargs)
-        # The stock trainer would set the special ids of the model, which writes glosses, to those of the sentences.
-        trainer.processing_class = None
-        self.add_callback(_Restored(self, tokenizer))
-        return super().train(*args, **kwargs)
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         made = self.optimizer is None
@@ -301,6 +273,7 @@ def build_trainer(
     share_embeddings: bool,
     patience: int | None = None,
     learning_rates: Mapping[int, float] | None = None,
+    display: RunDisplay | None = None,
 ) -> GlossTrainer:
     """Return a trainer with the right loss, for columns `input_ids` and `labels`.
 
@@ -314,6 +287,7 @@ def build_trainer(
         share_embeddings: Train encoder and decoder embeddings as one (`SharedEmbeddings`).
         patience: Stop after this many evaluations without a better score (default: never).
         learning_rates: Peak learning rates of parameters that have one of their own, by `id` (default: none).
+        display: Shows the run instead of the stock trainer's bars and lines (default: those).
 
     Raises:
         ValueError: `patience` is below 1, or nothing is evaluated by which to stop.
@@ -335,7 +309,7 @@ def build_trainer(
                 f"{args.load_best_model_at_end}"
             )
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
-    return GlossTrainer(
+    trainer = GlossTrainer(
         learning_rates=learning_rates,
         model=model,
         args=args,
@@ -346,6 +320,10 @@ def build_trainer(
         compute_metrics=compute_metrics,
         callbacks=callbacks,
     )
+    if display is not None:
+        trainer.remove_callback(PrinterCallback if args.disable_tqdm else DEFAULT_PROGRESS_CALLBACK)
+        trainer.add_callback(display)
+    return trainer
 
 
 class _Restored(TrainerCallback):

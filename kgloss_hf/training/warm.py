@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,138 +25,7 @@ from ..models.warm_start import build_warm_model, freeze_encoder, pretrained_par
 from ..runtime.analyzers import get_analyzer
 from ..runtime.normalization import normalize
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
-
-CORPUS = "corpus"
-"""In --prune_vocabulary: the training sentences."""
-
-_OF_TRAINED = ("freeze_encoder", "freeze_layers")
-"""Options that go with --init_from too."""
-
-_OF_ENCODERS = (
-    "decoder_layers",
-    "fresh_layers",
-    "joined_layers",
-    "freeze_encoder",
-    "freeze_layers",
-    "encoder_learning_rate",
-)
-
-
-@dataclass
-class WarmStartArguments:
-    """Options of a training run that begins from a pre-trained encoder.
-
-    Example:
-        >>> WarmStartArguments(encoder_model_name_or_path="klue/bert-base").base
-        'klue/bert-base'
-    """
-
-    encoder_model_name_or_path: str | None = field(
-        default=None,
-        metadata={
-            "help": "Pre-trained encoder to begin from, in front of a new gloss decoder: a folder or Hub repository of "
-            "the BERT, RoBERTa, XLM-R, ELECTRA or DistilBERT family. Default: from scratch."
-        },
-    )
-    model_name_or_path: str | None = field(
-        default=None,
-        metadata={
-            "help": "Whole pre-trained seq2seq to begin from: a folder or Hub repository of a BART, mBART, T5, M2M100 "
-            "or Marian. Default: from scratch."
-        },
-    )
-    encoder_prefix: str = field(
-        default="", metadata={"help": 'Text that the encoder wants before a sentence, such as "query: " for E5.'}
-    )
-    decoder_layers: int | None = field(
-        default=None, metadata={"help": "Layers of the decoder on a pre-trained encoder; default 2."}
-    )
-    fresh_layers: int = field(default=0, metadata={"help": "New layers on top of the pre-trained encoder."})
-    joined_layers: list[int] = field(
-        default_factory=list,
-        metadata={
-            "help": "Hidden states of the pre-trained encoder that the decoder reads joined, such as 0 4 8 12: 0 for "
-            "its embeddings, N for its layer N. Default: the last alone."
-        },
-    )
-    freeze_encoder: bool = field(
-        default=False, metadata={"help": "Leave the pre-trained encoder as it is; fresh layers are trained."}
-    )
-    freeze_layers: int | None = field(
-        default=None,
-        metadata={"help": "Leave the encoder's embeddings and its N lowest layers as they are."},
-    )
-    encoder_learning_rate: float | None = field(
-        default=None, metadata={"help": "Peak learning rate of the pre-trained part; default --learning_rate."}
-    )
-
-    prune_vocabulary: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": f"Keep only pieces of the pre-trained model that occur in these texts: {CORPUS} for the training "
-            "sentences, or files and data sets as kgloss train-tokenizer takes them. Default: keep all."
-        },
-    )
-
-    @property
-    def base(self) -> str | None:
-        """The pre-trained model to begin from, or None."""
-        return self.encoder_model_name_or_path or self.model_name_or_path
-
-    @property
-    def default_preset(self) -> str | None:
-        """What stands for the name of a preset where none is given: `encoder`, whose width the decoder takes."""
-        return "encoder" if self.encoder_model_name_or_path else "seq2seq" if self.model_name_or_path else None
-
-    def check(self, *, preset: str | None = None, **others: Any) -> None:
-        """Refuse options that do not go together.
-
-        Args:
-            preset: The run's, None where none was given.
-            **others: Options of the run that have no meaning with a warm start, by name; those that are None or False
-                were not given.
-
-        Raises:
-            ValueError: An option has no effect, or contradicts another; says which.
-
-        Example:
-            >>> WarmStartArguments(fresh_layers=1).check()
-            Traceback (most recent call last):
-            ...
-            ValueError: --fresh_layers: expected --encoder_model_name_or_path with it, found none; add it, or leave ...
-        """
-        given = [name for name, default in asdict(WarmStartArguments()).items() if getattr(self, name) != default]
-        if self.freeze_encoder and self.freeze_layers is not None:
-            raise ValueError("--freeze_layers: expected none with --freeze_encoder, which freezes all; take one")
-        if self.base is None:
-            if others.get("init_from"):
-                given = [name for name in given if name not in _OF_TRAINED]
-            if given:
-                raise ValueError(
-                    f"--{given[0]}: expected --encoder_model_name_or_path with it, found none; add it, or leave "
-                    f"--{given[0]} out"
-                )
-            return
-        if self.encoder_model_name_or_path and self.model_name_or_path:
-            raise ValueError(
-                "--model_name_or_path: expected none with --encoder_model_name_or_path; take one of the two"
-            )
-        if self.model_name_or_path:
-            of_encoders = {*_OF_ENCODERS, "preset"} & {*given, *(["preset"] if preset else [])}
-            if of_encoders:
-                raise ValueError(
-                    f"--{min(of_encoders)}: expected none with --model_name_or_path, whose shape is given and which is "
-                    "trained as a whole; leave it out"
-                )
-        if refused := [name for name, value in others.items() if value]:
-            raise ValueError(
-                f"--{refused[0]}: expected none with a pre-trained model, which brings its own pieces and weights, "
-                f"found {others[refused[0]]}; leave one of the two out"
-            )
-        if self.freeze_encoder and self.encoder_learning_rate is not None:
-            raise ValueError("--encoder_learning_rate: expected none with --freeze_encoder, which trains none of it")
-        if self.encoder_learning_rate is not None and not self.encoder_learning_rate > 0:
-            raise ValueError(f"--encoder_learning_rate: expected more than 0, found {self.encoder_learning_rate}")
+from .arguments import CORPUS, WarmStartArguments
 
 
 def warm_tokenizer_for(

@@ -40,6 +40,35 @@ def test_nothing_of_the_environment_is_printed(
     assert "hf_secret" not in printed.out + printed.err
 
 
+def test_every_extra_has_a_purpose() -> None:
+    named = importlib.metadata.metadata("kgloss-hf").get_all("Provides-Extra")
+    assert {*named} <= doctor._EXTRAS.keys()
+    assert [finding.what.split(":")[0] for finding in doctor._extras()] == [f"extra {name}" for name in named]
+
+
+def test_an_extra_that_is_not_installed_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    versions = {"scipy": None, "jiwer": None, "openpyxl": None, "matplotlib": "3.7"}
+    installed = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: versions.get(name, installed(name)))
+    found = {finding.what.split()[1]: finding for finding in doctor._extras()}
+    assert found["train:"] == Finding(
+        "absent",
+        "extra train: training, its plots and tables; kgloss baseline (lacks scipy); to add it: "
+        'pip install "kgloss-hf[train]"',
+    )
+    assert found["excel:"].what.endswith('tables in XLSX files; to add it: pip install "kgloss-hf[excel]"')
+    assert "(lacks jiwer)" in found["publish:"].what  # of the extra that it names
+    versions["scipy"] = "1.17"
+    (train,) = (finding for finding in doctor._extras() if finding.what.startswith("extra train"))
+    assert train.status == "warning"
+    assert train.what.endswith("kgloss baseline: matplotlib 3.7, expected >=3.8")
+    monkeypatch.setattr(doctor, "examine", lambda timeout: doctor._extras())
+    assert main(["doctor"]) == 0
+    assert "to repair: pip install" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("version", "warned"), [("4.57.6", True), ("5.2.0", True), ("5.3.0", False)])
 def test_kernels_beside_an_old_transformers(
     version: str, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,10 +1,100 @@
 from __future__ import annotations
 
-import numpy as np
+import copy
+import html
+import json
+import pickle
+import re
+from typing import Any
 
-from kgloss_hf.runtime.answers import _letters, _Sign, _spelled
+import numpy as np
+import pytest
+
+from kgloss_hf.runtime.answers import _COLOURS, GlossSequence, _letters, _Sign, _spelled
 from kgloss_hf.runtime.fingerspelling import fingerspell
+from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE
 from kgloss_hf.runtime.okt import Morpheme
+
+WHOLE: dict[str, Any] = {
+    "generated_text": "흙 Number ㄱ",
+    "glosses": ["흙", "Number", "ㄱ"],
+    "unresolved": [1],
+    "unknown_words": ["안녕"],
+    "log_prob": -1.5,
+    "score": -0.5,
+    "types": ["sign_word", "fingerspelled_number", "fingerspelling"],
+    "alignment": [[0, 1], None, [2, 3]],
+    "agreement": 0.5,
+    "fallback": [2],
+}
+
+
+def test_every_key_is_an_attribute() -> None:
+    answer = GlossSequence(WHOLE)
+    assert {key: getattr(answer, key) for key in WHOLE} == WHOLE
+    documented = (GlossSequence.__doc__ or "").partition("Keys:")[2].partition("Raises:")[0]
+    assert set(re.findall(r"^        (\w+): ", documented, re.MULTILINE)) == WHOLE.keys()
+
+
+def test_a_key_that_is_not_there_names_the_option() -> None:
+    answer = GlossSequence(generated_text="", glosses=[], unresolved=[])
+    for key, option in (("types", "return_types=True"), ("score", "num_return_sequences=N"), ("log_prob", "consensus")):
+        with pytest.raises(AttributeError, match=f"{key}: expected an answer with this key.*{option}"):
+            getattr(answer, key)
+    assert getattr(answer, "types", None) is None
+    with pytest.raises(AttributeError):
+        answer.glosses = ["흙"]  # type: ignore[misc]
+
+
+def test_it_is_a_dict() -> None:
+    answer = GlossSequence(WHOLE)
+    assert list(answer) == list(WHOLE)
+    assert len(answer) == len(WHOLE)
+    assert answer == WHOLE
+    assert json.loads(json.dumps(answer)) == WHOLE
+    for same in (pickle.loads(pickle.dumps(answer)), copy.copy(answer), copy.deepcopy(answer)):  # noqa: S301
+        assert (type(same), same) == (GlossSequence, answer)
+    assert answer != GlossSequence(WHOLE | {"glosses": ["흙"]})
+
+
+def _shown(answer: GlossSequence) -> str:
+    return html.unescape(re.sub("<[^>]+>", "|", answer._repr_html_()))
+
+
+def test_a_notebook_names_the_types() -> None:
+    shown = _shown(GlossSequence(WHOLE))
+    assert [part for part in shown.split("|") if part.strip()] == [
+        *("흙", "sign word", "Number", "fingerspelled number, no source", "ㄱ", "fingerspelling, fallback"),
+        "unknown words: 안녕",
+    ]
+    assert len(set(_COLOURS.values())) == len(_COLOURS)
+    assert _COLOURS.keys() == {*GLOSS_TYPES, UNKNOWN_TYPE}
+    plain = GlossSequence(generated_text="흙", glosses=["흙"], unresolved=[])
+    assert [part for part in _shown(plain).split("|") if part] == ["흙"]
+    assert "no glosses" in _shown(GlossSequence(generated_text="", glosses=[], unresolved=[]))
+
+
+def test_a_notebook_runs_nothing_of_an_answer() -> None:
+    evil = "<img src=x onerror='alert(\"1\")'>"
+    answer = GlossSequence(
+        generated_text=evil, glosses=[evil], unresolved=[0], types=[evil], unknown_words=[evil], fallback=[0]
+    )
+    assert set(re.findall(r"<(\w+)", answer._repr_html_())) == {"div", "span", "b", "br", "small"}
+    assert "'alert" not in answer._repr_html_()
+
+
+def _luminance(colour: str) -> float:
+    """The relative luminance of WCAG 2."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("colour", _COLOURS.values())
+def test_colours_stand_out_from_white_and_from_a_dark_theme(colour: str) -> None:
+    for background in ("#ffffff", "#1e1e1e"):
+        darker, lighter = sorted((_luminance(colour), _luminance(background)))
+        assert (lighter + 0.05) / (darker + 0.05) >= 3  # of parts of graphics
 
 
 def test_nouns_go_behind_what_stands_before_them() -> None:

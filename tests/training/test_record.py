@@ -128,7 +128,7 @@ def test_options_of_one_side_only_do_not_count() -> None:
 def test_make_trains_the_demo_anew_where_its_data_changed(tmp_path: Path) -> None:
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    for name in ("Makefile", "examples/demo.yaml", "dataset_scripts/mcksg/sample.jsonl", ".venv/ready", "own.csv"):
+    for name in ("Makefile", "examples/demo.yaml", "dataset_scripts/mcksg/sample.jsonl", ".venv/demo", "own.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (1000, 1000))

@@ -1,0 +1,111 @@
+"""Load a trained model as a pipeline whose type a checker knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.utils import HFValidationError, validate_repo_id
+from safetensors import SafetensorError
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+from ..runtime.pipeline_kgloss import Text2GlossPipeline
+
+
+def load(
+    model: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    device: int | str | torch.device | None = None,
+    dtype: str | torch.dtype = "auto",
+    int8: bool = False,
+    others: Sequence[str | os.PathLike[str] | Text2GlossPipeline] = (),
+    model_kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Text2GlossPipeline:
+    """Load a trained model, as `transformers.pipeline("text-to-gloss", …)` does, as a pipeline of a known type.
+
+    No code of the model's repository runs, and weights are read from safetensors files alone.
+
+    Args:
+        model: Folder or Hub repository.
+        revision: Branch, tag or commit of the repository (default: main).
+        token: Of the Hub, for a private repository (default: that of `hf auth login` or HF_TOKEN).
+        device: Where to compute, such as `cuda:0` (default: transformers' choice).
+        dtype: Of the weights, such as `torch.float16` (default: the checkpoint's).
+        int8: Compute with eight-bit weights.
+        others: Further models, of their main revisions; they answer together with this one.
+        model_kwargs: Further arguments of `from_pretrained` for the model, such as `attn_implementation`.
+        **options: Any other argument of `Text2GlossPipeline`, such as `return_types=True`.
+
+    Returns:
+        The pipeline. Call it with a sentence for a `GlossSequence`, with a list for a list of them.
+
+    Raises:
+        FileNotFoundError: `model` is neither a folder nor the name of a Hub repository, or the folder holds no model;
+            the message names the folder that is meant.
+        OSError: The Hub cannot be reached or has no such repository.
+        ValueError: The model is not one of this package, or its files are damaged; also as for `Text2GlossPipeline`.
+        TypeError: As for `Text2GlossPipeline`.
+
+    Example:
+        >>> import kgloss_hf
+        >>> text_to_gloss = kgloss_hf.load(getfixture("checkpoint"))
+        >>> type(text_to_gloss("이 토기는 4세기에 만들어졌습니다.").glosses).__name__
+        'list'
+        >>> kgloss_hf.load("outputs/demo/modle")
+        Traceback (most recent call last):
+        FileNotFoundError: outputs/demo/modle: expected a model's folder or a Hub repository's name, found neither
+    """
+    name = os.fspath(model)
+    of_hub = {"revision": revision, "token": token, "trust_remote_code": False}
+    _check_place(name)
+    try:
+        _check_tokenizer(name, of_hub)
+        tokenizer = AutoTokenizer.from_pretrained(name, **of_hub)
+        weights = {"use_safetensors": True, "dtype": dtype, **of_hub, **(model_kwargs or {})}
+        loaded = AutoModelForSeq2SeqLM.from_pretrained(name, **weights)
+    except SafetensorError as error:
+        raise ValueError(f"{name}: the weights are cut short or damaged ({error}); fetch or make them again") from error
+    except (OSError, ValueError) as error:
+        # Of transformers' messages the further lines say what does not apply here, such as to trust code.
+        first = str(error).strip().partition("\n")[0]
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(first if name in first else f"{name}: {first}") from error
+    alike: dict[str, Any] = {"device": device, "int8": int8}
+    if isinstance(others, list | tuple):
+        of_others = {"token": token, "dtype": loaded.dtype, "model_kwargs": model_kwargs, **alike}
+        others = [load(one, **of_others) if isinstance(one, str | os.PathLike) else one for one in others]
+    given = {"task": "text-to-gloss", "others": others, **alike, **options}
+    return Text2GlossPipeline(model=loaded, tokenizer=tokenizer, **given)
+
+
+def _check_place(name: str) -> None:
+    folder = Path(name)
+    if name and (folder / "config.json").is_file():
+        return
+    if name and folder.exists():
+        found = "a folder without it" if folder.is_dir() else "a file"
+        meant = f"; did you mean {folder / 'model'}?" if (folder / "model" / "config.json").is_file() else ""
+        raise FileNotFoundError(f"{name}: expected a model's folder, with config.json, found {found}{meant}")
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        message = f"{name}: expected a model's folder or a Hub repository's name, found neither"
+        raise FileNotFoundError(message) from None
+
+
+def _check_tokenizer(name: str, of_hub: dict[str, Any]) -> None:
+    """Raise an error for another package's model before its weights are read. Without a network nothing is found."""
+    config = get_tokenizer_config(name, **of_hub)
+    found = config.get("tokenizer_class")
+    if str(found).removesuffix("Fast") != "KGlossTokenizer" and (config or Path(name).is_dir()):
+        raise ValueError(
+            f"{name}: expected a model that kgloss-hf trained, with a KGlossTokenizerFast, found "
+            f"{found or 'no tokenizer class'}; take another"
+        )

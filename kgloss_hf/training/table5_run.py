@@ -1,0 +1,49 @@
+"""Reproduce the paper's Table 5 as a command: read its options, show its runs, and print the tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import HfArgumentParser
+
+from ..reporting import print_tables, use_utf8
+from .console import check_checkpoint, command_line, quoted, resumable
+from .table5 import Table5Arguments, kept_runs, reproduce, tables
+from .text2gloss import OPTIONS
+
+
+def main(words: Sequence[str] | None = None, program: str = "kgloss table5") -> None:
+    """Train the runs that are missing, and print the tables of all.
+
+    Args:
+        words: Options; those that are not of `Table5Arguments` go to each training (default: those that a script was
+            started with).
+        program: What stands before the words, for messages.
+
+    Raises:
+        ValueError: An option is not as expected, or the folder holds runs of other options or data.
+        RuntimeError: Runs failed, which are named; or another process is at work in the folder.
+        KeyboardInterrupt: After Ctrl-C; a line on standard error has said how to go on.
+        SystemExit: An option is unknown, or the process was terminated.
+    """
+    use_utf8()
+    command = command_line(words, program)
+    parser = HfArgumentParser(Table5Arguments, prog=Path(sys.argv[0]).name if words is None else program)
+    arguments, options = parser.parse_args_into_dataclasses(
+        list(sys.argv[1:] if words is None else words), return_remaining_strings=True
+    )
+    check_checkpoint("pretext", arguments.pretext)
+    if unknown := HfArgumentParser(OPTIONS).parse_known_args(options)[1]:  # which would end every run
+        raise ValueError(f"unrecognized arguments: {' '.join(unknown)}; options of kgloss train go to each run")
+
+    def how() -> str:
+        return (
+            f"Runs kept in {arguments.output_dir}: {kept_runs(arguments)}. The same command goes on: {quoted(command)}"
+        )
+
+    with resumable(how):
+        result = reproduce(arguments, None, options)
+    print_tables(tables(result))
+    print(f"table5.md, table5.json, loss_curves.png and the runs are in {arguments.output_dir}")
