@@ -14,7 +14,7 @@ from .commands import calls
 from .data.arguments import CorpusArguments, PartArguments
 from .optional import require
 from .options import Parser, help_text, suggestion, wants_help
-from .reporting import one_line_warnings, use_utf8, visible
+from .reporting import late_bars, one_line_warnings, use_utf8, visible
 from .version import __version__
 
 _Options = Sequence[tuple[tuple[str, ...], dict[str, Any]]]
@@ -276,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     use_utf8()
     one_line_warnings()
-    os.environ.setdefault("TQDM_LEAVE", "")  # progress bars, also those of other libraries, go when their work is done
+    late_bars()
     name, *words = (sys.argv[1:] if arguments is None else arguments) or [""]
     if name not in _COMMANDS:
         parser = _parser()

@@ -23,13 +23,14 @@ _CANNOT_WRITE = re.compile(r"\(os error \d+\)|No space left|Read-only file syste
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
 
 
-def check_model(name: str, what: str = "", mark: str = "config.json") -> None:
+def check_model(name: str | None, what: str = "", mark: str = "config.json", *, owned: bool = True) -> None:
     """Refuse what can be neither the folder of a model nor the name of a Hub repository, without loading anything.
 
     Args:
-        name: Folder or Hub repository.
+        name: Folder or Hub repository; None for nothing.
         what: Option that it was given to (default: none is named).
         mark: File that a right folder holds; an adapter's instead of a model's will do too.
+        owned: The name of a repository begins with its owner's (default); False for the Hub's oldest models.
 
     Raises:
         FileNotFoundError: There is no such folder, and it is no name of a Hub repository.
@@ -42,6 +43,8 @@ def check_model(name: str, what: str = "", mark: str = "config.json") -> None:
         ...
         FileNotFoundError: outputs/pairs/modle: no such folder; expected that of a model, or a Hub repository OWNER/NAME
     """
+    if name is None:
+        return
     folder, place = Path(name), f"{what}: {name}" if what else name
     kind = "tokenizer" if mark.startswith("tokenizer") else "model"
     found = [path for path in (folder, folder / "model", folder / "tokenizer") if (path / mark).is_file()]
@@ -57,7 +60,8 @@ def check_model(name: str, what: str = "", mark: str = "config.json") -> None:
         raise ValueError(f"{name!r}: expected a {kind} first, found a sentence; name the {kind} before it")
     near = _like(folder)
     among_runs = any(True for pattern in ("*/config.json", "*/model/config.json") for _ in folder.parent.glob(pattern))
-    if not _HUB_NAME.fullmatch(name) or near or among_runs:
+    hub_name = _HUB_NAME.fullmatch(name) or (not owned and re.fullmatch(r"\w[\w.-]*", name))
+    if not hub_name or near or among_runs:
         hint = f"; did you mean {near}?" if near else ""
         raise FileNotFoundError(
             f"{place}: no such folder; expected that of a {kind}, or a Hub repository OWNER/NAME{hint}"

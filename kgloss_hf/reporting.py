@@ -40,6 +40,15 @@ def one_line_warnings() -> None:
     warnings.formatwarning = lambda message, *_, **__: visible(f"{' '.join(str(message).split())}\n")
 
 
+def late_bars() -> None:
+    """Let tqdm, where it is not imported yet, show a bar only after three seconds, and take it away at its end.
+
+    `TQDM_DELAY` and `TQDM_LEAVE` keep their say where they are set.
+    """
+    os.environ.setdefault("TQDM_DELAY", "3")
+    os.environ.setdefault("TQDM_LEAVE", "")  # tqdm takes the empty text alone for False
+
+
 def visible(text: str) -> str:
     """Return text for a terminal, with what would steer it, turn its direction or end a line unseen as JSON escapes.
 

@@ -286,7 +286,7 @@ def _rows(text: str, answer: Any, format: str, n_best: int | None, types: bool) 
             alone = [_number(candidate["log_prob"])] if not named else []
             cells += [*alone, " ".join(candidate["unknown_words"])]
         else:
-            marked = dict.fromkeys(candidate["unresolved"], "?")  # as print marks a placeholder without a source
+            marked = dict.fromkeys(candidate.get("unresolved", ()), "?")  # as print does
             glosses = " ".join(gloss + marked.get(place, "") for place, gloss in enumerate(candidate["glosses"]))
             cells = [*scores[:1], glosses]
         yield "\t".join(visible(re.sub(r"[\t\n]", " ", cell)) for cell in cells)

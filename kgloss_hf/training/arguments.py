@@ -24,6 +24,12 @@ LOSSES = ("glosses", "vocabulary")
 
 _BERTS = tuple(name for name, shape in PRESETS.items() if isinstance(shape, Preset))
 
+PRETRAINED = ("encoder_model_name_or_path", "model_name_or_path")
+"""Options that name a pre-trained model of any owner."""
+
+MODEL_OPTIONS = ("pretext", "init_from", *PRETRAINED)
+"""Options of a training run that name what it begins from."""
+
 _OF_TRAINED = ("freeze_encoder", "freeze_layers")
 """Options that go with --init_from too."""
 

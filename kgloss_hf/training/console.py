@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from safetensors import SafetensorError
 
-from ..reporting import one_line_warnings, use_utf8, visible
+from ..reporting import late_bars, one_line_warnings, use_utf8, visible
 
 
 def speaks() -> bool:
@@ -61,15 +61,6 @@ def as_script(main: Callable[[], None]) -> int:
     return 0
 
 
-def late_bars() -> None:
-    """Let tqdm, where it is not imported yet, show a bar only after three seconds, and take it away at its end.
-
-    `TQDM_DELAY` and `TQDM_LEAVE` keep their say where they are set.
-    """
-    os.environ.setdefault("TQDM_DELAY", "3")
-    os.environ.setdefault("TQDM_LEAVE", "")  # tqdm takes the empty text alone for False
-
-
 def _say(line: str) -> None:
     if speaks():
         print(visible(line), file=sys.stderr, flush=True)
@@ -104,35 +95,6 @@ def parsed(words: Sequence[str] | None, program: str, *dataclasses: Any) -> tupl
     name = Path(sys.argv[0]).name if words is None else program
     with open(os.devnull, "w") as nothing, nullcontext() if speaks() else redirect_stderr(nothing):
         return parse_arguments(HfArgumentParser(dataclasses, prog=name), sys.argv[1:] if words is None else words)
-
-
-def check_checkpoint(option: str, name: str | None, file: str = "config.json") -> None:
-    """Refuse a folder that holds no model or tokenizer, before anything slow begins.
-
-    Args:
-        option: That names it.
-        name: Folder, or a Hub repository, which is not looked for; None for nothing.
-        file: Without which it is none.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: The folder does not hold the file; a folder `model` in it that does is named.
-
-    Example:
-        >>> check_checkpoint("pretext", getfixture("checkpoint"))
-        >>> check_checkpoint("pretext", "/no/such/folder")
-        Traceback (most recent call last):
-        FileNotFoundError: --pretext: expected a folder of a model or a name on the Hub, found no /no/such/folder
-    """
-    if name is None:
-        return
-    path = Path(name)
-    if not path.exists():
-        if path.is_absolute() or name.startswith((".", "~")) or len(path.parts) > 2:
-            raise FileNotFoundError(f"--{option}: expected a folder of a model or a name on the Hub, found no {name}")
-    elif not (path / file).is_file():
-        hint = f"; did you mean {path / 'model'}?" if (path / "model" / file).is_file() else ""
-        raise ValueError(f"--{option}: expected a folder with {file}, found none in {name}{hint}")
 
 
 @contextmanager

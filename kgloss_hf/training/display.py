@@ -159,9 +159,15 @@ class RunDisplay(TrainerCallback):
             )
             self._task = self._bar.add_task(what, total=total)
             self._bar.start()
+            # The usual handler writes to standard error as it was before, through the bar.
+            transformers_logging.disable_default_handler()
+            self._warnings = logging.StreamHandler()
+            logging.getLogger("transformers").addHandler(self._warnings)  # its own function cannot remove one again
 
     def _close(self) -> None:
         if self._bar:
+            logging.getLogger("transformers").removeHandler(self._warnings)
+            transformers_logging.enable_default_handler()
             self._bar.stop()
             self._bar = None
 

@@ -9,11 +9,12 @@ from accelerate import PartialState
 from transformers import set_seed
 
 from ..data.parts import training_pairs
+from ..files import check_model
 from ..hub.provenance import gloss_sources, pretext_sources
 from ..models.modeling import PRESETS, build_model
 from ..reporting import use_utf8, visible
 from .arguments import PretextDataArguments, PretextModelArguments
-from .console import check_checkpoint, command_line, parsed, quoted, resumable
+from .console import command_line, parsed, quoted, resumable
 from .display import RunDisplay, quieten
 from .encoding import encode_pretext
 from .pretext import load_pretext, sentences, split_pretext
@@ -39,7 +40,7 @@ def main(words: Sequence[str] | None = None, program: str = "kgloss pretext") ->
     folder = Path(args.output_dir)
     with resumable(lambda: how_to_go_on(folder, command)), RunDisplay() as display:
         quieten()
-        check_checkpoint("tokenizer", chosen.tokenizer, "tokenizer_config.json")
+        check_model(chosen.tokenizer, "--tokenizer", "tokenizer_config.json")
         run = begin_run(args, resume=chosen.resume, command=command)
         set_seed(args.seed)
 

@@ -9,11 +9,11 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from ..data.pairs import Pair
+from ..files import check_model
 from ..models.modeling import PRESETS, build_model, transfer
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from . import continued
-from .arguments import StartArguments
-from .console import check_checkpoint
+from .arguments import MODEL_OPTIONS, PRETRAINED, StartArguments
 from .record import digest_of_checkpoint
 from .run import run_of
 from .tokenizer_run import tokenizer_for
@@ -40,9 +40,9 @@ class Start:
         names = ("pretext", "tokenizer", "vocab_size", "vocabulary")
         given = {name: getattr(arguments, name) for name in names}
         arguments.check(preset=arguments.preset, **given, init_from=arguments.init_from)
-        for option in ("pretext", "init_from", "encoder_model_name_or_path", "model_name_or_path"):
-            check_checkpoint(option, getattr(arguments, option))
-        check_checkpoint("tokenizer", arguments.tokenizer, "tokenizer_config.json")
+        for option in MODEL_OPTIONS:
+            check_model(getattr(arguments, option), f"--{option}", owned=option not in PRETRAINED)
+        check_model(arguments.tokenizer, "--tokenizer", "tokenizer_config.json")
         self.origin = arguments.init_from or arguments.pretext
         use = "glosses" if arguments.init_from else "pretext"
         self.before: dict[str, Any] = run_of(self.origin, use) if self.origin else {"data": [], "preset": None}

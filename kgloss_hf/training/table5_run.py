@@ -8,8 +8,9 @@ from pathlib import Path
 
 from transformers import HfArgumentParser
 
+from ..files import check_model
 from ..reporting import print_tables, use_utf8
-from .console import check_checkpoint, command_line, quoted, resumable
+from .console import command_line, quoted, resumable
 from .table5 import Table5Arguments, kept_runs, reproduce, tables
 from .text2gloss import OPTIONS
 
@@ -34,7 +35,7 @@ def main(words: Sequence[str] | None = None, program: str = "kgloss table5") -> 
     arguments, options = parser.parse_args_into_dataclasses(
         list(sys.argv[1:] if words is None else words), return_remaining_strings=True
     )
-    check_checkpoint("pretext", arguments.pretext)
+    check_model(arguments.pretext, "--pretext")
     if unknown := HfArgumentParser(OPTIONS).parse_known_args(options)[1]:  # which would end every run
         raise ValueError(f"unrecognized arguments: {' '.join(unknown)}; options of kgloss train go to each run")
 

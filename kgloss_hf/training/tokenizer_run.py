@@ -36,7 +36,6 @@ from ..runtime.normalization import normalize_line
 from ..runtime.targets import RESERVED
 from ..runtime.tokenization_kgloss import ANALYZER, OPTIONS, KGlossTokenizerFast
 from .arguments import TokenizerTrainingArguments
-from .arguments import VocabularyArguments as VocabularyArguments
 
 
 def tokenizer_for(

@@ -485,11 +485,12 @@ def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("library", ["sacrebleu.metrics", "rouge_score.rouge_scorer", "jiwer"])
 def test_a_missing_library_is_named_with_its_pip_line(
-    library: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "kgloss_hf.evaluation.scores")
     monkeypatch.setitem(sys.modules, library, None)
-    assert main(["evaluate", "a.jsonl"]) == 1
+    (tmp_path / "a.jsonl").touch()
+    assert main(["evaluate", str(tmp_path / "a.jsonl")]) == 1
     error = capsys.readouterr().err
     assert library in error
     assert 'pip install "kgloss-hf[evaluate]"' in error

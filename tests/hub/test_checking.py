@@ -26,7 +26,8 @@ from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import pretext_sources, source_of
 from kgloss_hf.hub.remote_code import add_remote_code
 from kgloss_hf.models import modeling
-from kgloss_hf.models.modeling import Preset, build_model
+from kgloss_hf.models.modeling import build_model
+from kgloss_hf.models.presets import Preset
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.run import run_of
 

@@ -18,7 +18,8 @@ from conftest import GLOSSES, SENTENCES
 from kgloss_hf.hub import stranger
 from kgloss_hf.hub.remote_code import add_remote_code, travelling_modules
 from kgloss_hf.models import modeling
-from kgloss_hf.models.modeling import Preset, build_model
+from kgloss_hf.models.modeling import build_model
+from kgloss_hf.models.presets import Preset
 from kgloss_hf.models.warm_start import build_warm_model, warm_tokenizer
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
