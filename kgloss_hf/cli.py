@@ -60,9 +60,17 @@ def _fields(arguments: type, *left_out: str) -> Iterator[tuple[tuple[str, ...], 
 def _serve_options() -> _Options:
     from .commands.serve_arguments import ServeArguments
 
-    return [_option("model", help="folder or Hub repository of a trained model"), *_fields(ServeArguments)]
+    return [_option("model", help="folder or Hub repository of a trained model"), _WITH, *_fields(ServeArguments)]
 
 
+_WITH = _option(
+    "--with",
+    dest="others",
+    metavar="MODEL",
+    action="append",
+    default=[],
+    help="folder or Hub repository of a further model; several models give the answer that agrees best",
+)
 _DATASET = _option(
     "named",
     nargs="?",
@@ -171,14 +179,7 @@ _COMMANDS = {
                 metavar="MODEL or sentence",
                 help="folders of further models, then what to translate (default: the lines of standard input)",
             ),
-            _option(
-                "--with",
-                dest="others",
-                metavar="MODEL",
-                action="append",
-                default=[],
-                help="folder or Hub repository of a further model; several models give the answer that agrees best",
-            ),
+            _WITH,
             _option("--consensus", action="store_true", help="the answer that agrees best with one model's 10 best"),
             _option(
                 "--min_agreement", type=float, help="leave out lines whose agreement (0 to 1) is lower, and count them"

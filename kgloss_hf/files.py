@@ -45,7 +45,7 @@ def check_model(name: str | None, what: str = "", mark: str = "config.json", *, 
     """
     if name is None:
         return
-    folder, place = Path(name), f"{what}: {name}" if what else name
+    folder, place = Path(name or "''"), f"{what}: {name}" if what else name
     kind = "tokenizer" if mark.startswith("tokenizer") else "model"
     found = [path for path in (folder, folder / "model", folder / "tokenizer") if (path / mark).is_file()]
     if folder in found or (folder / "adapter_config.json").is_file():

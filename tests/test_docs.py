@@ -219,16 +219,22 @@ def test_what_is_not_run_is_there() -> None:
 def options_of(shell: Shell) -> dict[str, set[str]]:
     """The options of each command, as its help names them."""
     commands = [f"python examples/{path.name}" for path in (ROOT / "examples").glob("*.py")]
-    listed = shell.run("kgloss", "--help", folder=ROOT).stdout
-    names = re.search(r"{([\w,-]+)}", listed)
-    assert names is not None
-    commands += [f"kgloss {name}" for name in names[1].split(",")]
+    names = re.findall(r"^    ([a-z][\w-]+)(?: |$)", shell.run("kgloss", "--help", folder=ROOT).stdout, re.MULTILINE)
+    assert len(names) > 10
+    commands += [f"kgloss {name}" for name in names]
     options = {}
     for command in [*commands, "accelerate launch", "torchrun"]:
         done = shell.run(*command.split(), "--help", folder=ROOT)
         assert done.returncode == 0, done.stdout
-        options[command] = set(re.findall(r"--[a-zA-Z][\w-]*", done.stdout))
+        if "--help-all" in done.stdout:
+            done = shell.run(*command.split(), "--help-all", folder=ROOT)
+        options[command] = set(map(_underscored, re.findall(r"--[a-zA-Z][\w-]*", done.stdout)))
     return options
+
+
+def _underscored(option: str) -> str:
+    """The one of an option's two spellings that is compared."""
+    return "--" + option[2:].replace("-", "_")
 
 
 # Programs whose options are not looked at.
@@ -244,7 +250,7 @@ def test_what_the_prose_names(page: str, options_of: dict[str, set[str]]) -> Non
     for span in _children(page, "code_inline"):
         words = span.content.split()
         command = next((name for name in options_of if span.content.startswith(name)), None)
-        named = {word.partition("=")[0] for word in words if re.match("--[a-z]", word)}
+        named = {_underscored(word.partition("=")[0]) for word in words if re.match("--[a-z]", word)}
         if words[0] not in OTHERS and not words[0].startswith("KGLOSS_"):
             assert named <= (options_of[command] if command else known), f"{page}: {span.content}"
         if words[0] == "kgloss":

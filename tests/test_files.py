@@ -10,7 +10,7 @@ import pytest
 
 from kgloss_hf.back_translation.engines.budget import Budget
 from kgloss_hf.back_translation.engines.engine import Price
-from kgloss_hf.files import save_file, save_folder, sole_writer
+from kgloss_hf.files import check_model, save_file, save_folder, sole_writer
 
 
 def _fill(folder: Path) -> None:
@@ -68,3 +68,25 @@ def test_a_full_disk_is_seen_before_the_name_is_given(tmp_path: Path, monkeypatc
         with pytest.raises(OSError, match="run cannot be written .*No space left"):
             save(tmp_path / "run", write)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_models_folder_is_told_from_what_is_none(checkpoint: str, tmp_path: Path) -> None:
+    for name in (None, checkpoint, "klue/bert-base"):
+        check_model(name)
+    check_model("bert-base-multilingual-cased", owned=False)
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(
+        ValueError, match="--init_from: .*run: expected the folder of a model, found no config.json in it"
+    ):
+        check_model(str(run), "--init_from")
+    (run / "model").symlink_to(checkpoint)
+    with pytest.raises(ValueError, match=r"found that of a run; did you mean .*run/model\?"):
+        check_model(str(run))
+    with pytest.raises(FileNotFoundError, match=r"runs: no such folder; .*; did you mean .*run\?"):
+        check_model(str(tmp_path / "runs"))
+    with pytest.raises(ValueError, match="expected a model first, found a sentence"):
+        check_model("집에 불이 났어요.")
+    for name in ("", "./nowhere", "bert-base-multilingual-cased", "a/b/c"):
+        with pytest.raises(FileNotFoundError, match="no such folder; expected that of a model"):
+            check_model(name)

@@ -514,7 +514,9 @@ def test_in_a_browser(browser: Any, url: str, tmp_path: Path) -> None:
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
 
     # What is copied is what can be pasted.
-    browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
+    browser.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
     find("#copy").click()
     wait(lambda: find("#copy").get_attribute("data-copied") is not None)
     assert browser.execute_script("return navigator.clipboard.readText()") == "흙 그릇 4C ㅌ Number"

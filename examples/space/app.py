@@ -161,6 +161,7 @@ footer, footer * { color: var(--body-text-color) !important; opacity: 1 !importa
 .kg-fallback { border-style: dashed; border-width: 3px; }
 .kg-legend .kg-chip { font-size: .85rem; padding: .1rem .6rem; }
 .kg-scroll { overflow-x: auto; }
+#json * { color: var(--body-text-color) !important; }
 #copy[data-copied]::after { content: " ✓"; }
 /* On a telephone the answer is in sight below the field, and nothing can be pointed at. */
 @media (max-width: 640px) {
@@ -193,12 +194,14 @@ COPY = """() => {
     button.dataset.copied = "";
     setTimeout(() => delete button.dataset.copied, 2000);
   };
-  if (navigator.clipboard) return void navigator.clipboard.writeText(glosses).then(done);
-  const field = document.body.appendChild(document.createElement("textarea"));
-  field.value = glosses;
-  field.select();
-  if (document.execCommand("copy")) done();
-  field.remove();
+  const otherwise = () => {
+    const field = document.body.appendChild(document.createElement("textarea"));
+    field.value = glosses;
+    field.select();
+    if (document.execCommand("copy")) done();
+    field.remove();
+  };
+  navigator.clipboard ? navigator.clipboard.writeText(glosses).then(done, otherwise) : otherwise();
 }"""
 
 

@@ -235,12 +235,13 @@ def publish(*, dry_run: str | None, tag: str | None, **options: Any) -> None:
             print(published.url)
 
 
-def serve(*, model: str, **options: Any) -> None:
-    """Answer over HTTP until the process is told to end."""
-    check_model(model)
+def serve(*, model: str, others: Sequence[str], **options: Any) -> int:
+    """Answer over HTTP until the process is told to end, and return 1 where a worker could not start."""
+    for name in (model, *others):
+        check_model(name)
     from .serving import serve
 
-    serve(model, **options)
+    return serve(model, others=others, **options)
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""The options of `kgloss serve`, without what is slow to import."""
+"""Options of `kgloss serve`."""
 
 from __future__ import annotations
 

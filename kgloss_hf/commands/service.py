@@ -29,6 +29,7 @@ from transformers.utils.logging import disable_progress_bar
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from ..models.loading import load as load_model
 from ..optional import versions
 from ..reporting import one_line
 from ..version import __version__
@@ -398,21 +399,12 @@ def load(models: Sequence[str], arguments: ServeArguments) -> Any:
         ValueError: A model cannot be loaded.
         OSError: Its files cannot be read.
     """
-    from transformers import pipeline
-
     threads = arguments.threads
     if threads is None and arguments.workers > 1:
         threads = max(1, torch.get_num_threads() // arguments.workers)
     if threads is not None:
         torch.set_num_threads(threads)
-    safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
-    try:
-        text_to_gloss = pipeline("text-to-gloss", model=models[0], others=list(models[1:]), int8=arguments.int8, **safe)
-    except ValueError as error:  # of transformers may hold the tracebacks of all that it tried
-        _, tracebacks, errors = str(error).partition("Traceback (most recent call last):")
-        if not tracebacks:
-            raise
-        raise ValueError(f"{models[0]}: expected a model, found: {errors.strip().splitlines()[-1]}") from error
+    text_to_gloss = load_model(models[0], others=list(models[1:]), int8=arguments.int8)
     text_to_gloss([_SENTENCE])  # starts Java
     return text_to_gloss
 
@@ -447,7 +439,7 @@ def run(
     models: Sequence[str],
     arguments: ServeArguments,
     listener: socket.socket,
-    loaded_in_worker: Callable[[Sequence[str], ServeArguments], Any],
+    loaded_in_worker: Callable[[Sequence[str], ServeArguments], FastAPI],
 ) -> int:
     """Serve until a signal, in this process or in workers.
 
@@ -455,7 +447,7 @@ def run(
         models: Folders or Hub repositories, the main one first.
         arguments: Of the service.
         listener: A socket that listens.
-        loaded_in_worker: Returns the application in a worker; of a module that is quick to import.
+        loaded_in_worker: What each worker calls as `loaded`, from a module that is quick to import.
 
     Returns:
         0, or 1 where a worker could not start.

@@ -152,21 +152,14 @@ def translate(
         if not sentences:
             from_file = input not in (None, "-")
             file = stack.enter_context(Path(str(input)).open("rb")) if from_file else sys.stdin.buffer
-        from transformers import pipeline
         from transformers.utils import logging
 
-        # Weights that can hold code are not read; and transformers must not ask whether to run a model's code, for it
-        # would take a line of standard input for the answer.
-        safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
+        from ..models.loading import load
+
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # of loading weights, which takes a moment
         try:
-            text_to_gloss = pipeline("text-to-gloss", model=model, others=list(others), int8=int8, **safe)
-        except ValueError as error:  # of transformers may hold the tracebacks of all that it tried
-            _, tracebacks, errors = str(error).partition("Traceback (most recent call last):")
-            if not tracebacks:
-                raise
-            raise ValueError(f"{model}: expected a model, found an error: {errors.strip().splitlines()[-1]}") from error
+            text_to_gloss = load(model, others=list(others), int8=int8)
         finally:
             if bars:
                 logging.enable_progress_bar()
@@ -181,6 +174,7 @@ def translate(
         if file is not None and file is not sys.stdin.buffer and file.seekable():
             total = sum(1 for _ in file)
             file.seek(0)
+        answers: Iterator[Any]
         if typed:
             answers = (text_to_gloss(text, **options) for text in _noted(lines, waiting))
         else:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.utils import HFValidationError, validate_repo_id
 from safetensors import SafetensorError
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
+from ..files import check_model
 from ..runtime.pipeline_kgloss import Text2GlossPipeline
 
 
@@ -47,10 +47,10 @@ def load(
         The pipeline. Call it with a sentence for a `GlossSequence`, with a list for a list of them.
 
     Raises:
-        FileNotFoundError: `model` is neither a folder nor the name of a Hub repository, or the folder holds no model;
-            the message names the folder that is meant.
+        FileNotFoundError: `model` is neither a folder nor the name of a Hub repository.
         OSError: The Hub cannot be reached or has no such repository.
-        ValueError: The model is not one of this package, or its files are damaged; also as for `Text2GlossPipeline`.
+        ValueError: The folder holds no model, and the message names the one that is meant; the model is not one of this
+            package, or its files are damaged; also as for `Text2GlossPipeline`.
         TypeError: As for `Text2GlossPipeline`.
 
     Example:
@@ -60,11 +60,12 @@ def load(
         'list'
         >>> kgloss_hf.load("outputs/demo/modle")
         Traceback (most recent call last):
-        FileNotFoundError: outputs/demo/modle: expected a model's folder or a Hub repository's name, found neither
+        ...
+        FileNotFoundError: outputs/demo/modle: no such folder; expected that of a model, or a Hub repository OWNER/NAME
     """
     name = os.fspath(model)
     of_hub = {"revision": revision, "token": token, "trust_remote_code": False}
-    _check_place(name)
+    check_model(name)
     try:
         _check_tokenizer(name, of_hub)
         tokenizer = AutoTokenizer.from_pretrained(name, **of_hub)
@@ -83,21 +84,6 @@ def load(
         others = [load(one, **of_others) if isinstance(one, str | os.PathLike) else one for one in others]
     given = {"task": "text-to-gloss", "others": others, **alike, **options}
     return Text2GlossPipeline(model=loaded, tokenizer=tokenizer, **given)
-
-
-def _check_place(name: str) -> None:
-    folder = Path(name)
-    if name and (folder / "config.json").is_file():
-        return
-    if name and folder.exists():
-        found = "a folder without it" if folder.is_dir() else "a file"
-        meant = f"; did you mean {folder / 'model'}?" if (folder / "model" / "config.json").is_file() else ""
-        raise FileNotFoundError(f"{name}: expected a model's folder, with config.json, found {found}{meant}")
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        message = f"{name}: expected a model's folder or a Hub repository's name, found neither"
-        raise FileNotFoundError(message) from None
 
 
 def _check_tokenizer(name: str, of_hub: dict[str, Any]) -> None:

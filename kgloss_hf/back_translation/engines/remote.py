@@ -223,14 +223,15 @@ class RemoteEngine(ABC):
         Raises:
             RequestError: The request brought nothing.
         """
-        import requests
         from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
         try:
             # Keys do not follow a redirection.
             with session.post(url, json=body, timeout=self.timeout, allow_redirects=False, stream=True) as response:
                 content = _content(response)
-        except requests.RequestException as error:
+        except RequestError:
+            raise
+        except Exception as error:  # of decoders too, such as brotli's, that neither requests nor urllib3 wraps
             reason = getattr(error.args[0], "reason", None) if error.args else None
             sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
             what = f"no {'answer' if sent else 'connection'} ({type(error).__name__})"

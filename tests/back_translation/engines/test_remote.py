@@ -213,6 +213,7 @@ PAUSING = [
     ],
     (Answer(200, b"<html>Log in</html>", {"Content-Type": "text/html"}), True),
     (Answer(200, '{"translations": [{"translatedText": "물"}]}'.encode("cp949")), True),
+    *[(Answer(status, b"\xff\xfe", {"Content-Encoding": "br", "Location": "/"}), True) for status in (200, 301)],
     (Answer(200, ["translations"]), True),
     (Answer(200, b'"translations"'), True),
     (Answer(200, {"translations": 5}), True),
