@@ -8,6 +8,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -229,9 +230,7 @@ class RemoteEngine(ABC):
             # Keys do not follow a redirection.
             with session.post(url, json=body, timeout=self.timeout, allow_redirects=False, stream=True) as response:
                 content = _content(response)
-        except RequestError:
-            raise
-        except Exception as error:  # of decoders too, such as brotli's, that neither requests nor urllib3 wraps
+        except _errors_of_reading() as error:
             reason = getattr(error.args[0], "reason", None) if error.args else None
             sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
             what = f"no {'answer' if sent else 'connection'} ({type(error).__name__})"
@@ -330,6 +329,17 @@ def check_endpoint(name: str, endpoint: str) -> None:
 def is_local(endpoint: str) -> bool:
     """Whether an endpoint that was checked is not encrypted, so on this machine."""
     return urlsplit(endpoint).scheme == "http"
+
+
+def _errors_of_reading() -> tuple[type[Exception], ...]:
+    """Return requests' errors, and brotli's, which urllib3 lets through where it decodes with it."""
+    import requests
+
+    with suppress(ImportError):
+        import brotli
+
+        return requests.RequestException, brotli.error
+    return (requests.RequestException,)
 
 
 def _content(response: requests.Response) -> bytes:
