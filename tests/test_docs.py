@@ -243,13 +243,13 @@ OTHERS = {"docker", "pip", "pip-audit", "git", ".venv/bin/pytest", "python3"}
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_the_prose_names(page: str, options_of: dict[str, set[str]]) -> None:
-    known = set().union(*options_of.values())
+    known = {"--help_all"}.union(*options_of.values())
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "kgloss_hf").rglob("*.py"))
     sources += (ROOT / "conftest.py").read_text("utf-8") + (ROOT / "tests/faults/test_commands.py").read_text("utf-8")
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for span in _children(page, "code_inline"):
         words = span.content.split()
-        command = next((name for name in options_of if span.content.startswith(name)), None)
+        command = max((name for name in options_of if f"{span.content} ".startswith(f"{name} ")), key=len, default=None)
         named = {_underscored(word.partition("=")[0]) for word in words if re.match("--[a-z]", word)}
         if words[0] not in OTHERS and not words[0].startswith("KGLOSS_"):
             assert named <= (options_of[command] if command else known), f"{page}: {span.content}"

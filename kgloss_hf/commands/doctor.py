@@ -30,6 +30,7 @@ _MODULES = {"JPype1": "jpype", "Jinja2": "jinja2", "PyYAML": "yaml", "huggingfac
 _EXTRAS = {
     "train": "training, its plots and tables; kgloss baseline",
     "evaluate": "kgloss evaluate, and established scores after training",
+    "completion": "completion of kgloss's words in bash and zsh",
     "excel": "tables in XLSX files",
     "kiwi": "the analyser Kiwi instead of Okt",
     "mecab": "the analyser MeCab-ko instead of Okt",
