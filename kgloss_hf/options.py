@@ -164,8 +164,16 @@ def _prepared(types: Sequence[type], program: str, words: list[str], *, partly: 
     if "dataset" in names and len(given) == 1 and not given[0].startswith("-"):
         if any(re.match("--dataset(=|$)", word) for word in words):
             parser.error(f"expected {given[0]} or --dataset, found both; leave one out")
-        words = [*(word for word in words if word != given[0]), "--dataset", given[0]]
+        # The same word behind an option is that option's value.
+        places = [at for at, word in enumerate(words) if word == given[0]]
+        at = next((at for at in places if not (at and _wants(words[at - 1]))), places[-1])
+        words = [*words[:at], *words[at + 1 :], "--dataset", given[0]]
     return parser, words
+
+
+def _wants(word: str) -> bool:
+    """Whether a word is an option whose value may be the next word."""
+    return word.startswith("--") and "=" not in word
 
 
 def _is_yaml(word: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import HfArgumentParser
 
+from kgloss_hf.data.arguments import CorpusArguments
 from kgloss_hf.options import check_arguments, parse_arguments
 from kgloss_hf.training.arguments import TrainingDefaults
 from kgloss_hf.training.table5 import Table5Arguments
@@ -50,6 +51,12 @@ def test_both_spellings_a_file_anywhere_and_a_data_set_without_its_option(tmp_pa
     words = ["--split-seed", "4", "pairs.csv", str(path), "--systems", "rnn"]
     (chosen,) = parse_arguments(HfArgumentParser(Table5Arguments), words)
     assert (chosen.split_seed, chosen.dataset, chosen.runs, chosen.systems) == (4, "pairs.csv", 3, ["rnn"])
+
+
+@pytest.mark.parametrize("words", ["--train a.csv a.csv", "a.csv --train a.csv", "--train a.csv --split_seed 1 a.csv"])
+def test_a_word_that_is_an_option_s_value_too_is_taken_once(words: str) -> None:
+    (chosen,) = parse_arguments(HfArgumentParser(CorpusArguments), words.split())
+    assert (chosen.dataset, chosen.train) == ("a.csv", "a.csv")
 
 
 @pytest.mark.parametrize(

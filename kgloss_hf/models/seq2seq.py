@@ -7,8 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, GenerationConfig, PretrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import Seq2SeqLMOutput
-from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_tokens_right
 
 from ..runtime.arguments import positions_of
 from ..runtime.configuration_kgloss import SEQ2SEQS, check_configuration
@@ -16,6 +14,7 @@ from ..runtime.layers import TokenLoss
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .modeling import generation_config_of
 from .pretrained import kept_rows, load_pretrained, means_of_names, renumber
+from .step import StepLoss
 
 _BEAMS = 4
 _MAX_LENGTH = 128
@@ -24,44 +23,28 @@ _OF_MODELS = {"use_cache", "output_attentions", "output_hidden_states", "return_
 _NEED_NOT_BE_SAVED = ("lm_head", "embed_tokens", "embed_positions", "final_logits_bias")
 
 
-class GlossSeq2Seq:
+class GlossSeq2Seq(StepLoss):
     """What is put in front of a stock seq2seq's class, so that its loss is that of a whole optimiser step.
 
     With `labels`, forward returns the loss alone, as `kgloss_hf.models.modeling.EncoderDecoderModel` does: the stock
     ones divide by the tokens of the batch in hand, and take no smoothing.
     """
 
-    config: Any
-    token_loss: TokenLoss
-
-    def forward(
+    def loss_of_step(
         self,
-        input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        labels: torch.Tensor | None = None,
-        num_items_in_batch: torch.Tensor | int | None = None,
-        smoothing: float = 0.0,
-        **kwargs: Any,
-    ) -> Any:
-        """Run the stock forward, or with `labels` compute the loss alone.
-
-        Args:
-            input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape.
-            labels: Target ids, batch × target length, -100 where padded.
-            num_items_in_batch: What the summed loss is divided by; default the target tokens of this batch.
-            smoothing: Probability mass spread over the vocabulary.
-            **kwargs: The stock model's other arguments, used without labels.
-        """
-        stock: Any = super()
-        if labels is None:
-            return stock.forward(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
-        read = shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
-        logits = stock.forward(
-            input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=read, use_cache=False
-        ).logits
-        loss = self.token_loss(logits, labels, nn.Identity(), num_items_in_batch, smoothing)
-        return Seq2SeqLMOutput(loss=loss)
+        read: torch.Tensor,
+        labels: torch.Tensor,
+        items: torch.Tensor | int | None,
+        smoothing: float,
+        input_ids: Any,
+        attention_mask: Any,
+    ) -> torch.Tensor:
+        """Return the loss of the stock model's logits."""
+        given = {"input_ids": input_ids, "attention_mask": attention_mask, "decoder_input_ids": read}
+        loss: torch.Tensor = self.token_loss(
+            self.forward(**given, use_cache=False).logits, labels, nn.Identity(), items, smoothing
+        )
+        return loss
 
 
 def build_seq2seq(checkpoint: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:

@@ -17,22 +17,11 @@ OUTPUT_BIASES = ("decoder.cls.predictions.decoder.bias", "decoder.cls.prediction
 """Names of one parameter: of transformers 5, which computes with it in both generations, and of transformers 4."""
 
 
-class WholeStep:
-    """What is put in front of an encoder-decoder's class, so that with `labels` its loss is that of a whole step.
-
-    `kgloss_hf.models.modeling.EncoderDecoderModel` says what differs from the stock model.
-    """
+class StepLoss:
+    """What is put in front of a stock model's class, so that with `labels` forward returns `loss_of_step` alone."""
 
     config: Any
-    encoder: Any
-    decoder: Any
-    training: bool
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        use_fast_dropout(cast(nn.Module, self))
-        self.token_loss = TokenLoss()
-        self.frozen: tuple[nn.Module, ...] = ()
+    token_loss: TokenLoss
 
     def forward(
         self,
@@ -56,17 +45,61 @@ class WholeStep:
         stock: Any = super()
         if labels is None:
             return stock.forward(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
+        read = shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
+        return Seq2SeqLMOutput(
+            loss=self.loss_of_step(read, labels, num_items_in_batch, smoothing, input_ids, attention_mask)
+        )
+
+    def loss_of_step(
+        self,
+        read: torch.Tensor,
+        labels: torch.Tensor,
+        items: torch.Tensor | int | None,
+        smoothing: float,
+        input_ids: Any,
+        attention_mask: Any,
+    ) -> torch.Tensor:
+        """Return the loss; `read` are the labels as the decoder reads them, the others are arguments of forward."""
+        raise NotImplementedError
+
+
+class WholeStep(StepLoss):
+    """What is put in front of an encoder-decoder's class, so that with `labels` its loss is that of a whole step.
+
+    `kgloss_hf.models.modeling.EncoderDecoderModel` says what differs from the stock model.
+    """
+
+    encoder: Any
+    decoder: Any
+    training: bool
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        use_fast_dropout(cast(nn.Module, self))
+        self.token_loss = TokenLoss()
+        self.frozen: tuple[nn.Module, ...] = ()
+
+    def loss_of_step(
+        self,
+        read: torch.Tensor,
+        labels: torch.Tensor,
+        items: torch.Tensor | int | None,
+        smoothing: float,
+        input_ids: Any,
+        attention_mask: Any,
+    ) -> torch.Tensor:
+        """Return the loss without the stock model's needless work."""
         encoded = self._encoded(input_ids, attention_mask)
         # A target's padding comes after it, so the causal mask hides it from every position that counts.
         hidden = self.decoder.bert(
-            input_ids=shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id),
+            input_ids=read,
             encoder_hidden_states=encoded,
             encoder_attention_mask=attention_mask,
             use_cache=False,
         )[0]
         head = self.decoder.cls.predictions
-        loss = self.token_loss(hidden, labels, head.decoder, num_items_in_batch, smoothing, head.transform)
-        return Seq2SeqLMOutput(loss=loss)
+        loss: torch.Tensor = self.token_loss(hidden, labels, head.decoder, items, smoothing, head.transform)
+        return loss
 
     def _encoded(self, input_ids: Any, attention_mask: Any) -> torch.Tensor:
         """Return what the decoder reads. An encoder with frozen parts, which takes most of a step, reads a row once."""

@@ -22,7 +22,7 @@ from transformers import (
 
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.models.modeling import EncoderDecoderModel, freeze_unused
-from kgloss_hf.models.step import WholeStep
+from kgloss_hf.models.step import StepLoss
 from kgloss_hf.models.warm_start import (
     build_warm_model,
     freeze_encoder,
@@ -191,7 +191,7 @@ def test_the_loss_is_that_of_what_is_generated(encoder: str) -> None:
     """The projection between two widths belongs to the loss as it does to generation."""
     tokenizer, model = tokenizer_of(encoder), model_of(encoder).eval()
     batch = batch_of(tokenizer)
-    logits = super(WholeStep, model).forward(**batch).logits
+    logits = super(StepLoss, model).forward(**batch).logits
     expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch["labels"].flatten())
     assert torch.allclose(model(**batch).loss, expected, atol=1e-5)
     assert torch.allclose(
