@@ -64,15 +64,15 @@ def lines_of(text: str) -> list[str]:
 @pytest.mark.parametrize("n_best", [None, 2])
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_sentence_gives_its_lines_whatever_is_in_it(
-    form: str, n_best: int | None, text: str, monkeypatch: pytest.MonkeyPatch
+    form: str, n_best: int | None, text: str, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model's glosses and types, and the sentence, end no line and no cell."""
     answer = GlossSequence(generated_text=f"{text} 집", glosses=[text, "집"], unresolved=[], types=[text, "iconic"])
     answer |= {"log_prob": -1.0, "unknown_words": [text]}
     found = answer if n_best is None else [GlossSequence(answer, log_prob=-1.0, score=-0.5)] * n_best
-    monkeypatch.setattr("transformers.pipeline", lambda *_, **__: lambda texts, **___: (found for _ in texts))
+    monkeypatch.setattr("kgloss_hf.models.loading.load", lambda *_, **__: lambda texts, **___: (found for _ in texts))
     output = io.StringIO()
-    translate("model", [text, "집"], format=form, n_best=n_best, types=form != "text", output=output)
+    translate(checkpoint, [text, "집"], format=form, n_best=n_best, types=form != "text", output=output)
     lines = lines_of(output.getvalue())
     if form == "jsonl":
         rows = [json.loads(line) for line in lines]
@@ -242,7 +242,7 @@ MODELS: dict[str, tuple[Callable[[Path, Path], Any], bool]] = {
     "code beside a known model": (code_of, True),
     "code elsewhere": (code_elsewhere, True),
     "code of an unknown model": (lambda folder, ran: code_of(folder, ran, model_type="evil"), False),
-    "code of a pipeline": (pipeline_code, False),
+    "code of a pipeline": (pipeline_code, True),
     "pickled weights": (pickled, False),
     "weights pickled by torch": (lambda folder, ran: pickled(folder, ran, by_torch=True), False),
     "pickle beside weights": (lambda folder, ran: torch.save(Touch(ran), folder / "pytorch_model.bin"), True),
