@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
@@ -16,7 +17,9 @@ from kgloss_hf.hub.remote_code import add_remote_code
 from kgloss_hf.models.modeling import build_model
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
-from tests.environments import GENERATIONS, environment
+from tests.command_server import Forks
+from tests.environments import GENERATIONS, ROOT, environment
+from tests.local_hub import LocalHub
 from tests.pretrained import save_pretrained_model
 
 # The first draws of a slow machine and Java's warming up are no defects.
@@ -69,6 +72,29 @@ def _untrained(tokenizer: KGlossTokenizerFast, folder: Path, *, seed: int) -> st
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of a tiny BERT with random weights and word pieces of its own."""
     return save_pretrained_model("bert", tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def shared_hub() -> Iterator[LocalHub]:
+    """The Hub of `forks`, the only one that its commands can ask; empty it before use (`LocalHub.clear`)."""
+    with LocalHub(other="ME") as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def forks(shared_hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Runs commands without their imports; most of their words are in a file, so that few of them start Java."""
+    home = tmp_path_factory.mktemp("home")
+    environment = {
+        **shared_hub.environment(home, shared_hub.token),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "KGLOSS_OKT_CACHE": str(home / "words.sqlite"),
+    }
+    pages = [page.read_text("utf-8") for folder in (ROOT, ROOT / "docs") for page in folder.glob("*.md")]
+    with Forks(environment) as made:
+        made.analyse([*SENTENCES, *(" ".join(re.findall(r"\S*[가-힣]\S*", page)) for page in pages)], home)
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -15,17 +15,19 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from packaging.requirements import Requirement
 
@@ -53,16 +55,22 @@ class Forks:
 
     Args:
         environment: Of the process and its commands, all of it.
-        inside: Command that starts it, such as one that makes a mount namespace.
     """
 
-    def __init__(self, environment: dict[str, str], inside: Sequence[str] = ()) -> None:
+    def __init__(self, environment: dict[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory()  # a socket's path is short
         self._environment = environment
+        inside = ["unshare", "-m"]
+        tried = [*inside, "mount", "-t", "tmpfs", "-o", "size=4k", "none", "/mnt"]
+        self.mounts = bool(shutil.which("unshare")) and not subprocess.run(tried, capture_output=True).returncode
+        """Whether the process has mounts of its own, where that is permitted."""
         self.programs = Path(self._folder.name, "bin")
         """The folder of a program per stand-in, which hands its words to the process."""
         self._process = subprocess.Popen(
-            [*inside, sys.executable, __file__, self._folder.name], env=environment, stdout=subprocess.PIPE, text=True
+            [*inside * self.mounts, sys.executable, __file__, self._folder.name],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Self:
@@ -76,29 +84,73 @@ class Forks:
         self._folder.cleanup()
 
     def run(
-        self, command: Sequence[str], folder: Path, seconds: float = 300, how: signal.Signals = signal.SIGKILL
+        self,
+        command: Sequence[str],
+        folder: Path,
+        seconds: float = 300,
+        how: signal.Signals = signal.SIGKILL,
+        until: Callable[[], bool] = bool,
     ) -> tuple[int, str]:
-        """Run a stand-in or a script in a folder, to its end or for so many seconds.
+        """Run a stand-in or a script in a folder, to its end, for so many seconds, or until something is true.
 
         Returns:
             Its exit status, negative for a signal that ended it, and what it printed.
         """
         log = folder.parent / f"{folder.name}.log"
-        with socket.socket(socket.AF_UNIX) as server, open(os.devnull) as nothing, log.open("wb") as output:
+        with log.open("wb") as output:
+            status = self._ask(command, folder, self._environment, output, output, seconds, how, until)
+        printed = log.read_text("utf-8", "replace")
+        assert status is not None, f"no end a minute after {how.name}: {printed}"
+        return status, printed
+
+    def example(self, script: str, *options: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        """Run a script of the folder examples, without progress bars, in the environment of the tests."""
+        command = [str(ROOT / "examples" / script), *options, "--disable_tqdm=True"]
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            status = self._ask(command, cwd, self._environment, output, errors)
+            printed = []
+            for file in (output, errors):
+                file.seek(0)
+                printed.append(file.read().decode("utf-8", "replace"))
+        assert status is not None, f"no end: {printed}"
+        return subprocess.CompletedProcess(command, status, *printed)
+
+    def _ask(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environment: dict[str, str],
+        output: IO[bytes],
+        errors: IO[bytes],
+        seconds: float = 300,
+        how: signal.Signals = signal.SIGKILL,
+        until: Callable[[], bool] = bool,
+    ) -> int | None:
+        """The exit status; none where the command goes on for a minute after it was told to end."""
+        with socket.socket(socket.AF_UNIX) as server, open(os.devnull) as nothing:
             server.connect(str(self.programs.with_name("socket")))
-            question = json.dumps([command, str(folder), self._environment]).encode() + b"\n"
-            socket.send_fds(server, [question], [nothing.fileno(), output.fileno(), output.fileno()])
-            answers = server.makefile()
+            question = json.dumps([command, str(folder), environment]).encode() + b"\n"
+            socket.send_fds(server, [question], [nothing.fileno(), output.fileno(), errors.fileno()])
+            answers = server.makefile("rb", buffering=0)  # select sees no line that is buffered
             process = int(answers.readline())
-            for wait, signal_then in ((seconds, how), (60, signal.SIGKILL)):
-                server.settimeout(max(wait, 0.001))  # 0 would mean something else
-                try:
-                    return int(answers.readline()), log.read_text("utf-8", "replace")
-                except TimeoutError:
-                    answers = server.makefile()  # one that has timed out cannot be read again
-                    with suppress(ProcessLookupError):
-                        os.killpg(process, signal_then)
-        raise AssertionError(f"no end a minute after {how.name}: {log.read_text('utf-8', 'replace')}")
+            began = time.monotonic()
+            while time.monotonic() < began + seconds and not until():
+                if select.select([server], [], [], min(0.02, max(0, began + seconds - time.monotonic())))[0]:
+                    return int(answers.readline())
+            with suppress(ProcessLookupError):
+                os.killpg(process, how)
+            if select.select([server], [], [], 60)[0]:
+                return int(answers.readline())
+            with suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+        return None
+
+    def analyse(self, texts: Sequence[str], folder: Path) -> None:
+        """Let the file of analysed words hold those of texts, and of the bundled sample."""
+        (folder / "texts.txt").write_text("\n".join(texts), "utf-8")
+        command = ["kgloss", "train-tokenizer", "--corpus", "texts.txt", "--dataset", "mcksg"]
+        status, printed = self.run([*command, "--output_dir", "tokenizer"], folder)
+        assert status == 0, printed
 
     def shell(self, command: str) -> tuple[int, str]:
         """Exit status and output of a shell command, among the mounts of the process."""
@@ -205,11 +257,6 @@ def _prepare() -> None:
 
     for name in (*(module.name for module in pkgutil.walk_packages(kgloss_hf.__path__, "kgloss_hf.")), *OTHERS):
         importlib.import_module(name)
-    from kgloss_hf.back_translation.engines.google import GoogleEngine
-
-    if "KGLOSS_TEST_GOOGLE" in os.environ:  # an address on this machine, which is asked without credentials
-        defaults: Any = GoogleEngine.__init__.__kwdefaults__
-        defaults["endpoint"] = os.environ["KGLOSS_TEST_GOOGLE"]
 
 
 def _answer(connection: socket.socket) -> None:
@@ -230,6 +277,11 @@ def _answer(connection: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    if "KGLOSS_TEST_GOOGLE" in environment:  # an address on this machine, which is asked without credentials
+        from kgloss_hf.back_translation.engines.google import GoogleEngine
+
+        defaults: Any = GoogleEngine.__init__.__kwdefaults__
+        defaults["endpoint"] = environment["KGLOSS_TEST_GOOGLE"]
     sys.stdout.reconfigure(line_buffering=True)  # both go to one log, in the order in which they are printed
     status: Any = 1
     try:

@@ -26,11 +26,6 @@ def run(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -
     return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=600, check=False)
 
 
-def run_example(script: str, *options: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a script of the folder examples as `run` does, without progress bars."""
-    return run(sys.executable, str(ROOT / "examples" / script), *options, "--disable_tqdm=True", cwd=cwd)
-
-
 def environment(folder: Path, generation: str, *requirements: str) -> Path:
     """Make a virtual environment and install requirements under a generation's constraints.
 

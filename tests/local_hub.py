@@ -179,17 +179,17 @@ class LocalHub:
     """A Hub with nothing in it, served on 127.0.0.1 while the context is open; all state is in memory.
 
     `token` may write in the namespace `user`, `read_token` may only read there, and `other_token` may write in the
-    namespace `stranger`. Every request is kept in `requests` as its method and its path as sent.
+    namespace `other`. Every request is kept in `requests` as its method and its path as sent.
     """
 
-    def __init__(self, user: str = "tester") -> None:
+    def __init__(self, user: str = "tester", other: str = "stranger") -> None:
         self.token, self.read_token, self.other_token = (f"hf_{secrets.token_hex(17)}" for _ in range(3))
         self.repos: dict[tuple[str, str], Repository] = {}
         self.requests: list[tuple[str, str]] = []
         self._accounts = {
             self.token: _Account(user, "write"),
             self.read_token: _Account(user, "read"),
-            self.other_token: _Account("stranger", "write"),
+            self.other_token: _Account(other, "write"),
         }
         self._faults: list[Fault] = []
         self._uploads: dict[str, tuple[Repository, str, int]] = {}
@@ -228,6 +228,11 @@ class LocalHub:
         self._server.should_exit = True
         self._thread.join(timeout=30)
         self._socket.close()
+
+    def clear(self) -> None:
+        """Forget repositories, requests and faults."""
+        for kept in (self.repos, self.requests, self._faults):
+            kept.clear()
 
     def environment(self, home: Path, token: str | None) -> dict[str, str]:
         """The variables with which a client in a process of its own uses this Hub and keeps its files under `home`."""

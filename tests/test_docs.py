@@ -113,7 +113,7 @@ class Shell(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def shell(shared_hub: LocalHub, forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     folder = tmp_path_factory.mktemp("shell")
     save_m2m100(folder / "m2m100", sentencepiece_model())
     engine = WordSwapper()
@@ -122,24 +122,22 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         texts = engine.translate(body["contents"], body["sourceLanguageCode"], body["targetLanguageCode"])
         return {"translations": [{"translatedText": text} for text in texts]}
 
-    with LocalHub("ME") as hub, serve(translate) as google:
+    with serve(translate) as google:
         environment = {
-            **hub.environment(folder / "home", hub.token),
+            **shared_hub.environment(folder / "home", shared_hub.other_token),
             "HOME": str(folder / "home"),
             "OMP_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
-            "KGLOSS_OKT_CACHE": str(folder / "words.sqlite"),
             "KGLOSS_TEST_GOOGLE": google.url,
+            "PATH": f"{forks.programs}{os.pathsep}/usr/bin{os.pathsep}/bin",
         }
         (folder / "home").mkdir()
-        with Forks(environment) as forks:
-            environment["PATH"] = f"{forks.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"
-            save_pretrained_model("bert", folder / "encoder", num_hidden_layers=12)
-            shell = Shell(environment, hub, folder / "outputs" / "demo", folder / "m2m100", folder / "encoder")
-            (folder / "examples").symlink_to(ROOT / "examples")
-            done = shell.run("python", "examples/run_text2gloss.py", "examples/demo.yaml", folder=folder)
-            assert done.returncode == 0, done.stdout[-3000:]
-            yield shell
+        save_pretrained_model("bert", folder / "encoder", num_hidden_layers=12)
+        shell = Shell(environment, shared_hub, folder / "outputs" / "demo", folder / "m2m100", folder / "encoder")
+        (folder / "examples").symlink_to(ROOT / "examples")
+        done = shell.run("python", "examples/run_text2gloss.py", "examples/demo.yaml", folder=folder)
+        assert done.returncode == 0, done.stdout[-3000:]
+        yield shell
 
 
 @pytest.fixture
@@ -170,7 +168,7 @@ def folder(tmp_path: Path, shell: Shell) -> Path:
     for name, content in corpora.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content.encode())
-    shell.hub.repos.clear()
+    shell.hub.clear()
     shell.hub.create("model", "facebook/m2m100_418M")
     files = {path.name: path.read_bytes() for path in shell.translator.iterdir()}
     shell.hub.commit("model", "facebook/m2m100_418M", files)

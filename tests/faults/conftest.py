@@ -4,55 +4,22 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.command_server import Forks
-from tests.local_hub import LocalHub
 
 SmallDisk = Callable[[Path, str], Path]
 RUNS = int(os.environ.get("KGLOSS_FAULT_RUNS", "1"))
 
 
-@pytest.fixture(scope="session")
-def hub() -> Iterator[LocalHub]:
-    with LocalHub() as served:
-        yield served
-
-
-@pytest.fixture(scope="session")
-def small_disks() -> list[str]:
-    """The command that gives another one mounts of its own; none where that is not permitted."""
-    inside = ["unshare", "-m"]
-    tried = [*inside, "mount", "-t", "tmpfs", "-o", "size=4k", "none", "/mnt"]
-    if shutil.which("unshare") is None or subprocess.run(tried, capture_output=True, check=False).returncode:
-        return []
-    return inside
-
-
-@pytest.fixture(scope="session")
-def forks(hub: LocalHub, small_disks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Commands that know no Hub but that on this machine, and analyse each word once."""
-    home = tmp_path_factory.mktemp("home")
-    environment = {
-        **hub.environment(home, hub.token),
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        "KGLOSS_OKT_CACHE": str(home / "okt.sqlite"),
-    }
-    with Forks(environment, small_disks) as made:
-        yield made
-
-
 @pytest.fixture
-def small_disk(forks: Forks, small_disks: list[str]) -> Iterator[SmallDisk]:
+def small_disk(forks: Forks) -> Iterator[SmallDisk]:
     """Mounts a file system with options at `disk` in a folder, which only the commands of `forks` see."""
-    if not small_disks:
+    if not forks.mounts:
         pytest.skip("mounting a file system is not permitted here")
     mounted = []
 

@@ -35,15 +35,16 @@ def _published(hub: LocalHub) -> dict[str, tuple[int, dict[str, bytes]]]:
     return {name: (len(hub.commits(kind, name)), hub.files(kind, name)) for kind, name in there}
 
 
-def test_ended_at_a_random_moment(command: list[str], tmp_path: Path, forks: Forks, hub: LocalHub) -> None:
+def test_ended_at_a_random_moment(command: list[str], tmp_path: Path, forks: Forks, shared_hub: LocalHub) -> None:
     """A repository is as it was made, or whole; the same command leaves what an undisturbed one leaves."""
+    hub = shared_hub
+    hub.clear()
     folder = tmp_path / "here"
     folder.mkdir()
 
     def publish(seconds: float = 300, how: signal.Signals = signal.SIGKILL) -> int:
         return forks.run(command, folder, seconds, how)[0]
 
-    hub.repos.clear()
     begun = time.monotonic()
     assert publish() == 0
     seconds = time.monotonic() - begun

@@ -27,7 +27,8 @@ from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import source_of
 from kgloss_hf.hub.publishing import KINDS, Publication, _stage, check_access, dry_run, publish
 from kgloss_hf.training import run as training
-from tests.environments import ROOT, run_example
+from tests.command_server import Forks
+from tests.environments import ROOT
 from tests.environments import run as run_command
 from tests.local_hub import LocalHub
 
@@ -72,11 +73,11 @@ class Everything:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
     """A result of training on the bundled sample."""
     output = tmp_path_factory.mktemp("run")
     options = ["--num_train_epochs=2", f"--output_dir={output}", "--preset=tiny"]
-    done = run_example("run_text2gloss.py", *options, cwd=output)
+    done = forks.example("run_text2gloss.py", *options, cwd=output)
     assert done.returncode == 0, done.stderr[-3000:]
     return output / "model"
 
@@ -370,18 +371,21 @@ def test_the_card_of_a_run_without_established_scores_has_them(run: Path, tmp_pa
     assert _contents(old) == before
 
 
-def test_training_pushes_by_the_same_code(hub: LocalHub, tmp_path: Path) -> None:
+def test_training_pushes_by_the_same_code(shared_hub: LocalHub, tmp_path: Path, forks: Forks) -> None:
+    shared_hub.clear()
     command = ["run_text2gloss.py", "--num_train_epochs=1", "--preset=tiny", "--save_strategy=epoch"]
     push = ["--push_to_hub", "--hub_model_id=tester/trained"]
-    done = run_example(*command, *push, f"--output_dir={tmp_path / 'run'}", cwd=tmp_path)
+    done = forks.example(*command, *push, f"--output_dir={tmp_path / 'run'}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert hub.token not in done.stdout + done.stderr
+    assert shared_hub.token not in done.stdout + done.stderr
     dry_run([Publication("model", "tester/trained", str(tmp_path / "run" / "model"))], str(tmp_path / "dry"))
-    assert _uploaded(hub, "model", "tester/trained") == _contents(tmp_path / "dry" / "models" / "tester" / "trained")
-    assert len(hub.commits("model", "tester/trained")) == 2  # no checkpoints
-    assert hub.repos["model", "tester/trained"].private
+    assert _uploaded(shared_hub, "model", "tester/trained") == _contents(
+        tmp_path / "dry" / "models" / "tester" / "trained"
+    )
+    assert len(shared_hub.commits("model", "tester/trained")) == 2  # no checkpoints
+    assert shared_hub.repos["model", "tester/trained"].private
     for wrong, says in ((["--hub_token=secret"], "expected no token among the options"), (push[:1], "--hub_model_id")):
-        done = run_example(*command, *wrong, f"--output_dir={tmp_path / 'not'}", cwd=tmp_path)
+        done = forks.example(*command, *wrong, f"--output_dir={tmp_path / 'not'}", cwd=tmp_path)
         assert done.returncode != 0
         assert says in done.stderr
         assert not (tmp_path / "not" / "checkpoints").exists()  # before any training

@@ -23,7 +23,7 @@ from kgloss_hf.training.encoding import encode_pairs
 from kgloss_hf.training.tokenizer_run import tokenizer_for
 from kgloss_hf.training.trainer import TrainingArguments, build_trainer
 from kgloss_hf.training.warm import WarmStartArguments, freeze_trained
-from tests.environments import run_example
+from tests.command_server import Forks
 from tests.pretrained import save_pretrained_model
 
 TINY = {"preset": "tiny", "scores": {"tiny": {}}}
@@ -176,16 +176,18 @@ def test_names_that_a_model_copies_are_added_where_they_are_frequent(tmp_path: P
     assert extended.glosses == [*made.glosses, "가다", "송파"]
 
 
-def test_a_run_goes_on_from_a_model(checkpoint: str, tokenizer: KGlossTokenizerFast, tmp_path: Path) -> None:
+def test_a_run_goes_on_from_a_model(
+    checkpoint: str, tokenizer: KGlossTokenizerFast, tmp_path: Path, forks: Forks
+) -> None:
     options = ["--dataset=mcksg", f"--init_from={checkpoint}", f"--output_dir={tmp_path / 'run'}"]
-    refused = run_example("run_text2gloss.py", *options, "--vocabulary=words", "--preset=small")
+    refused = forks.example("run_text2gloss.py", *options, "--vocabulary=words", "--preset=small")
     assert refused.returncode == 1
     assert "found --preset small, --vocabulary words; leave them out" in refused.stderr
     assert not (tmp_path / "run").exists()
 
     options += ["--num_train_epochs=0", "--eval_strategy=no", "--save_strategy=no", "--load_best_model_at_end=False"]
     options += ["--encoder_repetition_penalty=1", "--repetition_penalty=1"]  # else chosen anew
-    result = run_example("run_text2gloss.py", *options)
+    result = forks.example("run_text2gloss.py", *options)
     assert result.returncode == 0, result.stderr[-3000:]
     folder = tmp_path / "run" / "model"
     extended = KGlossTokenizerFast.from_pretrained(folder)

@@ -13,7 +13,7 @@ from kgloss_hf.data.pairs import load_pairs
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.encoding import encode_pretext
 from kgloss_hf.training.pretext import load_pretext, sentences, split_pretext
-from tests.environments import run_example
+from tests.command_server import Forks
 
 
 def _write_shard(folder: Path) -> None:
@@ -82,10 +82,10 @@ def test_pairs_of_the_builder_are_read(tmp_path: Path) -> None:
         load_pretext(str(tmp_path / "nowhere"))
 
 
-def test_pretext_then_glosses(tmp_path: Path) -> None:
+def test_pretext_then_glosses(tmp_path: Path, forks: Forks) -> None:
     _write_shard(tmp_path)
     pretext = ["--pretext_dir", str(tmp_path), "--preset=tiny", "--output_dir", str(tmp_path / "pretext")]
-    result = run_example("run_pretext.py", *pretext, "--num_train_epochs=2", "--warmup_steps=2")
+    result = forks.example("run_pretext.py", *pretext, "--num_train_epochs=2", "--warmup_steps=2")
     assert result.returncode == 0, result.stderr[-3000:]
     model = tmp_path / "pretext" / "model"
     metrics = json.loads((model / "metrics.json").read_text("utf-8"))
@@ -97,7 +97,7 @@ def test_pretext_then_glosses(tmp_path: Path) -> None:
 
     glosses = ["--dataset=mcksg", "--num_train_epochs=0", "--eval_strategy=no", "--save_strategy=no"]
     glosses += ["--load_best_model_at_end=False", f"--pretext={model}", f"--output_dir={tmp_path / 'glosses'}"]
-    result = run_example("run_text2gloss.py", *glosses)
+    result = forks.example("run_text2gloss.py", *glosses)
     assert result.returncode == 0, result.stderr[-3000:]
     before, after = (load_file(folder / "model.safetensors") for folder in (model, tmp_path / "glosses" / "model"))
     assert before.keys() == after.keys()
@@ -106,6 +106,6 @@ def test_pretext_then_glosses(tmp_path: Path) -> None:
         "decoder.cls.predictions.decoder.bias",
     }
 
-    refused = run_example("run_text2gloss.py", *glosses[:-1], "--preset=small", f"--output_dir={tmp_path / 'small'}")
+    refused = forks.example("run_text2gloss.py", *glosses[:-1], "--preset=small", f"--output_dir={tmp_path / 'small'}")
     assert refused.returncode != 0
     assert "take the preset that the pretext was trained with" in refused.stderr

@@ -10,7 +10,8 @@ from transformers import TrainerControl
 
 from kgloss_hf.training.refit import Chosen, StopAfter, check_refit, chosen_before
 from kgloss_hf.training.trainer import TrainingArguments
-from tests.environments import ROOT, run_example
+from tests.command_server import Forks
+from tests.environments import ROOT
 
 
 def test_a_training_ends_after_the_chosen_epochs() -> None:
@@ -29,10 +30,12 @@ def test_refit_without_a_choice_is_refused(tmp_path: Path) -> None:
         check_refit(args)
 
 
-def test_the_second_training_learns_from_both_parts_and_goes_on_after_an_interruption(tmp_path: Path) -> None:
+def test_the_second_training_learns_from_both_parts_and_goes_on_after_an_interruption(
+    tmp_path: Path, forks: Forks
+) -> None:
     options = [str(ROOT / "examples" / "demo.yaml"), f"--output_dir={tmp_path}", "--refit", "--num_train_epochs=3"]
     options += ["--warmup_steps=5", "--metric_for_best_model=loss", "--num_beams=1"]
-    result = run_example("run_text2gloss.py", *options)
+    result = forks.example("run_text2gloss.py", *options)
     assert result.returncode == 0, result.stderr[-3000:]
     first = json.loads((tmp_path / "model" / "metrics.json").read_text("utf-8"))
     chosen = chosen_before(tmp_path)
@@ -43,7 +46,7 @@ def test_the_second_training_learns_from_both_parts_and_goes_on_after_an_interru
     assert first["pairs"] == {"train": 285, "validation": 36, "test": 72}
     assert "trained anew on both parts" in (tmp_path / "model" / "README.md").read_text("utf-8").replace("\n", " ")
     shutil.rmtree(tmp_path / "model")  # as if it had ended before that was written
-    result = run_example("run_text2gloss.py", *options)
+    result = forks.example("run_text2gloss.py", *options)
     assert result.returncode == 0, result.stderr[-3000:]
     second = json.loads((tmp_path / "model" / "metrics.json").read_text("utf-8"))
     assert second["scores"]["tiny"] == first["scores"]["tiny"]

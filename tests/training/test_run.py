@@ -5,9 +5,8 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +31,8 @@ from kgloss_hf.training.encoding import encode_pairs
 from kgloss_hf.training.run import _checkpoint_to_resume
 from kgloss_hf.training.tokenizer_run import tokenizer_for
 from kgloss_hf.training.trainer import TrainingArguments, build_trainer, jaccard_of_generation, predict
-from tests.environments import ROOT, run_example
+from tests.command_server import Forks
+from tests.environments import ROOT
 from tests.environments import run as run_command
 from tests.training.divided_run import divided_run
 
@@ -209,12 +209,12 @@ def test_accelerate_takes_our_configurations(name: str, kind: str, processes: in
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def run(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> tuple[Path, str]:
     """A finished run of the example script, interrupted after one epoch and resumed, and what it printed."""
     output = tmp_path_factory.mktemp("run")
     script = ["run_text2gloss.py", str(ROOT / "examples" / "demo.yaml"), f"--output_dir={output}"]
     script += ["--num_train_epochs=2"]
-    result = run_example(*script)
+    result = forks.example(*script)
     assert result.returncode == 0, result.stderr[-3000:]
     (output / "model").rename(output / ".model.partial")  # as if it had died before the result was whole
     _, last = sorted((output / "checkpoints").iterdir(), key=lambda folder: int(folder.name.partition("-")[2]))
@@ -226,7 +226,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
             "split_seed: 0 then, 1 now; learning_rate: 0.001 then, 0.0007",
         ),
     ):
-        refused = run_example(*script, *options)
+        refused = forks.example(*script, *options)
         assert refused.returncode == 1
         assert "Traceback" not in refused.stderr
         assert refusal in refused.stderr
@@ -271,36 +271,29 @@ def test_result_loads_in_a_pipeline(run: tuple[Path, str]) -> None:
     assert set(output["glosses"]) <= {*text_to_gloss.tokenizer.glosses, "4C", "Number", "Alpha"}
 
 
-def test_bad_input_leaves_no_result(tmp_path: Path) -> None:
+def test_bad_input_leaves_no_result(tmp_path: Path, forks: Forks) -> None:
     (tmp_path / "pairs.csv").write_text("text,glosses\n집,\n", "utf-8")
-    result = run_example("run_text2gloss.py", f"--dataset={tmp_path}/pairs.csv", f"--output_dir={tmp_path}/out")
+    result = forks.example("run_text2gloss.py", f"--dataset={tmp_path}/pairs.csv", f"--output_dir={tmp_path}/out")
     assert result.returncode != 0
     assert "row 2: expected glosses in column 'glosses', found ''; add them" in result.stderr
     assert not (tmp_path / "out" / "model").exists()
 
 
-def test_killed_run_goes_on(tmp_path: Path) -> None:
+def test_killed_run_goes_on(tmp_path: Path, forks: Forks) -> None:
     """Killed after its first checkpoint, it ends as one that was left alone."""
 
-    def launch(name: str) -> subprocess.Popen[bytes]:
+    def train(name: str, **until: Callable[[], bool]) -> int:
         options = ["--preset=tiny", "--dataset=mcksg", "--num_train_epochs=3", "--num_beams=1", "--warmup_steps=5"]
-        options += ["--resume", "--disable_tqdm=True", f"--output_dir={tmp_path / name}"]
-        command = [sys.executable, str(ROOT / "examples" / "run_text2gloss.py"), *options]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        return subprocess.Popen(command, env=environment)
+        options += ["--resume", "--disable_tqdm=True", f"--output_dir={name}"]
+        return forks.run([str(ROOT / "examples" / "run_text2gloss.py"), *options], tmp_path, **until)[0]
 
-    whole = launch("whole")
-    assert whole.wait(600) == 0
-    killed = launch("killed")
-    until = time.monotonic() + 300
-    while not list((tmp_path / "killed").glob("checkpoints/checkpoint-*/trainer_state.json")):
-        assert time.monotonic() < until
-        assert killed.poll() is None
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    def saved() -> bool:
+        return any((tmp_path / "killed").glob("checkpoints/checkpoint-*/trainer_state.json"))
+
+    assert train("whole") == 0
+    assert train("killed", until=saved) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "model").exists()
-    assert launch("killed").wait(600) == 0
+    assert train("killed") == 0
     models = [tmp_path / name / "model" for name in ("whole", "killed")]
     results = [json.loads((model / "metrics.json").read_text("utf-8")) for model in models]
     for of_run in results:

@@ -22,7 +22,7 @@ from kgloss_hf.training.warm import (
     warm_model_for,
     warm_tokenizer_for,
 )
-from tests.environments import run_example
+from tests.command_server import Forks
 from tests.pretrained import save_pretrained_model
 
 PAIRS = [Pair(text, tuple(glosses)) for text, glosses in zip(SENTENCES, GLOSSES, strict=True)]
@@ -138,7 +138,7 @@ def test_the_rate_of_the_pre_trained_part_with_joined_states(encoder: str, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["xlm-roberta", "t5"])
-def test_a_run_leaves_a_model_that_passes_the_check(kind: str, tmp_path: Path) -> None:
+def test_a_run_leaves_a_model_that_passes_the_check(kind: str, tmp_path: Path, forks: Forks) -> None:
     base = save_pretrained_model(kind, tmp_path / "base")
     (tmp_path / "base" / "README.md").write_text("---\nlicense: mit\n---\n", "utf-8")
     rows = [f"{n}층에 그릇이 있습니다.,Number/{n} 층 그릇 있다" for n in range(12)]
@@ -146,7 +146,7 @@ def test_a_run_leaves_a_model_that_passes_the_check(kind: str, tmp_path: Path) -
     name = "model_name_or_path" if kind == "t5" else "encoder_model_name_or_path"
     options = [] if kind == "t5" else ["--freeze_encoder", "--encoder_prefix=q: "]
     options += ["--fresh_layers=1", "--joined_layers", "0", "2"] if kind != "t5" else []
-    run_example(
+    forks.example(
         "run_text2gloss.py",
         f"--dataset={tmp_path}/pairs.csv",
         f"--{name}={base}",
