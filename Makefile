@@ -4,7 +4,7 @@ BIN := .venv/bin
 export XDG_CACHE_HOME := $(CURDIR)/.venv/cache
 export HF_HOME := $(XDG_CACHE_HOME)/huggingface
 
-.PHONY: demo test test-legacy test-slow quality bench clean
+.PHONY: demo test test-all test-legacy quality bench clean
 
 demo: outputs/demo/model .venv/demo  ## Train on the bundled sample, show the score, translate sentences
 	$(BIN)/kgloss translate outputs/demo/model "이 토기는 4세기에 만들어졌습니다." "이 토기는 무덤에서 발견되었습니다." \
@@ -20,14 +20,18 @@ outputs/demo/model: $(DEMO_INPUTS) | .venv/demo
 	test ! -e $@ || rm -rf $(@D)
 	$(BIN)/python examples/run_text2gloss.py examples/demo.yaml
 
+# A process per core, at most four, each with one thread. The tests of a file share what they make, so stay together.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+test test-all test-legacy: export OMP_NUM_THREADS := 1
+
 test: .venv/ready quality  ## Lint, types, tests and doctests
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
-test-legacy: .venv-legacy/ready  ## The same tests on the script era, with the lowest versions that setup.cfg states
-	.venv-legacy/bin/pytest
+test-all: test  ## The same, then what is marked slow: random kills, environments, long pages
+	$(BIN)/pytest $(PARALLEL) -m slow
 
-test-slow: .venv/ready  ## What is marked slow, and not in the two above
-	$(BIN)/pytest -m slow
+test-legacy: .venv-legacy/ready  ## The tests on the script era, with the lowest versions that setup.cfg states
+	.venv-legacy/bin/pytest $(PARALLEL)
 
 quality: .venv/ready
 	$(BIN)/ruff check .

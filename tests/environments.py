@@ -6,10 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import venv
 from collections.abc import Mapping
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +27,23 @@ def run(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -
     """Run a command on one thread without a GPU, and return its status and what it printed."""
     variables = {**(env or os.environ), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=600, check=False)
+
+
+def linked_environment(folder: Path, *packages: str) -> Path:
+    """Make a virtual environment with some packages of this one, and what they need, as links; return its Python."""
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    needed = [Requirement(name) for name in packages]
+    for requirement in needed:  # which grows
+        found = distribution(requirement.name)
+        for name in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+            if not (site / name).exists():
+                (site / name).symlink_to(str(found.locate_file(name)))
+        for one in map(Requirement, found.requires or ()):
+            wanted = any(one.marker is None or one.marker.evaluate({"extra": e}) for e in ("", *requirement.extras))
+            if wanted and str(one) not in map(str, needed):
+                needed.append(one)
+    return folder / "bin" / "python"
 
 
 def environment(folder: Path, generation: str, *requirements: str) -> Path:

@@ -95,7 +95,6 @@ class Repository:
     repo_id: str
     private: bool
     sdk: str | None = None
-    gated: str | bool = False
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -198,11 +197,9 @@ class LocalHub:
             ("GET", r"/api/whoami-v2", self._whoami),
             ("POST", r"/api/validate-yaml", self._validate_yaml),
             ("POST", r"/api/repos/create", self._create_repo),
-            ("DELETE", r"/api/repos/delete", self._delete_repo),
             ("GET", rf"{_API}(?:/revision/{_REVISION})?", self._repo_info),
             ("PUT", rf"{_API}/settings", self._settings),
             ("GET", rf"{_API}/refs", self._refs),
-            ("GET", rf"{_API}/commits/{_REVISION}", self._list_commits),
             ("GET", rf"{_API}/tree/{_REVISION}(?:/(?P<path>.*))?", self._tree),
             ("POST", rf"{_API}/paths-info/{_REVISION}", self._paths_info),
             ("POST", rf"{_API}/preupload/{_REVISION}", self._preupload),
@@ -372,21 +369,12 @@ class LocalHub:
         error = {"error": f"You already created this {repo_type} repo"} if known else {}
         return _json({"url": f"{self.endpoint}/{repo.address}", "name": repo_id, **error}, 409 if known else 200)
 
-    async def _delete_repo(self, request: Request) -> Response:
-        asked = await request.json()
-        namespace = asked.get("organization") or self._writer(request).user
-        repo = self._visible(request, asked.get("type") or "model", f"{namespace}/{asked['name']}")
-        self._writer(request, repo.namespace)
-        del self.repos[repo.repo_type, repo.repo_id]
-        return _json({})
-
     async def _settings(self, request: Request, repo: Repository) -> Response:
         self._writer(request, repo.namespace)
         asked = await request.json()
         if "private" in asked or "visibility" in asked:
             repo.private = _private(asked)
-        repo.gated = asked.get("gated", repo.gated)
-        return _json({"private": repo.private, "gated": repo.gated})
+        return _json({"private": repo.private})
 
     async def _repo_info(self, request: Request, repo: Repository, revision: str | None) -> Response:
         commit = _at(repo, revision or "main")
@@ -401,7 +389,7 @@ class LocalHub:
             "createdAt": repo.history(commit)[-1].date,
             "lastModified": commit.date,
             "private": repo.private,
-            "gated": repo.gated,
+            "gated": False,
             "disabled": False,
             "tags": [*tags, "region:us"],
             "cardData": card,
@@ -422,14 +410,6 @@ class LocalHub:
 
         pull_requests = {"pullRequests": refs("pr")} if request.query_params.get("include_prs") else {}
         return _json({"branches": refs("heads"), "tags": refs("tags"), "converts": [], **pull_requests})
-
-    async def _list_commits(self, request: Request, repo: Repository, revision: str) -> Response:
-        return _json(
-            [
-                {"id": c.oid, "title": c.title, "message": c.message, "authors": [{"user": c.author}], "date": c.date}
-                for c in repo.history(_at(repo, revision))
-            ]
-        )
 
     async def _tree(self, request: Request, repo: Repository, revision: str, path: str | None) -> Response:
         commit = _at(repo, revision)

@@ -92,7 +92,7 @@ def test_no_encoding_ends_a_command(
     assert len(printed[_Terminal].decode(encoding).splitlines()) == len(text.splitlines())
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "euc_kr"])
+@pytest.mark.parametrize("encoding", ["utf-8", pytest.param("euc_kr", marks=pytest.mark.slow)])
 def test_arguments_and_output_under_the_locale_of_c(encoding: str, checkpoint: str) -> None:
     environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     words = [word.encode(encoding) for word in (checkpoint, "전시")]
@@ -120,6 +120,7 @@ def test_no_success_where_nobody_reads_the_report() -> None:
         assert (process.stderr.read(), process.wait()) == (b"kgloss doctor: [Errno 32] Broken pipe\n", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["torch.distributed.run --nproc_per_node=2", "accelerate.commands.launch --cpu"])
 def test_launchers_start_the_command(launcher: str, tmp_path: Path) -> None:
     """A corpus by two processes, or one: it is reported once, by the main one."""

@@ -51,7 +51,7 @@ FOLDERS = {
 NOT_RUN = {
     ("docs/deployment.md", "kgloss serve"): "runs until it is told to end: tests/commands/test_serving.py",
     ("docs/deployment.md", "curl "): "asks the service: tests/commands/test_serving.py",
-    ("RELEASE.md", "python3 -m venv stranger"): "makes environments: tests/hub/test_publishing.py, pytest -m slow",
+    ("RELEASE.md", "python3 -m venv stranger"): "makes environments: tests/hub/test_publishing.py, make test-all",
 }
 
 
@@ -199,7 +199,11 @@ def _run(block: Block, shell: Shell, folder: Path) -> None:
     assert done.returncode == 0, f"{block.page}:{block.line}\n{block.content}\n{done.stdout[-4000:]}"
 
 
-@pytest.mark.parametrize("page", PAGES)
+# Pages that take more than a few seconds to carry out.
+SLOW = {"RELEASE.md", *(f"docs/{name}.md" for name in ("okt", "pretext", "publishing", "scaling", "tutorial"))}
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW)) for page in PAGES])
 def test_commands_and_snippets(page: str, shell: Shell, folder: Path) -> None:
     if page in FOLDERS:
         (folder / "FOLDER").symlink_to(folder / FOLDERS[page])

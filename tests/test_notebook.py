@@ -54,6 +54,7 @@ def _source(cell: dict[str, Any]) -> str:
     return re.sub(r"^!kgloss (.*)$", lambda line: f"shell({line[1]!r})", source, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_it_runs(cells: list[dict[str, Any]], tmp_path: Path) -> None:
     code = [_source(cell) for cell in cells if cell["cell_type"] == "code"]
     assert code.pop(0).startswith("%pip install")

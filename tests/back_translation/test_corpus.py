@@ -101,6 +101,7 @@ def test_a_finished_corpus_is_left_as_it_is(arguments: BackTranslationArguments)
     assert files(arguments.output_dir) == before
 
 
+@pytest.mark.slow
 def test_killed_at_twenty_moments(arguments: BackTranslationArguments, tmp_path: Path) -> None:
     module = [sys.executable, "-m", "tests.back_translation.interrupted"]
     command = [*module, str(arguments.data_dir), str(tmp_path / "killed"), "20"]

@@ -334,6 +334,7 @@ def test_help_imports_nothing_slow() -> None:
     assert done.stdout == "set()\n"
 
 
+@pytest.mark.slow
 def test_process_ends_what_it_began(checkpoint: str) -> None:
     with subprocess.Popen([sys.executable, "-c", PROCESS, checkpoint], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -16,6 +16,7 @@ from conftest import SENTENCES
 from kgloss_hf.cli import main
 from kgloss_hf.commands.translate import models_among, translate
 from kgloss_hf.data.pairs import load_pairs
+from tests.command_server import Forks
 
 COMMAND = [sys.executable, "-m", "kgloss_hf.cli", "translate"]
 
@@ -64,13 +65,14 @@ def test_arguments(checkpoint: str, expected: list[str], capsys: pytest.CaptureF
 
 
 def test_file_and_standard_input_a_line_each(
-    checkpoint: str, expected: list[str], file: Path, capfd: pytest.CaptureFixture[str]
+    checkpoint: str, expected: list[str], file: Path, forks: Forks, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lines = [*expected[:2], "", *expected[2:]]
     assert main(["translate", checkpoint, "--input", str(file), "--threads", "1", "--batch_size", "2"]) == 0
     assert capfd.readouterr().out.splitlines() == lines
     for options in ([], ["--input", "-"]):
-        done = subprocess.run([*COMMAND, checkpoint, *options], stdin=file.open("rb"), capture_output=True, check=True)
+        command = [forks.programs / "kgloss", "translate", checkpoint, *options]
+        done = subprocess.run(command, stdin=file.open("rb"), capture_output=True, check=True)
         assert done.stdout.decode("utf-8").splitlines() == lines
 
 

@@ -59,6 +59,7 @@ def _finish(forks: Forks, command: str, folder: Path) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_ended_at_a_random_moment(command: str, place: Place, forks: Forks) -> None:
     """The result is whole or not there, and the same command makes the one that an undisturbed run makes."""

@@ -35,6 +35,7 @@ def _published(hub: LocalHub) -> dict[str, tuple[int, dict[str, bytes]]]:
     return {name: (len(hub.commits(kind, name)), hub.files(kind, name)) for kind, name in there}
 
 
+@pytest.mark.slow
 def test_ended_at_a_random_moment(command: list[str], tmp_path: Path, forks: Forks, shared_hub: LocalHub) -> None:
     """A repository is as it was made, or whole; the same command leaves what an undisturbed one leaves."""
     hub = shared_hub

@@ -58,6 +58,7 @@ def _result(run: Path) -> dict[str, Any]:
     return {**found, "metrics": metrics, "history": rows, "tokenizer": contents(run / "tokenizer")}
 
 
+@pytest.mark.slow
 def test_ended_at_a_random_moment(place: Place, forks: Forks) -> None:
     """It goes on to the weights, predictions and scores of a run that was left alone."""
     whole, again = place("whole"), place("again")

@@ -103,7 +103,7 @@ def test_each_way_of_loading_and_the_command(copied: Path, capsys: pytest.Captur
             load.from_pretrained(folder)
     assert main(["translate", folder, "토기"]) == 1
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("kgloss")]
-    assert line.startswith("kgloss translate: config.json, decoder.num_hidden_layers: expected an integer")
+    assert line.startswith(f"kgloss translate: {folder}: config.json, decoder.num_hidden_layers: expected an integer")
 
 
 def test_sizes_that_are_too_great_together() -> None:

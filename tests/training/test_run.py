@@ -80,7 +80,9 @@ def _assert_same(run: Divided, expected: Divided, name: str) -> None:
             assert difference <= 1e-5 * norm, f"{name}: {key} of norm {norm} differs by {difference}"
 
 
-@pytest.mark.parametrize("options", [ONE_STEP, FIFTY_STEPS], ids=["one step", "fifty steps"])
+@pytest.mark.parametrize(
+    "options", [ONE_STEP, pytest.param(FIFTY_STEPS, marks=pytest.mark.slow)], ids=["one step", "fifty steps"]
+)
 def test_training_is_the_same_however_divided(
     checkpoint: str, pairs_of_unequal_length: str, tmp_path: Path, options: dict[str, Any]
 ) -> None:

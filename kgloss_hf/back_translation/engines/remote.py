@@ -6,9 +6,9 @@ import json
 import logging
 import os
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -335,11 +335,8 @@ def _errors_of_reading() -> tuple[type[Exception], ...]:
     """Return requests' errors, and brotli's, which urllib3 lets through where it decodes with it."""
     import requests
 
-    with suppress(ImportError):
-        import brotli
-
-        return requests.RequestException, brotli.error
-    return (requests.RequestException,)
+    brotli = sys.modules.get("brotli")  # which urllib3 imports where it is installed
+    return (requests.RequestException, *([brotli.error] if brotli else []))
 
 
 def _content(response: requests.Response) -> bytes:
