@@ -177,6 +177,8 @@ SPOILT: list[tuple[Callable[[Path], Any], str]] = [
         "README.md: license: expected the licence of the data 'gksl' too",
     ),
     (_replace("metrics.json", '"jaccard": ', '"jaccard": 9'), "metrics.json: expected the score of this model, JC "),
+]
+LOADED: list[tuple[Callable[[Path], Any], str]] = [
     (_shuffle_vocabulary, "expected the tokenizer that the model was trained with"),
     (
         _replace("config.json", '"num_hidden_layers": 2', '"num_hidden_layers": "two"'),
@@ -184,9 +186,14 @@ SPOILT: list[tuple[Callable[[Path], Any], str]] = [
     ),
     (_replace("config.json", '"decoder": {', '"decoder": [], "other": {'), "config.json, decoder: expected a mapping"),
 ]
+"""What is found by loading the folder in a process of its own."""
 
 
-@pytest.mark.parametrize(("spoil", "expected"), SPOILT, ids=[expected for _, expected in SPOILT])
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [pytest.param(*case, id=case[1]) for case in SPOILT]
+    + [pytest.param(*case, id=case[1], marks=pytest.mark.slow) for case in LOADED],
+)
 def test_a_problem_is_found(
     folder: Path, spoil: Callable[[Path], Any], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
