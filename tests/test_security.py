@@ -213,7 +213,9 @@ def change(file: Path, **settings: Any) -> None:
 
 def code_of(folder: Path, ran: Path, prefix: str = "", **config: Any) -> None:
     """Let every configuration of a model name a module that makes a file."""
-    code = f"open({str(ran)!r}, 'w').close()\nfrom transformers import BertConfig as C, BertModel as M\n"
+    # Classes of its own: transformers marks those that code brings, for good.
+    code = f"open({str(ran)!r}, 'w').close()\nimport transformers as t\n"
+    code += "class C(t.BertConfig): ...\nclass M(t.BertModel): ...\n"
     (folder / "evil.py").write_text(code, "utf-8")
     change(folder / "config.json", auto_map={"AutoConfig": f"{prefix}evil.C", "AutoModel": f"{prefix}evil.M"}, **config)
     change(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": [None, f"{prefix}evil.C"]})
