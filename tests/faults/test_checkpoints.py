@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
@@ -25,6 +25,7 @@ from kgloss_hf.files import sole_writer
 from kgloss_hf.models.vocabulary import train_tokenizer
 from kgloss_hf.training import run as training
 from kgloss_hf.training.run import _checkpoint_to_resume
+from tests.command_server import Forks
 
 Damage = Callable[[Path], object]
 
@@ -100,22 +101,24 @@ def test_the_clock_went_back(run: Path) -> None:
     assert str(_checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-9")
 
 
-def test_a_second_run_in_one_folder_is_refused(tmp_path: Path) -> None:
+def test_a_second_run_in_one_folder_is_refused(forks: Forks, tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom types import SimpleNamespace\nfrom kgloss_hf.training.run import begin_run\n"
-        "args = SimpleNamespace(output_dir=sys.argv[1], push_to_hub=False)\n"
-        "begin_run(args, resume=False)\nprint('begun', flush=True)\nsys.stdin.read()\n"
+        "import os, sys\nfrom types import SimpleNamespace\nfrom kgloss_hf.training.run import begin_run\n"
+        "args = SimpleNamespace(output_dir='run', push_to_hub=False)\n"
+        "begin_run(args, resume=False)\nprint(os.getpid(), flush=True)\nsys.stdin.read()\n"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "run")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+    (tmp_path / "begin.py").write_text(code, "utf-8")
+    command: list[Any] = [forks.programs / "python", "begin.py"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": tmp_path}
+    with subprocess.Popen(command, **pipes) as first:
         assert first.stdout is not None
-        assert first.stdout.readline() == "begun\n"
-        second = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+        process = int(first.stdout.readline())
+        second = subprocess.run(command, input="", capture_output=True, text=True, cwd=tmp_path, check=False)
         assert second.returncode == 1
         assert "another process is writing it" in second.stderr
-        first.kill()
-    third = subprocess.run(command, input="", capture_output=True, text=True, check=False)
-    assert third.stdout == "begun\n"
+        os.kill(process, signal.SIGKILL)
+    third = subprocess.run(command, input="", capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (third.returncode, third.stderr) == (0, "")
     assert not (tmp_path / ".run.lock").exists()
 
 

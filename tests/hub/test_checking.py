@@ -70,6 +70,11 @@ def whole(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def known_words(analysed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGLOSS_OKT_CACHE", analysed)
+
+
 @pytest.fixture
 def folder(whole: Path, tmp_path: Path) -> Path:
     """A copy to spoil."""

@@ -42,12 +42,12 @@ REPOSITORIES = {
 
 
 @contextmanager
-def _hub(home: Path) -> Iterator[LocalHub]:
+def _hub(home: Path, analysed: str) -> Iterator[LocalHub]:
     """An empty Hub that this process and those it starts talk to, with a token that may write."""
     with LocalHub() as served, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("HF_")]:
             patch.delenv(name)
-        for name, value in served.environment(home, served.token).items():
+        for name, value in (served.environment(home, served.token) | {"KGLOSS_OKT_CACHE": analysed}).items():
             patch.setenv(name, value)
         # The library has read its environment already.
         patch.setattr(huggingface_hub.constants, "ENDPOINT", served.endpoint)
@@ -56,8 +56,8 @@ def _hub(home: Path) -> Iterator[LocalHub]:
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with _hub(tmp_path / "home") as served:
+def hub(tmp_path: Path, analysed: str) -> Iterator[LocalHub]:
+    with _hub(tmp_path / "home", analysed) as served:
         yield served
 
 
@@ -121,10 +121,12 @@ def _with_lines(publication: Publication, folder: Path, **lines: str) -> Publica
 
 
 @pytest.fixture(scope="module")
-def everything(publications: list[Publication], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
+def everything(
+    publications: list[Publication], analysed: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Everything]:
     folder = tmp_path_factory.mktemp("everything")
     words = [word for p in publications for word in (f"--{p.kind}", p.repo_id, *([p.source] if p.source else []))]
-    with _hub(folder / "home") as served:
+    with _hub(folder / "home", analysed) as served:
         printed = []
         asked = []
         for options in (["--dry-run", str(folder / "dry")], []):
@@ -371,6 +373,7 @@ def test_the_card_of_a_run_without_established_scores_has_them(run: Path, tmp_pa
     assert _contents(old) == before
 
 
+@pytest.mark.slow
 def test_training_pushes_by_the_same_code(shared_hub: LocalHub, tmp_path: Path, forks: Forks) -> None:
     shared_hub.clear()
     command = ["run_text2gloss.py", "--num_train_epochs=1", "--preset=tiny", "--save_strategy=epoch"]

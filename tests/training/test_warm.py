@@ -137,7 +137,7 @@ def test_the_rate_of_the_pre_trained_part_with_joined_states(encoder: str, tmp_p
     assert rates == dict.fromkeys(map(id, model.encoder.base.parameters()), 1e-5)
 
 
-@pytest.mark.parametrize("kind", ["xlm-roberta", "t5"])
+@pytest.mark.parametrize("kind", ["xlm-roberta", pytest.param("t5", marks=pytest.mark.slow)])
 def test_a_run_leaves_a_model_that_passes_the_check(kind: str, tmp_path: Path, forks: Forks) -> None:
     base = save_pretrained_model(kind, tmp_path / "base")
     (tmp_path / "base" / "README.md").write_text("---\nlicense: mit\n---\n", "utf-8")
