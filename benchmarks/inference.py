@@ -100,16 +100,16 @@ def main() -> None:
 class Stock:
     """What transformers' text2text-generation pipeline does."""
 
-    def __init__(self, checkpoint: str) -> None:
+    def __init__(self, checkpoint: str, device: str = "cpu") -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-        self.model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).eval()
+        self.model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).eval().to(device)
 
     def all(self, texts: Sequence[str], size: int) -> list[str]:
         batches = (list(texts[at : at + size]) for at in range(0, len(texts), size))
         return [text for batch in batches for text in self.batch(batch)]
 
     def batch(self, texts: list[str]) -> list[str]:
-        encoded = self.tokenizer(texts, truncation=True, padding=True, return_tensors="pt")
+        encoded = self.tokenizer(texts, truncation=True, padding=True, return_tensors="pt").to(self.model.device)
         with torch.no_grad():
             rows = self.model.generate(**encoded)
         return [" ".join(self.tokenizer.convert_ids_to_tokens(row, skip_special_tokens=True)) for row in rows]

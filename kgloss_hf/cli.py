@@ -193,7 +193,17 @@ _COMMANDS = {
             _option("--num_beams", type=int, help="beams (default: the model's, with several models 10)"),
             _option("--batch_size", type=int, help="sentences per batch (default: 128)"),
             _option("--int8", action="store_true", help="eight-bit weights: faster, with some other outputs"),
-            _option("--threads", type=int, help="threads to compute with (default: all cores)"),
+            _option(
+                "--workers",
+                type=int,
+                default=1,
+                help="processes that share the lines, each with the model and Java in its memory (default: 1)",
+            ),
+            _option(
+                "--threads",
+                type=int,
+                help="threads per process to compute with (default: the cores, divided by workers)",
+            ),
         ],
         interrupted="the lines that stand in the output are complete; the rest was not translated",
     ),

@@ -7,13 +7,15 @@ import os
 import re
 import sys
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
-from ..reporting import visible
+from ..reporting import one_line_warnings, use_utf8, visible
 
 FORMATS = ("text", "jsonl", "tsv")
 
@@ -79,6 +81,7 @@ def translate(
     num_beams: int | None = None,
     batch_size: int | None = None,
     int8: bool = False,
+    workers: int = 1,
     threads: int | None = None,
     output: TextIO | None = None,
 ) -> int:
@@ -109,7 +112,10 @@ def translate(
         num_beams: Beams (default: the model's), and candidates per model of a consensus (default: 10).
         batch_size: Sentences a step (default: the pipeline's).
         int8: Compute with eight-bit weights.
-        threads: Threads of the processor to compute with (default: all cores).
+        workers: Processes that share the lines, at most one per window of 16 batches; each loads the models and starts
+            Java. The output is that of one process with as many `threads` (default 1). A program that asks for more
+            needs the usual `if __name__ == "__main__":`, as processes are spawned.
+        threads: Threads per process to compute with (default: the cores, divided by `workers`).
         output: Where to write (default: standard output).
 
     Returns:
@@ -118,8 +124,10 @@ def translate(
     Raises:
         FileNotFoundError: `input` is not there.
         ValueError: `format` is not known, both sentences and `input` are given, the format cannot hold an option, or
-            the model cannot be loaded or has no eight-bit form, or an option has a value that cannot be.
+            the model cannot be loaded or has no eight-bit form, an option has a value that cannot be, or `workers` are
+            to read a terminal.
         OSError: The model's files cannot be read.
+        RuntimeError: A worker ended before its work was done. What came before is in the output.
 
     Example:
         >>> translate(getfixture("checkpoint"), [" "], format="jsonl")
@@ -140,70 +148,150 @@ def translate(
         raise ValueError("min_agreement: expected several models, or consensus, found neither; add one")
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise ValueError(f"min_agreement: expected a number from 0 to 1, found {min_agreement}")
-    _warm_up(model, sentences)
+    if workers < 1:
+        raise ValueError(f"workers: expected 1 or more, found {workers}")
     from tqdm import tqdm
 
-    if threads is not None:
-        import torch
+    from ..runtime.answers import BATCH_SIZE, WINDOW
+    from .workers import in_order
 
-        torch.set_num_threads(threads)
+    options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
+    chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
+    options |= {name: value for name, value in chosen.items() if value is not None} | {"consensus": consensus}
     with ExitStack() as stack:
         file: BinaryIO | None = None
-        if not sentences:
-            from_file = input not in (None, "-")
-            file = stack.enter_context(Path(str(input)).open("rb")) if from_file else sys.stdin.buffer
-        from transformers.utils import logging
-
-        from ..models.loading import load
-
-        bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # of loading weights, which takes a moment
-        try:
-            text_to_gloss = load(model, others=list(others), int8=int8)
-        finally:
-            if bars:
-                logging.enable_progress_bar()
-        options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
-        chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
-        options |= {name: value for name, value in chosen.items() if value is not None} | {"consensus": consensus}
-        waiting: deque[str] = deque()
+        total: int | None = len(sentences) or None
+        if not sentences and input not in (None, "-"):
+            file = stack.enter_context(Path(str(input)).open("rb"))
+            if file.seekable():
+                total = sum(1 for _ in file)
+                file.seek(0)
+        elif not sentences:
+            # Python cannot end while another thread, as that of workers, waits for input in sys.stdin.
+            file = sys.stdin.buffer if workers == 1 else open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
         # Someone who types waits for each answer; else lines are read ahead, so that they can be sorted by length.
         typed = file is not None and file.isatty()
+        if typed and workers > 1:
+            raise ValueError(
+                "workers: expected lines of a file or a pipe, found a terminal, where each is answered before the next "
+                "is read; leave out workers"
+            )
+        window = WINDOW * max(1, batch_size or BATCH_SIZE)
+        if total is not None:
+            workers = min(workers, -(-total // window))
+        style = _Style(format, n_best, types, min_agreement)
+        asked: dict[str, Any] = {
+            "others": list(others),
+            "int8": int8,
+            "threads": threads,
+            "options": options,
+            "style": style,
+        }
         lines = _Lines(sentences or file or (), sys.stdin.encoding if typed else "utf-8")
-        total: int | None = len(sentences) or None
-        if file is not None and file is not sys.stdin.buffer and file.seekable():
-            total = sum(1 for _ in file)
-            file.seek(0)
-        answers: Iterator[Any]
-        if typed:
-            answers = (text_to_gloss(text, **options) for text in _noted(lines, waiting))
+        parts: Iterator[_Part]
+        if workers > 1:
+            # The windows of the pipeline itself, so that the same sentences are computed together.
+            make = partial(_translator_of_windows, model, workers, **asked)
+            parts = stack.enter_context(closing(in_order(make, _windows(lines, window), workers)))
         else:
-            answers = text_to_gloss(_noted(lines, waiting), **options)
+            translated = _translator(model, sentences, **asked)
+            parts = (part for line in lines for part in translated([line])) if typed else translated(lines)
         output = output or sys.stdout
         if format == "tsv":
             print("\t".join(_header(n_best, types, consensus)), file=output)
-        read = left_out = doubtful = 0
+        counts: Counter[str] = Counter()
         # None is for tqdm to see whether standard error is a terminal; answers on a terminal are progress enough.
         disable = output.isatty() or None
-        for answer in tqdm(answers, total=total, unit=" lines", disable=disable, leave=False, file=sys.stderr):
-            text = waiting.popleft()
-            read += 1
-            if min_agreement is not None and not (answer["glosses"] and answer["agreement"] >= min_agreement):
-                left_out += 1
-                continue
-            doubtful += any(one["unknown_words"] for one in ([answer] if n_best is None else answer))
-            for row in _rows(text, answer, format, n_best, types):
-                print(row, file=output, flush=True)  # so that what is finished is out, whatever comes
+        bar = stack.enter_context(tqdm(total=total, unit=" lines", disable=disable, leave=False, file=sys.stderr))
+        for rows, counted in parts:
+            if rows:
+                print("\n".join(rows), file=output, flush=True)  # so that what is finished is out, whatever comes
+            counts.update(counted)
+            bar.update(counted["read"])
     if min_agreement is not None:
         print(
-            f"{left_out:,} of {read:,} lines left out: no glosses, or an agreement below {min_agreement:g}",
+            f"{counts['left_out']:,} of {counts['read']:,} lines left out: no glosses, or an agreement below "
+            f"{min_agreement:g}",
             file=sys.stderr,
         )
-    if doubtful:
+    if doubtful := counts["doubtful"]:
         count = "1 line holds" if doubtful == 1 else f"{doubtful:,} lines hold"
         listed = "; --format jsonl lists them" if format == "text" else ""
         print(f"{count} words that the model does not know{listed}", file=sys.stderr)
     return lines.unread
+
+
+class _Style(NamedTuple):
+    """How answers are printed."""
+
+    format: str
+    n_best: int | None
+    types: bool
+    min_agreement: float | None
+
+
+_Part = tuple[Sequence[str], Counter[str]]  # rows of some lines, and how many are read, left_out, and doubtful
+
+
+def _translator(
+    model: str,
+    sentences: Sequence[str] = (),
+    *,
+    others: list[str],
+    int8: bool,
+    threads: int | None,
+    options: dict[str, Any],
+    style: _Style,
+) -> Callable[[Iterable[str]], Iterator[_Part]]:
+    """Load models, and return what translates lines, a part each."""
+    _warm_up(model, sentences)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    from transformers.utils import logging
+
+    from ..models.loading import load
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # of loading weights, which takes a moment
+    try:
+        text_to_gloss = load(model, others=others, int8=int8)
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+
+    def translated(lines: Iterable[str]) -> Iterator[_Part]:
+        waiting: deque[str] = deque()
+        for answer in text_to_gloss(_noted(lines, waiting), **options):
+            yield _part(waiting.popleft(), answer, style)
+
+    return translated
+
+
+def _translator_of_windows(model: str, workers: int, **asked: Any) -> Callable[[list[str]], _Part]:
+    """Load models in a worker, and return what translates a window of lines."""
+    use_utf8()
+    one_line_warnings()
+    if asked["threads"] is None:
+        import torch
+
+        asked["threads"] = max(1, torch.get_num_threads() // workers)
+    translated = _translator(model, **asked)
+
+    def window_translated(lines: list[str]) -> _Part:
+        rows, counts = zip(*translated(lines), strict=True)
+        return list(chain.from_iterable(rows)), sum(counts, Counter())
+
+    return window_translated
+
+
+def _part(text: str, answer: Any, style: _Style) -> _Part:
+    minimum = style.min_agreement
+    if minimum is not None and not (answer["glosses"] and answer["agreement"] >= minimum):
+        return [], Counter(read=1, left_out=1)
+    doubtful = any(one["unknown_words"] for one in ([answer] if style.n_best is None else answer))
+    return list(_rows(text, answer, style)), Counter(read=1, doubtful=doubtful)
 
 
 def _warm_up(model: str, sentences: Sequence[str]) -> None:
@@ -253,6 +341,12 @@ def _noted(lines: Iterable[str], waiting: deque[str]) -> Iterator[str]:
         yield line
 
 
+def _windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+    left = iter(lines)
+    while window := list(islice(left, size)):
+        yield window
+
+
 def _header(n_best: int | None, types: bool, consensus: bool = False) -> list[str]:
     return [
         "text",
@@ -265,7 +359,8 @@ def _header(n_best: int | None, types: bool, consensus: bool = False) -> list[st
     ]
 
 
-def _rows(text: str, answer: Any, format: str, n_best: int | None, types: bool) -> Iterator[str]:
+def _rows(text: str, answer: Any, style: _Style) -> Iterator[str]:
+    format, n_best, types, _ = style
     if format == "jsonl":
         row = {"text": text, **(answer if n_best is None else {"candidates": answer})}
         yield visible(json.dumps(row, ensure_ascii=False))

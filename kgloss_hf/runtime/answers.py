@@ -16,6 +16,12 @@ from .okt import Morpheme
 from .placeholders import assign_sources
 from .words import DROPPED_TAGS
 
+BATCH_SIZE = 128
+"""Sentences per step where a call does not say."""
+
+WINDOW = 16
+"""Batches that are sorted by length together, and read ahead where the input is no list."""
+
 # Lines beneath glosses, which a notebook's light and dark theme both show. The names of types stand there too.
 _COLOURS = {
     "sign_word": "#3b82f6",

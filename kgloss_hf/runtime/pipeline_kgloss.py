@@ -16,7 +16,7 @@ import transformers
 from transformers import Pipeline
 
 from .analyzers import has_analyzer
-from .answers import GlossSequence, Row, answer_of, what_is_read
+from .answers import BATCH_SIZE, WINDOW, GlossSequence, Row, answer_of, what_is_read
 from .arguments import (
     OUTPUTS,
     Request,
@@ -43,9 +43,6 @@ from .penalties import PENALTY, REPETITION, is_penalised, penalty_arguments
 from .placeholders import assign_sources  # noqa: F401
 from .plain import is_plain
 from .words import DROPPED_TAGS  # noqa: F401
-
-_BATCH_SIZE = 128  # sentences per step where a call does not say
-_WINDOW = 16  # batches that are sorted by length together, and read ahead where the input is no list
 
 # What our own loop takes as arguments, and settings of a checkpoint that it follows or that one beam does not heed.
 _OWN_LOOP = {
@@ -260,13 +257,13 @@ class Text2GlossPipeline(Pipeline):
         return answer
 
     def _answers(self, inputs: Iterable[Any], request: Request) -> Iterator[Any]:
-        size = request.options.get("batch_size", _BATCH_SIZE)
+        size = request.options.get("batch_size", BATCH_SIZE)
         truncation = truncates(request.options.get("truncation", True))
         limit = positions_of(request.model, "encoder")
         longest = {} if limit is None or not truncation else {"max_length": min(limit, self.tokenizer.model_max_length)}
         texts = (_text_of(index, text) for index, text in enumerate(inputs))
         first = 0
-        while window := list(islice(texts, size * _WINDOW)):
+        while window := list(islice(texts, size * WINDOW)):
             morphemes = self.tokenizer.morphemes(window)
             encoded = self.tokenizer(window, truncation=truncation, return_offsets_mapping=True, **longest)
             lengths = [len(ids) for ids in encoded["input_ids"]]
