@@ -34,7 +34,7 @@ class BeamDecoder(PlainDecoder):
         int8: As for `is_plain`.
 
     Raises:
-        ValueError: The model is not plain.
+        ValueError: The model's decoder is not plain.
 
     Example:
         >>> from transformers import AutoModelForSeq2SeqLM

@@ -13,7 +13,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 
 from .configuration_kgloss import check_ids
 from .penalties import Penalty, is_penalised, repetition_penalty, source_penalty
-from .plain import is_altered, is_plain, parts_of
+from .plain import has_plain_decoder, is_altered, is_plain, modules_beside_encoder, parts_of
 
 _Attended = tuple[torch.Tensor, ...]  # query, key, value; or key, value
 
@@ -93,28 +93,30 @@ class PlainDecoder:
     parameter, so that it follows each change of its values.
 
     Args:
-        model: A plain model (`is_plain`).
+        model: A model with a plain decoder (`has_plain_decoder`). An encoder that is not plain is called as it is.
         int8: As for `is_plain`.
 
     Raises:
-        ValueError: The model is not plain.
+        ValueError: The model's decoder is not plain.
     """
 
     def __init__(self, model: Any, *, int8: bool = False) -> None:
-        if not is_plain(model, int8=int8):
+        if not has_plain_decoder(model, int8=int8):
             raise ValueError(
-                "model: expected an EncoderDecoderModel of two stock BERTs in float32 and evaluation mode, without "
-                f"adapters or hooks; found another {type(model).__name__}; call its generate"
+                "model: expected an EncoderDecoderModel whose decoder is a stock BERT in float32 and evaluation mode, "
+                f"without adapters or hooks; found another {type(model).__name__}; call its generate"
             )
         self.model = model
-        self.modules = list(model.modules())
-        self.parameters = list(model.parameters())
+        self.has_plain_encoder = is_plain(model, int8=int8)
+        self.modules = list(model.modules()) if self.has_plain_encoder else modules_beside_encoder(model)
+        self.parameters = [one for module in self.modules for one in module.parameters(recurse=False)]
         self.parts = parts_of(self.modules)
         self.emitted: tuple[list[int] | None, torch.Tensor] = (None, torch.tensor([]))
-        self.encoder = _Embedding(model.encoder.embeddings)
+        if self.has_plain_encoder:
+            self.encoder = _Embedding(model.encoder.embeddings)
+            self.encoder_layers = [_Layer(layer) for layer in model.encoder.encoder.layer]
         # Where the encoder is of another width, as a pre-trained one mostly is.
         self.projection = _function(model.enc_to_dec_proj) if hasattr(model, "enc_to_dec_proj") else None
-        self.encoder_layers = [_Layer(layer) for layer in model.encoder.encoder.layer]
         self.decoder = _Embedding(model.decoder.bert.embeddings)
         self.decoder_layers = [_Layer(layer) for layer in model.decoder.bert.encoder.layer]
 
@@ -168,9 +170,12 @@ class PlainDecoder:
 
     def _sources(self, input_ids: torch.Tensor, mask: torch.Tensor) -> list[_Attended]:
         """Return what the cross-attention of each layer of the decoder looks at."""
-        hidden = self.encoder(input_ids, 0)
-        for layer in self.encoder_layers:
-            hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
+        if self.has_plain_encoder:
+            hidden = self.encoder(input_ids, 0)
+            for layer in self.encoder_layers:
+                hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
+        else:
+            hidden = self.model.encoder(input_ids, attention_mask=mask[:, 0, 0].long(), return_dict=True)[0]
         if self.projection is not None:
             hidden = self.projection(hidden)
         return [layer.keys_of_cross(hidden) for layer in self.decoder_layers]
@@ -195,7 +200,7 @@ class GreedyDecoder(PlainDecoder):
         int8: As for `is_plain`.
 
     Raises:
-        ValueError: The model is not plain.
+        ValueError: The model's decoder is not plain.
 
     Example:
         >>> from transformers import AutoModelForSeq2SeqLM

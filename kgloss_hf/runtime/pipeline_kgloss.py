@@ -42,7 +42,7 @@ from .numerals import Source  # noqa: F401
 from .okt import Morpheme
 from .penalties import PENALTY, REPETITION, is_penalised, penalty_arguments
 from .placeholders import assign_sources  # noqa: F401
-from .plain import is_plain
+from .plain import has_plain_decoder
 from .words import DROPPED_TAGS  # noqa: F401
 
 _Decoder = TypeVar("_Decoder", bound=PlainDecoder)
@@ -376,10 +376,10 @@ class Text2GlossPipeline(Pipeline):
         return None
 
     def _fitting(self, kind: type[_Decoder], before: _Decoder | None, model: Any) -> _Decoder | None:
-        """Return a loop of our own for a model, the one before if it fits; None where the model is not plain."""
+        """Return a loop of our own for a model, the one before if it fits; None where its decoder is not plain."""
         if before and before.fits(model):
             return before
-        return kind(model, int8=self.int8) if is_plain(model, int8=self.int8) else None
+        return kind(model, int8=self.int8) if has_plain_decoder(model, int8=self.int8) else None
 
     def _are_whole(self, rows: Sequence[Sequence[int]], ends: Sequence[int]) -> bool:
         """Return whether rows hold glosses between [BOS] and an end that `explain` counts: the first, or a gloss."""

@@ -232,6 +232,16 @@ def test_eight_bit_weights(model: PreTrainedModel, batch: dict[str, torch.Tensor
         assert rows == generated(small, one)
 
 
+def test_an_encoder_of_another_kind_is_called_as_it_is(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> None:
+    hook = model.encoder.embeddings.register_forward_hook(lambda _, __, output: output.flip(1))
+    try:
+        rows = searched(model, batch)
+        assert rows == generated(model, batch)
+    finally:
+        hook.remove()
+    assert rows != searched(model, batch)
+
+
 def test_threads_share_a_pipeline(text_to_gloss: Text2GlossPipeline) -> None:
     jobs = [(text, beams) for text in SENTENCES for beams in (1, 2, 4)] * 3
 
@@ -247,5 +257,5 @@ def test_threads_share_a_pipeline(text_to_gloss: Text2GlossPipeline) -> None:
 def test_other_models_are_refused(checkpoint: str) -> None:
     from transformers import AutoModelForSeq2SeqLM
 
-    with pytest.raises(ValueError, match="expected an EncoderDecoderModel of two stock BERTs"):
+    with pytest.raises(ValueError, match="expected an EncoderDecoderModel whose decoder is a stock BERT"):
         BeamDecoder(AutoModelForSeq2SeqLM.from_pretrained(checkpoint).half())
