@@ -89,6 +89,9 @@ class BeamDecoder(PlainDecoder):
             renormalize_logits: Let beams be weighed by probabilities among the ids that can be emitted.
             encoder_repetition_penalty: Above 1, favour ids of the source.
             repetition_penalty: Above 1, disfavour ids that the row holds already.
+
+        Raises:
+            ValueError: More rows are asked for than beams, or fewer ids can be emitted than `can_search` wants.
         """
         config = self.model.generation_config
 
@@ -104,9 +107,19 @@ class BeamDecoder(PlainDecoder):
         of_source: float = chosen("encoder_repetition_penalty", encoder_repetition_penalty, 1.0)
         repetition: float = chosen("repetition_penalty", repetition_penalty, 1.0)
 
+        if returned > beams:
+            raise ValueError(
+                f"num_return_sequences: expected at most num_beams, which is {beams}, found {returned}; search with "
+                "more beams"
+            )
+        if not self.can_search(beams):
+            raise ValueError(
+                f"num_beams: expected at least {self._candidates(beams)} ids that can be emitted, which {beams} beams "
+                "compare, found fewer; search with fewer beams, or call the model's generate"
+            )
         start, ends = config.decoder_start_token_id, end_ids(config)
         candidates, ids = self._candidates(beams), self._emitted(input_ids.device)
-        is_end = torch.isin(ids, ids.new_tensor(ends))
+        is_end = (ids.unsqueeze(1) == ids.new_tensor(ends)).any(dim=1)
         # What is divided by at once need not be divided by before, unless a penalty comes between.
         cut = renormalised and not is_penalised(of_source) and not is_penalised(repetition)
         size = self.model.decoder.get_output_embeddings().out_features
