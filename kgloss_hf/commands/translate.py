@@ -17,7 +17,7 @@ from ..reporting import visible
 
 FORMATS = ("text", "jsonl", "tsv")
 
-_WORDS = "몸의 형태에 따라 다릅니다."
+_WORD = "다릅니다"
 """What makes Okt load its dictionaries."""
 
 _FEW = 100
@@ -207,7 +207,10 @@ def translate(
 
 
 def _warm_up(model: str, sentences: Sequence[str]) -> None:
-    """Let Okt load its dictionaries, and analyse sentences, while transformers is imported: each takes seconds."""
+    """Analyse sentences, or let Okt load its dictionaries, while transformers is imported: each takes seconds.
+
+    Sentences whose words are all known start no Java.
+    """
     try:
         settings = json.loads(Path(model, "tokenizer_config.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -216,13 +219,15 @@ def _warm_up(model: str, sentences: Sequence[str]) -> None:
     from ..runtime import java, okt
     from ..runtime.normalization import normalize
 
-    if okt.CACHE_FILE or not isinstance(settings, dict) or settings.get("analyzer", "okt") != "okt":
+    if not isinstance(settings, dict) or settings.get("analyzer", "okt") != "okt":
         return
+    if not sentences and okt.CACHE_FILE:
+        return  # it may hold every word of the lines to come
+    java.BRIEFLY = 0 < len(sentences) <= _FEW
 
     def load() -> None:
         with suppress(Exception):  # raised again, by the first batch
-            java.start_jvm(briefly=0 < len(sentences) <= _FEW)
-            okt.analyze(list(map(normalize, sentences)) or [_WORDS])
+            okt.analyze(list(map(normalize, sentences))) if sentences else list(java.analyze_words([_WORD]))
 
     threading.Thread(target=load).start()
 
