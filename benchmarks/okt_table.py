@@ -10,15 +10,29 @@ normalisation changes.
 import argparse
 import json
 import os
+import sys
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import starmap
 from pathlib import Path
 
 from corpora import nsmc_lines
 
 os.environ["KGLOSS_OKT_TABLE"] = os.environ["KGLOSS_OKT_CACHE"] = ""
 
-from kgloss_hf.runtime import java, okt  # noqa: E402 - after the variables that it reads
+from kgloss_hf.runtime import java, okt  # after the variables that it reads
+
+
+def encoded(surfaces: Sequence[str], lemmas: Sequence[str], tags: Sequence[str]) -> str:
+    """The code that `okt.decoded` reads."""
+
+    def one(surface: str, lemma: str, tag: str) -> str:
+        kept = next((i for i, pair in enumerate(zip(surface, lemma, strict=False)) if len({*pair}) == 2), None)
+        kept = min(len(surface), len(lemma)) if kept is None else kept
+        return f"{len(surface)}:{tag}" + (f":{kept}:{lemma[kept:]}" if surface != lemma else "")
+
+    return ",".join(starmap(one, zip(surfaces, lemmas, tags, strict=True)))
 
 
 def main() -> None:
@@ -35,9 +49,10 @@ def main() -> None:
     stock = Okt()
     groups: dict[str, list[str]] = defaultdict(list)
     for word, columns in zip(words, java.analyze_words(words), strict=True):
-        if (code := okt.encoded(columns)) and okt.decoded(word, code) == tuple(map(tuple, columns)):
-            _, lemmas, tags, *_ = columns
-            assert list(zip(lemmas, tags, strict=True)) == stock.pos(word, norm=True, stem=True), word
+        surfaces, lemmas, tags, *_ = columns
+        if surfaces and okt.decoded(word, code := encoded(surfaces, lemmas, tags)) == tuple(map(tuple, columns)):
+            if list(zip(lemmas, tags, strict=True)) != (theirs := stock.pos(word, norm=True, stem=True)):
+                sys.exit(f"{word}: expected KoNLPy's {theirs}, found {columns}; nothing was written")
             groups[code].append(word)
     lines = [okt.okt_digest(), *(" ".join([code, *sorted(group)]) for code, group in sorted(groups.items()))]
     options.output.write_bytes(zlib.compress("\n".join(lines).encode(), 9))

@@ -19,6 +19,7 @@ from .reporting import late_bars, one_line_warnings, use_utf8, visible
 from .version import __version__
 
 _OBJECTS_A_COLLECTION = 200_000  # Python's own: 700 or 2,000
+_NOT_NEEDED: dict[str, Any] = {"scipy": None, "sklearn": None}  # None is for "not installed"
 
 _Options = Sequence[tuple[tuple[str, ...], dict[str, Any]]]
 
@@ -196,7 +197,7 @@ _COMMANDS = {
             _option("--num_beams", type=int, help="beams (default: the model's, with several models 10)"),
             _option("--batch_size", type=int, help="sentences per batch (default: 128)"),
             _option("--int8", action="store_true", help="eight-bit weights: faster, with some other outputs"),
-            _option("--threads", type=int, help="threads to compute with (default: all cores)"),
+            _option("--threads", type=int, help="threads to compute with (default: all cores, for one sentence one)"),
         ],
         interrupted="the lines that stand in the output are complete; the rest was not translated",
     ),
@@ -280,12 +281,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return _run(arguments)
-    # Python's garbage collection would go over modules again and again: a quarter of the time of importing them. Only
-    # translate is spared it: a training may need its memory back early.
     if sys.argv[1:2] == ["translate"]:
+        # Going over modules again and again would be a quarter of the time of importing them. A training is not spared
+        # it, which may need its memory back early.
         gc.set_threshold(_OBJECTS_A_COLLECTION)
+        # transformers would import them where they are, for losses and candidates that are not used here.
+        sys.modules.update(_NOT_NEEDED)
     status = _run(sys.argv[1:])
-    gc.freeze()  # and once more at exit, to free what ends with the process
+    gc.freeze()  # else Python goes over all of them once more, to free what ends with the process
     return status
 
 

@@ -109,7 +109,7 @@ def translate(
         num_beams: Beams (default: the model's), and candidates per model of a consensus (default: 10).
         batch_size: Sentences a step (default: the pipeline's).
         int8: Compute with eight-bit weights.
-        threads: Threads of the processor to compute with (default: all cores).
+        threads: Threads of the processor to compute with (default: all cores, for one sentence one).
         output: Where to write (default: standard output).
 
     Returns:
@@ -143,11 +143,13 @@ def translate(
     _warm_up(model, sentences)
     from tqdm import tqdm
 
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
     with ExitStack() as stack:
+        if threads is not None or len(sentences) == 1:
+            import torch
+
+            if threads is None:  # one sentence gains nothing by more, which would wait for each other and for Java
+                stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(threads or 1)
         file: BinaryIO | None = None
         if not sentences:
             from_file = input not in (None, "-")

@@ -270,12 +270,10 @@ def _word(
 
 
 def _analyse(words: list[str]) -> dict[str, _Word]:
-    """The morphemes of words that are not in memory: from the table, the cache file, else from Java."""
-    columns = _from_table(words)
+    """The morphemes of words that are not in memory: from the cache file, the table, else from Java."""
+    columns = _from_file(words) if CACHE_FILE and words else {}
+    columns |= _from_table([word for word in words if word not in columns])
     new = [word for word in words if word not in columns]
-    if CACHE_FILE and new:
-        columns |= _from_file(new)
-        new = [word for word in new if word not in columns]
     for start in range(0, len(new), _WORDS_A_CALL):
         batch = new[start : start + _WORDS_A_CALL]
         analysed = dict(zip(batch, starmap(_word, analyze_words(batch)), strict=True))
@@ -290,12 +288,20 @@ def _from_table(words: list[str]) -> dict[str, _Word]:
     if not TABLE or not words:
         return {}
     if _table is None:
-        _table = _read_table(Path(TABLE))
+        _table = read_table(Path(TABLE))
     return {word: decoded(word, _table[word]) for word in words if word in _table}
 
 
-def _read_table(path: Path) -> dict[str, str]:
-    """Codes by word, or nothing where there is no table, or the Okt that is installed is not the one it tells of."""
+def read_table(path: Path) -> dict[str, str]:
+    """Return codes by word, or nothing where there is no table, or it tells of another Okt than that of KoNLPy here.
+
+    Args:
+        path: Of the table. One that cannot be read is the same as none, with a warning.
+
+    Example:
+        >>> read_table(Path("none"))
+        {}
+    """
     try:
         header, *lines = zlib.decompress(path.read_bytes()).decode().splitlines()
         if header != okt_digest():
@@ -328,30 +334,13 @@ def okt_digest() -> str:
     return hashlib.sha256(Path(konlpy.origin).with_name("java").joinpath(_JAR).read_bytes()).hexdigest()
 
 
-def encoded(columns: tuple[Sequence[Any], ...]) -> str:
-    """Encode a word's morphemes as the table of frequent words holds them, so that many words have one code.
+def decoded(word: str, code: str) -> _Word:
+    """Return the columns of a word, surfaces to ends, by its code in the table of frequent words.
 
     Args:
-        columns: Surfaces, lemmas and tags, of a word that Okt's normalisation leaves as it is.
-
-    Returns:
-        Per morpheme the length of its surface and its tag, and with another lemma how many characters both begin with,
-        and the rest of the lemma.
-
-    Example:
-        >>> encoded((["펼쳐집니다", "만"], ["펼쳐지다", "만"], ["Verb", "Josa"]))
-        '5:Verb:2:지다,1:Josa'
-    """
-
-    def one(surface: str, lemma: str, tag: str) -> str:
-        kept = len(os.path.commonprefix([surface, lemma]))
-        return f"{len(surface)}:{tag}" + (f":{kept}:{lemma[kept:]}" if surface != lemma else "")
-
-    return ",".join(starmap(one, zip(*columns[:3], strict=True)))
-
-
-def decoded(word: str, code: str) -> _Word:
-    """Return the columns of a word by its code, surfaces to ends: `encoded` the other way round.
+        word: One that Okt's normalisation leaves as it is.
+        code: Per morpheme the length of its surface and its tag, and where it has another lemma, how many characters
+            both begin with, and the rest of the lemma. Many words have one code.
 
     Example:
         >>> decoded("펼쳐집니다", "5:Verb:2:지다")
