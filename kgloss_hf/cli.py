@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,9 @@ from .optional import require
 from .options import Parser, help_text, suggestion, wants_help
 from .reporting import late_bars, one_line_warnings, use_utf8, visible
 from .version import __version__
+
+_OBJECTS_A_COLLECTION = 200_000  # Python's own: 700 or 2,000
+_NOT_NEEDED: dict[str, Any] = {"scipy": None, "sklearn": None}  # None is for "not installed"
 
 _Options = Sequence[tuple[tuple[str, ...], dict[str, Any]]]
 
@@ -202,7 +206,7 @@ _COMMANDS = {
             _option(
                 "--threads",
                 type=int,
-                help="threads per process to compute with (default: the cores, divided by workers)",
+                help="threads per process (default: the cores, divided by workers; for one sentence one)",
             ),
         ],
         interrupted="the lines that stand in the output are complete; the rest was not translated",
@@ -275,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `kgloss`; `kgloss --help` lists the commands.
 
     Args:
-        arguments: Command-line words (default: the process's).
+        arguments: Command-line words (default: the process's, which is expected to end with this call).
 
     Returns:
         The exit status: 0; 1 after an error on standard error, or where a command found a problem; 130 after Ctrl-C.
@@ -285,10 +289,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {"text": " ", "generated_text": "", "glosses": [], "unresolved": [], "unknown_words": [], "log_prob": 0.0}
         0
     """
+    if arguments is not None:
+        return _run(arguments)
+    if sys.argv[1:2] == ["translate"]:
+        # Going over modules again and again would be a quarter of the time of importing them. A training is not spared
+        # it, which may need its memory back early.
+        gc.set_threshold(_OBJECTS_A_COLLECTION)
+        # transformers would import them where they are, for losses and candidates that are not used here.
+        sys.modules.update(_NOT_NEEDED)
+    status = _run(sys.argv[1:])
+    gc.freeze()  # else Python goes over all of them once more, to free what ends with the process
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
     use_utf8()
     one_line_warnings()
     late_bars()
-    name, *words = (sys.argv[1:] if arguments is None else arguments) or [""]
+    name, *words = arguments or [""]
     if name not in _COMMANDS:
         parser = _parser()
         parser.parse_args([name] if name.startswith("-") else [])

@@ -19,7 +19,7 @@ from ..reporting import one_line_warnings, use_utf8, visible
 
 FORMATS = ("text", "jsonl", "tsv")
 
-_WORDS = "몸의 형태에 따라 다릅니다."
+_WORD = "다릅니다"
 """What makes Okt load its dictionaries."""
 
 _FEW = 100
@@ -115,7 +115,8 @@ def translate(
         workers: Processes that share the lines, at most one per window of 16 batches; each loads the models and starts
             Java. The output is that of one process with as many `threads` (default 1). A program that asks for more
             needs the usual `if __name__ == "__main__":`, as processes are spawned.
-        threads: Threads per process to compute with (default: the cores, divided by `workers`).
+        threads: Threads per process to compute with (default: the cores, divided by `workers`; for one
+            sentence one).
         output: Where to write (default: standard output).
 
     Returns:
@@ -245,10 +246,13 @@ def _translator(
 ) -> Callable[[Iterable[str]], Iterator[_Part]]:
     """Load models, and return what translates lines, a part each."""
     _warm_up(model, sentences)
-    if threads is not None:
+    before = None
+    if threads is not None or len(sentences) == 1:
         import torch
 
-        torch.set_num_threads(threads)
+        if threads is None:  # one sentence gains nothing by more, which would wait for each other and for Java
+            before = torch.get_num_threads()
+        torch.set_num_threads(threads or 1)
     from transformers.utils import logging
 
     from ..models.loading import load
@@ -263,8 +267,12 @@ def _translator(
 
     def translated(lines: Iterable[str]) -> Iterator[_Part]:
         waiting: deque[str] = deque()
-        for answer in text_to_gloss(_noted(lines, waiting), **options):
-            yield _part(waiting.popleft(), answer, style)
+        try:
+            for answer in text_to_gloss(_noted(lines, waiting), **options):
+                yield _part(waiting.popleft(), answer, style)
+        finally:
+            if before is not None:
+                torch.set_num_threads(before)
 
     return translated
 
@@ -295,7 +303,10 @@ def _part(text: str, answer: Any, style: _Style) -> _Part:
 
 
 def _warm_up(model: str, sentences: Sequence[str]) -> None:
-    """Let Okt load its dictionaries, and analyse sentences, while transformers is imported: each takes seconds."""
+    """Analyse sentences, or let Okt load its dictionaries, while transformers is imported: each takes seconds.
+
+    Sentences whose words are all known start no Java.
+    """
     try:
         settings = json.loads(Path(model, "tokenizer_config.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -304,13 +315,15 @@ def _warm_up(model: str, sentences: Sequence[str]) -> None:
     from ..runtime import java, okt
     from ..runtime.normalization import normalize
 
-    if okt.CACHE_FILE or not isinstance(settings, dict) or settings.get("analyzer", "okt") != "okt":
+    if not isinstance(settings, dict) or settings.get("analyzer", "okt") != "okt":
         return
+    if not sentences and okt.CACHE_FILE:
+        return  # it may hold every word of the lines to come
+    java.BRIEFLY = 0 < len(sentences) <= _FEW
 
     def load() -> None:
         with suppress(Exception):  # raised again, by the first batch
-            java.start_jvm(briefly=0 < len(sentences) <= _FEW)
-            okt.analyze(list(map(normalize, sentences)) or [_WORDS])
+            okt.analyze(list(map(normalize, sentences))) if sentences else list(java.analyze_words([_WORD]))
 
     threading.Thread(target=load).start()
 

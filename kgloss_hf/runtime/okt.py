@@ -2,25 +2,30 @@
 
 `analyze` gives what `Okt().pos(text, norm=True, stem=True)` gives, plus each morpheme's surface form and its span in
 the text. The unit of caching is the eojeol (white-space-separated word): Okt of a sentence equals Okt of its eojeols,
-joined, so only words not seen before reach the Java virtual machine (JVM), all of a batch in one call.
+joined, so only words not seen before reach the Java virtual machine (JVM), all of a batch in one call. A table of
+frequent words comes with the package.
 
-Importing this module starts nothing; `kgloss_hf.runtime.java` starts Java at the first word that is not cached. Two
-environment variables are read at import: `KGLOSS_OKT_CACHE` (see `CACHE_FILE`) and `KGLOSS_MAX_HEAP_MB`
-(`java.MAX_HEAP_MB`).
+Importing this module starts nothing; `kgloss_hf.runtime.java` starts Java at the first word that is not known. Three
+environment variables are read at import: `KGLOSS_OKT_CACHE` (see `CACHE_FILE`), `KGLOSS_OKT_TABLE` (`TABLE`) and
+`KGLOSS_MAX_HEAP_MB` (`java.MAX_HEAP_MB`).
 """
 
 from __future__ import annotations
 
 import errno
 import gc
+import hashlib
 import json
 import logging
 import os
 import re
 import sqlite3
+import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from itertools import chain, islice, repeat, starmap
 from operator import itemgetter
 from pathlib import Path
@@ -40,6 +45,13 @@ CACHE_FILE: str | None = os.environ.get("KGLOSS_OKT_CACHE")
 """Path of a file (SQLite) that keeps analysed words from one process to the next, for any number of processes at once.
 Default: the environment variable KGLOSS_OKT_CACHE, else none."""
 
+TABLE: str | None = os.environ.get("KGLOSS_OKT_TABLE", str(Path(__file__).with_name("okt_words.bin")))
+"""Path of a table of frequent words and what Okt says of them (`benchmarks/okt_table.py`), which need no Java. Used
+where KoNLPy's Okt is the one that the table was made with. Default: the environment variable KGLOSS_OKT_TABLE, else the
+one beside this file, if there is one; empty: none, for whoever adds words to Okt's dictionary in Java."""
+
+_JAR = "open-korean-text-2.1.0.jar"
+
 MAX_EOJEOL = 150
 """Characters. Okt takes minutes over a word of 10,000 without a space, so a longer one is analysed in such pieces."""
 
@@ -50,7 +62,8 @@ _BETWEEN_WORDS = re.compile(f"[ {_TO_REPLACE.pattern[1:]}")
 
 # Okt analyses each run of Hangul by itself. Where an eojeol is one such run between punctuation that begins no
 # address, hashtag or number, its three parts can be analysed apart, and most of the middle ones are known already.
-_PARTS = re.compile(r"""([\[('"‘“]*)([ㄱ-ㅣ가-힣]+)([.,!?~…'")\]’”;]*)""")
+PARTS = re.compile(r"""([\[('"‘“]*)([ㄱ-ㅣ가-힣]+)([.,!?~…'")\]’”;]*)""")
+"""A run of Hangul in punctuation."""
 
 _WORDS_A_CALL = 10_000  # words a call, which bounds what a call holds in the heap
 _SHARED = 100_000  # strings and columns that are looked up to be shared; not interned, as Python would never free them
@@ -102,6 +115,7 @@ _strings: dict[str, str] = {}
 _lock = threading.RLock()
 _pausing = threading.Lock()  # held by whoever has switched the garbage collection off
 _file_lock = threading.RLock()  # while a connection is open; a fork waits for it, as SQLite asks
+_table: dict[str, str] | None = None  # codes by word, once read
 _given_up: dict[str, str] = {}  # cache files that can be read alone, or not at all, and why
 
 
@@ -227,7 +241,7 @@ def _remember(words: dict[str, _Word]) -> None:
 def _parts(word: str) -> list[str]:
     if len(word) > MAX_EOJEOL:
         return [word[i : i + MAX_EOJEOL] for i in range(0, len(word), MAX_EOJEOL)]
-    apart = _PARTS.fullmatch(word)
+    apart = PARTS.fullmatch(word)
     return [part for part in (apart.groups() if apart else (word,)) if part]
 
 
@@ -249,14 +263,16 @@ def _word(
     for table in (_shapes, _strings):
         if len(table) > _SHARED:
             table.clear()
-    forms, stems, names = (tuple(_strings.setdefault(s, s) for s in column) for column in (surfaces, lemmas, tags))
+    share: Any = _strings.setdefault
+    forms, stems, names = (tuple(map(share, column, column)) for column in map(tuple, (surfaces, lemmas, tags)))
     shape = (_shapes.setdefault(column, column) for column in (names, tuple(starts), tuple(ends)))
     return (forms, forms if stems == forms else stems, *shape)  # type: ignore[return-value]
 
 
 def _analyse(words: list[str]) -> dict[str, _Word]:
-    """The morphemes of words that are not in memory: from the cache file, else from Java."""
+    """The morphemes of words that are not in memory: from the cache file, the table, else from Java."""
     columns = _from_file(words) if CACHE_FILE and words else {}
+    columns |= _from_table([word for word in words if word not in columns])
     new = [word for word in words if word not in columns]
     for start in range(0, len(new), _WORDS_A_CALL):
         batch = new[start : start + _WORDS_A_CALL]
@@ -265,6 +281,81 @@ def _analyse(words: list[str]) -> dict[str, _Word]:
             _to_file(analysed)
         columns.update(analysed)
     return columns
+
+
+def _from_table(words: list[str]) -> dict[str, _Word]:
+    global _table
+    if not TABLE or not words:
+        return {}
+    if _table is None:
+        _table = read_table(Path(TABLE))
+    return {word: decoded(word, _table[word]) for word in words if word in _table}
+
+
+def read_table(path: Path) -> dict[str, str]:
+    """Return codes by word, or nothing where there is no table, or it tells of another Okt than that of KoNLPy here.
+
+    Args:
+        path: Of the table. One that cannot be read is the same as none, with a warning.
+
+    Example:
+        >>> read_table(Path("none"))
+        {}
+    """
+    try:
+        header, *lines = zlib.decompress(path.read_bytes()).decode().splitlines()
+        if header != okt_digest():
+            return {}
+    except FileNotFoundError:  # of the table, which travels with no model, or of KoNLPy
+        return {}
+    except (OSError, ValueError, zlib.error) as error:
+        logger.warning("the table of frequent words %s cannot be read (%s): go on without it", path, error)
+        return {}
+    table: dict[str, str] = {}
+    for line in lines:
+        code, *group = line.split(" ")
+        table.update(dict.fromkeys(group, code))
+    return table
+
+
+def okt_digest() -> str:
+    """Return the SHA-256 of the installed Okt with its dictionaries, without importing KoNLPy.
+
+    Raises:
+        FileNotFoundError: KoNLPy, or its Okt, is not installed.
+
+    Example:
+        >>> len(okt_digest())
+        64
+    """
+    konlpy = None if sys.modules.get("konlpy", True) is None else find_spec("konlpy")
+    if konlpy is None or konlpy.origin is None:
+        raise FileNotFoundError("expected KoNLPy, found no package of that name")
+    return hashlib.sha256(Path(konlpy.origin).with_name("java").joinpath(_JAR).read_bytes()).hexdigest()
+
+
+def decoded(word: str, code: str) -> _Word:
+    """Return the columns of a word, surfaces to ends, by its code in the table of frequent words.
+
+    Args:
+        word: One that Okt's normalisation leaves as it is.
+        code: Per morpheme the length of its surface and its tag, and where it has another lemma, how many characters
+            both begin with, and the rest of the lemma. Many words have one code.
+
+    Example:
+        >>> decoded("펼쳐집니다", "5:Verb:2:지다")
+        (('펼쳐집니다',), ('펼쳐지다',), ('Verb',), (0,), (5,))
+    """
+    columns: tuple[list[Any], ...] = ([], [], [], [], [])
+    end = 0
+    for morpheme in code.split(","):
+        length, tag, *lemma = morpheme.split(":")
+        start, end = end, end + int(length)
+        surface = word[start:end]
+        other = surface[: int(lemma[0])] + lemma[1] if lemma else surface
+        for column, value in zip(columns, (surface, other, tag, start, end), strict=True):
+            column.append(value)
+    return _word(*columns)
 
 
 def _from_file(words: list[str]) -> dict[str, _Word]:

@@ -50,7 +50,7 @@ def _python(code: str, **environment: str) -> list[str]:
         capture_output=True,
         text=True,
         timeout=200,
-        env={**os.environ, **environment},
+        env={**os.environ, "KGLOSS_OKT_TABLE": "", **environment},
     )
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import SENTENCES
-from kgloss_hf.runtime import okt
+from kgloss_hf.runtime import java, okt
 from kgloss_hf.runtime.okt import Morpheme, analyze, collection_paused
 
 
@@ -202,6 +202,7 @@ def cache_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache file of a name of its own that this process uses, with nothing in memory."""
     path = tmp_path / "okt.sqlite"
     monkeypatch.setattr(okt, "CACHE_FILE", str(path))
+    monkeypatch.setattr(okt, "TABLE", "")
     for name in ("_newer", "_older", "_given_up"):
         monkeypatch.setattr(okt, name, {})
     return path
@@ -274,12 +275,40 @@ def test_row_that_okt_wrote(word: str, row: list[list[Any]], cache_file: Path, m
 def _fake(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Answers in the place of Java; the words that were asked for."""
     asked: list[str] = []
+    monkeypatch.setattr(okt, "TABLE", "")
     monkeypatch.setattr(
         okt,
         "analyze_words",
         lambda words: asked.extend(words) or [((w,), (w,), ("Noun",), (0,), (len(w),)) for w in words],
     )
     return asked
+
+
+def test_words_of_the_table_need_no_java_and_are_konlpys(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = list(okt.read_table(Path(str(okt.TABLE))))
+    sample = words[::1000]
+    okt_of_java = [[list(column) for column in columns] for columns in java.analyze_words(sample)]
+    for name in ("_newer", "_older"):
+        monkeypatch.setattr(okt, name, {})
+    monkeypatch.setattr(okt, "CACHE_FILE", None)
+    monkeypatch.setattr(okt, "analyze_words", lambda words: pytest.fail(f"analysed: {words}"))
+    from_table = [[list(column) for column in zip(*row, strict=True)] for row in analyze(sample)]
+    assert len(sample) > 100
+    assert from_table == okt_of_java
+
+
+def test_table_of_another_okt_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert okt.read_table(Path(str(okt.TABLE)))
+    monkeypatch.setattr(okt, "okt_digest", lambda: "0" * 64)
+    assert okt.read_table(Path(str(okt.TABLE))) == {}
+
+
+def test_no_table_in_a_copy_and_a_damaged_one_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert okt.read_table(tmp_path / "none") == {}
+    assert not caplog.records
+    (tmp_path / "table").write_bytes(b"x")
+    assert okt.read_table(tmp_path / "table") == {}
+    assert "cannot be read" in caplog.text
 
 
 def _go_on(asked: list[str], known: list[str], caplog: pytest.LogCaptureFixture) -> None:
@@ -417,9 +446,8 @@ def test_not_a_string() -> None:
 
 
 def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
-    )
+    environment = {**os.environ, "KGLOSS_OKT_TABLE": "", **environment}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment)
 
 
 FORK = """
