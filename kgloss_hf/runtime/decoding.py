@@ -175,7 +175,10 @@ class PlainDecoder:
             for layer in self.encoder_layers:
                 hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
         else:
-            hidden = self.model.encoder(input_ids, attention_mask=mask[:, 0, 0].long(), return_dict=True)[0]
+            # As generate does: what an encoder keeps from inference mode could not be trained afterwards.
+            with torch.inference_mode(False), torch.no_grad():
+                seen = mask[:, 0, 0].long()
+                hidden = self.model.encoder(input_ids=input_ids, attention_mask=seen, return_dict=True)[0]
         if self.projection is not None:
             hidden = self.projection(hidden)
         return [layer.keys_of_cross(hidden) for layer in self.decoder_layers]
