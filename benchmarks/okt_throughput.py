@@ -56,10 +56,10 @@ def main() -> None:
     warm = len(texts) / (time.perf_counter() - started)
 
     sample = texts[: options.sample]
-    same_java, theirs = loop(sample, texts[-1000:])
+    same_java, theirs = loop(sample, texts[-options.sample :])
     child = subprocess.run(  # noqa: S603
         [sys.executable, "-c", LOOP],
-        input=json.dumps([sample, texts[-1000:]]),
+        input=json.dumps([sample, texts[-options.sample :]]),
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -228,7 +228,7 @@ def _trial(timeout: float) -> Finding:
     repair = _OTHER_JAVA if os.environ.get("JAVA_HOME") else _REINSTALL
     path = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONIOENCODING": "utf-8"}
-    environment.pop("KGLOSS_OKT_CACHE", None)  # a word found there would try nothing
+    environment |= {"KGLOSS_OKT_CACHE": "", "KGLOSS_OKT_TABLE": ""}  # a word found there would try nothing
     try:
         # A JVM that crashes leaves a report in its working folder.
         with tempfile.TemporaryDirectory() as folder:
