@@ -84,8 +84,11 @@ def normalize_with_offsets(text: str) -> tuple[str, list[tuple[int, int]]]:
     parts.split(lambda _, part: part.split(_ANY, "isolated"))
     characters = parts.get_splits(offset_referential="original", offset_type="char")
     starts = [start for _, (start, _), *_ in characters]  # the ends given are those of the first character composed
-    spans = [(a, _visible_end(text, a, b)) for a, b in pairwise([*starts, len(text)])]
-    return "".join(character for character, *_ in characters), spans
+    spans, end = [], len(text)
+    for start, following in reversed(list(pairwise([*starts, len(text)]))):
+        end = end if following == start else following  # equal: NFC makes several characters of one
+        spans.append((start, _visible_end(text, start, end)))
+    return "".join(character for character, *_ in characters), spans[::-1]
 
 
 def _visible_end(text: str, start: int, end: int) -> int:
