@@ -149,7 +149,7 @@ def translate(
 
             if threads is None:  # one sentence gains nothing by more, which would wait for each other and for Java
                 stack.callback(torch.set_num_threads, torch.get_num_threads())
-            torch.set_num_threads(threads or 1)
+            torch.set_num_threads(1 if threads is None else threads)
         file: BinaryIO | None = None
         if not sentences:
             from_file = input not in (None, "-")
