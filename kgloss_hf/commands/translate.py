@@ -252,7 +252,7 @@ def _translator(
 
         if threads is None:  # one sentence gains nothing by more, which would wait for each other and for Java
             before = torch.get_num_threads()
-        torch.set_num_threads(threads or 1)
+        torch.set_num_threads(1 if threads is None else threads)
     from transformers.utils import logging
 
     from ..models.loading import load
