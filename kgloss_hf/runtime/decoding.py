@@ -1,8 +1,8 @@
-"""Greedy decoding without needless work."""
+"""Greedy decoding without needless work, and the parts of a plain model that it shares with beam search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter, is_
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 
 from .configuration_kgloss import check_ids
 from .penalties import Penalty, is_penalised, repetition_penalty, source_penalty
-from .plain import is_altered, is_plain, parts_of
+from .plain import has_plain_decoder, is_altered, is_plain, modules_beside_encoder, parts_of
 
 _Attended = tuple[torch.Tensor, ...]  # query, key, value; or key, value
 
@@ -47,8 +47,13 @@ def emitted_ids(suppressed: Iterable[int] | None, vocab_size: int) -> torch.Tens
     return left
 
 
-def _cut_head(model: Any, ids: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a plain model's output projection cut to these ids: scores, … × ids, of hidden states, … × width."""
+def cut_head(model: Any, ids: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a plain model's output projection cut to these ids: scores, … × ids, of hidden states, … × width.
+
+    Args:
+        model: A plain model (`is_plain`).
+        ids: Ids to score.
+    """
     head = model.decoder.cls.predictions
     weight, bias = head.decoder.weight[ids], head.decoder.bias[ids]
     return lambda hidden: linear(head.transform(hidden), weight, bias)
@@ -75,51 +80,48 @@ class Decoded(NamedTuple):
     Args:
         rows: Ids of each sequence, with [BOS] and the id that ended it.
         log_probs: As `Explained.log_probs`.
+        leads: How far each row is ahead of another that could have come out: the difference of scores between its ids
+            and the second best of their step, at the least, or between it and the second best finished beam. Of
+            eight-bit weights alone.
     """
 
     rows: list[list[int]]
     log_probs: list[float]
+    leads: Sequence[float] = ()
 
 
-class GreedyDecoder:
-    """What `model.generate` gives with one beam, sooner.
+class PlainDecoder:
+    """The parts of a plain model as functions, for loops of our own.
 
-    It computes the same from the same parameters. Rows leave the batch when they end, scores are computed only for ids
-    that can come out, and layers are called as functions: with one sentence, a third of the stock model's time goes
-    into what is around them. It holds no copy of a parameter, so that it follows each change of its values.
+    With one sentence, a third of the stock model's time goes into what is around its layers. It holds no copy of a
+    parameter, so that it follows each change of its values.
 
     Args:
-        model: A plain model (`is_plain`).
+        model: A model with a plain decoder (`has_plain_decoder`). An encoder that is not plain is called as it is.
         int8: As for `is_plain`.
 
     Raises:
-        ValueError: The model is not plain.
-
-    Example:
-        >>> from transformers import AutoModelForSeq2SeqLM
-        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
-        >>> decode = GreedyDecoder(model)
-        >>> ids = torch.tensor([[2, 9, 8, 3]])
-        >>> [row] = decode(ids, torch.ones_like(ids), 6)
-        >>> model.generate(ids, max_length=6)[0].tolist() == row
-        True
+        ValueError: The model's decoder is not plain.
     """
 
     def __init__(self, model: Any, *, int8: bool = False) -> None:
-        if not is_plain(model, int8=int8):
+        if not has_plain_decoder(model, int8=int8):
             raise ValueError(
-                "model: expected an EncoderDecoderModel of two stock BERTs in float32 and evaluation mode, without "
-                f"adapters or hooks; found another {type(model).__name__}; call its generate"
+                "model: expected an EncoderDecoderModel whose decoder is a stock BERT in float32 and evaluation mode, "
+                f"without adapters or hooks; found another {type(model).__name__}; call its generate"
             )
         self.model = model
-        self.modules = list(model.modules())
-        self.parameters = list(model.parameters())
+        self.int8 = int8
+        self.has_plain_encoder = is_plain(model, int8=int8)
+        self.modules = list(model.modules()) if self.has_plain_encoder else modules_beside_encoder(model)
+        self.parameters = [one for module in self.modules for one in module.parameters(recurse=False)]
         self.parts = parts_of(self.modules)
         self.emitted: tuple[list[int] | None, torch.Tensor] = (None, torch.tensor([]))
-        self.encoder = _Embedding(model.encoder.embeddings)
+        if self.has_plain_encoder:
+            self.encoder = _Embedding(model.encoder.embeddings)
+            self.encoder_layers = [_Layer(layer) for layer in model.encoder.encoder.layer]
         # Where the encoder is of another width, as a pre-trained one mostly is.
         self.projection = _function(model.enc_to_dec_proj) if hasattr(model, "enc_to_dec_proj") else None
-        self.encoder_layers = [_Layer(layer) for layer in model.encoder.encoder.layer]
         self.decoder = _Embedding(model.decoder.bert.embeddings)
         self.decoder_layers = [_Layer(layer) for layer in model.decoder.bert.encoder.layer]
 
@@ -137,6 +139,86 @@ class GreedyDecoder:
             and not is_altered(self.modules)
             and set(map(attrgetter("dtype"), self.parameters)) == {torch.float32}
         )
+
+    def forced(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        read: torch.Tensor,
+        ids: torch.Tensor,
+        attention: bool = True,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return scores and cross-attention where the decoder reads given ids.
+
+        Args:
+            input_ids: Source ids, batch × source length.
+            attention_mask: 1 where a source id is no padding; same shape.
+            read: Target ids with [BOS] first, batch × target length.
+            ids: Ids to score.
+            attention: Compute the weights too (default True).
+
+        Returns:
+            Scores, batch × target length × ids; and the weight of each source position, mean over layers and heads,
+            batch × target length × source length, or nothing.
+        """
+        mask = attention_mask[:, None, None].bool()
+        causal = torch.ones(read.shape[1], read.shape[1], dtype=torch.bool, device=read.device).tril()
+        hidden = self.decoder(read, 0)
+        weights = []
+        for layer, source in zip(self.decoder_layers, self._sources(input_ids, mask), strict=True):
+            hidden = layer.self_attention(hidden, layer.keys_of_self(hidden), causal)
+            if attention:
+                weights.append(layer.cross_weights(hidden, source[0], mask))
+            hidden = layer.feed_forward(layer.cross_attention(hidden, source, mask))
+        mean = torch.stack(weights).mean(dim=0) if attention else hidden.new_empty(0)
+        return cut_head(self.model, ids)(hidden), mean
+
+    def _sources(self, input_ids: torch.Tensor, mask: torch.Tensor) -> list[_Attended]:
+        """Return what the cross-attention of each layer of the decoder looks at."""
+        if self.has_plain_encoder:
+            hidden = self.encoder(input_ids, 0)
+            for layer in self.encoder_layers:
+                hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
+        else:
+            # As generate does: what an encoder keeps from inference mode could not be trained afterwards.
+            with torch.inference_mode(False), torch.no_grad():
+                seen = mask[:, 0, 0].long()
+                hidden = self.model.encoder(input_ids=input_ids, attention_mask=seen, return_dict=True)[0]
+        if self.projection is not None:
+            hidden = self.projection(hidden)
+        return [layer.keys_of_cross(hidden) for layer in self.decoder_layers]
+
+    def _emitted(self, device: torch.device) -> torch.Tensor:
+        suppressed = list(self.model.generation_config.suppress_tokens or ())
+        known, ids = self.emitted  # both at once: another thread may put others in their place
+        if suppressed != known:
+            ids = emitted_ids(suppressed, self.model.decoder.get_output_embeddings().out_features)
+            self.emitted = suppressed, ids
+        return ids.to(device)
+
+
+class GreedyDecoder(PlainDecoder):
+    """What `model.generate` gives with one beam, sooner.
+
+    It computes the same from the same parameters. Rows leave the batch when they end, scores are computed only for ids
+    that can come out, and layers are called as functions.
+
+    Args:
+        model: As for `PlainDecoder`.
+        int8: As for `is_plain`.
+
+    Raises:
+        ValueError: The model's decoder is not plain.
+
+    Example:
+        >>> from transformers import AutoModelForSeq2SeqLM
+        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
+        >>> decode = GreedyDecoder(model)
+        >>> ids = torch.tensor([[2, 9, 8, 3]])
+        >>> [row] = decode(ids, torch.ones_like(ids), 6)
+        >>> model.generate(ids, max_length=6)[0].tolist() == row
+        True
+    """
 
     def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, max_length: int) -> list[list[int]]:
         """Return each row as `generate` does, without the padding.
@@ -170,7 +252,7 @@ class GreedyDecoder:
         start, ends = config.decoder_start_token_id, end_ids(config)
         first_end = ends[0] if ends else -1
         ids = self._emitted(input_ids.device)
-        head = _cut_head(self.model, ids)
+        head = cut_head(self.model, ids)
         penalty = config.encoder_repetition_penalty if penalty is None else penalty
         repetition = config.repetition_penalty if repetition is None else repetition
         size = self.model.decoder.get_output_embeddings().out_features
@@ -188,6 +270,7 @@ class GreedyDecoder:
         token = input_ids.new_full((len(input_ids), 1), start)
         emitted = [[start] for _ in range(len(input_ids))]
         log_probs = [0.0] * len(input_ids)
+        leads = [float("inf")] * len(input_ids)
         rows = list(range(len(input_ids)))
         ended = [False] * len(rows)
         for position in range(min(max_length, len(self.decoder.positions))):
@@ -212,6 +295,11 @@ class GreedyDecoder:
             if repeated is not None:
                 repeated.add(places)
             logarithms = (best - scores.logsumexp(dim=-1)).tolist()
+            if self.int8:
+                ahead = (best - scores.topk(min(2, len(ids))).values[:, -1]).tolist()
+                for place, lead in enumerate(ahead):
+                    if not ended[place]:
+                        leads[rows[place]] = min(leads[rows[place]], lead)
             for place, (index, log_prob) in enumerate(zip(token.squeeze(1).tolist(), logarithms, strict=True)):
                 if not ended[place]:
                     emitted[rows[place]].append(index)
@@ -227,57 +315,7 @@ class GreedyDecoder:
                 rows, ended = [rows[place] for place in left], [False] * len(left)
                 for penalise in penalties:
                     penalise.keep(kept)
-        return Decoded(emitted, log_probs)
-
-    def forced(
-        self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        read: torch.Tensor,
-        ids: torch.Tensor,
-        attention: bool = True,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return scores and cross-attention where the decoder reads given ids.
-
-        Args:
-            input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape.
-            read: Target ids with [BOS] first, batch × target length.
-            ids: Ids to score.
-            attention: Compute the weights too (default True).
-
-        Returns:
-            Scores, batch × target length × ids; and the weight of each source position, mean over layers and heads,
-            batch × target length × source length, or nothing.
-        """
-        mask = attention_mask[:, None, None].bool()
-        causal = torch.ones(read.shape[1], read.shape[1], dtype=torch.bool, device=read.device).tril()
-        hidden = self.decoder(read, 0)
-        weights = []
-        for layer, source in zip(self.decoder_layers, self._sources(input_ids, mask), strict=True):
-            hidden = layer.self_attention(hidden, layer.keys_of_self(hidden), causal)
-            if attention:
-                weights.append(layer.cross_weights(hidden, source[0], mask))
-            hidden = layer.feed_forward(layer.cross_attention(hidden, source, mask))
-        mean = torch.stack(weights).mean(dim=0) if attention else hidden.new_empty(0)
-        return _cut_head(self.model, ids)(hidden), mean
-
-    def _sources(self, input_ids: torch.Tensor, mask: torch.Tensor) -> list[_Attended]:
-        """Return what the cross-attention of each layer of the decoder looks at."""
-        hidden = self.encoder(input_ids, 0)
-        for layer in self.encoder_layers:
-            hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
-        if self.projection is not None:
-            hidden = self.projection(hidden)
-        return [layer.keys_of_cross(hidden) for layer in self.decoder_layers]
-
-    def _emitted(self, device: torch.device) -> torch.Tensor:
-        suppressed = list(self.model.generation_config.suppress_tokens or ())
-        known, ids = self.emitted  # both at once: another thread may put others in their place
-        if suppressed != known:
-            ids = emitted_ids(suppressed, self.model.decoder.get_output_embeddings().out_features)
-            self.emitted = suppressed, ids
-        return ids.to(device)
+        return Decoded(emitted, log_probs, leads)
 
 
 class _Embedding:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-from .decoding import GreedyDecoder, emitted_ids, end_ids, mean_weights
+from .decoding import PlainDecoder, emitted_ids, end_ids, mean_weights
 from .penalties import is_penalised, repetition_penalty, source_penalty
 from .plain import is_plain
 
@@ -85,8 +85,7 @@ def explain(
         size = model.decoder.get_output_embeddings().out_features
         ids = emitted_ids(config.suppress_tokens, size).to(read.device)
         scored = torch.arange(size, device=ids.device) if by_beams else ids
-        greedy = GreedyDecoder(model, int8=True)
-        scores, weights = greedy.forced(input_ids, attention_mask, read, scored, attention)
+        scores, weights = PlainDecoder(model, int8=True).forced(input_ids, attention_mask, read, scored, attention)
     else:
         twin, weights_of = _recording(model, attention_mask) if attention else (model, lambda: weights)
         source = {"input_ids": input_ids, "attention_mask": attention_mask}

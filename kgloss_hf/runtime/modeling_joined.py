@@ -120,6 +120,7 @@ class JoinedEncoderDecoderModel(transformers.EncoderDecoderModel):
 
     config_class = KGlossJoinedConfig
     encoder: Any
+    generates_like_stock = True  # for `plain`
 
     def __init__(self, config: KGlossJoinedConfig, encoder: Any = None, decoder: Any = None) -> None:
         # Of the code in a folder, transformers may import the configuration's class twice.

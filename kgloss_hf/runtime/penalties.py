@@ -60,6 +60,14 @@ class Penalty:
         """
         self._set(self._stands[rows])
 
+    def repeat(self, times: int) -> None:
+        """Put several rows in the place of each.
+
+        Args:
+            times: How many.
+        """
+        self._set(self._stands.repeat_interleave(times, dim=0))
+
     def at_first(self) -> Penalty:
         """Return the penalty of the first position alone."""
         return Penalty(self._factor, self._stands[:, 0])
@@ -86,7 +94,21 @@ class Penalty:
         return scores
 
     def _penalised(self, scores: torch.Tensor) -> torch.Tensor:
-        return torch.where(scores < 0, scores * self._factor, scores / self._factor)
+        return penalised(scores, self._factor)
+
+
+def penalised(scores: torch.Tensor, factor: float) -> torch.Tensor:
+    """Return scores, each with a penalty on it.
+
+    Args:
+        scores: Of any shape.
+        factor: As for `Penalty`.
+
+    Example:
+        >>> penalised(torch.tensor([4.0, -4.0]), 2.0).tolist()
+        [2.0, -8.0]
+    """
+    return torch.where(scores < 0, scores * factor, scores / factor)
 
 
 def source_penalty(penalty: float, input_ids: torch.Tensor, ids: torch.Tensor, size: int) -> Penalty:

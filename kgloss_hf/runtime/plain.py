@@ -32,14 +32,59 @@ def is_plain(model: Any, *, int8: bool = False) -> bool:
         >>> is_plain(model), is_plain(model.half())
         (True, False)
     """
+    return (
+        has_plain_decoder(model, int8=int8)
+        and type(model.encoder) is transformers.BertModel
+        and not model.encoder.config.is_decoder
+        and _are_plain([*model.modules()][1:], int8=int8)
+        and not is_altered([*model.modules()])
+    )
+
+
+def has_plain_decoder(model: Any, *, int8: bool = False) -> bool:
+    """Return whether all of a model but its encoder is as `is_plain` says: the encoder may be any, and altered.
+
+    Args:
+        model: Any model.
+        int8: As for `is_plain`.
+
+    Example:
+        >>> from transformers import AutoModelForSeq2SeqLM
+        >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
+        >>> _ = model.encoder.register_forward_hook(lambda *call: None)
+        >>> has_plain_decoder(model), is_plain(model)
+        (True, False)
+    """
     if type(model) is not transformers.EncoderDecoderModel and not _is_like_stock(model):
         return False
-    encoder, decoder = model.encoder, model.decoder
-    if type(encoder) is not transformers.BertModel or type(decoder) is not transformers.BertLMHeadModel:
+    decoder = model.decoder
+    if type(decoder) is not transformers.BertLMHeadModel:
         return False
-    _, *modules = model.modules()
+    modules = modules_beside_encoder(model)
     projection = decoder.get_output_embeddings()
+    return (
+        _are_plain(modules[1:], int8=int8)
+        and type(projection) is nn.Linear
+        and projection.bias is not None
+        and decoder.config.is_decoder
+        and all(hasattr(layer, "crossattention") for layer in decoder.bert.encoder.layer)
+        and not is_altered(modules)
+    )
+
+
+def modules_beside_encoder(model: Any) -> list[nn.Module]:
+    """Return a model and the modules of all of its parts but the encoder.
+
+    Args:
+        model: An encoder-decoder.
+    """
+    parts = (part for part in model.children() if part is not model.encoder)
+    return [model, *chain.from_iterable(map(nn.Module.modules, parts))]
+
+
+def _are_plain(modules: Sequence[nn.Module], *, int8: bool) -> bool:
     files = _PLAIN_FILES | (_INT8_FILES if int8 else set())
+    parameters = [parameter for module in modules for parameter in module.parameters(recurse=False)]
     return (
         all(
             type(module) in _PLAIN_TYPES or type(module).__module__ in files or _is_like_stock(module)
@@ -47,13 +92,7 @@ def is_plain(model: Any, *, int8: bool = False) -> bool:
         )
         # transformers 4 has kinds of positions that enter elsewhere
         and all(getattr(module, "position_embedding_type", "absolute") == "absolute" for module in modules)
-        and {(type(parameter), parameter.dtype) for parameter in model.parameters()} == {(nn.Parameter, torch.float32)}
-        and type(projection) is nn.Linear
-        and projection.bias is not None
-        and not encoder.config.is_decoder
-        and decoder.config.is_decoder
-        and all(hasattr(layer, "crossattention") for layer in decoder.bert.encoder.layer)
-        and not is_altered([model, *modules])
+        and {(type(parameter), parameter.dtype) for parameter in parameters} == {(nn.Parameter, torch.float32)}
     )
 
 

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 
 from conftest import SENTENCES
 from kgloss_hf.models.modeling import build_model
-from kgloss_hf.runtime.decoding import GreedyDecoder, _cut_head, emitted_ids
+from kgloss_hf.runtime.decoding import GreedyDecoder, cut_head, emitted_ids
 from kgloss_hf.runtime.explaining import explain
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
@@ -131,7 +131,7 @@ def test_cut_projection_gives_the_same_scores(model: PreTrainedModel) -> None:
     hidden = torch.randn(7, 128)
     ids = emitted_by(model)
     whole = model.decoder.cls.predictions(hidden)
-    assert torch.allclose(_cut_head(model, ids)(hidden), whole[:, ids], atol=1e-6)
+    assert torch.allclose(cut_head(model, ids)(hidden), whole[:, ids], atol=1e-6)
     assert model.generation_config.eos_token_id in ids
     assert not set(ids.tolist()) & set(model.generation_config.suppress_tokens)
 

@@ -26,7 +26,7 @@ from kgloss_hf.models.modeling import build_model
 from kgloss_hf.runtime.decoding import emitted_ids
 from kgloss_hf.runtime.explaining import explain
 from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
-from kgloss_hf.runtime.plain import is_plain
+from kgloss_hf.runtime.plain import has_plain_decoder, is_plain
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 WORDS = " ".join(SENTENCES).split()
@@ -333,3 +333,18 @@ def test_suppressed_in_the_call_alone(text_to_gloss: Text2GlossPipeline) -> None
     [answer] = text_to_gloss(TEXTS[0], num_return_sequences=1, **options)
     assert answer["log_prob"] < 0
     assert {said} >= set(text_to_gloss.tokenizer.convert_tokens_to_ids(answer.glosses))
+
+
+def test_plain_decoders(original: PreTrainedModel) -> None:
+    model = copy.deepcopy(original)
+    hook = model.encoder.embeddings.register_forward_hook(lambda *_: None)
+    assert not is_plain(model)
+    assert has_plain_decoder(model)
+    hook.remove()
+    assert is_plain(model)
+    for part in (model, model.decoder.bert.embeddings):
+        hook = part.register_forward_hook(lambda *_: None)
+        assert not has_plain_decoder(model)
+        hook.remove()
+    assert not has_plain_decoder(model.train())
+    assert not has_plain_decoder(model.eval().half())
