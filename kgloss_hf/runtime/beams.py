@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -212,4 +213,8 @@ class BeamDecoder(PlainDecoder):
                 if of_sources is not None:
                     of_sources.keep((taken.unsqueeze(1) * beams + torch.arange(beams, device=ids.device)).flatten())
         best_of = list(chain.from_iterable(of_sentence[:returned] for of_sentence in finished))
-        return Decoded([one.row for one in best_of], [one.log_prob for one in best_of])
+        leads = []
+        if self.int8 and returned == 1:
+            pairs = (of_sentence[:2] for of_sentence in finished)
+            leads = [pair[0].score - pair[1].score if len(pair) == 2 else math.inf for pair in pairs]
+        return Decoded([one.row for one in best_of], [one.log_prob for one in best_of], leads)

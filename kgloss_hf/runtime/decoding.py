@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter, is_
 from typing import Any, NamedTuple
@@ -80,10 +80,14 @@ class Decoded(NamedTuple):
     Args:
         rows: Ids of each sequence, with [BOS] and the id that ended it.
         log_probs: As `Explained.log_probs`.
+        leads: How far each row is ahead of another that could have come out: the difference of scores between its ids
+            and the second best of their step, at the least, or between it and the second best finished beam. Of
+            eight-bit weights alone.
     """
 
     rows: list[list[int]]
     log_probs: list[float]
+    leads: Sequence[float] = ()
 
 
 class PlainDecoder:
@@ -107,6 +111,7 @@ class PlainDecoder:
                 f"without adapters or hooks; found another {type(model).__name__}; call its generate"
             )
         self.model = model
+        self.int8 = int8
         self.has_plain_encoder = is_plain(model, int8=int8)
         self.modules = list(model.modules()) if self.has_plain_encoder else modules_beside_encoder(model)
         self.parameters = [one for module in self.modules for one in module.parameters(recurse=False)]
@@ -265,6 +270,7 @@ class GreedyDecoder(PlainDecoder):
         token = input_ids.new_full((len(input_ids), 1), start)
         emitted = [[start] for _ in range(len(input_ids))]
         log_probs = [0.0] * len(input_ids)
+        leads = [float("inf")] * len(input_ids)
         rows = list(range(len(input_ids)))
         ended = [False] * len(rows)
         for position in range(min(max_length, len(self.decoder.positions))):
@@ -289,6 +295,11 @@ class GreedyDecoder(PlainDecoder):
             if repeated is not None:
                 repeated.add(places)
             logarithms = (best - scores.logsumexp(dim=-1)).tolist()
+            if self.int8:
+                ahead = (best - scores.topk(min(2, len(ids))).values[:, -1]).tolist()
+                for place, lead in enumerate(ahead):
+                    if not ended[place]:
+                        leads[rows[place]] = min(leads[rows[place]], lead)
             for place, (index, log_prob) in enumerate(zip(token.squeeze(1).tolist(), logarithms, strict=True)):
                 if not ended[place]:
                     emitted[rows[place]].append(index)
@@ -304,7 +315,7 @@ class GreedyDecoder(PlainDecoder):
                 rows, ended = [rows[place] for place in left], [False] * len(left)
                 for penalise in penalties:
                     penalise.keep(kept)
-        return Decoded(emitted, log_probs)
+        return Decoded(emitted, log_probs, leads)
 
 
 class _Embedding:

@@ -31,11 +31,11 @@ from .arguments import (
 from .beams import BeamDecoder
 from .configuration_kgloss import check_configuration
 from .consensus import agreed_answer
-from .decoding import GreedyDecoder, PlainDecoder, emitted_ids, end_ids
+from .decoding import Decoded, GreedyDecoder, PlainDecoder, emitted_ids, end_ids
 from .explaining import explain
 from .fingerspelling import fingerspell  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
 from .glosses import PLACEHOLDERS  # noqa: F401 - for the same reason, as the next ones
-from .int8 import with_int8_weights
+from .int8 import settled, with_int8_weights
 from .java import start_jvm  # noqa: F401
 from .normalization import normalize_line
 from .numerals import Source  # noqa: F401
@@ -98,8 +98,9 @@ class Text2GlossPipeline(Pipeline):
         **generate: Any of `generate`'s, such as `num_beams=1`.
 
     Args, to `pipeline` alone:
-        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with some other answers, which
-            depend on what else is in a batch (default False).
+        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with a few other answers, which
+            depend on what else is in a batch. Where rounding may have decided the one answer, it is the full
+            weights', which stay in memory (default False).
         others: Folders, Hub repositories or pipelines of other models, whose candidates count as much as this model's.
             Folders and repositories are loaded like this model, without code of theirs.
 
@@ -146,8 +147,10 @@ class Text2GlossPipeline(Pipeline):
             raise ValueError(f"config.json, prefix: expected none, found {prefix!r}; a model reads the sentence alone")
         self.model.eval()
         self.int8 = checked("int8", int8)
+        self.rounded: Any = None  # the model with eight-bit weights, and loops with those that it had before
         if self.int8:
-            self.model = with_int8_weights(self.model)
+            full, self.model = self.model, with_int8_weights(self.model)
+            self.rounded, self.exact = self.model, {kind: kind(full) for kind in (GreedyDecoder, BeamDecoder)}
         self.special = self.tokenizer.target_specials
         self.stop_words = frozenset(map(normalize_line, self.tokenizer.init_kwargs.get("stop_words", ())))
         self.greedy: GreedyDecoder | None = None  # each made at the first use
@@ -362,15 +365,26 @@ class Text2GlossPipeline(Pipeline):
         config = model.generation_config
         if limit := self._greedy_limit(generate, model):
             self.greedy = greedy = self._fitting(GreedyDecoder, self.greedy, model)
+            if greedy is None:
+                return None
             penalty = generate.get(PENALTY, config.encoder_repetition_penalty)
-            return greedy.decode(ids, mask, limit, penalty, generate.get(REPETITION)) if greedy else None
+            rows, log_probs, _ = self._settled(greedy, ids, mask, limit, penalty, generate.get(REPETITION))
+            return rows, log_probs
         if limit := self._beam_limit(generate, model):
             self.beams = beams = self._fitting(BeamDecoder, self.beams, model)
             if beams and beams.can_search(generate.get("num_beams", config.num_beams)):
                 asked = {name: generate[name] for name in _SETTINGS_OF_BEAMS & generate.keys()}
-                rows, log_probs = beams.decode(ids, mask, limit, **asked)
+                rows, log_probs, _ = self._settled(beams, ids, mask, limit, **asked)
                 return rows, log_probs if self._are_whole(rows, end_ids(config)) else None
         return None
+
+    def _settled(self, decoder: GreedyDecoder | BeamDecoder, *asked: Any, **settings: Any) -> Decoded:
+        decoded = decoder.decode(*asked, **settings)
+        if decoder.model is not self.rounded:
+            return decoded
+        exact = self.exact[type(decoder)]
+        exact.model.generation_config = decoder.model.generation_config
+        return settled(decoded, exact, *asked, **settings)
 
     def _fitting(self, kind: type[_Decoder], before: _Decoder | None, model: Any) -> _Decoder | None:
         """Return a loop of our own for a model, the one before if it fits; None where its decoder is not plain."""

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,57 @@ def test_a_bad_line_does_not_stop_the_others(
     assert "line 2: expected UTF-8" in captured.err
 
 
+def test_workers_give_what_one_process_gives(
+    checkpoint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "many.txt"
+    lines = [sentence.encode() for sentence in SENTENCES] * 10
+    lines[20:20] = [b"", "한글".encode("cp949"), "쿠스코의 토기".encode()]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    options = [checkpoint, "--input", str(path), "--batch_size", "1", "--threads", "1", "--format", "jsonl"]
+    assert main(["translate", *options]) == 1
+    alone = capfd.readouterr()
+    assert main(["translate", *options, "--workers", "2"]) == 1
+    together = capfd.readouterr()
+    assert together == alone
+    assert len(together.out.splitlines()) == len(lines)
+    assert "line 22: expected UTF-8" in together.err
+    assert "1 line holds words that the model does not know" in together.err
+
+
+def test_lines_for_one_worker_need_no_other_process(
+    checkpoint: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgloss_hf.commands.workers.ProcessPoolExecutor", None)
+    assert lines_of(checkpoint, *SENTENCES, workers=4) == expected
+
+
+def test_each_worker_makes_one_part_of_a_window(
+    checkpoint: str, another_checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_this_process(make: Any, windows: Any, workers: int) -> Iterator[Any]:
+        assert workers == 2
+        yield from map(make(), windows)
+
+    monkeypatch.setattr("kgloss_hf.commands.workers.in_order", in_this_process)
+    sentences = SENTENCES * 5  # of 16 lines a window holds
+    for options in (
+        {"n_best": 2},
+        {"format": "tsv", "types": True},
+        {"others": [another_checkpoint], "min_agreement": 0.3, "num_beams": 2},
+    ):
+        given: dict[str, Any] = {"batch_size": 1, "threads": 1, **options}
+        assert lines_of(checkpoint, *sentences, workers=2, **given) == lines_of(checkpoint, *sentences, **given)
+
+
+def test_workers_read_no_terminal(checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, terminal = os.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(ValueError, match="workers: expected lines of a file or a pipe, found a terminal"):
+            translate(checkpoint, workers=2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -192,6 +245,7 @@ def test_a_bad_line_does_not_stop_the_others(
         (["전시", "--num_beams", "0"], "num_beams: expected 1 or more"),
         (["전시", "--num_beams", "1000000"], "num_beams: expected an integer up to 1000"),
         (["전시", "--batch_size", "-1"], "batch_size: expected 1 or more"),
+        (["전시", "--workers", "0"], "workers: expected 1 or more, found 0"),
         (["전시", "--threads", "0"], "expects a positive integer"),
     ],
 )
