@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 from kgloss_hf import __version__
 from kgloss_hf.cli import main
-from kgloss_hf.commands.translate import _header, _rows
+from kgloss_hf.commands.translate import _header, _rows, _Style
 from kgloss_hf.evaluation.metrics import jaccard
 from kgloss_hf.evaluation.prediction_files import read_lexicon
 
@@ -338,7 +338,7 @@ def test_what_translate_writes_is_read(
                 "unknown_words": [],
             }
             answers = answer if n_best is None else [answer | {"score": -0.25}, other]
-            for row in _rows(text, answers, format, n_best, types):
+            for row in _rows(text, answers, _Style(format, n_best, types, None)):
                 print(row, file=file)
     scores = evaluate_files(str(tmp_path / name), references=gold)["scores"]
     assert scores["jaccard"]["system"]["score"] == pytest.approx(100 * (1 + 0 + 1 / 2) / 3)
