@@ -196,7 +196,7 @@ _COMMANDS = {
             _option("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss"),
             _option("--num_beams", type=int, help="beams (default: the model's, with several models 10)"),
             _option("--batch_size", type=int, help="sentences per batch (default: 128)"),
-            _option("--int8", action="store_true", help="eight-bit weights: faster, with some other outputs"),
+            _option("--int8", action="store_true", help="eight-bit weights: faster, with a few other outputs"),
             _option(
                 "--workers",
                 type=int,
