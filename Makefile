@@ -39,7 +39,7 @@ quality: .venv/ready
 	$(BIN)/mypy
 
 # Without those that need a trained model, a folder or a GPU, the recipe of a table, and the corpora that all share.
-WITH_ARGUMENTS := %/corpora.py %/consensus.py %/first_answer.py %/gpu.py %/new_glosses.py %/okt_table.py %/placeholders.py %/serve.py
+WITH_ARGUMENTS := %/corpora.py %/consensus.py %/first_answer.py %/gpu.py %/new_glosses.py %/okt_table.py %/placeholders.py %/serve.py %/translation_workers.py
 BENCHMARKS := $(filter-out $(WITH_ARGUMENTS),$(wildcard benchmarks/*.py))
 
 bench: .venv/ready
