@@ -29,8 +29,8 @@ def in_order(
     """Yield what a function answers to each item, in the order of the items, computed by several processes.
 
     Processes are spawned, as Java and torch's threads do not survive a fork, each when an item finds no idle one. A
-    thread reads ahead, by two items per process. Closing the iterator, or the end of this process, however it comes,
-    ends the others at once. They do not heed Ctrl-C, which is for this process to handle.
+    thread reads ahead, by two items per process. Close the iterator (`contextlib.closing`): that ends the processes at
+    once, and so does the end of this one, however it comes. They do not heed Ctrl-C, which is for this one to handle.
 
     Args:
         make: Called once in each process, returns the function. It, items and answers must be picklable.
@@ -66,8 +66,8 @@ def in_order(
             handed_out.put(failed)
         handed_out.put(None)
 
-    threading.Thread(target=hand_out, daemon=True).start()
     try:
+        threading.Thread(target=hand_out, daemon=True).start()
         while (future := handed_out.get()) is not None:
             yield future.result()
             places.release()

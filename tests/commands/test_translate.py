@@ -190,7 +190,12 @@ def test_workers_give_what_one_process_gives(
     alone = capfd.readouterr()
     assert main(["translate", *options, "--workers", "2"]) == 1
     together = capfd.readouterr()
-    assert together == alone
+    assert together.out == alone.out
+    first, second = (
+        [line for line in done.err.splitlines() if not line.startswith("Device set")]  # of transformers 4, once
+        for done in (alone, together)
+    )
+    assert first == second
     assert len(together.out.splitlines()) == len(lines)
     assert "line 22: expected UTF-8" in together.err
     assert "1 line holds words that the model does not know" in together.err

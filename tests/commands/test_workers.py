@@ -60,13 +60,15 @@ def test_closing_does_not_wait_for_what_is_being_computed() -> None:
 
 
 ORPHANS = """
-import multiprocessing, sys, time
+import multiprocessing, time
+from contextlib import closing
 from functools import partial
 from kgloss_hf.commands.workers import in_order
-answers = in_order(partial(partial, time.sleep), [0, 0, 1000, 1000], 2)
-next(answers), next(answers)
-print(*(child.pid for child in multiprocessing.active_children()), flush=True)
-next(answers)
+
+with closing(in_order(partial(partial, time.sleep), [0, 0, 1000, 1000], 2)) as answers:
+    next(answers), next(answers)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    next(answers)
 """
 
 
