@@ -305,7 +305,7 @@ def _part(text: str, answer: Any, style: _Style) -> _Part:
 def _warm_up(model: str, sentences: Sequence[str]) -> None:
     """Analyse sentences, or let Okt load its dictionaries, while transformers is imported: each takes seconds.
 
-    Sentences whose words are all known start no Java.
+    Sentences whose words are all known start no Java. Few sentences are analysed in a helper process.
     """
     try:
         settings = json.loads(Path(model, "tokenizer_config.json").read_text("utf-8"))
