@@ -110,8 +110,8 @@ def strangers_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def readers_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of an environment with datasets and evaluate alone."""
-    return linked_environment(tmp_path_factory.mktemp("reader"), "datasets", "evaluate")
+    """Python of an environment with datasets and evaluate, and of what the metric's package needs, tokenizers."""
+    return linked_environment(tmp_path_factory.mktemp("reader"), "datasets", "evaluate", "tokenizers")
 
 
 @pytest.fixture(scope="session")
