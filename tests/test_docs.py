@@ -200,7 +200,10 @@ def _run(block: Block, shell: Shell, folder: Path) -> None:
 
 
 # Pages that take more than a few seconds to carry out.
-SLOW = {"RELEASE.md", *(f"docs/{name}.md" for name in ("okt", "pretext", "publishing", "scaling", "tutorial"))}
+SLOW = {
+    "RELEASE.md",
+    *(f"docs/{name}.md" for name in ("data", "deployment", "okt", "pretext", "publishing", "scaling", "tutorial")),
+}
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW)) for page in PAGES])

@@ -178,6 +178,7 @@ def test_a_bad_line_does_not_stop_the_others(
     assert "line 2: expected UTF-8" in captured.err
 
 
+@pytest.mark.slow
 def test_workers_give_what_one_process_gives(
     checkpoint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

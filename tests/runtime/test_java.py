@@ -133,6 +133,7 @@ def test_fork_while_another_thread_uses_the_cache_file(tmp_path: Path) -> None:
     assert found == [f"{number}회" for number in range(12)]
 
 
+@pytest.mark.slow
 def test_fork_while_another_thread_asks_the_helper() -> None:
     found = _python(
         "lemma('전시')\n"
@@ -196,6 +197,7 @@ def test_helper_ends_in_the_middle_of_a_batch_with_its_process() -> None:
     assert found == ["True"]
 
 
+@pytest.mark.slow
 def test_interrupted_question_gives_no_answer_to_the_next() -> None:
     found = _python(
         "lemma('전시')\n"

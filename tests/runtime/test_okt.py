@@ -493,6 +493,7 @@ def test_helper_process_that_fails_says_why() -> None:
     assert "no Java virtual machine (libjvm) under /nowhere" in result.stdout, result.stderr
 
 
+@pytest.mark.slow
 def test_helper_process_that_is_killed_is_said_and_replaced() -> None:
     result = _python(
         "import os, signal, subprocess\n"

@@ -30,6 +30,7 @@ def test_refit_without_a_choice_is_refused(tmp_path: Path) -> None:
         check_refit(args)
 
 
+@pytest.mark.slow
 def test_the_second_training_learns_from_both_parts_and_goes_on_after_an_interruption(
     tmp_path: Path, forks: Forks
 ) -> None:
