@@ -1,6 +1,6 @@
 """Lines a second of `kgloss translate`: one process with all threads, with one, and workers with one each.
 
-KGLOSS_DATA=FOLDER python benchmarks/translation_workers.py MODEL [--sentences 20000] [--workers 2]
+KGLOSS_DATA=FOLDER python benchmarks/translation_workers.py [--sentences 20000] [--workers 2] MODEL [-- --num_beams 1]
 
 Sides take turns, each in a process of its own from start to end, so that start-up counts; the median counts. The
 sentences are different ones of the public corpora. All words are in a cache file of Okt, filled before, unless `--cold`
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cold", action="store_true", help="no cache file of Okt")
-    parser.add_argument("more", nargs="*", help="options of kgloss translate, after --, such as -- --num_beams 1")
+    parser.add_argument("more", nargs="*", help="options of kgloss translate, last, after --")
     options = parser.parse_args()
     sides = {
         f"1 process, {options.workers} threads": ["--threads", str(options.workers)],
