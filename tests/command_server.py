@@ -98,7 +98,7 @@ class Forks:
         """
         log = folder.parent / f"{folder.name}.log"
         with log.open("wb") as output:
-            status = self._ask(command, folder, self.environment, output, output, seconds, how, until)
+            status = self._ask(command, folder, output, output, seconds, how, until)
         printed = log.read_text("utf-8", "replace")
         assert status is not None, f"no end a minute after {how.name}: {printed}"
         return status, printed
@@ -107,7 +107,7 @@ class Forks:
         """Run a script of the folder examples, without progress bars, in the environment of the tests."""
         command = [str(ROOT / "examples" / script), *options, "--disable_tqdm=True"]
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            status = self._ask(command, cwd, self.environment, output, errors)
+            status = self._ask(command, cwd, output, errors)
             printed = []
             for file in (output, errors):
                 file.seek(0)
@@ -119,7 +119,6 @@ class Forks:
         self,
         command: Sequence[str],
         folder: Path,
-        environment: dict[str, str],
         output: IO[bytes],
         errors: IO[bytes],
         seconds: float = 300,
@@ -129,7 +128,7 @@ class Forks:
         """The exit status; none where the command goes on for a minute after it was told to end."""
         with socket.socket(socket.AF_UNIX) as server, open(os.devnull) as nothing:
             server.connect(str(self.programs.with_name("socket")))
-            question = json.dumps([command, str(folder), environment]).encode() + b"\n"
+            question = json.dumps([command, str(folder), self.environment]).encode() + b"\n"
             socket.send_fds(server, [question], [nothing.fileno(), output.fileno(), errors.fileno()])
             answers = server.makefile("rb", buffering=0)  # select sees no line that is buffered
             process = int(answers.readline())

@@ -39,7 +39,7 @@ class EncoderDecoderModel(WholeStep, transformers.EncoderDecoderModel):
         5
     """
 
-    generates_like_stock = True  # for `decoding.is_plain`
+    generates_like_stock = True  # for `plain.is_plain`
 
 
 def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:

@@ -31,7 +31,7 @@ class TokenLoss(nn.Module):
 
     ids: torch.Tensor | None
     vocab_size: int
-    generates_like_stock = True  # for `decoding.is_plain`, as it stays out of generation
+    generates_like_stock = True  # for `plain.is_plain`, as it stays out of generation
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class FastDropout(nn.Dropout):
         [0.0, 2.0]
     """
 
-    generates_like_stock = True  # for `decoding.is_plain`
+    generates_like_stock = True  # for `plain.is_plain`
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         threshold = round(256 * self.p)
