@@ -25,7 +25,7 @@ LAYERS = (
     {"models", "evaluation"},
     {"back_translation"},
     {"hub"},
-    {"training"},
+    {"training", "integrations"},
     {"commands"},
     {"cli"},
     {"", "__main__", "dataset_scripts"},

@@ -1,0 +1,1 @@
+"""Glosses for other people's pipelines."""
