@@ -161,10 +161,13 @@ def evaluate(**options: Any) -> None:
     for name in ("predictions", "baseline", "types", "references"):
         if options[name] is not None:
             check_file(options[name], folders=name == "references")
-    from ..evaluation.results import evaluation_table
+    from ..evaluation.results import evaluation_table, review_table
     from ..evaluation.scores import evaluate_files
 
-    print_tables([evaluation_table(evaluate_files(**options)["scores"])])
+    result = evaluate_files(**options)
+    print_tables(
+        [evaluation_table(result["scores"]), *([review_table(result["review"])] if "review" in result else [])]
+    )
 
 
 def export_dataset(**options: Any) -> None:
@@ -204,6 +207,20 @@ def translate(*, others: Sequence[str], sentences: Sequence[str], **options: Any
         for text in sentences
     ]
     return int(translate(others=[*models, *others], **options) > 0)
+
+
+def review(*, others: Sequence[str], sentences: str, output: str, **options: Any) -> None:
+    """Write a sheet for reviewers and say what it holds."""
+    for model in (options["model"], *others):
+        check_model(model)
+    _check_data(sentences)
+    from .review import review
+
+    counts = review(sentences=sentences, output=output, others=others, **options)
+    names = {"blank": "blank", "repeated": "repeated", "certain": "beyond --limit, which are more certain"}
+    left_out = ", ".join(f"{counts[name]:,} {words}" for name, words in names.items() if counts[name])
+    written = f"{counts['written']:,} {'sentence' if counts['written'] == 1 else 'sentences'}"
+    _say(f"{output}: {written}, the least certain first{f'; left out: {left_out}' if left_out else ''}")
 
 
 def check(*, folder: str) -> int:

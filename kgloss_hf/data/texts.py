@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from ..runtime.normalization import normalize_line
 from .arguments import ReadingArguments
-from .columns import find_columns
+from .columns import COLUMNS, find_columns
 from .lines import TEXT_SUFFIXES, is_text_file, read_lines
+from .review import review_columns, unescaped
 from .rows import Table, is_files, load_unsplit, place_of, tables_of
 from .tables import TABLE_SUFFIXES, existing_file, is_table
 
@@ -43,29 +46,64 @@ def read_texts(sources: Sequence[str], *, column: str | None = None, encoding: s
     if isinstance(sources, str):
         raise TypeError(f"read_texts expects a list of sources, found one string; write read_texts([{sources!r}])")
     for source in sources:
-        if is_text_file(source) or is_table(source):
-            existing_file(source)
-        elif Path(source).is_file() and not is_files(source):
-            raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
-    return (text for source in sources for text in _texts(source, column, encoding))
+        _check(source)
+    return (text for source in sources for text, _ in _rows(source, column, encoding))
 
 
-def _texts(source: str, column: str | None, encoding: str) -> Iterator[str]:
+def read_text_rows(
+    source: str, *, column: str | None = None, encoding: str = "utf-8"
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield each text of a source with its id and its row.
+
+    Args:
+        source: As for `read_texts`.
+        column: As for `read_texts`.
+        encoding: As for `read_texts`.
+
+    Returns:
+        An iterator. The id is what stands in the row's one column of ids, such as `id` or 번호, or else the number of
+        the text, from 1. A line of a text file has an empty row.
+
+    Raises:
+        FileNotFoundError: As for `read_texts`.
+        ValueError: As for `read_texts`.
+
+    Example:
+        >>> [(name, text) for name, text, _ in read_text_rows("mcksg")][0]
+        ('1', '우리 박물관 상설전시실에는 모두 12,044점의 유물이 전시되어 있습니다.')
+    """
+    _check(source)
+    for number, (text, row) in enumerate(_rows(source, column, encoding), 1):
+        ids = [name for name in row if isinstance(name, str) and normalize_line(name).casefold() in COLUMNS["id"]]
+        given = row[ids[0]] if len(ids) == 1 else None
+        yield (str(number) if given is None or not str(given).strip() else str(given)), text, row
+
+
+def _check(source: str) -> None:
+    """Refuse a file that is not there or is of another kind."""
+    if is_text_file(source) or is_table(source):
+        existing_file(source)
+    elif Path(source).is_file() and not is_files(source):
+        raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
+
+
+def _rows(source: str, column: str | None, encoding: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if is_text_file(source):
-        yield from (line.rstrip("\r\n") for line in read_lines(Path(source), encoding=encoding))
+        yield from ((line.rstrip("\r\n"), {}) for line in read_lines(Path(source), encoding=encoding))
         return
     for table in tables_of(source, encoding=encoding) if is_files(source) else _streamed_tables(source):
-        chosen = None
+        chosen, plain = None, False
         for number, row in table.rows:
             where = place_of(table, number)
             if not isinstance(row, dict):
                 raise ValueError(f"{where}: expected an object with a sentence, found {row!r:.60}")
             if chosen is None:
                 chosen = find_columns(row, where, needed=("text",), given={"text": column}, options=_OPTIONS)["text"]
-            text = row.get(chosen)
+                plain = not review_columns(row, where, [chosen])
+            text = row.get(chosen) if plain else unescaped(row.get(chosen))
             if not isinstance(text, str | None):
                 raise ValueError(f"{where}, column {chosen!r}: expected a sentence, found {text!r:.60}")
-            yield text or ""
+            yield text or "", row
 
 
 def _streamed_tables(dataset: str) -> Iterator[Table]:
