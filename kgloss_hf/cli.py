@@ -136,7 +136,7 @@ _COMMANDS = {
         "with glosses, as kgloss translate writes them and data sets have them; or text with one gloss sequence per "
         "line.",
         [
-            _option("predictions", help="the system's file"),
+            _option("predictions", help="the system's file, or review sheets with commas between them"),
             _option("--references", help="file with the references, or a sign corpus (default: those in PREDICTIONS)"),
             _option("--baseline", help="file of a second system, for a paired test between the two"),
             _option(

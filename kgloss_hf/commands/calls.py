@@ -159,8 +159,10 @@ def _parsed(program: str, words: Sequence[str], *dataclasses: Any) -> tuple[Any,
 def evaluate(**options: Any) -> None:
     """Print the scores of predictions in files."""
     for name in ("predictions", "baseline", "types", "references"):
-        if options[name] is not None:
-            check_file(options[name], folders=name == "references")
+        if (given := options[name]) is not None:
+            several = name == "predictions" and not Path(given).exists()  # review sheets
+            for file in given.split(",") if several else [given]:
+                check_file(file, folders=name == "references")
     from ..evaluation.results import evaluation_table, review_table
     from ..evaluation.scores import evaluate_files
 

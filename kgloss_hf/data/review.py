@@ -188,7 +188,7 @@ class Sheet:
         return chain(head, rows)
 
     def reviewed(self, rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-        """Yield the rows that were corrected or approved, which hold that as `review`, and their `reviewer`.
+        """Yield the rows that were corrected or approved, which hold that as `review`, `reviewer` and `comment`.
 
         Args:
             rows: Numbers and rows; those that are no rows are handed on.
@@ -200,7 +200,7 @@ class Sheet:
             if all(map(_is_blank, row.values())):
                 self.counts["blank"] += 1
                 continue
-            shown, correction, reviewer = (row.get(self._columns.get(name)) for name in ("glosses", *TIERS[2:4]))
+            shown, correction, reviewer, comment = (row.get(self._columns.get(name)) for name in TIERS[1:])
             verdict = _verdict(shown, correction, reviewer)
             self.counts[verdict] += 1
             if verdict == "not reviewed":
@@ -211,8 +211,9 @@ class Sheet:
                 form = " ".join(_split(normalize_line(glosses)))
                 self._versions.setdefault(normalize_line(text), set()).add(form)
             if verdict != "rejected":
-                text_column = {self._columns["text"]: text} if "text" in self._columns else {}
-                yield number, {**row, **text_column, "review": verdict, "reviewer": word(reviewer)}
+                told = {self._columns["text"]: text} if "text" in self._columns else {}
+                told |= {"review": verdict, "reviewer": word(reviewer), "comment": word(comment)}
+                yield number, {**row, **told}
 
     def column(self, row: Mapping[str, Any]) -> str:
         """Return the column whose glosses count in a row of `reviewed`.
@@ -257,12 +258,12 @@ class Sheet:
                 f"{self._origin}: expected a review sheet with corrections, or with reviewers of what is right, found "
                 f"none in {counts['not reviewed']:,} rows; have it reviewed first"
             )
+        rows = [f"{counts[name]:,} {name}" for name in ("corrected", "approved")]
         left_out = [f"{counts[name]:,} {name}" for name in ("rejected", "not reviewed", "blank") if counts[name]]
         logger.warning(
-            "%s: a review sheet with %s corrected and %s approved rows%s",
+            "%s: read as a review sheet, rows: %s%s",
             self._origin,
-            f"{counts['corrected']:,}",
-            f"{counts['approved']:,}",
+            ", ".join(rows),
             f"; left out: {', '.join(left_out)}" if left_out else "",
         )
         self._cells.warn()

@@ -118,6 +118,10 @@ def _write_xlsx(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None
 
     if len(rows) > _ROWS:
         raise ValueError(f"{path.name}: XLSX holds {_ROWS:,} sentences, found {len(rows):,}; take CSV, or --limit")
+    table = [list(_cells(row, alternatives)) for row in rows]
+    longest = max((len(cell) for cells in table for cell in cells if isinstance(cell, str)), default=0)
+    if longest > _CELL:
+        raise ValueError(f"{path.name}: an XLSX cell holds {_CELL:,} characters, found {longest:,}; take CSV")
     headers = _headers(alternatives)
     fields = dict(zip(HEADERS.values(), HEADERS, strict=True))
     columns = [fields.get(header, "alternative") for header in headers]
@@ -143,13 +147,11 @@ def _write_xlsx(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None
     alike = {"alignment": Alignment(wrap_text=True, vertical="top"), "border": Border(thin, thin, thin, thin)}
 
     def styled(value: Any, fill: str | None, **style: Any) -> Any:
-        cell = WriteOnlyCell(sheet, value=value)
-        if isinstance(value, str):
-            if len(value) > _CELL:
-                raise ValueError(
-                    f"{path.name}: an XLSX cell holds {_CELL:,} characters, found {len(value):,}; take CSV"
-                )
-            cell.data_type, cell.number_format = "s", "@"  # text, whatever it begins with and is made of it
+        cell = WriteOnlyCell(sheet, value=None if value == "" else value)
+        if isinstance(value, str):  # text, whatever it begins with and is made of it later
+            cell.number_format = "@"
+            if value:
+                cell.data_type = "s"
         if fill:
             cell.fill = fills[fill]
         for name, look in (alike | style).items():
@@ -158,9 +160,9 @@ def _write_xlsx(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None
 
     bold = Font(bold=True)
     sheet.append([styled(header, "head", font=bold) for header in headers])
-    for row in rows:
+    for row, values in zip(rows, table, strict=True):
         cells = []
-        for field, value in zip(columns, _cells(row, alternatives), strict=True):
+        for field, value in zip(columns, values, strict=True):
             fill = "in" if field in _FILLED_IN else "doubtful" if row.doubtful and field == "glosses" else None
             cells.append(styled(value, fill, **({"number_format": "0%"} if field == "certainty" else {})))
         sheet.append(cells)

@@ -202,6 +202,8 @@ def _lexicon_columns(path: str, numbered: tuple[int, Any]) -> dict[str, str]:
 
 def _read(path: str, gloss_separator: str | None, encoding: str) -> dict[str, list[Any]]:
     """Return a table's columns of glosses and sentences; the gloss sequences of a text file are under `_LINES`."""
+    if "," in path and not Path(path).exists():
+        return _columns_of_sheets(path, [_read(part, gloss_separator, encoding) for part in path.split(",")])
     if tiers := review_tiers(Path(path)):
         return _columns_of(path, eaf_rows(Path(path), tiers), gloss_separator)
     if Path(path).exists() and is_corpus(Path(path)):
@@ -334,6 +336,16 @@ def _columns_of_sheet(
     if not reviewers:
         raise ValueError(f"{path}: expected rows that were corrected or approved, found only rejected ones")
     return columns | {"review": [Review(reviewers, sheet.counts)]}
+
+
+def _columns_of_sheets(path: str, sheets: Sequence[Mapping[str, list[Any]]]) -> dict[str, list[Any]]:
+    if not all("review" in sheet for sheet in sheets):
+        raise ValueError(f"{path}: expected one file, or several review sheets; name one file")
+    reviews = [sheet["review"][0] for sheet in sheets]
+    reviewers = [name for review in reviews for name in review.reviewers]
+    counts = sum((review.counts for review in reviews), Counter[str]())
+    columns = {name: [*chain.from_iterable(sheet[name] for sheet in sheets)] for name in sheets[0] if name != "review"}
+    return columns | {"review": [Review(reviewers, counts)]}
 
 
 def _fields_of(path: str, row: Mapping[Any, Any]) -> dict[str, str]:

@@ -82,7 +82,7 @@ def evaluate_files(
     error rate is that of post-editing; rows that were not reviewed, or were rejected, are left out and counted.
 
     Args:
-        predictions: The system's file, or a review sheet: XLSX, CSV or an ELAN file.
+        predictions: The system's file; or a review sheet (XLSX, CSV, ELAN), or several with commas between them.
         references: File with the references (default: those in `predictions`).
         baseline: File of a second system's predictions for the same sentences.
         types: Table with columns `gloss` and `type` (a CSV file, or another of `kgloss_hf.data.tables.read_rows`), for
