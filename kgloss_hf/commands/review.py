@@ -69,8 +69,9 @@ def review(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "sentences.txt")
         ...     _ = file.write_text("집에 불이 났어요.\\n\\n", "utf-8")
-        ...     review(getfixture("checkpoint"), str(file), output=f"{folder}/sheet.csv")
-        Counter({'written': 1, 'blank': 1})
+        ...     counts = review(getfixture("checkpoint"), str(file), output=f"{folder}/sheet.csv")
+        >>> counts["written"], counts["blank"]
+        (1, 1)
     """
     path = Path(output)
     kind = _format_of(path, format)

@@ -70,7 +70,7 @@ def read_text_rows(
 
     Example:
         >>> [(name, text) for name, text, _ in read_text_rows("mcksg")][0]
-        ('1', '우리 박물관 상설전시실에는 모두 12,044점의 유물이 전시되어 있습니다.')
+        ('mcksg-sample-0001', '우리 박물관에 오신 여러분을 환영합니다.')
     """
     _check(source)
     for number, (text, row) in enumerate(_rows(source, column, encoding), 1):
