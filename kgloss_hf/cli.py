@@ -232,6 +232,7 @@ _COMMANDS = {
             _option("--num_beams", type=int, help="beams (default: the model's)"),
             _option("--batch_size", type=int, help="sentences per batch (default: 128)"),
             _option("--text_column", help="column with the sentences (default: by its name, such as text or 문장)"),
+            _DATA_DIR,
             _option("--encoding", default="utf-8", help="encoding of a text file, such as cp949 (default: utf-8)"),
         ],
     ),

@@ -215,7 +215,11 @@ def review(*, others: Sequence[str], sentences: str, output: str, **options: Any
     """Write a sheet for reviewers and say what it holds."""
     for model in (options["model"], *others):
         check_model(model)
+    from ..data.rows import is_files
+
     _check_data(sentences)
+    if not is_files(sentences) and not Path(sentences).exists() and not re.fullmatch(r"\w[\w./:-]*", sentences, re.A):
+        raise ValueError(f"expected a file or a data set with sentences, found {sentences!r}; write them into a file")
     from .review import review
 
     counts = review(sentences=sentences, output=output, others=others, **options)

@@ -31,6 +31,7 @@ def review(
     batch_size: int | None = None,
     text_column: str | None = None,
     encoding: str = "utf-8",
+    data_dir: str | None = None,
 ) -> Counter[str]:
     """Translate sentences, and write them with their glosses into a sheet for reviewers, the least certain first.
 
@@ -52,6 +53,7 @@ def review(
         batch_size: Sentences per batch (default: the pipeline's).
         text_column: Column with the sentences (default: by its name, such as `text` or 문장).
         encoding: Of a text file, such as `cp949`.
+        data_dir: Folder with your copy of a data set that is not shipped.
 
     Returns:
         How many sentences were `written`, and how many were left out as `blank`, `repeated`, or `certain` (beyond
@@ -85,7 +87,7 @@ def review(
     from tqdm import tqdm
 
     counts: Counter[str] = Counter()
-    read = read_text_rows(sentences, column=text_column, encoding=encoding)
+    read = read_text_rows(sentences, column=text_column, encoding=encoding, data_dir=data_dir)
     asked: dict[str, Any] = {"num_beams": num_beams, "batch_size": batch_size}
     options = {name: value for name, value in asked.items() if value is not None}
     with tqdm(unit=" sentences", disable=None, leave=False, file=sys.stderr) as bar:

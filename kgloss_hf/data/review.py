@@ -147,7 +147,7 @@ class Sheet:
     Args:
         origin: The table, for messages.
         columns: Headers by field: `text` and `glosses` of `kgloss_hf.data.columns`, and those of `review_columns`.
-        separator: Sign between glosses (default: `|` where a cell holds one; in other cells it is recognised).
+        separator: Sign between glosses in cells without bars (default: recognised). Bars always separate.
         versions: Where to note the glosses given to each sentence, to count contradictions of several sheets (default:
             nowhere else).
 
@@ -170,7 +170,7 @@ class Sheet:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._origin, self._columns = origin, columns
-        self._cells, self._given = GlossCells(origin, separator), separator is not None
+        self._cells = GlossCells(origin, None if separator == BAR else separator)
         self._versions = {} if versions is None else versions
 
     def sampled(self, rows: Iterable[tuple[Any, Any]], column: str) -> Iterator[tuple[Any, Any]]:
@@ -242,7 +242,7 @@ class Sheet:
         Raises:
             ValueError: As for `kgloss_hf.runtime.glosses.split_glosses`.
         """
-        if isinstance(cell, str) and BAR in cell and not self._given:
+        if isinstance(cell, str) and BAR in cell:
             return split_glosses(cell, BAR)
         return self._cells.split(cell)
 

@@ -20,7 +20,7 @@ SHEET_FORMATS = ("xlsx", "eaf", "csv")
 _EPOCH = datetime(1980, 1, 1)  # the first that ZIP knows: equal sheets are equal bytes
 _SECONDS = 10.0  # of a sentence without times
 _CELL, _ROWS = 32_767, 2**20 - 1  # characters, and rows below the header, of XLSX
-_WIDTHS = {"text": 50, "glosses": 45, "correction": 45, "reviewer": 14, "comment": 30, "unknown_words": 24}
+_WIDTHS = {"id": 18, "text": 50, "glosses": 45, "correction": 45, "reviewer": 14, "comment": 30, "unknown_words": 24}
 _FILLED_IN = ("correction", "reviewer", "comment")
 _HELP = {
     "correction": (

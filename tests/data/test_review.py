@@ -93,6 +93,14 @@ def test_bad_corrections(tmp_path: Path, cell: object, problem: str, caplog: pyt
     assert "1 bad row skipped" in caplog.text
 
 
+@pytest.mark.parametrize("separator", [" ", "|", ","])
+def test_bars_separate_whatever_separator_other_files_have(tmp_path: Path, separator: str) -> None:
+    pairs = load_pairs(
+        sheet(tmp_path / "sheet.csv", [["1", "집이다.", "집 | 크다", "", "김", ""]]), gloss_separator=separator
+    )
+    assert pairs[0].glosses == ("집", "크다")
+
+
 def test_a_whole_number_is_a_gloss(tmp_path: Path) -> None:
     assert load_pairs(sheet(tmp_path / "a.xlsx", [["1", "4층", "층", 4, 7, ""]]))[0].glosses == ("4",)
 
