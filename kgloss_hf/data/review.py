@@ -8,7 +8,7 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 from ..runtime.glosses import PLACEHOLDERS, split_glosses
 from ..runtime.normalization import normalize_line
 from .cells import GlossCells
-from .columns import find_columns
 from .corpus_files import members, read_text
 from .elan import Annotation, Tier, read_eaf
 from .signs import word
@@ -40,7 +39,7 @@ REVIEW_COLUMNS = {
     "reviewer": ("reviewer", HEADERS["reviewer"], "검토자", "수정자"),
     "comment": ("comment", HEADERS["comment"], "의견"),
 }
-"""Header names of what reviewers fill in, as `kgloss_hf.data.columns.COLUMNS` has those of pairs."""
+"""Header names of what reviewers fill in, as `kgloss_hf.data.columns.COLUMNS` has those of pairs; no two may stand."""
 
 TIERS = ("sentence", "glosses", "correction", "reviewer", "comment")
 """Tiers of a sheet for ELAN, by which it is known."""
@@ -108,7 +107,7 @@ def unescaped(text: Any) -> Any:
     return text[1:] if isinstance(text, str) and _ESCAPED.match(text) else text
 
 
-def review_columns(names: Iterable[Any], origin: str, taken: Iterable[str] = ()) -> dict[str, str]:
+def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = ()) -> dict[str, str]:
     """Return which column of a table holds what reviewers filled in; none where the table is no review sheet.
 
     A sheet is known by its column of corrections.
@@ -127,11 +126,17 @@ def review_columns(names: Iterable[Any], origin: str, taken: Iterable[str] = ())
         >>> review_columns(["문장", "글로스", "의견"], "pairs.csv")
         {}
     """
-    free = [name for name in names if name not in set(taken)]
-    known = {"correction": REVIEW_COLUMNS["correction"]}
-    if not find_columns(free, origin, wanted=known, needed=()):
-        return {}
-    return find_columns(free, origin, wanted=REVIEW_COLUMNS, needed=())
+    free = {name: normalize_line(name).casefold() for name in names if isinstance(name, str)}
+    columns: dict[str, str] = {}
+    for field, known in REVIEW_COLUMNS.items():
+        matches = [name for name, form in free.items() if form in known and name not in taken]
+        if len(matches) > 1:
+            raise ValueError(f"{origin}: expected one column of {field}, found {matches!s:.300}; rename all but one")
+        if matches:
+            columns[field] = matches[0]
+        if "correction" not in columns:
+            return {}
+    return columns
 
 
 class Sheet:
@@ -182,9 +187,9 @@ class Sheet:
         """
         rows = iter(rows)
         head = list(islice(rows, _SAMPLE))
-        cells = [(number, row.get(self._columns["correction"])) for number, row in head if isinstance(row, Mapping)]
-        plain = [(number, {column: cell}) for number, cell in cells if isinstance(cell, str) and BAR not in cell]
-        self._cells.sampled(plain, column)
+        cells = [row.get(self._columns["correction"]) for _, row in head if isinstance(row, Mapping)]
+        plain = [form for cell in cells if isinstance(cell, str) and BAR not in (form := normalize_line(cell))]
+        self._cells.sampled(((0, {column: form}) for form in plain), column)
         return chain(head, rows)
 
     def reviewed(self, rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
@@ -228,6 +233,8 @@ class Sheet:
                 f"expected glosses in column {column!r}, found {cell!r:.60}, which the spreadsheet made of them; give "
                 "the cell the format of text, and write them again"
             )
+        if isinstance(cell, str) and not re.search(r"\w", cell):
+            raise ValueError(f"expected glosses in column {column!r}, or - to reject the sentence, found {cell!r:.60}")
         pieces = re.split(r"[\s|]+", cell) if isinstance(cell, str) else cell
         if empty := next((piece for piece in pieces if piece in PLACEHOLDERS), None):
             raise ValueError(
@@ -237,14 +244,15 @@ class Sheet:
         return column
 
     def split(self, cell: Any) -> Any:
-        """Return the glosses of a cell; what is no string is returned as it is.
+        """Return the glosses of a cell, of which lines count as white space; what is no string is returned as it is.
 
         Raises:
             ValueError: As for `kgloss_hf.runtime.glosses.split_glosses`.
         """
-        if isinstance(cell, str) and BAR in cell:
-            return split_glosses(cell, BAR)
-        return self._cells.split(cell)
+        if not isinstance(cell, str):
+            return cell
+        form = normalize_line(cell)
+        return split_glosses(form, BAR) if BAR in form else self._cells.split(form)
 
     def warn(self) -> None:
         """Say in a line what became of the rows.

@@ -61,7 +61,8 @@ def test_what_becomes_of_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
         ("| 불 | 고맙 습니다 |", ("불", "고맙 습니다")),
         ("V (불꽃무늬) Number/4C", ("V (불꽃무늬)", "Number/4C")),
         ('["고맙 습니다"]', ("고맙 습니다",)),
-        ("불（큰）", ("불(큰)",)),
+        ("불（큰）｜나다", ("불(큰)", "나다")),
+        ("불\n나다", ("불", "나다")),
     ],
 )
 def test_notations_of_corrections(tmp_path: Path, correction: str, glosses: tuple[str, ...]) -> None:
@@ -83,6 +84,7 @@ def test_commas_between_glosses_are_recognised_or_said(tmp_path: Path, caplog: p
         (0.5, "found 0.5, which the spreadsheet made of them; give the cell the format of text"),
         ("집 | Number", "found 'Number', for which the model found nothing in the sentence"),
         ("집 || 불", "expected a gloss between two '|'"),
+        ("?", "or - to reject the sentence, found '[?]'"),
     ],
 )
 def test_bad_corrections(tmp_path: Path, cell: object, problem: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -129,6 +131,11 @@ def test_headers_of_other_sheets(tmp_path: Path, header: list[str]) -> None:
     assert len(load_pairs(sheet(tmp_path / "sheet.csv", rows, header))) == 3
     # Without a column of reviewers only corrections count.
     assert len(load_pairs(sheet(tmp_path / "sheet.csv", [row[:3] for row in rows], header[:3]))) == 2
+
+
+def test_two_columns_of_corrections_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected one column of correction, found .'수정', 'correction'.; rename all"):
+        load_pairs(sheet(tmp_path / "a.csv", [["집이다.", "집", "", "불"]], ["문장", "글로스", "수정", "correction"]))
 
 
 def test_a_table_without_corrections_is_no_sheet(tmp_path: Path) -> None:
