@@ -23,6 +23,9 @@ _CELL, _ROWS = 32_767, 2**20 - 1  # characters, and rows below the header, of XL
 _WIDTHS = {"id": 18, "text": 50, "glosses": 45, "correction": 45, "reviewer": 14, "comment": 30, "unknown_words": 24}
 _FILLED_IN = ("correction", "reviewer", "comment")
 _HELP = {
+    "glosses": (
+        "이 칸은 그대로 두고, 고칠 것은 수정 칸에 쓰세요.\nLeave this cell as it is, and write corrections beside it."
+    ),
     "correction": (
         "고칠 것이 있으면 맞는 글로스를 모두 쓰고 | 로 나누세요. 맞으면 비우고 검토자만 적으세요. "
         "쓸 수 없는 문장은 - 를 적으세요.\n"
