@@ -101,7 +101,7 @@ def trained(folder: Path, train: str, files: dict[str, str], options: argparse.N
     if not metrics.exists():
         words = ["--train", train, "--validation", files["validation"], "--test", files["test"]]
         words += ["--preset", options.preset, "--num_train_epochs", str(options.epochs), "--learning_rate", "1e-3"]
-        words += ["--per_device_train_batch_size", "32", "--seed", str(seed), "--output_dir", str(folder)]
+        words += ["--per_device_train_batch_size", "32", "--seed", str(seed), "--output_dir", str(folder), "--resume"]
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
         command = [sys.executable, str(SCRIPT), *words]
         subprocess.run(command, check=True, stdout=sys.stderr, env=one_thread)  # noqa: S603
