@@ -136,7 +136,7 @@ _COMMANDS = {
         "with glosses, as kgloss translate writes them and data sets have them; or text with one gloss sequence per "
         "line.",
         [
-            _option("predictions", help="the system's file"),
+            _option("predictions", help="the system's file, or review sheets with commas between them"),
             _option("--references", help="file with the references, or a sign corpus (default: those in PREDICTIONS)"),
             _option("--baseline", help="file of a second system, for a paired test between the two"),
             _option(
@@ -210,6 +210,31 @@ _COMMANDS = {
             ),
         ],
         interrupted="the lines that stand in the output are complete; the rest was not translated",
+    ),
+    "review": _Command(
+        calls.review,
+        "write a sheet in which reviewers correct the glosses of sentences, the least certain first",
+        "Once filled in, the sheet is read as training pairs (--dataset, --extra_train), and kgloss evaluate scores "
+        "its glosses against the corrections.",
+        [
+            _option("model", help="folder or Hub repository of a trained model"),
+            _option(
+                "sentences",
+                help="text file with a sentence per line, table with a column of sentences, sign corpus, or data set",
+            ),
+            _WITH,
+            _option("--output", required=True, help="sheet to write: FILE.xlsx, FILE.eaf (ELAN) or FILE.csv"),
+            _option("--format", choices=("xlsx", "eaf", "csv"), help="default: by the ending of --output"),
+            _option(
+                "--n_best", type=int, default=3, help="answers per sentence, the best and alternatives (default: 3)"
+            ),
+            _option("--limit", type=int, help="write the N least certain sentences (default: all)"),
+            _option("--num_beams", type=int, help="beams (default: the model's)"),
+            _option("--batch_size", type=int, help="sentences per batch (default: 128)"),
+            _option("--text_column", help="column with the sentences (default: by its name, such as text or 문장)"),
+            _DATA_DIR,
+            _option("--encoding", default="utf-8", help="encoding of a text file, such as cp949 (default: utf-8)"),
+        ],
     ),
     "serve": _Command(
         calls.serve,

@@ -159,12 +159,17 @@ def _parsed(program: str, words: Sequence[str], *dataclasses: Any) -> tuple[Any,
 def evaluate(**options: Any) -> None:
     """Print the scores of predictions in files."""
     for name in ("predictions", "baseline", "types", "references"):
-        if options[name] is not None:
-            check_file(options[name], folders=name == "references")
-    from ..evaluation.results import evaluation_table
+        if (given := options[name]) is not None:
+            several = name == "predictions" and not Path(given).exists()  # review sheets
+            for file in given.split(",") if several else [given]:
+                check_file(file, folders=name == "references")
+    from ..evaluation.results import evaluation_table, review_table
     from ..evaluation.scores import evaluate_files
 
-    print_tables([evaluation_table(evaluate_files(**options)["scores"])])
+    result = evaluate_files(**options)
+    print_tables(
+        [evaluation_table(result["scores"]), *([review_table(result["review"])] if "review" in result else [])]
+    )
 
 
 def export_dataset(**options: Any) -> None:
@@ -204,6 +209,24 @@ def translate(*, others: Sequence[str], sentences: Sequence[str], **options: Any
         for text in sentences
     ]
     return int(translate(others=[*models, *others], **options) > 0)
+
+
+def review(*, others: Sequence[str], sentences: str, output: str, **options: Any) -> None:
+    """Write a sheet for reviewers and say what it holds."""
+    for model in (options["model"], *others):
+        check_model(model)
+    from ..data.rows import is_files
+
+    _check_data(sentences)
+    if not is_files(sentences) and not Path(sentences).exists() and not re.fullmatch(r"\w[\w./:-]*", sentences, re.A):
+        raise ValueError(f"expected a file or a data set with sentences, found {sentences!r}; write them into a file")
+    from .review import review
+
+    counts = review(sentences=sentences, output=output, others=others, **options)
+    names = {"blank": "blank", "repeated": "repeated", "certain": "beyond --limit, which are more certain"}
+    left_out = ", ".join(f"{counts[name]:,} {words}" for name, words in names.items() if counts[name])
+    written = f"{counts['written']:,} {'sentence' if counts['written'] == 1 else 'sentences'}"
+    _say(f"{output}: {written}, the least certain first{f'; left out: {left_out}' if left_out else ''}")
 
 
 def check(*, folder: str) -> int:

@@ -8,14 +8,14 @@ from typing import Any
 from ..runtime.normalization import normalize_line
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "id": ("id", "no", "번호", "순번", "연번", "아이디"),
+    "id": ("id", "no", "번호", "순번", "연번", "아이디", "번호 id"),
     "text": (
         *("text", "sentence", "korean", "translation", "문장", "한국어", "한국어 문장", "한국어문장", "원문"),
-        *("한국어 원문", "한국어원문", "텍스트"),
+        *("한국어 원문", "한국어원문", "텍스트", "문장 text"),
     ),
     "glosses": (
         *("glosses", "gloss", "orth", "글로스", "글로스열", "수어", "수어문", "수어 문장", "수어문장", "수어 글로스"),
-        *("수어글로스", "한국수어", "한국 수어", "수지"),
+        *("수어글로스", "한국수어", "한국 수어", "수지", "글로스 glosses"),
     ),
     "gloss_types": ("gloss_types", "types", "type", "유형", "글로스 유형", "글로스유형", "종류"),
     "source": ("source", "출처"),

@@ -18,6 +18,7 @@ from .cells import GlossCells, separator_of
 from .checks import BadRows
 from .columns import find_columns
 from .lines import is_text
+from .review import Sheet, review_columns, warn_of_contradictions
 from .rows import Table, is_files, place_of, tables_of
 from .splitting import GROUP_FRACTIONS, ROW_FRACTIONS, keys_of_pair, part_of, split_rows, unlinked
 
@@ -41,7 +42,9 @@ class Row(NamedTuple):
         part: `train`, `validation` or `test`, where the data set comes in parts; as written, where that is neither.
         pair: Normalised.
         types: Types of the glosses, where the row tells them.
-        cells: The row as it was read, under the names of `kgloss_hf.data.columns.COLUMNS` and its own others.
+        cells: The row as it was read, under the names of `kgloss_hf.data.columns.COLUMNS` and its own others. Of a
+            review sheet (`kgloss_hf.data.review.Sheet`), `reviewer` is who reviewed it, and `review` is `corrected` or
+            `approved`.
     """
 
     where: str
@@ -88,6 +91,9 @@ def read_pairs(
 ) -> Iterator[Row]:
     """Read a data set pair by pair; of files only a part is ever in memory.
 
+    Of a review sheet (`kgloss_hf.data.review.Sheet`), pairs are what reviewers corrected or approved. Of several sheets
+    for the same sentences all pairs are kept, and sentences that were reviewed in different ways are counted.
+
     Args:
         dataset: A name, or files, as for `kgloss_hf.data.rows.tables_of`.
         config: As for `tables_of`.
@@ -105,19 +111,24 @@ def read_pairs(
         >>> row.where, row.pair.glosses[:2], row.types[:2]
         ('dataset mcksg, split train, row 1', ('우리', '박물관'), ['sign_word', 'sign_word'])
     """
+    versions: dict[str, set[str]] = {}
     for table in tables_of(dataset, config=config, data_dir=data_dir, **reading):
-        yield from pairs_of(table, lambda row: row)
+        yield from pairs_of(table, lambda row: row, versions)
+    warn_of_contradictions(dataset, versions)
 
 
-def pairs_of(table: Table, check: Callable[[Row], _Checked]) -> Iterator[_Checked]:
+def pairs_of(
+    table: Table, check: Callable[[Row], _Checked], versions: dict[str, set[str]] | None = None
+) -> Iterator[_Checked]:
     """Yield what a check makes of the pairs of a table; bad rows are an error, or left out and counted.
 
     Args:
         table: Its columns are found by their names, and the separator of its glosses by its first 1,000 rows.
         check: Raises a ValueError for a row that is bad for other reasons.
+        versions: As for `kgloss_hf.data.review.Sheet`.
 
     Raises:
-        ValueError: The table has no rows, lacks a column, or holds a bad row.
+        ValueError: The table has no rows, lacks a column, or holds a bad row, or is a review sheet without any review.
 
     Example:
         >>> rows = [(2, {"문장": "집에 불이 났어요.", "글로스": "집|불"})]
@@ -137,8 +148,12 @@ def pairs_of(table: Table, check: Callable[[Row], _Checked]) -> Iterator[_Checke
         raise ValueError(f"{place_of(table, head[0][0])}: expected an object, found {head[0][1]!r:.60}")
     given = {"text": reading.text_column, "glosses": reading.gloss_column}
     columns = find_columns(keys, table.origin, given=given)
-    cells = GlossCells(table.origin, reading.gloss_separator)
+    review = review_columns(keys, table.origin, columns.values())
+    sheet = Sheet(table.origin, columns | review, reading.gloss_separator, versions) if review else None
+    cells = sheet or GlossCells(table.origin, reading.gloss_separator)
     numbered = cells.sampled(chain(head, rows), columns["glosses"])
+    if sheet:
+        numbered = sheet.reviewed(numbered)
     bad = BadRows(table.origin, reading.on_bad_rows)
     renamed = {field: column for field, column in columns.items() if field != column}
 
@@ -146,8 +161,8 @@ def pairs_of(table: Table, check: Callable[[Row], _Checked]) -> Iterator[_Checke
         if not isinstance(row, Mapping):
             raise ValueError(f"expected an object, found {row!r:.60}")
         named = {**row, **{field: row.get(column) for field, column in renamed.items()}} if renamed else row
-        text, glosses = named.get("text"), named.get("glosses")
-        pair = Pair(_sentence(text, columns["text"]), _glosses(glosses, columns["glosses"], cells))
+        column = sheet.column(row) if sheet else columns["glosses"]
+        pair = Pair(_sentence(named.get("text"), columns["text"]), _glosses(row.get(column), column, cells))
         part = part_of(named.get("split")) or named.get("split") if "split" in columns else table.part
         return check(Row(place_of(table, number), number, part, pair, _types(named, pair), named))
 
@@ -164,7 +179,7 @@ def _sentence(cell: Any, column: str) -> str:
     return sentence
 
 
-def _glosses(cell: Any, column: str, cells: GlossCells) -> tuple[str, ...]:
+def _glosses(cell: Any, column: str, cells: GlossCells | Sheet) -> tuple[str, ...]:
     where = f"expected glosses in column {column!r}"
     try:
         glosses = cells.split(cell)

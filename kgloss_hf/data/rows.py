@@ -12,6 +12,7 @@ from ..artefacts import DATASETS
 from .arguments import ReadingArguments, changed_options
 from .corpus_files import ARCHIVE, SUFFIXES
 from .lines import is_text_file, read_lines
+from .review import eaf_rows, review_tiers
 from .sign_corpora import is_corpus, read_corpus
 from .splitting import part_of
 from .tables import existing_file, is_table, read_rows
@@ -57,6 +58,10 @@ def tables_of(
     for name in names:
         if _is_parallel(name):
             yield Table(name, None, _parallel_rows(name, options.encoding), options)
+        elif tiers := review_tiers(Path(name)):
+            if options.encoding != ReadingArguments.encoding:
+                raise ValueError(f"{name}: an ELAN file tells its encoding; leave encoding out")
+            yield Table(name, None, eaf_rows(Path(name), tiers), options)
         elif is_corpus(Path(name)) or name.lower().endswith((ARCHIVE, ".eaf")):
             yield corpus_table(Path(name), options)
         else:

@@ -27,6 +27,7 @@ from .corpus_files import (
     tables_beside,
 )
 from .elan import eaf_sentences, read_eaf
+from .review import is_review
 from .signs import HANDS, SENSES, Annotated, Notes, Sign, Signal, interleaved, joined, row_of, seconds, word
 from .tables import read_rows
 
@@ -203,6 +204,8 @@ class _Reader:
     def _elan(self, member: Member) -> Iterator[tuple[str, str, Any]]:
         try:
             tiers = read_eaf(read_text(member))
+            if is_review(tiers):
+                raise ValueError("expected a sign corpus, found a review sheet; name each sheet by itself, with commas")
             text_tier, gloss_tiers = self._tiers
             sentences = eaf_sentences(
                 tiers, member.stem, self._notes, member.where, text_tier=text_tier, gloss_tiers=gloss_tiers

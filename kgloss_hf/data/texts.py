@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from ..runtime.normalization import normalize_line
 from .arguments import ReadingArguments
-from .columns import find_columns
+from .columns import COLUMNS, OPTIONS, find_columns
 from .lines import TEXT_SUFFIXES, is_text_file, read_lines
+from .review import review_columns, unescaped
 from .rows import Table, is_files, load_unsplit, place_of, tables_of
 from .tables import TABLE_SUFFIXES, existing_file, is_table
 
@@ -43,36 +46,76 @@ def read_texts(sources: Sequence[str], *, column: str | None = None, encoding: s
     if isinstance(sources, str):
         raise TypeError(f"read_texts expects a list of sources, found one string; write read_texts([{sources!r}])")
     for source in sources:
-        if is_text_file(source) or is_table(source):
-            existing_file(source)
-        elif Path(source).is_file() and not is_files(source):
-            raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
-    return (text for source in sources for text in _texts(source, column, encoding))
+        _check(source)
+    return (text for source in sources for text, _ in _rows(source, column, encoding, None, _OPTIONS))
 
 
-def _texts(source: str, column: str | None, encoding: str) -> Iterator[str]:
-    if is_text_file(source):
-        yield from (line.rstrip("\r\n") for line in read_lines(Path(source), encoding=encoding))
+def read_text_rows(
+    source: str, *, column: str | None = None, encoding: str = "utf-8", data_dir: str | None = None
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield each text of a source with its id and its row.
+
+    Args:
+        source: As for `read_texts`.
+        column: As for `read_texts`.
+        encoding: As for `read_texts`.
+        data_dir: Folder with the user's own copy of a data set that is not shipped.
+
+    Returns:
+        An iterator. The id is what stands in the row's one column of ids, such as `id` or 번호, or else the number of
+        the text, from 1. A line of a text file has an empty row.
+
+    Raises:
+        FileNotFoundError: As for `read_texts`.
+        ValueError: As for `read_texts`; also where files are given a `data_dir`.
+
+    Example:
+        >>> [(name, text) for name, text, _ in read_text_rows("mcksg")][0]
+        ('mcksg-sample-0001', '우리 박물관에 오신 여러분을 환영합니다.')
+    """
+    _check(source)
+    if data_dir is not None and (is_text_file(source) or is_files(source)):
+        raise ValueError(f"{source}: files have no data_dir, found {data_dir!r}; leave it out")
+    for number, (text, row) in enumerate(_rows(source, column, encoding, data_dir, OPTIONS), 1):
+        ids = [name for name in row if isinstance(name, str) and normalize_line(name).casefold() in COLUMNS["id"]]
+        given = row[ids[0]] if len(ids) == 1 else None
+        yield (str(number) if given is None or not str(given).strip() else str(given)), text, row
+
+
+def _check(source: str) -> None:
+    """Refuse a file that is not there or is of another kind."""
+    if (is_text_file(source) and not is_files(source)) or is_table(source):
+        existing_file(source)
+    elif Path(source).is_file() and not is_files(source):
+        raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
+
+
+def _rows(
+    source: str, column: str | None, encoding: str, data_dir: str | None, options: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    if is_text_file(source) and not is_files(source):
+        yield from ((line.rstrip("\r\n"), {}) for line in read_lines(Path(source), encoding=encoding))
         return
-    for table in tables_of(source, encoding=encoding) if is_files(source) else _streamed_tables(source):
-        chosen = None
+    for table in tables_of(source, encoding=encoding) if is_files(source) else _streamed_tables(source, data_dir):
+        chosen, plain = None, False
         for number, row in table.rows:
             where = place_of(table, number)
             if not isinstance(row, dict):
                 raise ValueError(f"{where}: expected an object with a sentence, found {row!r:.60}")
             if chosen is None:
-                chosen = find_columns(row, where, needed=("text",), given={"text": column}, options=_OPTIONS)["text"]
-            text = row.get(chosen)
+                chosen = find_columns(row, where, needed=("text",), given={"text": column}, options=options)["text"]
+                plain = not review_columns(row, where, [chosen])
+            text = row.get(chosen) if plain else unescaped(row.get(chosen))
             if not isinstance(text, str | None):
                 raise ValueError(f"{where}, column {chosen!r}: expected a sentence, found {text!r:.60}")
-            yield text or ""
+            yield text or "", row
 
 
-def _streamed_tables(dataset: str) -> Iterator[Table]:
+def _streamed_tables(dataset: str, data_dir: str | None) -> Iterator[Table]:
     name, _, configuration = dataset.partition(":")
     try:
-        splits = load_unsplit(name, configuration or None, streaming=True)
+        splits = load_unsplit(name, configuration or None, data_dir, streaming=True)
     except NotImplementedError:  # packed in a way that cannot be streamed
-        splits = load_unsplit(name, configuration or None)
+        splits = load_unsplit(name, configuration or None, data_dir)
     for split, rows in splits.items():
         yield Table(f"{dataset}, split {split}", None, enumerate(rows, 1), ReadingArguments())

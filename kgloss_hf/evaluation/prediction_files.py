@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from ..data.cells import GlossCells
 from ..data.columns import COLUMNS, find_columns
 from ..data.lines import is_text, read_lines
+from ..data.review import Sheet, eaf_rows, review_columns, review_tiers
 from ..data.sign_corpora import is_corpus, read_corpus
 from ..data.tables import read_rows
 from ..runtime.glosses import PLACEHOLDERS
@@ -44,12 +46,20 @@ _DELIMITERS = {",": ".csv", "\t": ".tsv", ";": ".csv", "|": ".csv"}
 """What separates the names of a header, and the kind of table that is then read."""
 
 
+class Review(NamedTuple):
+    """Who reviewed each row of a sheet, and how many rows were corrected, approved, rejected, or not reviewed."""
+
+    reviewers: list[str]
+    counts: Counter[str]
+
+
 class SystemFiles(NamedTuple):
     """What `read_systems` reads.
 
     `references` are lists of references where some row has several. `sentences` is None where no file has any.
     `alignments` holds, for each system whose file has them and where the references have `spans`, the span of each
-    gloss of each row, or None for a row whose sentence is written in another way in the references.
+    gloss of each row, or None for a row whose sentence is written in another way in the references. `review` tells of
+    a system's file that is a review sheet.
     """
 
     systems: dict[str, GlossLists]
@@ -57,6 +67,7 @@ class SystemFiles(NamedTuple):
     sentences: list[str] | None
     alignments: dict[str, list[Spans | None]]
     spans: list[Spans]
+    review: Review | None = None
 
 
 class Lexicon(NamedTuple):
@@ -118,15 +129,16 @@ def read_systems(
     paths = {"system": predictions} | ({"baseline": baseline} if baseline else {})
     systems = {name: GlossLists(_column(files, path, "prediction")) for name, path in paths.items()}
     sentences = next((columns["sentence"] for columns in files.values() if "sentence" in columns), None)
+    review = next(iter(files[predictions].get("review", ())), None)
     aligned = {name: path for name, path in paths.items() if "alignment" in files[path]}
     if isinstance(wanted, GlossReferences) or "spans" not in files[gold] or not aligned:
-        return SystemFiles(systems, _known(wanted), sentences, {}, [])
+        return SystemFiles(systems, _known(wanted), sentences, {}, [], review)
     alignments = {name: _alignment(path, files[path], systems[name], files[gold]) for name, path in aligned.items()}
     spans = [
         _checked_spans(row, glosses, f"{gold}, sentence {number}, spans")
         for number, (row, glosses) in enumerate(zip(files[gold]["spans"], wanted, strict=True), 1)
     ]
-    return SystemFiles(systems, _known(wanted), sentences, alignments, spans)
+    return SystemFiles(systems, _known(wanted), sentences, alignments, spans, review)
 
 
 def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
@@ -190,6 +202,10 @@ def _lexicon_columns(path: str, numbered: tuple[int, Any]) -> dict[str, str]:
 
 def _read(path: str, gloss_separator: str | None, encoding: str) -> dict[str, list[Any]]:
     """Return a table's columns of glosses and sentences; the gloss sequences of a text file are under `_LINES`."""
+    if "," in path and not Path(path).exists():
+        return _columns_of_sheets(path, [_read(part, gloss_separator, encoding) for part in path.split(",")])
+    if tiers := review_tiers(Path(path)):
+        return _columns_of(path, eaf_rows(Path(path), tiers), gloss_separator)
     if Path(path).exists() and is_corpus(Path(path)):
         return _columns_of(path, read_corpus(Path(path)), gloss_separator)
     file = _existing(path)
@@ -234,6 +250,8 @@ def _columns_of(path: str, rows: Iterable[tuple[int | str, Any]], gloss_separato
     numbered = iter(rows)
     if (first := next(numbered, None)) is not None:
         numbered = chain([first], numbered)
+    if first and isinstance(first[1], dict) and (review := review_columns(first[1], path)):
+        return _columns_of_sheet(path, numbered, _fields_of(path, first[1]) | review, gloss_separator)
     cells = {name: GlossCells(path, gloss_separator) for name in sorted(_GLOSS_COLUMNS)}
     fields = _fields_of(path, first[1]) if first and isinstance(first[1], dict) else {}
     for name in _GLOSS_COLUMNS:
@@ -278,6 +296,56 @@ def _columns_of(path: str, rows: Iterable[tuple[int | str, Any]], gloss_separato
     else:
         columns["reference"] = GlossReferences(columns["reference"])
     return {name: column for name, column in columns.items() if len(column) == count > 0}
+
+
+def _columns_of_sheet(
+    path: str, rows: Iterable[tuple[int | str, Any]], fields: Mapping[str, str], gloss_separator: str | None
+) -> dict[str, list[Any]]:
+    """Return the glosses that a review sheet shows as predictions, and those that reviewers made of them as references.
+
+    Args:
+        path: The sheet.
+        rows: Its rows.
+        fields: Its columns.
+        gloss_separator: As for `kgloss_hf.evaluation.scores.evaluate_files`.
+    """
+    if not {"sentence", "glosses"} <= fields.keys():
+        raise ValueError(
+            f"{path}: expected the columns text and glosses beside {fields['correction']!r}, found no "
+            f"{' and no '.join(sorted({'sentence', 'glosses'} - fields.keys()))}; name them as kgloss review does"
+        )
+    sheet = Sheet(path, {**fields, "text": fields["sentence"]}, gloss_separator)
+    columns: dict[str, list[Any]] = {name: [] for name in ("prediction", "reference", "sentence")}
+    reviewers = []
+    for number, row in sheet.reviewed(sheet.sampled(rows, fields["glosses"])):
+        where = number if isinstance(number, str) else f"{path}, row {number}"
+        if not isinstance(row, dict) or None in row:
+            raise ValueError(f"{where}: expected a cell per column, found {row!r:.90}; correct it")
+        try:
+            column = sheet.column(row)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        for name, cell in (("prediction", row[fields["glosses"]]), ("reference", row[column])):
+            glosses = gloss_list("" if cell is None else cell, f"{where}, {name}", sheet.split)
+            if not is_text("".join(glosses)):
+                raise ValueError(f"{where}, {name}: expected text, found half a character; correct it")
+            columns[name].append(glosses)
+        columns["sentence"].append(normalize_line(str(row[fields["sentence"]] or "")))
+        reviewers.append(row["reviewer"])
+    sheet.warn()
+    if not reviewers:
+        raise ValueError(f"{path}: expected rows that were corrected or approved, found only rejected ones")
+    return columns | {"review": [Review(reviewers, sheet.counts)]}
+
+
+def _columns_of_sheets(path: str, sheets: Sequence[Mapping[str, list[Any]]]) -> dict[str, list[Any]]:
+    if not all("review" in sheet for sheet in sheets):
+        raise ValueError(f"{path}: expected one file, or several review sheets; name one file")
+    reviews = [sheet["review"][0] for sheet in sheets]
+    reviewers = [name for review in reviews for name in review.reviewers]
+    counts = sum((review.counts for review in reviews), Counter[str]())
+    columns = {name: [*chain.from_iterable(sheet[name] for sheet in sheets)] for name in sheets[0] if name != "review"}
+    return columns | {"review": [Review(reviewers, counts)]}
 
 
 def _fields_of(path: str, row: Mapping[Any, Any]) -> dict[str, str]:

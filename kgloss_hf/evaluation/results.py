@@ -149,6 +149,27 @@ def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("Scores", header + ("p",) * (len(systems) > 1), rows)
 
 
+def review_table(review: Mapping[str, Any]) -> Table:
+    """Return a table with what each reviewer left as it was, and the gloss error rate of what was shown.
+
+    Args:
+        review: The `review` of `kgloss_hf.evaluation.scores.evaluate_files`.
+
+    Example:
+        >>> one = {"rows": 4, "unchanged": 75.0, "gloss_error_rate": 12.5}
+        >>> review_table({"not_reviewed": 6, "rejected": 0, "reviewers": {"": one}} | one).rows
+        [('all', '4', '75.00', '12.50')]
+    """
+    of = {"all": review} | {name or "not named": own for name, own in review["reviewers"].items()}
+    rows = [
+        (name, f"{own['rows']:,}", f"{own['unchanged']:.2f}", f"{own['gloss_error_rate']:.2f}")
+        for name, own in of.items()
+    ]
+    title = f"Reviewed rows; left out: {review['not_reviewed']:,} not reviewed, {review['rejected']:,} rejected"
+    header = ("reviewer", "rows", "left as they were, %", "post-edit gloss error rate")
+    return Table(title, header, rows[: 1 if len(rows) == 2 else None])
+
+
 def _other_scores(predictions: GlossLists, references: GlossLists) -> dict[str, Any]:
     try:
         from .scores import corpus_scores

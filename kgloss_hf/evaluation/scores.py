@@ -19,7 +19,7 @@ from ..optional import install_command, versions
 from ..version import __version__
 from .alignment import alignment_scores
 from .metrics import References, bootstrap_interval, by_group, jaccard_result, jaccard_scores, paired_p_value
-from .prediction_files import Lexicon, SystemFiles, read_lexicon, read_systems
+from .prediction_files import Lexicon, Review, SystemFiles, read_lexicon, read_systems
 from .sequences import GlossLists, GlossReferences, as_signed, gloss_pairs, gloss_references
 
 try:
@@ -78,8 +78,11 @@ def evaluate_files(
     `alignment_coverage` are added (`kgloss_hf.evaluation.alignment.alignment_scores`), × 100, with the number of
     `glosses` they are of.
 
+    Of a review sheet (`kgloss review`), what was shown is scored against what reviewers made of it, so that the gloss
+    error rate is that of post-editing; rows that were not reviewed, or were rejected, are left out and counted.
+
     Args:
-        predictions: The system's file.
+        predictions: The system's file; or a review sheet (XLSX, CSV, ELAN), or several with commas between them.
         references: File with the references (default: those in `predictions`).
         baseline: File of a second system's predictions for the same sentences.
         types: Table with columns `gloss` and `type` (a CSV file, or another of `kgloss_hf.data.tables.read_rows`), for
@@ -92,7 +95,9 @@ def evaluate_files(
         output_dir: Folder for `scores.json` and `sentences.csv`; each replaces an older one only once it is complete.
 
     Returns:
-        What scores.json holds: `pairs` (their number), `scores` as of `evaluate_systems`, `files`, `versions`.
+        What scores.json holds: `pairs` (their number), `scores` as of `evaluate_systems`, `files`, `versions`; of a
+        review sheet also `review`: `rows`, `unchanged` (the share left as they were, × 100), `gloss_error_rate`, the
+        rows `corrected`, `approved`, `rejected` and `not_reviewed`, and for each of the `reviewers` the first three.
 
     Raises:
         FileNotFoundError: A file is not there.
@@ -126,6 +131,8 @@ def evaluate_files(
         "files": {"system": predictions, "references": references, "baseline": baseline, "types": types},
         "versions": versions(*libraries),
     }
+    if files.review:
+        result["review"] = _review_scores(files.review, files.systems["system"], files.references)
     if output_dir:
         folder = Path(output_dir)
         sentences = _as_csv(evaluation.sentences)
@@ -307,6 +314,29 @@ def _alignment_scores(files: SystemFiles) -> dict[str, dict[str, Any]]:
             score = scores.setdefault(f"alignment_{name}", {"signature": f"alignment|{name}|match:lcs|v:{__version__}"})
             score[system] = {"score": 100 * own[name], "glosses": own["compared"]}
     return scores
+
+
+def _review_scores(
+    review: Review, shown: GlossLists, corrected: GlossLists | GlossReferences
+) -> dict[str, int | float | dict[str, Any]]:
+    """Return what `evaluate_files` says of a review sheet."""
+    predictions = as_signed(shown)
+    references = as_signed(
+        [one for several in corrected for one in several] if isinstance(corrected, GlossReferences) else corrected
+    )
+    columns = _rouge_and_edits(predictions, references)
+    unchanged = np.array([one == other for one, other in zip(predictions, references, strict=True)])
+    names = np.array(review.reviewers)
+
+    def scores(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        of_rows = {name: values[chosen] for name, values in columns.items()}
+        rate, share = _error_rate(of_rows), float(100 * unchanged[chosen].mean())
+        return {"rows": int(chosen.sum()), "unchanged": share, "gloss_error_rate": rate}
+
+    verdicts = ("corrected", "approved", "rejected", "not reviewed")
+    counts = {name.replace(" ", "_"): review.counts[name] for name in verdicts}
+    reviewers = {name: scores(names == name) for name in sorted(set(review.reviewers))}
+    return scores(names == names) | counts | {"reviewers": reviewers}
 
 
 class _WhiteSpace:

@@ -1,0 +1,387 @@
+"""Read what reviewers made of a sheet: glosses that they corrected, approved or rejected, and who did."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from ..runtime.glosses import PLACEHOLDERS, split_glosses
+from ..runtime.normalization import normalize_line
+from .cells import GlossCells
+from .corpus_files import members, read_text
+from .elan import Annotation, Tier, read_eaf
+from .signs import word
+
+logger = logging.getLogger(__name__)
+
+HEADERS = {
+    "id": "번호 id",
+    "text": "문장 text",
+    "glosses": "글로스 glosses",
+    "correction": "수정 correction",
+    "reviewer": "검토자 reviewer",
+    "comment": "의견 comment",
+    "certainty": "확신 certainty",
+    "unknown_words": "모르는 단어 unknown words",
+}
+"""Headers of a sheet by field. Those of alternatives stand between the last two, with their numbers."""
+
+REVIEW_COLUMNS = {
+    "correction": ("correction", HEADERS["correction"], "수정", "수정 글로스", "수정글로스"),
+    "reviewer": ("reviewer", HEADERS["reviewer"], "검토자", "수정자"),
+    "comment": ("comment", HEADERS["comment"], "의견"),
+}
+"""Header names of what reviewers fill in, as `kgloss_hf.data.columns.COLUMNS` has those of pairs; no two may stand."""
+
+TIERS = ("sentence", "glosses", "correction", "reviewer", "comment")
+"""Tiers of a sheet for ELAN, by which it is known."""
+
+BAR = "|"
+"""Stands between the glosses of a sheet's cell."""
+
+REJECTIONS = ("-", "\N{EN DASH}", "\N{EM DASH}")
+"""Corrections that reject a sentence: it has no signs to learn from."""
+
+_SAMPLE = 1_000
+_FORMULA = re.compile(r"'*[=+\-@]")
+_ESCAPED = re.compile(r"'+[=+\-@]")
+_WORD = re.compile(r"[가-힣ㄱ-ㅣ][\w()]*")
+
+
+def gloss_cell(glosses: Sequence[str]) -> str:
+    """Return glosses as a sheet's cell shows them: with bars, which no spreadsheet takes for a number, date or formula.
+
+    Args:
+        glosses: In signing order.
+
+    Example:
+        >>> gloss_cell(["집", "V (불꽃무늬)"]), gloss_cell(["집"]), gloss_cell(["1-2"])
+        ('집 | V (불꽃무늬)', '집', '| 1-2 |')
+    """
+    line = f" {BAR} ".join(glosses)
+    bare = len(glosses) != 1 or _WORD.fullmatch(line)
+    for cell in (line, f"{BAR} {line} {BAR}")[not bare or bool(_FORMULA.match(line)) :]:
+        if not glosses or _split(cell) == list(glosses):
+            return cell
+    return json.dumps(list(glosses), ensure_ascii=False)
+
+
+def _split(cell: str) -> list[str]:
+    try:
+        return split_glosses(cell, BAR if BAR in cell else None)
+    except ValueError:
+        return []
+
+
+def escaped(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula when it opens a CSV file: an apostrophe is put before it.
+
+    Args:
+        text: What a cell is to show.
+
+    Example:
+        >>> escaped("=1+1"), escaped("집")
+        ("'=1+1", '집')
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unescaped(text: Any) -> Any:
+    """Return the text that `escaped` had, and what is no string as it is.
+
+    Args:
+        text: A cell of a sheet.
+
+    Example:
+        >>> unescaped("'=1+1"), unescaped("집")
+        ('=1+1', '집')
+    """
+    return text[1:] if isinstance(text, str) and _ESCAPED.match(text) else text
+
+
+def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = ()) -> dict[str, str]:
+    """Return which column of a table holds what reviewers filled in; none where the table is no review sheet.
+
+    A sheet is known by its column of corrections.
+
+    Args:
+        names: The table's headers.
+        origin: The table, for messages.
+        taken: Headers that stand for something else.
+
+    Raises:
+        ValueError: Several columns may be meant.
+
+    Example:
+        >>> review_columns(["문장", "글로스", "수정 correction", "검토자"], "sheet.csv")
+        {'correction': '수정 correction', 'reviewer': '검토자'}
+        >>> review_columns(["문장", "글로스", "의견"], "pairs.csv")
+        {}
+    """
+    free = {name: normalize_line(name).casefold() for name in names if isinstance(name, str)}
+    columns: dict[str, str] = {}
+    for field, known in REVIEW_COLUMNS.items():
+        matches = [name for name, form in free.items() if form in known and name not in taken]
+        if len(matches) > 1:
+            raise ValueError(f"{origin}: expected one column of {field}, found {matches!s:.300}; rename all but one")
+        if matches:
+            columns[field] = matches[0]
+        if "correction" not in columns:
+            return {}
+    return columns
+
+
+class Sheet:
+    """The rows of a review sheet, counted by what became of them.
+
+    | correction | reviewer | the row is |
+    |---|---|---|
+    | glosses | named or not | `corrected`: the correction counts |
+    | none | named | `approved`: the glosses shown count |
+    | `-` | named or not | `rejected`: it gives no glosses; so does a row that is approved without glosses |
+    | none | none | `not reviewed`: it gives no glosses |
+
+    Args:
+        origin: The table, for messages.
+        columns: Headers by field: `text` and `glosses` of `kgloss_hf.data.columns`, and those of `review_columns`.
+        separator: Sign between glosses in cells without bars (default: recognised). Bars always separate.
+        versions: Where to note the glosses given to each sentence, to count contradictions of several sheets (default:
+            nowhere else).
+
+    Example:
+        >>> rows = [{"text": "집", "glosses": "집", "correction": "", "reviewer": "김"},
+        ...         {"text": "불", "glosses": "물", "correction": "불 나다", "reviewer": "김"}]
+        >>> sheet = Sheet("sheet.csv", {name: name for name in rows[0]})
+        >>> [(row["review"], sheet.split(row[sheet.column(row)])) for _, row in sheet.reviewed(enumerate(rows))]
+        [('approved', ['집']), ('corrected', ['불', '나다'])]
+        >>> sheet.counts["corrected"], sheet.counts["not reviewed"]
+        (1, 0)
+    """
+
+    def __init__(
+        self,
+        origin: str,
+        columns: Mapping[str, str],
+        separator: str | None = None,
+        versions: dict[str, set[str]] | None = None,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._origin, self._columns = origin, columns
+        self._cells = GlossCells(origin, None if separator == BAR else separator)
+        self._versions = {} if versions is None else versions
+
+    def sampled(self, rows: Iterable[tuple[Any, Any]], column: str) -> Iterator[tuple[Any, Any]]:
+        """Return numbered rows as they are, once corrections without bars among the first have told the separator.
+
+        Args:
+            rows: Numbers and rows.
+            column: As for `kgloss_hf.data.cells.GlossCells.sampled`.
+        """
+        rows = iter(rows)
+        head = list(islice(rows, _SAMPLE))
+        cells = [row.get(self._columns["correction"]) for _, row in head if isinstance(row, Mapping)]
+        plain = [form for cell in cells if isinstance(cell, str) and BAR not in (form := normalize_line(cell))]
+        self._cells.sampled(((0, {column: form}) for form in plain), column)
+        return chain(head, rows)
+
+    def reviewed(self, rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        """Yield the rows that were corrected or approved, which hold that as `review`, `reviewer` and `comment`.
+
+        Args:
+            rows: Numbers and rows; those that are no rows are handed on.
+        """
+        for number, row in rows:
+            if not isinstance(row, Mapping) or None in row:
+                yield number, row
+                continue
+            if all(map(_is_blank, row.values())):
+                self.counts["blank"] += 1
+                continue
+            shown, correction, reviewer, comment = (row.get(self._columns.get(name)) for name in TIERS[1:])
+            verdict = _verdict(shown, correction, reviewer)
+            self.counts[verdict] += 1
+            if verdict == "not reviewed":
+                continue
+            text = unescaped(row.get(self._columns.get("text")))
+            if isinstance(text, str):
+                glosses = "" if verdict == "rejected" else str(correction if verdict == "corrected" else shown)
+                form = " ".join(_split(normalize_line(glosses)))
+                self._versions.setdefault(normalize_line(text), set()).add(form)
+            if verdict != "rejected":
+                told = {self._columns["text"]: text} if "text" in self._columns else {}
+                told |= {"review": verdict, "reviewer": word(reviewer), "comment": word(comment)}
+                yield number, {**row, **told}
+
+    def column(self, row: Mapping[str, Any]) -> str:
+        """Return the column whose glosses count in a row of `reviewed`.
+
+        Raises:
+            ValueError: A spreadsheet made a date or a number of them, or a placeholder without content is among them.
+        """
+        column = self._columns["correction" if row["review"] == "corrected" else "glosses"]
+        cell = row[column]
+        if not isinstance(cell, str | list):
+            raise ValueError(
+                f"expected glosses in column {column!r}, found {cell!r:.60}, which the spreadsheet made of them; give "
+                "the cell the format of text, and write them again"
+            )
+        if isinstance(cell, str) and not re.search(r"\w", cell):
+            raise ValueError(f"expected glosses in column {column!r}, or - to reject the sentence, found {cell!r:.60}")
+        pieces = re.split(r"[\s|]+", cell) if isinstance(cell, str) else cell
+        if empty := next((piece for piece in pieces if piece in PLACEHOLDERS), None):
+            raise ValueError(
+                f"expected glosses in column {column!r}, found {empty!r}, for which the model found nothing in the "
+                "sentence; write what is signed, such as Number/4C, or leave it out"
+            )
+        return column
+
+    def split(self, cell: Any) -> Any:
+        """Return the glosses of a cell, of which lines count as white space; what is no string is returned as it is.
+
+        Raises:
+            ValueError: As for `kgloss_hf.runtime.glosses.split_glosses`.
+        """
+        if not isinstance(cell, str):
+            return cell
+        form = normalize_line(cell)
+        return split_glosses(form, BAR) if BAR in form else self._cells.split(form)
+
+    def warn(self) -> None:
+        """Say in a line what became of the rows.
+
+        Raises:
+            ValueError: No row was reviewed.
+        """
+        counts = self.counts
+        if counts.keys() <= {"not reviewed", "blank"}:
+            raise ValueError(
+                f"{self._origin}: expected a review sheet with corrections, or with reviewers of what is right, found "
+                f"none in {counts['not reviewed']:,} rows; have it reviewed first"
+            )
+        rows = [f"{counts[name]:,} {name}" for name in ("corrected", "approved")]
+        left_out = [f"{counts[name]:,} {name}" for name in ("rejected", "not reviewed", "blank") if counts[name]]
+        logger.warning(
+            "%s: read as a review sheet, rows: %s%s",
+            self._origin,
+            ", ".join(rows),
+            f"; left out: {', '.join(left_out)}" if left_out else "",
+        )
+        self._cells.warn()
+
+
+def warn_of_contradictions(origin: str, versions: Mapping[str, set[str]]) -> None:
+    """Count the sentences that reviewers gave different glosses, which all count as its references.
+
+    Args:
+        origin: The sheets, for the message.
+        versions: As for `Sheet`.
+    """
+    if several := sum(len(glosses) > 1 for glosses in versions.values()):
+        logger.warning(
+            "%s: %s reviewed in different ways, which are all kept",
+            origin,
+            "1 sentence was" if several == 1 else f"{several:,} sentences were",
+        )
+
+
+def _verdict(shown: Any, correction: Any, reviewer: Any) -> str:
+    if not _is_blank(correction):
+        rejects = isinstance(correction, str) and normalize_line(unescaped(correction)) in REJECTIONS
+        return "rejected" if rejects else "corrected"
+    if _is_blank(reviewer):
+        return "not reviewed"
+    return "rejected" if _is_blank(shown) else "approved"
+
+
+def _is_blank(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return not normalize_line(cell)
+    return cell is None or cell == [] or (isinstance(cell, float) and math.isnan(cell))
+
+
+def is_review(tiers: Iterable[Tier]) -> bool:
+    """Return whether the tiers of an ELAN document are those of a review sheet.
+
+    Args:
+        tiers: Of `kgloss_hf.data.elan.read_eaf`.
+
+    Example:
+        >>> is_review([Tier("sentence", "", [], True), Tier("RH", "", [], True)])
+        False
+    """
+    return {normalize_line(tier.name).casefold() for tier in tiers} >= set(TIERS[:4])
+
+
+def review_tiers(path: Path) -> list[Tier]:
+    """Return the tiers of a review sheet for ELAN, or none where a file is something else.
+
+    Args:
+        path: Any file.
+
+    Raises:
+        ValueError: The file is damaged.
+
+    Example:
+        >>> review_tiers(Path("sheet.xlsx"))
+        []
+    """
+    if path.suffix.lower() != ".eaf" or not path.is_file():
+        return []
+    document = next((read_text(member) for member in members(path)), "")
+    if not re.search(r'TIER_ID\s*=\s*["\']correction["\']', document, re.IGNORECASE):  # quicker than reading it all
+        return []
+    tiers = read_eaf(document)
+    return tiers if is_review(tiers) else []
+
+
+def eaf_rows(path: Path, tiers: Sequence[Tier]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield where each sentence of a review sheet for ELAN stands, and its row.
+
+    Several annotations of a tier in the time of a sentence are its glosses in order. A correction whose sentence has no
+    reviewer has the participant of its tier.
+
+    Args:
+        path: The file, for messages.
+        tiers: Of `review_tiers`.
+
+    Example:
+        >>> sheet = [Tier(name, "김", [Annotation("집", 0, 1)], True) for name in TIERS[:3]]
+        >>> [row["reviewer"] for _, row in eaf_rows(Path("sheet.eaf"), [*sheet, Tier("reviewer", "", [], True)])]
+        ['김']
+    """
+    named = {normalize_line(tier.name).casefold(): tier for tier in tiers}
+    sentences = [one for one in named["sentence"].annotations if one.value]
+    starts = [sentence.start for sentence in sentences]
+    cells = {name: _by_sentence(named[name].annotations, sentences, starts) for name in TIERS[1:] if name in named}
+    for name, by_sentence in cells.items():
+        if outside := by_sentence.pop(-1, []):
+            raise ValueError(
+                f"{path}, tier {name}: expected annotations in the time of a sentence, found {outside[0]!r:.60} "
+                "outside all; move it"
+            )
+    for place, sentence in enumerate(sentences):
+        row = {name: f" {BAR} ".join(by_sentence.get(place, ())) for name, by_sentence in cells.items()}
+        if row["correction"] and not row["reviewer"]:
+            row["reviewer"] = named["correction"].participant
+        yield f"{path}, sentence {place + 1}", {"id": f"{path.stem}-{place + 1}", "text": sentence.value, **row}
+
+
+def _by_sentence(
+    annotations: Iterable[Annotation], sentences: Sequence[Annotation], starts: Sequence[float]
+) -> dict[int, list[str]]:
+    """Return what is written in the time of each sentence; under -1 what is outside all."""
+    found = defaultdict(list)
+    for annotation in annotations:
+        if annotation.value:
+            place = bisect_right(starts, annotation.middle) - 1
+            inside = place >= 0 and annotation.middle <= sentences[place].end
+            found[place if inside else -1].append(annotation.value)
+    return found

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook
+
+from kgloss_hf.data.elan import Annotation, Tier
+from kgloss_hf.data.pairs import load_extra_pairs, load_pairs, read_pairs
+from kgloss_hf.data.review import HEADERS, eaf_rows
+from kgloss_hf.data.review_sheets import Reviewed, write_sheet
+from kgloss_hf.data.texts import read_texts
+from tests.data.test_review_sheets import approve
+
+HEADER = [HEADERS[name] for name in ("id", "text", "glosses", "correction", "reviewer", "comment")]
+ROWS = [
+    ["1", "집이다.", "집", "", "김", ""],
+    ["2", "불이 났다.", "물 | 나다", "불 나다", "이", "물?"],
+    ["3", "모른다.", "모르다", "-", "김", ""],
+    ["4", "돕는다.", "돕다", "", "", "?"],
+    ["5", "간다.", "", "", "김", ""],
+    ["6", "온다.", "가다", "오다", "", ""],
+]
+
+
+def sheet(file: Path, rows: Sequence[Sequence[object]], header: Sequence[str] = HEADER) -> str:
+    if file.suffix == ".xlsx":
+        workbook = Workbook()
+        assert workbook.active is not None
+        for row in [header, *rows]:
+            workbook.active.append(list(row))
+        workbook.save(file)
+    else:
+        table = io.StringIO(newline="")
+        csv.writer(table).writerows([header, *rows])
+        file.write_text(table.getvalue(), "utf-8-sig", newline="")
+    return str(file)
+
+
+def test_what_becomes_of_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = list(read_pairs(sheet(tmp_path / "sheet.csv", ROWS)))
+    assert [(row.number, row.pair.glosses, row.cells["review"], row.cells["reviewer"]) for row in rows] == [
+        (2, ("집",), "approved", "김"),
+        (3, ("불", "나다"), "corrected", "이"),
+        (7, ("오다",), "corrected", ""),
+    ]
+    assert rows[1].cells["comment"] == "물?"
+    assert "rows: 2 corrected, 1 approved; left out: 2 rejected, 1 not reviewed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("correction", "glosses"),
+    [
+        ("불 나다", ("불", "나다")),
+        ("불|나다", ("불", "나다")),
+        ("| 불 | 고맙 습니다 |", ("불", "고맙 습니다")),
+        ("V (불꽃무늬) Number/4C", ("V (불꽃무늬)", "Number/4C")),
+        ('["고맙 습니다"]', ("고맙 습니다",)),
+        ("불（큰）｜나다", ("불(큰)", "나다")),
+        ("불\n나다", ("불", "나다")),
+    ],
+)
+def test_notations_of_corrections(tmp_path: Path, correction: str, glosses: tuple[str, ...]) -> None:
+    rows = [*ROWS[:1], ["2", "불이 났다.", "물 | 나다", correction, "", ""]]
+    assert load_pairs(sheet(tmp_path / "sheet.xlsx", rows))[1].glosses == glosses
+
+
+def test_commas_between_glosses_are_recognised_or_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [["1", "집이다.", "집 | 있다", "집, 이다", "김", ""], ["2", "불이다.", "불 | 있다", "불, 이다", "김", ""]]
+    assert [pair.glosses for pair in load_pairs(sheet(tmp_path / "a.csv", rows))] == [("집", "이다"), ("불", "이다")]
+    load_pairs(sheet(tmp_path / "b.csv", [*rows[:1], *([["2", "불이다.", "불", "큰 불 이다", "김", ""]] * 2)]))
+    assert "1 cell looks as if not white space separated the glosses" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        (datetime.datetime(2026, 1, 2), "found datetime.datetime.* which the spreadsheet made of them"),
+        (0.5, "found 0.5, which the spreadsheet made of them; give the cell the format of text"),
+        ("집 | Number", "found 'Number', for which the model found nothing in the sentence"),
+        ("집 || 불", "expected a gloss between two '|'"),
+        ("?", "or - to reject the sentence, found '[?]'"),
+    ],
+)
+def test_bad_corrections(tmp_path: Path, cell: object, problem: str, caplog: pytest.LogCaptureFixture) -> None:
+    file = sheet(tmp_path / "sheet.xlsx", [*ROWS[:1], ["2", "불이 났다.", "물", cell, "이", ""]])
+    with pytest.raises(ValueError, match=rf"sheet.xlsx, row 3: .*{problem.replace('||', '|').replace('|', '[|]')}"):
+        load_pairs(file)
+    assert len(load_pairs(file, on_bad_rows="skip")) == 1
+    assert "1 bad row skipped" in caplog.text
+
+
+@pytest.mark.parametrize("separator", [" ", "|", ","])
+def test_bars_separate_whatever_separator_other_files_have(tmp_path: Path, separator: str) -> None:
+    pairs = load_pairs(
+        sheet(tmp_path / "sheet.csv", [["1", "집이다.", "집 | 크다", "", "김", ""]]), gloss_separator=separator
+    )
+    assert pairs[0].glosses == ("집", "크다")
+
+
+def test_a_whole_number_is_a_gloss(tmp_path: Path) -> None:
+    assert load_pairs(sheet(tmp_path / "a.xlsx", [["1", "4층", "층", 4, 7, ""]]))[0].glosses == ("4",)
+
+
+def test_emptied_rows_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert len(load_pairs(sheet(tmp_path / "sheet.csv", [*ROWS, [""] * 6, ["", " ", "", "", "", ""]]))) == 3
+    assert "2 blank" in caplog.text
+
+
+def test_sheets_that_a_spreadsheet_saved_again(tmp_path: Path) -> None:
+    file = Path(sheet(tmp_path / "sheet.csv", ROWS))
+    text, expected = file.read_text("utf-8-sig"), load_pairs(str(file))
+    file.write_text(text, "cp949")
+    assert load_pairs(str(file), encoding="cp949") == expected
+    with pytest.raises(ValueError, match="line 1: expected UTF-8.*--encoding cp949"):
+        load_pairs(str(file))
+    file.write_text(text.replace(",", "\t"), "utf-16")
+    assert load_pairs(str(file)) == expected
+
+
+@pytest.mark.parametrize(
+    "header", [["문장", "글로스", "수정", "검토자"], ["text", "glosses", "correction", "reviewer"]]
+)
+def test_headers_of_other_sheets(tmp_path: Path, header: list[str]) -> None:
+    rows = [row[1:5] for row in ROWS]
+    assert len(load_pairs(sheet(tmp_path / "sheet.csv", rows, header))) == 3
+    # Without a column of reviewers only corrections count.
+    assert len(load_pairs(sheet(tmp_path / "sheet.csv", [row[:3] for row in rows], header[:3]))) == 2
+
+
+def test_two_columns_of_corrections_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected one column of correction, found .'수정', 'correction'.; rename all"):
+        load_pairs(sheet(tmp_path / "a.csv", [["집이다.", "집", "", "불"]], ["문장", "글로스", "수정", "correction"]))
+
+
+def test_a_table_without_corrections_is_no_sheet(tmp_path: Path) -> None:
+    header = ["문장", "글로스", "검토자", "의견"]
+    assert len(load_pairs(sheet(tmp_path / "pairs.csv", [["집이다.", "집", "", ""]], header))) == 1
+    file = sheet(tmp_path / "sheet.csv", ROWS[5:])
+    assert load_pairs(file, gloss_column="수정 correction")[0].glosses == ("오다",)
+
+
+def test_a_sheet_that_nobody_reviewed_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sheet.csv: expected a review sheet with corrections.* in 1 rows; have it"):
+        load_pairs(sheet(tmp_path / "sheet.csv", ROWS[3:4]))
+
+
+def test_several_sheets_are_several_references(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = sheet(tmp_path / "kim.csv", [["1", "집이다.", "집", "", "김", ""], ["2", "불이다.", "불", "", "김", ""]])
+    other = sheet(
+        tmp_path / "lee.xlsx", [["1", "집이다.", "집", "", "이", ""], ["2", "불이다.", "불", "물|불", "이", ""]]
+    )
+    pairs = load_extra_pairs("mcksg", f"{one},{other}")
+    assert [pair.glosses for pair in pairs] == [("집",), ("불",), ("집",), ("물", "불")]
+    assert "1 sentence was reviewed in different ways" in caplog.text
+
+
+def test_elan_sheets(tmp_path: Path) -> None:
+    write_sheet(file := tmp_path / "sheet.eaf", [Reviewed("1", "집이다.", ["집"])], "eaf", alternatives=0)
+    assert list(read_texts([str(file)])) == ["집이다."]
+    with pytest.raises(ValueError, match="sheet.eaf: expected a review sheet with corrections"):
+        load_pairs(str(file))
+    with pytest.raises(ValueError, match="found a review sheet; name each sheet by itself"):
+        load_pairs(str(tmp_path))
+    with pytest.raises(ValueError, match="an ELAN file tells its encoding; leave encoding out"):
+        load_pairs(str(file), encoding="cp949")
+    approve(file)
+    (row,) = read_pairs(str(file))
+    assert (row.where, row.pair.glosses, row.cells["reviewer"]) == (f"{file}, sentence 1", ("집",), "김")
+
+
+def test_corrections_of_elan_sheets() -> None:
+    tiers = [
+        Tier("sentence", "", [Annotation("집이다.", 0, 10), Annotation("불이다.", 10, 20)], True),
+        Tier("glosses", "", [Annotation("집", 0, 10), Annotation("물", 10, 20)], True),
+        Tier("Correction", "박", [Annotation("불", 10, 14), Annotation("이다", 14, 20)], True),
+        Tier("reviewer", "", [Annotation("김", 0, 10)], True),
+    ]
+    rows = [row for _, row in eaf_rows(Path("a.eaf"), tiers)]
+    assert [(row["correction"], row["reviewer"]) for row in rows] == [("", "김"), ("불 | 이다", "박")]
+    tiers[2].annotations.append(Annotation("불", 30, 40))
+    with pytest.raises(ValueError, match="a.eaf, tier correction: expected annotations in the time of a sentence"):
+        list(eaf_rows(Path("a.eaf"), tiers))
+
+
+def test_texts_of_a_sheet_are_those_of_its_sentences(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    write_sheet(file := tmp_path / "sheet.csv", [Reviewed("1", "-5도이다.", ["집"])], "csv", alternatives=0)
+    assert list(read_texts([str(file)])) == ["-5도이다."]
