@@ -26,6 +26,9 @@ WHOLE: dict[str, Any] = {
     "alignment": [[0, 1], None, [2, 3]],
     "agreement": 0.5,
     "fallback": [2],
+    "signs": [{"gloss": "흙", "entry": {"gloss": "흙", "video": "https://a.example/흙.mp4"}}]
+    + [{"gloss": "Number", "reason": "no source"}, {"gloss": "ㄱ", "entry": {"gloss": "ㄱ", "id": "1"}}],
+    "confidence": [0.5, 0.25, None],
 }
 
 
