@@ -163,8 +163,8 @@ def _table(file: Path, encoding: str, bad: BadRows, unsafe: list[str]) -> Iterat
         texts = {name: _text(row[column], column) for name, column in found.items() if name != "synonyms"}
         synonyms = row[found["synonyms"]] if "synonyms" in found else None
         others = [] if synonyms is None or _is_nothing(synonyms) else cells.split(synonyms)
-        if not all(isinstance(other, str) for other in others):
-            raise ValueError(f"synonyms: expected glosses, found {others!r:.60}")
+        if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
+            raise ValueError(f"{found['synonyms']}: expected glosses, found {others!r:.60}")
         return _items(f"row {number}", texts, others, unsafe)
 
     name = columns(first[1]).get("synonyms", "synonyms") if isinstance(first[1], dict) else "synonyms"
