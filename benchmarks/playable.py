@@ -2,10 +2,11 @@
 
     KGLOSS_DATA=FOLDER python benchmarks/playable.py MODEL [--part validation] [--sentences 100]
 
-The lexicon has an entry for each gloss of the model and for letters and digits, but for a share of the glosses that is
-withheld at random. For each share, and for plain answers, `playable="prefer"` and `playable="only"`, a row has the share
-of glosses that can be played, the share of answers that can be played wholly, Jaccard and sentences per second, each the
-mean over the seeds. `--preferences` ranks the candidates of "prefer" by these weights, to choose `PREFERENCE`.
+The lexicon has an entry for each gloss of the model and for letters and digits, except for a share of the glosses that
+is withheld at random. There is a row for each share, for plain answers, for `playable="prefer"` and for
+`playable="only"`. It holds the percentage of glosses that can be played, the percentage of answers that can be played
+wholly, Jaccard, and sentences per second, each the mean over the seeds. `--preferences` also ranks the 10 best by these
+weights of the playable share, to choose `PREFERENCE`.
 """
 
 import argparse

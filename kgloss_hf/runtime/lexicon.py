@@ -259,8 +259,10 @@ def _others(form: str, notation: str) -> Iterable[str]:
         yield f"{form}1"
 
 
-PREFERENCE = 0.5
-"""How much of a candidate's score its playable share is worth, where `playable="prefer"` ranks candidates by both."""
+PREFERENCE = 0.6
+"""What the share of glosses that can be played adds to a candidate's score, where `playable="prefer"` ranks by both.
+
+Chosen on GKSL's validation part (`benchmarks/playable.py`): about as much as costs no Jaccard there."""
 
 
 def playable_share(signs: Iterable[Mapping[str, Any]]) -> float:

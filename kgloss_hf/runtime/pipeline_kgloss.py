@@ -34,9 +34,9 @@ from .consensus import agreed_answer
 from .decoding import Decoded, GreedyDecoder, PlainDecoder, emitted_ids, end_ids
 from .explaining import explain
 from .fingerspelling import fingerspell  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
-from .glosses import PLACEHOLDERS  # noqa: F401 - for the same reason, as the next ones
+from .glosses import PLACEHOLDERS
 from .int8 import settled, with_int8_weights
-from .java import start_jvm  # noqa: F401
+from .java import start_jvm  # noqa: F401 - for the same reason, as the next ones
 from .lexicon import PREFERENCE, playable_share
 from .normalization import normalize_line
 from .numerals import Source  # noqa: F401
@@ -261,10 +261,11 @@ class Text2GlossPipeline(Pipeline):
         glosses = [index for index in ids if index not in self.special]
         named = list(zip(glosses, self.tokenizer.convert_ids_to_glosses([[index] for index in glosses]), strict=True))
         missing = [index for index, [gloss] in named if not lexicon.plays(gloss, types.get(gloss, ""))]
-        if len(missing) == len(named):
+        words = {index for index, [gloss] in named if gloss not in PLACEHOLDERS}
+        if words.issubset(missing):
             raise ValueError(
-                f"playable: expected a lexicon that plays some of the model's {len(named):,} glosses, found none; take "
-                "another lexicon, or leave 'only' out"
+                f"playable: expected a lexicon that plays some of the model's {len(words):,} glosses, found none that "
+                "it plays; take another lexicon, or leave 'only' out"
             )
         return sorted({*suppressed, *missing})
 
