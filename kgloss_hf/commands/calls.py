@@ -223,9 +223,9 @@ def coverage(*, lexicon: str, output: str | None, **options: Any) -> None:
         raise ValueError(f"expected {named} or --dataset {dataset}, found both; leave one out")
     if not (name := named or dataset):
         raise ValueError("expected a model or corpus, found none; name it behind the lexicon")
-    if dataset or not is_model(name):
-        _check_data(name)
     _check_lexicon(lexicon)
+    if dataset or not is_model(name) or not Path(name).exists():
+        _check_data(name)
     from ..data.lexicon import load_lexicon
 
     read = load_lexicon(lexicon)

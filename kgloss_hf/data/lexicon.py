@@ -31,7 +31,7 @@ LEXICON_COLUMNS: dict[str, tuple[str, ...]] = {
         *("영상 주소", "영상주소", "동영상 주소", "동영상주소"),
     ),
     "meaning": ("meaning", "description", "definition", "뜻", "의미", "설명", "뜻풀이", "수형 설명", "수형설명"),
-    "group": ("group", "same_sign", "같은 수어", "같은수어", "동일 수어", "동일수어", "묶음", "그룹"),
+    "group": ("group", "same_sign", "같은 수어", "같은수어", "동일 수어", "동일수어"),
     "type": ("type", *COLUMNS["gloss_types"]),
     "licence": ("licence", "license", "rights", "저작권", "라이선스", "라이센스", "이용 허락", "이용허락"),
     "synonyms": ("synonyms", "synonym", "동의어", "유의어"),
@@ -317,6 +317,15 @@ def _say_several(name: str, lexicon: Lexicon) -> None:
             "%s: %s several entries; the first that can be played counts: %s",
             *(name, "1 gloss has" if len(several) == 1 else f"{len(several):,} glosses have"),
             ", ".join(several[:5]) + (", …" if len(several) > 5 else ""),
+        )
+    of_group: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in lexicon.entries:
+        if entry.group and entry.video:
+            of_group[entry.group].add(entry.video)
+    if mixed := [group for group, videos in of_group.items() if len(videos) > 1]:
+        logger.warning(
+            "%s: %s different videos, such as %s; a group is of words for one sign, of which one plays the others",
+            *(name, "1 group has" if len(mixed) == 1 else f"{len(mixed):,} groups have", mixed[0]),
         )
     if not signs:
         logger.warning(

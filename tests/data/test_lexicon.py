@@ -202,6 +202,11 @@ def test_several_entries_for_a_gloss(tmp_path: Path, caplog: pytest.LogCaptureFi
     ]
 
 
+def test_a_group_of_several_signs_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load_lexicon(written(tmp_path / "lexicon.csv", "gloss,video,group\n개,1.mp4,동물\n말,2.mp4,동물\n집,3.mp4,\n"))
+    assert "1 group has different videos, such as 동물; a group is of words for one sign" in caplog.text
+
+
 def test_a_lexicon_that_plays_nothing_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     load_lexicon(written(tmp_path / "lexicon.csv", "gloss,type\n집,sign_word\n"))
     assert "no entry has a video or an id" in caplog.text
