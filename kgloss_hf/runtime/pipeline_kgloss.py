@@ -247,6 +247,9 @@ class Text2GlossPipeline(Pipeline):
         config, left = request.config, vocab_size_of(request.model) - len(known[2])
         config.suppress_tokens = known[2]
         most = max(1, left // max(2, 1 + len(end_ids(config))))  # as many as a search can compare
+        if request.options.get("consensus") and request.searched:  # made of as many candidates as there are
+            request.searched = request.sequences = min(request.searched, most)
+            request.generate["num_return_sequences"] = request.searched
         if (request.searched or 1) > most and not config.do_sample:
             raise ValueError(
                 f"playable: expected glosses for {request.searched} sequences, found {left} ids that can be played or "

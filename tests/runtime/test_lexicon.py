@@ -331,6 +331,8 @@ def test_few_glosses_are_searched_with_fewer_beams(text_to_gloss: Text2GlossPipe
         for answer in text_to_gloss(SENTENCES, lexicon=few, playable="only", num_beams=4)
         for gloss in answer.glosses
     } <= {"몸", "모습", "잎"}
+    agreed = text_to_gloss(SENTENCES, lexicon=few, playable="only", consensus=True)
+    assert {gloss for answer in agreed for gloss in answer.glosses} <= {"몸", "모습", "잎"}
     with pytest.raises(ValueError, match="expected glosses for 10 sequences, found 4 ids .* at most 2"):
         text_to_gloss(SENTENCES[0], lexicon=few, playable="only", num_return_sequences=10)
 
