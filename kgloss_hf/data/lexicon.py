@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import re
 import xml.etree.ElementTree as ET  # documents with a DOCTYPE, which all attacks need, are refused
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from os import PathLike, fspath
 from pathlib import Path
@@ -53,7 +55,7 @@ class _Item(NamedTuple):
     synonyms: list[str]
 
 
-def load_lexicon(path: str | PathLike[str], *, encoding: str = "utf-8", on_bad_rows: str = "raise") -> Lexicon:
+def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_bad_rows: str = "raise") -> Lexicon:
     """Read a lexicon: what plays each gloss. Addresses are read, and nothing is fetched.
 
     Args:
@@ -62,7 +64,7 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str = "utf-8", on_bad_r
             saved response of the public dictionary's API (KCISA, 일상생활수어 and its siblings) as XML or JSON; or a
             folder of such files, or several with commas between them. Rows of one `group`, and the glosses that
             `synonyms` lists, are words for one sign. Of a response, the words of a title are a group.
-        encoding: Of text files, such as `cp949`.
+        encoding: Of text files (default: UTF-8; for a file that is not, CP949, with a warning).
         on_bad_rows: `raise`, or `skip` and count rows without a gloss or with something other than text.
 
     Returns:
@@ -89,10 +91,11 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str = "utf-8", on_bad_r
     items: list[_Item] = []
     responses = 0
     for file in files:
-        found = _response(file, encoding, totals)
+        written = encoding or _encoding(file)
+        found = _response(file, written, totals)
         bad = BadRows(file, on_bad_rows, "; correct it")
         if found is None:
-            items += _table(file, encoding, bad, unsafe)
+            items += _table(file, written, bad, unsafe)
         else:
             numbered = ((f"{file}, item {number}", item) for number, item in enumerate(found, 1))
             items += chain.from_iterable(bad.checked(numbered, lambda where, item: _entries(where, item, unsafe)))
@@ -126,7 +129,7 @@ def _files(name: str) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(file for file in path.iterdir() if _is_read(file.name) and not file.name.startswith("."))
+        inside = sorted(file for file in path.rglob("[!.]*") if _is_read(file.name) and file.is_file())
         if not inside:
             raise ValueError(f"{path}: expected {', '.join(_SUFFIXES)} files in this folder, found none")
         files += inside
@@ -136,6 +139,22 @@ def _files(name: str) -> list[Path]:
         if not _is_read(path.name):
             raise ValueError(f"{path}: expected a {', '.join(_SUFFIXES)} file, found {path.suffix or 'no ending'!r}")
     return files
+
+
+def _encoding(file: Path) -> str:
+    """Return the encoding of a text file: spreadsheet programs of Korean Windows write CP949."""
+    if file.suffix.lower() not in (".csv", ".tsv"):
+        return "utf-8"
+    content = file.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-8"  # the reader knows the mark
+    for encoding in ("utf-8", "cp949"):
+        with suppress(UnicodeDecodeError):
+            content.decode(encoding)
+            if encoding != "utf-8":
+                logger.warning("%s: no UTF-8, read as %s", file, encoding.upper())
+            return encoding
+    return "utf-8"  # the reader says where it is not
 
 
 def _is_read(name: str) -> bool:

@@ -26,7 +26,7 @@ WAYS = ("entry", "group", "headword", "letters")
 
 _SPELLED_TYPES = ("fingerspelling", "fingerspelled_number")
 # An address with a host, or a path without a scheme; browsers read \ as /, and two of them as the start of a host.
-_ADDRESS = re.compile(r"(?i:https?)://[^\s/?#\\]+[^\s]*|(?![/\\]{2})[^:/\\?#]*(?:[/\\?#].*)?")
+_ADDRESS = re.compile(r"(?i:https?)://[^\s/?#\\]+.*|(?![/\\]{2})[^:/\\?#]*(?:[/\\?#].*)?")
 _LINK = re.compile(r"(?i:https?)://")
 _NUMBERED = re.compile(r"(.*[가-힣)])(\d{1,2})")
 _HEADWORD = re.compile(r"([가-힣]+\d{0,2})\([^()]+\)")

@@ -94,8 +94,8 @@ class Text2GlossPipeline(Pipeline):
         return_confidence: Add the probability of each gloss after those before it (default False).
         lexicon: A `kgloss_hf.Lexicon`: add `signs`, what plays each gloss (default: none).
         playable: With `lexicon`, `prefer` ranks the 10 best candidates (`num_return_sequences` or `num_beams`: more)
-            by `score` and by the share of their glosses that can be played; `only` lets no gloss come out that cannot,
-            placeholders apart, with fewer beams where few are left (default: neither).
+            by `score` and by the share of their glosses that can be played, the best of both first; `only` lets no
+            gloss come out that cannot, placeholders apart, with fewer beams where few are left (default: neither).
         consensus: Give the one answer that agrees best with the 10 best of a beam search (`num_return_sequences` or
             `num_beams`: other than 10), with `agreement` (default: True with `others`, else False).
         generation_config: A GenerationConfig for `generate`. A call's replaces all that `pipeline` was given for

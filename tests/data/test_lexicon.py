@@ -81,11 +81,16 @@ def test_tables(kind: str, tmp_path: Path) -> None:
     assert lexicon.sign("가옥")["entry"]["gloss"] == "집"
 
 
-def test_korean_headers_and_cp949(tmp_path: Path) -> None:
+def test_korean_headers_and_cp949(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = "표제어,동영상,뜻,같은 수어,유형,저작권,번호\n집,a/집.mp4,사는 곳,1,sign_word,CC BY,7\n"
     file = written(tmp_path / "lexicon.csv", text, "cp949")
     expected = Entry("집", "7", "a/집.mp4", "사는 곳", "1", "sign_word", "CC BY")
     assert load_lexicon(str(file), encoding="cp949").entries == (expected,)
+    assert not caplog.records
+    assert load_lexicon(file).entries == (expected,)
+    assert "lexicon.csv: no UTF-8, read as CP949" in caplog.text
+    assert load_lexicon(written(file, text, "utf-16")).entries == (expected,)
+    file.write_bytes(b"gloss,id\n\xff\xff\xff,1\n")
     with pytest.raises(UnicodeError, match=r"lexicon\.csv"):
         load_lexicon(file)
 
@@ -121,8 +126,10 @@ def test_responses_of_the_dictionary(kind: str, tmp_path: Path) -> None:
 
 def test_pages_in_a_folder_or_with_commas_between_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = written(tmp_path / "1.xml", xml(ITEM, total=2))
-    second = written(tmp_path / "2.json", json.dumps(response(ITEM | {"title": "집", "url": ""}, total=2)))
+    (tmp_path / "more").mkdir()
+    second = written(tmp_path / "more" / "2.json", json.dumps(response(ITEM | {"title": "집", "url": ""}, total=2)))
     written(tmp_path / "notes.txt", "not read")
+    written(tmp_path / ".hidden.xml", "not read")
     glosses = [entry.gloss for entry in load_lexicon(tmp_path).entries]
     assert glosses == ["가깝다", "근처", "집"]
     assert not caplog.records
@@ -180,7 +187,7 @@ def test_unsafe_addresses_are_counted(tmp_path: Path, caplog: pytest.LogCaptureF
     addresses += ["//evil.example/x", "\\\\\\\\host\\\\x", "ftp://a.example/b", "C:\\\\clips\\\\a.mp4"]
     safe = [
         "http://a.example/b.mp4",
-        "HTTPS://a.example/집.mp4?a=1#t=2",
+        "HTTPS://a.example/내 집.mp4?a=1#t=2",
         "clips/내 집.mp4",
         "../집.mp4",
         "/clips/a:b.mp4",

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from conftest import GLOSSES, SENTENCES
 from kgloss_hf.models.loading import load
 from kgloss_hf.models.modeling import build_model
+from kgloss_hf.models.warm_start import build_warm_model, warm_tokenizer
 from kgloss_hf.runtime.answers import GlossSequence
 from kgloss_hf.runtime.beams import BeamDecoder
 from kgloss_hf.runtime.decoding import GreedyDecoder
@@ -361,3 +362,22 @@ def test_a_path_is_read_by_load(checkpoint: str, tmp_path: Any) -> None:
     assert len(text_to_gloss(SENTENCES[0]).signs) == len(text_to_gloss(SENTENCES[0]).glosses)
     with pytest.raises(FileNotFoundError, match=r"nowhere\.csv"):
         load(checkpoint, lexicon="nowhere.csv")
+
+
+@pytest.mark.parametrize("kind", ["rnn", "warm", "joined"])
+def test_every_kind_of_model_can_be_restricted(kind: str, encoder: str, tokenizer: KGlossTokenizerFast) -> None:
+    torch.manual_seed(0)
+    model: Any
+    if kind == "rnn":
+        model = build_model("rnn", tokenizer, num_beams=2)
+    else:
+        tokenizer = warm_tokenizer(encoder, GLOSSES, texts=SENTENCES)
+        joined = {"joined_layers": [0, 2]} if kind == "joined" else {}
+        model = build_warm_model(encoder, tokenizer, preset="tiny", fresh_layers=1, num_beams=2, **joined)
+    model.generation_config.max_length = 8
+    text_to_gloss = Text2GlossPipeline(model=model.eval(), tokenizer=tokenizer, lexicon=lexicon_of("몸", "모습", "잎"))
+    assert {gloss for answer in text_to_gloss(SENTENCES) for gloss in answer.glosses} - {"몸", "모습", "잎"}
+    for options in ({"playable": "only"}, {"playable": "only", "num_beams": 1}):
+        for answer in text_to_gloss(SENTENCES, return_confidence=True, **options):
+            assert {sign["gloss"] for sign in answer.signs if "reason" in sign} <= {"Number", "Alpha"}
+            assert len(answer.confidence) == len(answer.glosses)
