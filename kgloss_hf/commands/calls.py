@@ -228,7 +228,7 @@ def coverage(*, lexicon: str, output: str | None, **options: Any) -> None:
         _check_data(name)
     from ..data.lexicon import load_lexicon
 
-    read = load_lexicon(lexicon)
+    read = load_lexicon(lexicon, on_bad_rows=options["on_bad_rows"])
     measured = measure(read, SourceArguments(**options, dataset=name), corpus=bool(dataset))
     print_tables(coverage_tables(measured))
     if output:

@@ -91,7 +91,8 @@ def measure(lexicon: Lexicon, reading: SourceArguments, *, corpus: bool = False)
     name = reading.dataset
     of_model = not corpus and is_model(name)
     if of_model:
-        if changed := [option for option in changed_options(reading, SourceArguments) if option != "dataset"]:
+        of_lexicon = ("dataset", "on_bad_rows")
+        if changed := [name for name in changed_options(reading, SourceArguments) if name not in of_lexicon]:
             raise ValueError(f"--{changed[0]}: expected a corpus to read, found the model {name}; leave it out")
         glosses, types = _vocabulary(name)
         counts = Counter(glosses)

@@ -72,6 +72,12 @@ def test_a_vocabulary_has_no_frequencies(
     assert "no frequencies" in " ".join(shown.split())
     assert "tokens" not in shown
     assert output.read_text("utf-8").startswith("gloss,reason\n")
+    lexicon.write_text("gloss,id\n몸,1\n,2\n", "utf-8")
+    assert main(["coverage", str(lexicon), checkpoint]) == 1
+    assert "row 3: expected a gloss, found none" in capsys.readouterr().err
+    assert main(["coverage", str(lexicon), checkpoint, "--on_bad_rows", "skip"]) == 0
+    capsys.readouterr()
+    lexicon.write_text("gloss,id\n몸,1\n", "utf-8")
     assert main(["coverage", str(lexicon), "--dataset", corpus]) == 0
     assert "15 gloss tokens" in " ".join(capsys.readouterr().out.split())
 
