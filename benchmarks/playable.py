@@ -5,7 +5,7 @@
 The lexicon has an entry for each gloss of the model and for letters and digits, except for a share of the glosses that
 is withheld at random. There is a row for each share, for plain answers, for `playable="prefer"` and for
 `playable="only"`. It holds the percentage of glosses that can be played, the percentage of answers that can be played
-wholly, Jaccard, and sentences per second, each the mean over the seeds. `--preferences` also ranks the 10 best by these
+wholly, Jaccard, and sentences per second, each the mean over the seeds. `--preferences` also tries "prefer" with these
 weights of the playable share, to choose `PREFERENCE`.
 """
 
@@ -23,6 +23,7 @@ import kgloss_hf
 from kgloss_hf.data.pairs import load_pairs, split_pairs
 from kgloss_hf.evaluation.metrics import jaccard
 from kgloss_hf.reporting import Table, print_tables
+from kgloss_hf.runtime import pipeline_kgloss
 from kgloss_hf.runtime.glosses import PLACEHOLDERS
 from kgloss_hf.runtime.lexicon import PREFERENCE, Entry, Lexicon, playable_share
 
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, help="default: all of the part")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.25, 0.5])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--preferences", type=float, nargs="+", default=[PREFERENCE])
+    parser.add_argument("--preferences", type=float, nargs="+", default=[])
     options = parser.parse_args()
     split = split_pairs(load_pairs("gksl", data_dir=str(folder() / "gksl")), seed=0)
     pairs = getattr(split, options.part)[: options.sentences]
@@ -71,13 +72,11 @@ def main() -> None:
             for name, asked in (("plain", {}), ("prefer", {"playable": "prefer"}), ("only", {"playable": "only"})):
                 answers, seconds = timed(lexicon=lexicon, **asked)
                 rows.setdefault((share, name), []).append(measured(answers, references, seconds))
-            if options.preferences == [PREFERENCE]:
-                continue
-            lists, seconds = timed(lexicon=lexicon, num_return_sequences=10)
             for weight in options.preferences:
-                best = [max(c, key=lambda a: a["score"] + weight * playable_share(a["signs"])) for c in lists if c]
-                kept = [reference for reference, c in zip(references, lists, strict=True) if c]
-                rows.setdefault((share, f"prefer, {weight:g}"), []).append(measured(best, kept, seconds))
+                pipeline_kgloss.PREFERENCE = weight
+                answers, seconds = timed(lexicon=lexicon, playable="prefer")
+                rows.setdefault((share, f"prefer, {weight:g}"), []).append(measured(answers, references, seconds))
+            pipeline_kgloss.PREFERENCE = PREFERENCE
     means = [
         {"withheld": share, "answers": name}
         | {key: round(float(np.mean([one[key] for one in found])), 2) for key in found[0]}

@@ -101,6 +101,7 @@ class Request:
     config: GenerationConfig  # the model's, with the call's values
     sequences: int | None  # for each text, in a list; None is one without a list
     searched: int | None  # candidates that the search gives for each text, if not `sequences`
+    plain: dict[str, Any] | None = None  # arguments of a second search, for the answer without `playable="prefer"`
 
 
 def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
@@ -146,8 +147,9 @@ def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Ma
             sequences = generate["num_return_sequences"] = generate.get("num_beams", CANDIDATES)
     if sequences is None and (config.num_return_sequences or 1) > 1:
         sequences = config.num_return_sequences
-    searched = sequences
+    searched, plain = sequences, None
     if options.get("playable") == "prefer":
+        plain = generate | {"num_return_sequences": 1}
         searched = generate["num_return_sequences"] = max(sequences or 1, generate.get("num_beams", CANDIDATES))
         if searched == 1:
             raise ValueError(
@@ -159,7 +161,7 @@ def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Ma
     if generate.get("suppress_tokens"):
         emitted_ids(config.suppress_tokens, size)
     _check_length(model, config)
-    return Request(model, options, generate, config, sequences, searched)
+    return Request(model, options, generate, config, sequences, searched, plain)
 
 
 def _check_playable(options: Mapping[str, Any], config: GenerationConfig) -> None:

@@ -94,8 +94,9 @@ class Text2GlossPipeline(Pipeline):
         return_confidence: Add the probability of each gloss after those before it (default False).
         lexicon: A `kgloss_hf.Lexicon`: add `signs`, what plays each gloss (default: none).
         playable: With `lexicon`, `prefer` ranks the 10 best candidates (`num_return_sequences` or `num_beams`: more)
-            by `score` and by the share of their glosses that can be played, the best of both first; `only` lets no
-            gloss come out that cannot, placeholders apart, with fewer beams where few are left (default: neither).
+            and the answer without it by `score` and by the share of their glosses that can be played, the best of both
+            first, and none before that answer that is less playable; `only` lets no gloss come out that cannot be
+            played, placeholders apart, with fewer beams where few are left (default: neither).
         consensus: Give the one answer that agrees best with the 10 best of a beam search (`num_return_sequences` or
             `num_beams`: other than 10), with `agreement` (default: True with `others`, else False).
         generation_config: A GenerationConfig for `generate`. A call's replaces all that `pipeline` was given for
@@ -366,6 +367,12 @@ class Text2GlossPipeline(Pipeline):
         restricted: dict[str, Any] = {"suppress_tokens": request.config.suppress_tokens}
         only = restricted if request.options.get("playable") == "only" else {}
         sequences, log_probs = self.decode(ids, mask, request.generate | only, model)
+        if request.plain is not None:  # one more candidate, the last
+            plain, _ = self.decode(ids, mask, request.plain, model)
+            each, log_probs = len(sequences) // len(ids), None  # to be weighed alike
+            sequences = [
+                row for at, last in enumerate(plain) for row in (*sequences[at * each : (at + 1) * each], last)
+            ]
         outputs: dict[str, Any] = {"sequences": sequences, "each": len(sequences) // len(ids), "log_probs": log_probs}
         attention, steps = self._needs_attention(request.options), request.options.get("return_confidence")
         if attention or steps or log_probs is None:
@@ -526,10 +533,9 @@ class Text2GlossPipeline(Pipeline):
                 answers[-1]["score"] = log_prob / length
         if request.searched is None:
             return answers
-        prefer = request.options.get("playable") == "prefer"
-        best_first = partial(sorted, key=_score_and_share if prefer else itemgetter("score"), reverse=True)
+        best_first = _by_preference if request.plain else partial(sorted, key=itemgetter("score"), reverse=True)
         ranked = [best_first(answers[at : at + each]) for at in range(0, len(answers), each)]
-        if not prefer:
+        if not request.plain:
             return ranked
         if request.sequences is not None:
             return [candidates[: request.sequences] for candidates in ranked]
@@ -538,8 +544,17 @@ class Text2GlossPipeline(Pipeline):
         return [best for best, *_ in ranked]
 
 
-def _score_and_share(answer: GlossSequence) -> float:
-    return answer.score + PREFERENCE * playable_share(answer.signs)
+def _by_preference(candidates: Sequence[GlossSequence]) -> list[GlossSequence]:
+    """Rank candidates by score and playable share; those behind that are less playable than the last, the plain one."""
+    *found, plain = candidates
+    least = playable_share(plain.signs)
+    different = found if plain.glosses in [answer.glosses for answer in found] else candidates
+
+    def rank(answer: GlossSequence) -> tuple[bool, float]:
+        share = playable_share(answer.signs)
+        return share >= least, answer.score + PREFERENCE * share
+
+    return sorted(different, key=rank, reverse=True)
 
 
 def _changes_nothing(setting: str, value: Any) -> bool:
