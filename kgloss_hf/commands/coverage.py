@@ -199,6 +199,15 @@ def write_missing(coverage: Coverage, path: Path) -> None:
 
     Raises:
         OSError: It cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> coverage = Coverage("pairs.csv", Counter(불=2), {"불": "no entry"}, {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_missing(coverage, Path(folder, "missing.csv"))
+        ...     print(Path(folder, "missing.csv").read_text("utf-8"), end="")
+        gloss,count,reason
+        불,2,no entry
     """
 
     def rows() -> Iterator[list[str]]:

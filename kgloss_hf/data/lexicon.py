@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 LEXICON_COLUMNS: dict[str, tuple[str, ...]] = {
     "gloss": ("gloss", *COLUMNS["glosses"], "word", "headword", "title", "표제어", "단어", "낱말"),
-    "id": ("id", "sign_id", "identifier", "번호", "아이디", "식별자", "고유번호"),
+    # 번호 mostly counts rows, which would make every gloss one that can be played.
+    "id": ("id", "sign_id", "identifier", "origin_no", "아이디", "식별자", "고유번호", "수어 번호", "수어번호"),
     "video": (
         *("video", "url", "address", "link", "clip", "video_url", "영상", "동영상", "주소", "링크", "클립"),
         *("영상 주소", "영상주소", "동영상 주소", "동영상주소"),

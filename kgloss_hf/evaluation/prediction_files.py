@@ -175,7 +175,7 @@ def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
             raise ValueError(f"{where}: {gloss!r} has a second type; keep one")
         if synonyms:
             lexicon.synonyms.setdefault(gloss, []).extend(synonyms)
-        if group not in (None, ""):
+        if group not in (None, "") and group == group:  # NaN, as of pandas
             groups.setdefault(str(group), []).append(gloss)
     for first_gloss, *others in groups.values():
         if others:

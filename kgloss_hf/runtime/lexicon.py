@@ -108,12 +108,16 @@ def is_link(address: str) -> bool:
 
     Args:
         address: Any text.
+
+    Example:
+        >>> is_link("https://a.example/집.mp4"), is_link("clips/집.mp4")
+        (True, False)
     """
     return bool(_LINK.match(address)) and is_safe(address)
 
 
 class _Found(NamedTuple):
-    """What plays a gloss, and which of `WAYS` that is; or only which of `REASONS` there is that nothing does."""
+    """Hold the entry or letters that play a gloss, and which of `WAYS` that is; or the reason why nothing does."""
 
     why: str
     entry: Entry | None = None

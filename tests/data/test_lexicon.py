@@ -82,7 +82,7 @@ def test_tables(kind: str, tmp_path: Path) -> None:
 
 
 def test_korean_headers_and_cp949(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    text = "표제어,동영상,뜻,같은 수어,유형,저작권,번호\n집,a/집.mp4,사는 곳,1,sign_word,CC BY,7\n"
+    text = "표제어,동영상,뜻,같은 수어,유형,저작권,수어 번호\n집,a/집.mp4,사는 곳,1,sign_word,CC BY,7\n"
     file = written(tmp_path / "lexicon.csv", text, "cp949")
     expected = Entry("집", "7", "a/집.mp4", "사는 곳", "1", "sign_word", "CC BY")
     assert load_lexicon(str(file), encoding="cp949").entries == (expected,)
@@ -207,6 +207,12 @@ def test_several_entries_for_a_gloss(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert [record.getMessage() for record in caplog.records] == [
         f"{tmp_path / 'lexicon.csv'}: 1 gloss has several entries; the first that can be played counts: 배"
     ]
+
+
+def test_a_count_of_rows_is_no_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lexicon = load_lexicon(written(tmp_path / "lexicon.csv", "번호,글로스,뜻\n1,집,사는 곳\n2,불,\n"))
+    assert lexicon.sign("집")["reason"] == "no id"
+    assert "nothing can be played" in caplog.text
 
 
 def test_a_group_of_several_signs_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
