@@ -14,12 +14,14 @@ from .plugin import register
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .data.lexicon import load_lexicon
     from .data.sample import SampleWarning
     from .evaluation.metrics import jaccard
     from .models.loading import load
     from .models.modeling import build_model
     from .models.vocabulary import train_tokenizer
     from .runtime.answers import GlossSequence
+    from .runtime.lexicon import Lexicon
     from .runtime.okt import analyze
     from .runtime.pipeline_kgloss import Text2GlossPipeline
     from .runtime.tokenization_kgloss import KGlossTokenizerFast
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GlossSequence",
     "KGlossTokenizerFast",
+    "Lexicon",
     "SampleWarning",
     "Text2GlossPipeline",
     "__version__",
@@ -34,6 +37,7 @@ __all__ = [
     "build_model",
     "jaccard",
     "load",
+    "load_lexicon",
     "register",
     "train_tokenizer",
 ]
@@ -41,12 +45,14 @@ __all__ = [
 _MODULES = {
     "GlossSequence": ".runtime.answers",
     "KGlossTokenizerFast": ".runtime.tokenization_kgloss",
+    "Lexicon": ".runtime.lexicon",
     "SampleWarning": ".data.sample",
     "Text2GlossPipeline": ".runtime.pipeline_kgloss",
     "analyze": ".runtime.okt",
     "build_model": ".models.modeling",
     "jaccard": ".evaluation.metrics",
     "load": ".models.loading",
+    "load_lexicon": ".data.lexicon",
     "train_tokenizer": ".models.vocabulary",
 }
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError
 
 from .commands import calls
-from .data.arguments import CorpusArguments, PartArguments
+from .data.arguments import CorpusArguments, PartArguments, SourceArguments
 from .optional import require
 from .options import Parser, help_text, suggestion, wants_help
 from .reporting import late_bars, one_line_warnings, use_utf8, visible
@@ -194,6 +194,16 @@ _COMMANDS = {
             _option("--types", action="store_true", help="add the type of each gloss (jsonl, tsv)"),
             _option("--alignment", action="store_true", help="add each gloss's place in the sentence (jsonl)"),
             _option("--fingerspell", action="store_true", help="spell names, numbers, and what has no gloss"),
+            _option("--confidence", action="store_true", help="add the probability of each gloss (jsonl)"),
+            _option(
+                "--lexicon",
+                help="lexicon (CSV, JSON, …) that says what plays each gloss: jsonl holds it, tsv the misses",
+            ),
+            _option(
+                "--playable",
+                choices=("prefer", "only"),
+                help="with a lexicon: prefer answers that it can play, or let only glosses come out that it can",
+            ),
             _option("--num_beams", type=int, help="beams (default: the model's, with several models 10)"),
             _option("--batch_size", type=int, help="sentences per batch (default: 128)"),
             _option("--int8", action="store_true", help="eight-bit weights: faster, with a few other outputs"),
@@ -235,6 +245,22 @@ _COMMANDS = {
             _DATA_DIR,
             _option("--encoding", default="utf-8", help="encoding of a text file, such as cp949 (default: utf-8)"),
         ],
+        interrupted="no sheet was written; run it again",
+    ),
+    "coverage": _Command(
+        calls.coverage,
+        "count what a lexicon can play of a model's vocabulary or of a corpus, and list the rest",
+        "A lexicon is a table (CSV, …) with gloss and video or id, or a saved response of the public dictionary's API. "
+        "Counts glosses, and of a corpus gloss tokens, by what plays them: an own entry, a word for the same sign, the "
+        "headword, fingerspelling; and those that nothing plays by reason.",
+        [
+            _option("lexicon", help="file, folder or files of the lexicon"),
+            _option("named", nargs="?", metavar="MODEL or CORPUS", help="a trained model, or the same as --dataset"),
+            _option("--dataset", help="mcksg, gksl, a Hub id, or files separated by commas"),
+            _option("--output", help="CSV file for all glosses that nothing plays (default: the first 20 are printed)"),
+            *_fields(SourceArguments, "dataset"),
+        ],
+        interrupted="not all was counted; run it again",
     ),
     "serve": _Command(
         calls.serve,

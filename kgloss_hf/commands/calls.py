@@ -201,6 +201,7 @@ def translate(*, others: Sequence[str], sentences: Sequence[str], **options: Any
         check_model(model)
     if (options["input"] or "-") != "-":
         check_file(options["input"])
+    _check_lexicon(options["lexicon"])
     from .translate import translate
 
     # Under a locale that is not UTF-8, Python keeps a sentence's bytes as halves of characters.
@@ -227,6 +228,35 @@ def review(*, others: Sequence[str], sentences: str, output: str, **options: Any
     left_out = ", ".join(f"{counts[name]:,} {words}" for name, words in names.items() if counts[name])
     written = f"{counts['written']:,} {'sentence' if counts['written'] == 1 else 'sentences'}"
     _say(f"{output}: {written}, the least certain first{f'; left out: {left_out}' if left_out else ''}")
+
+
+def _check_lexicon(name: str | None) -> None:
+    """Refuse a lexicon that is not there, before anything slow is imported."""
+    for file in [] if name is None else [name] if Path(name).exists() else name.split(","):
+        check_file(file, folders=True)
+
+
+def coverage(*, lexicon: str, output: str | None, **options: Any) -> None:
+    """Print how much of a model's vocabulary, or of a corpus, a lexicon can play."""
+    from ..data.arguments import SourceArguments
+    from .coverage import coverage_tables, is_model, measure, write_missing
+
+    named, dataset = options.pop("named"), options.pop("dataset")
+    if named and dataset:
+        raise ValueError(f"expected {named} or --dataset {dataset}, found both; leave one out")
+    if not (name := named or dataset):
+        raise ValueError("expected a model or corpus, found none; name it behind the lexicon")
+    _check_lexicon(lexicon)
+    if dataset or not is_model(name) or not Path(name).exists():
+        _check_data(name)
+    from ..data.lexicon import load_lexicon
+
+    read = load_lexicon(lexicon, on_bad_rows=options["on_bad_rows"])
+    measured = measure(read, SourceArguments(**options, dataset=name), corpus=bool(dataset))
+    print_tables(coverage_tables(measured))
+    if output:
+        write_missing(measured, Path(output))
+        _say(f"{len(measured.missing):,} glosses that nothing plays are in {output}")
 
 
 def check(*, folder: str) -> int:
@@ -262,6 +292,7 @@ def serve(*, model: str, others: Sequence[str], **options: Any) -> int:
     """Answer over HTTP until the process is told to end, and return 1 where a worker could not start."""
     for name in (model, *others):
         check_model(name)
+    _check_lexicon(options["lexicon"])
     from .serving import serve
 
     return serve(model, others=others, **options)

@@ -37,6 +37,10 @@ class ServeArguments:
     threads: int | None = field(
         default=None, metadata=_help("threads per process to compute with (default: the cores, divided by workers)")
     )
+    lexicon: str | None = field(
+        default=None,
+        metadata=_help("lexicon (CSV, JSON, …) that says what plays each gloss; answers then hold signs"),
+    )
     int8: bool = field(default=False, metadata=_help("eight-bit weights: faster, with some other outputs"))
 
     def __post_init__(self) -> None:

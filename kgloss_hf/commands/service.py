@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import uvicorn
@@ -61,6 +61,10 @@ class TranslateRequest(BaseModel):
     types: bool = Field(False, description="add the type of each gloss")
     alignment: bool = Field(False, description="add each gloss's place in the text")
     fingerspell: bool = Field(False, description="spell names, numbers, and what has no gloss")
+    confidence: bool = Field(False, description="add the probability of each gloss")
+    playable: Literal["prefer", "only"] | None = Field(
+        None, description="prefer or give only glosses that the service's lexicon can play"
+    )
     consensus: bool = Field(False, description="the answer that agrees best with the candidates of the models")
 
     @field_validator("text", mode="before")
@@ -86,6 +90,10 @@ class Record(BaseModel):
     types: list[str] | None = None
     alignment: list[list[int] | None] | None = None
     fallback: list[int] | None = None
+    confidence: list[float | None] | None = None
+    signs: list[dict[str, Any]] | None = Field(
+        None, description="with a lexicon, for each gloss its entry, letters, or the reason why nothing plays it"
+    )
     candidates: list[dict[str, Any]] | None = Field(None, description="with n_best, in place of all but the text")
 
 
@@ -201,7 +209,7 @@ class Queue:
 
 
 def _sequences(options: dict[str, Any]) -> int:
-    default = _CANDIDATES if options["consensus"] else 1
+    default = _CANDIDATES if options["consensus"] or options.get("playable") == "prefer" else 1
     return max(options.get("num_beams", default), options.get("num_return_sequences", 1))
 
 
@@ -277,6 +285,8 @@ def application(text_to_gloss: Any, models: Sequence[str], arguments: ServeArgum
         several = isinstance(wanted.text, list)
         texts = wanted.text if isinstance(wanted.text, list) else [wanted.text]
         _check_texts(texts, arguments)
+        if wanted.playable and arguments.lexicon is None:
+            raise HTTPException(422, "playable: expected a service with a lexicon, found none; start it with --lexicon")
         options = _options(wanted, several_models=len(models) > 1)
         answers = await queue.answers(texts, options, request.is_disconnected) if texts else []
         if len(answers) < len(texts):
@@ -360,11 +370,12 @@ def _options(wanted: TranslateRequest, *, several_models: bool) -> dict[str, Any
     options: dict[str, Any] = {
         "return_types": wanted.types,
         "return_alignment": wanted.alignment,
+        "return_confidence": wanted.confidence,
         "fingerspell": wanted.fingerspell,
         "consensus": consensus,
         "truncation": False,
     }
-    chosen = {"num_return_sequences": wanted.n_best, "num_beams": wanted.num_beams}
+    chosen = {"num_return_sequences": wanted.n_best, "num_beams": wanted.num_beams, "playable": wanted.playable}
     return options | {name: value for name, value in chosen.items() if value is not None}
 
 
@@ -404,7 +415,7 @@ def load(models: Sequence[str], arguments: ServeArguments) -> Any:
         threads = max(1, torch.get_num_threads() // arguments.workers)
     if threads is not None:
         torch.set_num_threads(threads)
-    text_to_gloss = load_model(models[0], others=list(models[1:]), int8=arguments.int8)
+    text_to_gloss = load_model(models[0], others=list(models[1:]), int8=arguments.int8, lexicon=arguments.lexicon)
     text_to_gloss([_SENTENCE])  # starts Java
     return text_to_gloss
 

@@ -13,9 +13,12 @@ from contextlib import ExitStack, closing, suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from ..reporting import one_line_warnings, use_utf8, visible
+
+if TYPE_CHECKING:
+    from ..runtime.lexicon import Lexicon
 
 FORMATS = ("text", "jsonl", "tsv")
 
@@ -78,6 +81,9 @@ def translate(
     types: bool = False,
     alignment: bool = False,
     fingerspell: bool = False,
+    confidence: bool = False,
+    lexicon: str | Lexicon | None = None,
+    playable: str | None = None,
     num_beams: int | None = None,
     batch_size: int | None = None,
     int8: bool = False,
@@ -109,6 +115,11 @@ def translate(
         types: Add the types of glosses (`jsonl` and `tsv`).
         alignment: Add spans of the source (`jsonl`).
         fingerspell: Spell what has no gloss.
+        confidence: Add the probability of each gloss (`jsonl`).
+        lexicon: A lexicon, or a file of one (`kgloss_hf.load_lexicon`): add what plays each gloss to `jsonl`, and to
+            `tsv` a column of the glosses that nothing plays. A message at the end counts the glosses that can be
+            played.
+        playable: With `lexicon`, `prefer` or `only`, as of the pipeline.
         num_beams: Beams (default: the model's), and candidates per model of a consensus (default: 10).
         batch_size: Sentences a step (default: the pipeline's).
         int8: Compute with eight-bit weights.
@@ -139,7 +150,12 @@ def translate(
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
     if sentences and input is not None:
         raise ValueError("expected sentences or --input, found both; leave one out")
-    for option, given, formats in (("types", types, ("jsonl", "tsv")), ("alignment", alignment, ("jsonl",))):
+    held = (
+        ("types", types, ("jsonl", "tsv")),
+        ("alignment", alignment, ("jsonl",)),
+        ("confidence", confidence, ("jsonl",)),
+    )
+    for option, given, formats in held:
         if given and format not in formats:
             raise ValueError(f"{option}: expected a format that can hold it ({', '.join(formats)}), found {format}")
     consensus = consensus or bool(others)
@@ -156,8 +172,16 @@ def translate(
     from ..runtime.answers import BATCH_SIZE, WINDOW
     from .workers import in_order
 
+    if playable and lexicon is None:
+        raise ValueError(f"playable: expected a lexicon for {playable!r}, found none; name one with --lexicon")
     options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
-    chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
+    options["return_confidence"] = confidence
+    chosen: dict[str, Any] = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
+    if isinstance(lexicon, str):  # before a model is loaded, and once for all workers
+        from ..data.lexicon import load_lexicon
+
+        lexicon = load_lexicon(lexicon)
+    chosen |= {"lexicon": lexicon, "playable": playable}
     options |= {name: value for name, value in chosen.items() if value is not None} | {"consensus": consensus}
     with ExitStack() as stack:
         file: BinaryIO | None = None
@@ -180,7 +204,7 @@ def translate(
         window = WINDOW * max(1, batch_size or BATCH_SIZE)
         if total is not None:
             workers = min(workers, -(-total // window))
-        style = _Style(format, n_best, types, min_agreement)
+        style = _Style(format, n_best, types, min_agreement, lexicon is not None)
         asked: dict[str, Any] = {
             "others": list(others),
             "int8": int8,
@@ -199,7 +223,7 @@ def translate(
             parts = (part for line in lines for part in translated([line])) if typed else translated(lines)
         output = output or sys.stdout
         if format == "tsv":
-            print("\t".join(_header(n_best, types, consensus)), file=output)
+            print("\t".join(_header(n_best, types, consensus, style.lexicon)), file=output)
         counts: Counter[str] = Counter()
         # None is for tqdm to see whether standard error is a terminal; answers on a terminal are progress enough.
         disable = output.isatty() or None
@@ -215,6 +239,10 @@ def translate(
             f"{min_agreement:g}",
             file=sys.stderr,
         )
+    if lexicon is not None:
+        some = "" if format != "text" or counts["playable"] == counts["signs"] else "; --format tsv lists the others"
+        share = f" ({100 * counts['playable'] / counts['signs']:.1f}%)" if counts["signs"] else ""
+        print(f"{counts['playable']:,} of {counts['signs']:,} glosses can be played{share}{some}", file=sys.stderr)
     if doubtful := counts["doubtful"]:
         count = "1 line holds" if doubtful == 1 else f"{doubtful:,} lines hold"
         listed = "; --format jsonl lists them" if format == "text" else ""
@@ -229,9 +257,11 @@ class _Style(NamedTuple):
     n_best: int | None
     types: bool
     min_agreement: float | None
+    lexicon: bool = False
 
 
-_Part = tuple[Sequence[str], Counter[str]]  # rows of some lines, and how many are read, left_out, and doubtful
+# Rows of some lines, and how many lines are read, left_out and doubtful, and glosses signs and playable.
+_Part = tuple[Sequence[str], Counter[str]]
 
 
 def _translator(
@@ -298,8 +328,15 @@ def _part(text: str, answer: Any, style: _Style) -> _Part:
     minimum = style.min_agreement
     if minimum is not None and not (answer["glosses"] and answer["agreement"] >= minimum):
         return [], Counter(read=1, left_out=1)
-    doubtful = any(one["unknown_words"] for one in ([answer] if style.n_best is None else answer))
-    return list(_rows(text, answer, style)), Counter(read=1, doubtful=doubtful)
+    candidates = [answer] if style.n_best is None else answer
+    doubtful = any(one["unknown_words"] for one in candidates)
+    signs = candidates[0].get("signs", ()) if candidates else ()
+    counts = Counter(read=1, doubtful=doubtful, signs=len(signs), playable=len(signs) - len(_missed(signs)))
+    return list(_rows(text, answer, style)), counts
+
+
+def _missed(signs: Iterable[dict[str, Any]]) -> list[str]:
+    return [sign["gloss"] for sign in signs if "reason" in sign]
 
 
 def _warm_up(model: str, sentences: Sequence[str]) -> None:
@@ -360,20 +397,21 @@ def _windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
         yield window
 
 
-def _header(n_best: int | None, types: bool, consensus: bool = False) -> list[str]:
+def _header(n_best: int | None, types: bool, consensus: bool = False, lexicon: bool = False) -> list[str]:
     return [
         "text",
         *(["agreement"] if consensus else []),
         *(["rank", "score", "log_prob"] if n_best is not None else []),
         "glosses",
         *(["types"] if types else []),
+        *(["not_playable"] if lexicon else []),
         *(["log_prob"] if n_best is None and not consensus else []),
         "unknown_words",
     ]
 
 
 def _rows(text: str, answer: Any, style: _Style) -> Iterator[str]:
-    format, n_best, types, _ = style
+    format, n_best, types, _, lexicon = style
     if format == "jsonl":
         row = {"text": text, **(answer if n_best is None else {"candidates": answer})}
         yield visible(json.dumps(row, ensure_ascii=False))
@@ -385,6 +423,7 @@ def _rows(text: str, answer: Any, style: _Style) -> Iterator[str]:
         if format == "tsv":
             ranked = scores if n_best is None else [str(rank), *scores]
             cells = [text, *ranked, candidate["generated_text"], *([" ".join(candidate["types"])] if types else [])]
+            cells += [" ".join(_missed(candidate["signs"]))] if lexicon else []
             alone = [_number(candidate["log_prob"])] if not named else []
             cells += [*alone, " ".join(candidate["unknown_words"])]
         else:

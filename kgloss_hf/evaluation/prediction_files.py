@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..data.cells import GlossCells
 from ..data.columns import COLUMNS, find_columns
+from ..data.lexicon import LEXICON_COLUMNS
 from ..data.lines import is_text, read_lines
 from ..data.review import Sheet, eaf_rows, review_columns, review_tiers
 from ..data.sign_corpora import is_corpus, read_corpus
@@ -39,8 +40,7 @@ _WANTED = _GLOSS_COLUMNS | {"sentence": COLUMNS["text"]}
 _SENTENCE_COLUMNS = ("sentence", "written", "alignment", "spans")
 _LEXICON = {
     "gloss": ("gloss", *COLUMNS["glosses"]),
-    "type": ("type", *COLUMNS["gloss_types"]),
-    "synonyms": ("synonyms", "synonym", "동의어", "유의어"),
+    **{name: LEXICON_COLUMNS[name] for name in ("type", "synonyms", "group")},
 }
 _DELIMITERS = {",": ".csv", "\t": ".tsv", ";": ".csv", "|": ".csv"}
 """What separates the names of a header, and the kind of table that is then read."""
@@ -142,12 +142,13 @@ def read_systems(
 
 
 def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
-    """Read the type of each gloss, and what is equal to it, from a table with columns `gloss`, `type` and `synonyms`.
+    """Read the type of each gloss, and what is equal to it, from a table with `gloss`, `type`, `synonyms` and `group`.
 
     Args:
-        path: A file for `kgloss_hf.data.tables.read_rows`. Headers can be Korean (글로스, 유형, 동의어). One of `type`
-            and `synonyms` is enough; a cell of `synonyms` holds glosses in any form that
-            `kgloss_hf.runtime.glosses.split_glosses` reads, or none.
+        path: A file for `kgloss_hf.data.tables.read_rows`. Headers can be Korean (글로스, 유형, 동의어, 같은 수어). One
+            of `type`, `synonyms` and `group` is enough. A cell of `synonyms` holds glosses in any form that
+            `kgloss_hf.runtime.glosses.split_glosses` reads, or none. Glosses with the same `group` are synonyms, so
+            that a table for `kgloss_hf.load_lexicon` does both jobs.
         encoding: Of a text file, such as `cp949`.
 
     Returns:
@@ -172,19 +173,25 @@ def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
         raise ValueError(f"{path}: expected rows with columns gloss and type, found none; add them")
     columns = _lexicon_columns(path, first)
     cells = GlossCells(path)
+    groups: dict[str, list[str]] = {}
     for number, row in cells.sampled(chain([first], rows), columns.get("synonyms", "synonyms")):
         where = f"{path}, row {number}"
         if not isinstance(row, dict) or not row.keys() >= {*columns.values()}:
             columns = _lexicon_columns(path, (number, row))
-        gloss, kind, equal = (row[columns[name]] if name in columns else None for name in _LEXICON)
+        gloss, kind, equal, group = (row[columns[name]] if name in columns else None for name in _LEXICON)
         synonyms = [] if equal is None else gloss_list(equal, f"{where}, synonyms", cells.split)
-        untyped = kind in (None, "") and ("type" not in columns or bool(synonyms))
+        untyped = kind in (None, "") and ("type" not in columns or "group" in columns or bool(synonyms))
         if not (isinstance(gloss, str) and gloss and (untyped or (isinstance(kind, str) and kind))):
             raise ValueError(f"{where}: expected a gloss and its type, found {row!r:.90}; complete it")
         if kind and lexicon.types.setdefault(gloss, kind) != kind:
             raise ValueError(f"{where}: {gloss!r} has a second type; keep one")
         if synonyms:
             lexicon.synonyms.setdefault(gloss, []).extend(synonyms)
+        if group not in (None, "") and group == group:  # NaN, as of pandas
+            groups.setdefault(str(group), []).append(gloss)
+    for first_gloss, *others in groups.values():
+        if others:
+            lexicon.synonyms.setdefault(first_gloss, []).extend(others)
     cells.warn()
     return lexicon
 
@@ -195,7 +202,7 @@ def _lexicon_columns(path: str, numbered: tuple[int, Any]) -> dict[str, str]:
     if "gloss" not in columns or len(columns) < 2:
         raise ValueError(
             f"{path}, row {number}: expected columns gloss and type, found {row!r:.90}; add the header (a column "
-            "synonyms may stand beside type, or in its place)"
+            "synonyms may stand beside type, or in its place, and so may group)"
         )
     return columns
 

@@ -87,7 +87,8 @@ def evaluate_files(
         baseline: File of a second system's predictions for the same sentences.
         types: Table with columns `gloss` and `type` (a CSV file, or another of `kgloss_hf.data.tables.read_rows`), for
             Jaccard scores by type and without `non_manual` glosses. A column `synonyms`, beside `type` or in its place,
-            lists glosses that count as equal to the row's gloss, for `jaccard_synonyms`.
+            lists glosses that count as equal to the row's gloss, for `jaccard_synonyms`; so does a column `group`, the
+            same for equal glosses, as in a lexicon of `kgloss_hf.load_lexicon`.
         gloss_separator: Sign between the glosses of a string in all files but `types`; a space for white space.
             Default: recognised in each column.
         encoding: Of text files, such as `cp949`.

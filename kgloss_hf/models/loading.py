@@ -13,6 +13,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from ..files import check_model
+from ..runtime.lexicon import Lexicon
 from ..runtime.pipeline_kgloss import Text2GlossPipeline
 
 
@@ -26,6 +27,7 @@ def load(
     int8: bool = False,
     others: Sequence[str | os.PathLike[str] | Text2GlossPipeline] = (),
     model_kwargs: Mapping[str, Any] | None = None,
+    lexicon: str | os.PathLike[str] | Lexicon | None = None,
     **options: Any,
 ) -> Text2GlossPipeline:
     """Load a trained model, as `transformers.pipeline("text-to-gloss", …)` does, as a pipeline of a known type.
@@ -41,13 +43,14 @@ def load(
         int8: Compute with eight-bit weights.
         others: Further models, of their main revisions; they answer together with this one.
         model_kwargs: Further arguments of `from_pretrained` for the model, such as `attn_implementation`.
+        lexicon: A lexicon, or a file of one (`kgloss_hf.load_lexicon`): answers say what plays each gloss.
         **options: Any other argument of `Text2GlossPipeline`, such as `return_types=True`.
 
     Returns:
         The pipeline. Call it with a sentence for a `GlossSequence`, with a list for a list of them.
 
     Raises:
-        FileNotFoundError: `model` is neither a folder nor the name of a Hub repository.
+        FileNotFoundError: `model` is neither a folder nor the name of a Hub repository, or `lexicon` is not there.
         OSError: The Hub cannot be reached or has no such repository.
         ValueError: The folder holds no model, and the message names the one that is meant; the model is not one of this
             package, or its files are damaged; also as for `Text2GlossPipeline`.
@@ -66,6 +69,10 @@ def load(
     name = os.fspath(model)
     of_hub = {"revision": revision, "token": token, "trust_remote_code": False}
     check_model(name)
+    if isinstance(lexicon, str | os.PathLike):
+        from ..data.lexicon import load_lexicon  # pyarrow would be a part of each start
+
+        lexicon = load_lexicon(lexicon)
     try:
         _check_tokenizer(name, of_hub)
         tokenizer = AutoTokenizer.from_pretrained(name, **of_hub)
@@ -82,7 +89,7 @@ def load(
     if isinstance(others, list | tuple):
         of_others = {"token": token, "dtype": loaded.dtype, "model_kwargs": model_kwargs, **alike}
         others = [load(one, **of_others) if isinstance(one, str | os.PathLike) else one for one in others]
-    given = {"task": "text-to-gloss", "others": others, **alike, **options}
+    given = {"task": "text-to-gloss", "others": others, "lexicon": lexicon, **alike, **options}
     return Text2GlossPipeline(model=loaded, tokenizer=tokenizer, **given)
 
 

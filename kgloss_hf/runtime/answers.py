@@ -6,11 +6,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import accumulate
+from itertools import accumulate, repeat
+from math import exp
 from typing import Any
 
 from .fingerspelling import fingerspell
 from .glosses import NAME, PLACEHOLDERS, UNKNOWN_TYPE, type_of_notation
+from .lexicon import is_link
 from .numerals import Source
 from .okt import Morpheme
 from .placeholders import assign_sources
@@ -43,8 +45,9 @@ class GlossSequence(dict[str, Any]):
 
     Each key is also an attribute, with a type. It stays a dict, as transformers' pipelines give, so that `json`,
     `datasets`, `pandas` and `|` take it: `len` and iteration are those of its keys. Take `len(answer.glosses)` and
-    `for gloss in answer.glosses`; an answer without glosses is true, and its `glosses` are not. A notebook shows the
-    glosses with their types, where `return_types` asks for these.
+    `for gloss in answer.glosses`; an answer without glosses is true, and its `glosses` are not. In print, `?` marks a
+    placeholder without a source, `*` what was fingerspelled, and `!` what nothing in a lexicon plays. A notebook shows
+    the glosses with their types, where `return_types` asks for these.
 
     Keys:
         generated_text: The glosses joined by a space.
@@ -64,6 +67,11 @@ class GlossSequence(dict[str, Any]):
         agreement: The mean Jaccard score, from 0 to 1, between the glosses and all candidates, by their probability;
             with `consensus`, instead of `log_prob` and `score`.
         fallback: Places in `glosses` of what was fingerspelled for want of a gloss; with `fingerspell`.
+        signs: What plays each gloss; with `lexicon`. Each is a dict with the `gloss`, and with `entry`, the lexicon's
+            (`way` tells where that of another word stands in: `group` or `headword`), with `letters`, a list of
+            entries, or with the `reason` why nothing plays it, one of `kgloss_hf.runtime.lexicon.REASONS`.
+        confidence: For each gloss its probability, from 0 to 1, after those before it, among the glosses that could
+            come out; None for letters, which the model did not emit; with `return_confidence`.
 
     Raises:
         AttributeError: An answer does not hold what an attribute asks for.
@@ -131,6 +139,16 @@ class GlossSequence(dict[str, Any]):
         """Places in `glosses` of what was fingerspelled for want of a gloss."""
         return self._value("fallback", "fingerspell=True")
 
+    @property
+    def signs(self) -> list[dict[str, Any]]:
+        """What plays each gloss, or why nothing does."""
+        return self._value("signs", "lexicon=LEXICON")
+
+    @property
+    def confidence(self) -> list[float | None]:
+        """The probability of each gloss after those before it, from 0 to 1; None for letters."""
+        return self._value("confidence", "return_confidence=True")
+
     def _value(self, key: str, option: str = "") -> Any:
         if key not in self:
             asked = f"; call the pipeline with {option}" if option else ""
@@ -139,22 +157,38 @@ class GlossSequence(dict[str, Any]):
 
     def __str__(self) -> str:
         marked = dict.fromkeys(self["unresolved"], "?") | dict.fromkeys(self.get("fallback", ()), "*")
+        for place in self._missed().keys() - {*self["unresolved"]}:
+            marked[place] = marked.get(place, "") + "!"
         glosses = " | ".join(gloss + marked.get(place, "") for place, gloss in enumerate(self.glosses))
         unknown = self.get("unknown_words")
         return f"{glosses} [unknown: {', '.join(unknown)}]".lstrip() if unknown else glosses
 
+    def _missed(self) -> dict[int, str]:
+        """Return the places of glosses that nothing plays, and the reasons."""
+        return {place: sign["reason"] for place, sign in enumerate(self.get("signs", ())) if "reason" in sign}
+
     def _repr_html_(self) -> str:
-        """Return the glosses as notebooks show them: with `return_types`, each in its type's colour, over its name."""
+        """Return the glosses as notebooks show them: with `return_types`, each in its type's colour, over its name.
+
+        With `lexicon`, a gloss links to its video, where that has an address of http or https.
+        """
         types = dict(enumerate(self.get("types", ())))
-        notes = dict.fromkeys(self.get("unresolved", ()), "no source")
-        notes |= dict.fromkeys(self.get("fallback", ()), "fallback")
+        notes = self._missed() | dict.fromkeys(self.get("unresolved", ()), "no source")
+        for place in self.get("fallback", ()):
+            notes[place] = ", ".join(filter(None, ("fallback", notes.get(place))))
+        entries = {place: sign["entry"] for place, sign in enumerate(self.get("signs", ())) if "entry" in sign}
         chips = []
         for place, gloss in enumerate(self.glosses):
             kind = types.get(place, "")
-            named = ", ".join(filter(None, (kind.replace("_", " "), notes.get(place))))
+            entry = entries.get(place, {})
+            stands_in = f"as {entry['gloss']}" if entry.get("gloss", gloss) != gloss else ""
+            named = ", ".join(filter(None, (kind.replace("_", " "), notes.get(place), stands_in)))
             line = f"3px {'dashed' if place in notes else 'solid'} {_COLOURS.get(kind, _COLOURS[UNKNOWN_TYPE])}"
             small = f"<br><small>{escape(named)}</small>" if named else ""
-            chips.append(f'<span style="{_CHIP}border-bottom:{line}"><b>{escape(gloss)}</b>{small}</span>')
+            shown = f"<b>{escape(gloss)}</b>"
+            if is_link(video := entry.get("video", "")):
+                shown = f'<a href="{escape(video)}" rel="noopener noreferrer" target="_blank">{shown}</a>'
+            chips.append(f'<span style="{_CHIP}border-bottom:{line}">{shown}{small}</span>')
         unknown = ", ".join(self.get("unknown_words", ()))
         words = f"<div><small>unknown words: {escape(unknown)}</small></div>" if unknown else ""
         return f'<div lang="ko">{" ".join(chips) or "<i>no glosses</i>"}</div>{words}'
@@ -169,6 +203,7 @@ def answer_of(
     knows: Callable[[Morpheme], bool],
     options: Mapping[str, Any],
     stop_words: Collection[str] = (),
+    log_probs: Sequence[float] | None = None,
 ) -> GlossSequence:
     """Return the answer for what a model emitted.
 
@@ -178,8 +213,10 @@ def answer_of(
         attention: For each emitted token the weight of each token that it read; None where nothing asks for it.
         types: Types of glosses that the checkpoint knows.
         knows: Tells whether a word is an entry of the vocabulary.
-        options: `return_types`, `return_alignment` and `fingerspell`, as of the pipeline.
+        options: `return_types`, `return_alignment`, `return_confidence`, `fingerspell` and `lexicon`, as of the
+            pipeline.
         stop_words: Words that the model does not read (default: none).
+        log_probs: Natural logarithm of each emitted token's probability after those before it (default: not known).
 
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -192,9 +229,10 @@ def answer_of(
     signs = [
         _Sign(token, types.get(token) or type_of_notation(token), unresolved=token in PLACEHOLDERS) for token in tokens
     ]
-    for sign, source in zip(signs, sources, strict=True):
+    for sign, source, log_prob in zip(signs, sources, log_probs or repeat(None, len(signs)), strict=True):
+        sign.confidence = None if log_prob is None else exp(log_prob)
         if source:
-            sign.gloss, sign.unresolved = source.content, False
+            sign.gloss, sign.unresolved, sign.copied = source.content, False, True
     if attention is not None:
         for sign, source, weights in zip(signs, sources, attention, strict=False):
             sign.span = (source.start, source.end) if source else _most_attended(offsets, weights)
@@ -213,6 +251,10 @@ def answer_of(
         answer["alignment"] = [list(sign.span) if sign.span else None for sign in signs]
     if options.get("fingerspell"):
         answer["fallback"] = [place for place, sign in enumerate(signs) if sign.fallback]
+    if options.get("return_confidence"):
+        answer["confidence"] = [sign.confidence for sign in signs]
+    if (lexicon := options.get("lexicon")) is not None:
+        answer["signs"] = [lexicon.sign(sign.gloss, sign.type, spelled=sign.copied) for sign in signs]
     return answer
 
 
@@ -284,6 +326,8 @@ class _Sign:
     unresolved: bool = False
     fallback: bool = False
     span: tuple[int, int] | None = None
+    copied: bool = False
+    confidence: float | None = None
 
 
 def _letters(content: str, span: tuple[int, int] | None) -> list[_Sign]:

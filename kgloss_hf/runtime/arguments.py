@@ -21,7 +21,12 @@ from .decoding import emitted_ids
 from .penalties import PENALTY, REPETITION
 
 # Arguments of the pipeline itself, which `generate` does not see.
-_OWN = {"batch_size", "num_workers", "truncation", "return_types", "return_alignment", "fingerspell", "consensus"}
+_OWN = {
+    *("batch_size", "num_workers", "truncation", "return_types", "return_alignment", "return_confidence"),
+    *("fingerspell", "consensus", "lexicon", "playable"),
+}
+PLAYABLE = ("prefer", "only")
+"""What `playable` can be."""
 # What generate can return besides sequences. It changes none of them, so that a checkpoint's setting is overruled.
 OUTPUTS = {"return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states"}
 _RANGES: dict[str, tuple[int, int]] = {
@@ -40,11 +45,11 @@ _NUMBERS = _SHARES | {
     *("max_time", "guidance_scale"),
 }
 _SWITCHES = OUTPUTS | {
-    *("return_types", "return_alignment", "fingerspell", "consensus", "do_sample", "use_cache"),
+    *("return_types", "return_alignment", "return_confidence", "fingerspell", "consensus", "do_sample", "use_cache"),
     *("renormalize_logits", "remove_invalid_values", "return_tensors", "return_text", "clean_up_tokenization_spaces"),
 }
 _CHECKED = _RANGES.keys() | _NUMBERS | _SWITCHES
-_OF_ANY_MODEL = _CHECKED | {"truncation", "early_stopping"}
+_OF_ANY_MODEL = _CHECKED | {"truncation", "early_stopping", "lexicon", "playable"}
 _ID = {"bos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id"}
 _IDS = {"eos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"}
 
@@ -95,6 +100,8 @@ class Request:
     generate: dict[str, Any]
     config: GenerationConfig  # the model's, with the call's values
     sequences: int | None  # for each text, in a list; None is one without a list
+    searched: int | None  # candidates that the search gives for each text, if not `sequences`
+    plain: dict[str, Any] | None = None  # arguments of a second search, for the answer without `playable="prefer"`
 
 
 def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
@@ -127,19 +134,51 @@ def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Ma
     config = copy.copy(model.generation_config)
     vars(config).update({name: value for name, value in generate.items() if name in vars(config)})
     sequences = generate.get("num_return_sequences")
+    _check_playable(options, config)
     if options.get("consensus"):
         if config.do_sample:
             raise ValueError("consensus: expected the best answers of a beam search, found do_sample; leave one out")
+        if options.get("return_confidence"):
+            raise ValueError(
+                "return_confidence: expected the answer of one model's search, found consensus, whose answer has an "
+                "agreement instead; leave one out"
+            )
         if sequences is None:
             sequences = generate["num_return_sequences"] = generate.get("num_beams", CANDIDATES)
     if sequences is None and (config.num_return_sequences or 1) > 1:
         sequences = config.num_return_sequences
-    if sequences is not None and ((config.num_beams or 1) > 1 or not config.do_sample):
-        generate["num_beams"] = config.num_beams = max(config.num_beams or 1, sequences)
+    searched, plain = sequences, None
+    if options.get("playable") == "prefer":
+        plain = generate | {"num_return_sequences": 1}
+        searched = generate["num_return_sequences"] = max(sequences or 1, generate.get("num_beams", CANDIDATES))
+        if searched == 1:
+            raise ValueError(
+                "playable: expected several candidates to prefer one of, found one (num_beams); ask for more, or leave "
+                "playable out"
+            )
+    if searched is not None and ((config.num_beams or 1) > 1 or not config.do_sample):
+        generate["num_beams"] = config.num_beams = max(config.num_beams or 1, searched)
     if generate.get("suppress_tokens"):
         emitted_ids(config.suppress_tokens, size)
     _check_length(model, config)
-    return Request(model, options, generate, config, sequences)
+    return Request(model, options, generate, config, sequences, searched, plain)
+
+
+def _check_playable(options: Mapping[str, Any], config: GenerationConfig) -> None:
+    """Refuse `playable` where there is nothing to play by, or nothing to choose from."""
+    if (playable := options.get("playable")) is None:
+        return
+    if options.get("lexicon") is None:
+        raise ValueError(
+            f"playable: expected a lexicon to go by, found none; give lexicon=, or leave out playable={playable!r}"
+        )
+    if playable == "prefer" and options.get("consensus"):
+        raise ValueError(
+            "playable: expected 'only' or nothing with consensus, whose answer is made of all candidates, found "
+            "'prefer'; leave one out"
+        )
+    if playable == "prefer" and config.do_sample:
+        raise ValueError("playable: expected the best answers of a beam search, found do_sample; leave one out")
 
 
 def settings_for_others(request: Request) -> dict[str, Any]:
@@ -158,6 +197,7 @@ def settings_for_others(request: Request) -> dict[str, Any]:
             "pipeline of each model"
         )
     asked = {name: bool(given.get(name)) for name in ("return_types", "return_alignment", "fingerspell")}
+    asked["return_confidence"] = False
     return {name: value for name, value in given.items() if name != "consensus"} | asked
 
 
@@ -277,6 +317,12 @@ def _check_kind(label: str, name: str, value: Any, vocab_size: int) -> Any:
         if not isinstance(value, (bool, int)) or value not in (0, 1):
             raise TypeError(f"{label}: expected True or False, found {value!r:.60}")
         return bool(value)
+    if name == "lexicon" and not (hasattr(value, "sign") and hasattr(value, "plays")):
+        raise TypeError(
+            f"{label}: expected a Lexicon, found {type(value).__name__}; read a file with kgloss_hf.load_lexicon(path)"
+        )
+    if name == "playable" and value not in PLAYABLE:
+        raise ValueError(f"{label}: expected one of {', '.join(PLAYABLE)}, found {value!r:.60}")
     if name in ("logits_processor", "stopping_criteria") and not isinstance(value, list):
         raise TypeError(f"{label}: expected a list, found {type(value).__name__}")
     if name == "streamer" and not hasattr(value, "put"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -47,15 +48,16 @@ class BeamDecoder(PlainDecoder):
         True
     """
 
-    def can_search(self, num_beams: int) -> bool:
+    def can_search(self, num_beams: int, suppress_tokens: Sequence[int] | None = None) -> bool:
         """Return whether there are as many ids to go on with as a search compares.
 
         With fewer, transformers compares beams that it has not yet begun.
 
         Args:
             num_beams: As for `decode`.
+            suppress_tokens: As for `decode`.
         """
-        return len(self._emitted(torch.device("cpu"))) >= self._candidates(num_beams)
+        return len(self._emitted(torch.device("cpu"), suppress_tokens)) >= self._candidates(num_beams)
 
     def _candidates(self, num_beams: int) -> int:
         return max(2, 1 + len(end_ids(self.model.generation_config))) * num_beams
@@ -74,6 +76,7 @@ class BeamDecoder(PlainDecoder):
         renormalize_logits: bool | None = None,
         encoder_repetition_penalty: float | None = None,
         repetition_penalty: float | None = None,
+        suppress_tokens: Sequence[int] | None = None,
     ) -> Decoded:
         """Return the best rows of each sentence as `generate` does, without the padding, and their log-probabilities.
 
@@ -90,6 +93,7 @@ class BeamDecoder(PlainDecoder):
             renormalize_logits: Let beams be weighed by probabilities among the ids that can be emitted.
             encoder_repetition_penalty: Above 1, favour ids of the source.
             repetition_penalty: Above 1, disfavour ids that the row holds already.
+            suppress_tokens: Ids that cannot be emitted.
 
         Raises:
             ValueError: More rows are asked for than beams, or fewer ids can be emitted than `can_search` wants.
@@ -113,13 +117,13 @@ class BeamDecoder(PlainDecoder):
                 f"num_return_sequences: expected at most num_beams, which is {beams}, found {returned}; search with "
                 "more beams"
             )
-        if not self.can_search(beams):
+        if not self.can_search(beams, suppress_tokens):
             raise ValueError(
                 f"num_beams: expected at least {self._candidates(beams)} ids that can be emitted, which {beams} beams "
                 "compare, found fewer; search with fewer beams, or call the model's generate"
             )
         start, ends = config.decoder_start_token_id, end_ids(config)
-        candidates, ids = self._candidates(beams), self._emitted(input_ids.device)
+        candidates, ids = self._candidates(beams), self._emitted(input_ids.device, suppress_tokens)
         is_end = (ids.unsqueeze(1) == ids.new_tensor(ends)).any(dim=1)
         # What is divided by at once need not be divided by before, unless a penalty comes between.
         cut = renormalised and not is_penalised(of_source) and not is_penalised(repetition)

@@ -146,8 +146,8 @@ def _in_order(
 def agreed_answer(models: Sequence[Sequence[Mapping[str, Any]]]) -> GlossSequence:
     """Return one answer out of the candidates of one or several models, with its `agreement`.
 
-    Each gloss's type and place in the sentence come from the most probable candidate that holds it. A fingerspelled
-    word counts as one sign.
+    Each gloss's type, place in the sentence and sign come from the most probable candidate that holds it. A
+    fingerspelled word counts as one sign.
 
     Args:
         models: For each model its candidates, as the pipeline gives them with `num_return_sequences`: those of one
@@ -175,11 +175,11 @@ def agreed_answer(models: Sequence[Sequence[Mapping[str, Any]]]) -> GlossSequenc
     by_probability = sorted(chain.from_iterable(units), key=lambda pair: -pair[1]["log_prob"])
     taken: Counter[tuple[str, ...]] = Counter()
     glosses: list[str] = []
-    parts: dict[str, list[Any]] = {key: [] for key in ("unresolved", "types", "alignment", "fallback")}
+    parts: dict[str, list[Any]] = {key: [] for key in ("unresolved", "types", "alignment", "fallback", "signs")}
     for sign in signs:
         candidate, places = _found(sign, taken[sign], by_probability)
         taken[sign] += 1
-        for key in ("types", "alignment"):
+        for key in ("types", "alignment", "signs"):
             parts[key] += (candidate[key][place] for place in places if key in candidate)
         for key in ("unresolved", "fallback"):
             parts[key] += (len(glosses) + at for at, place in enumerate(places) if place in candidate.get(key, ()))

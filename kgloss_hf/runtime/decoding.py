@@ -188,8 +188,9 @@ class PlainDecoder:
             hidden = self.projection(hidden)
         return [layer.keys_of_cross(hidden) for layer in self.decoder_layers]
 
-    def _emitted(self, device: torch.device) -> torch.Tensor:
-        suppressed = list(self.model.generation_config.suppress_tokens or ())
+    def _emitted(self, device: torch.device, suppress_tokens: Sequence[int] | None = None) -> torch.Tensor:
+        chosen = self.model.generation_config.suppress_tokens if suppress_tokens is None else suppress_tokens
+        suppressed = list(chosen or ())
         known, ids = self.emitted  # both at once: another thread may put others in their place
         if suppressed != known:
             ids = emitted_ids(suppressed, self.model.decoder.get_output_embeddings().out_features)
@@ -238,6 +239,7 @@ class GreedyDecoder(PlainDecoder):
         max_length: int,
         penalty: float | None = None,
         repetition: float | None = None,
+        suppress_tokens: Sequence[int] | None = None,
     ) -> Decoded:
         """Return each row as `generate` does, without the padding, and its log-probability.
 
@@ -247,11 +249,12 @@ class GreedyDecoder(PlainDecoder):
             max_length: Target ids at most, with [BOS] and [EOS].
             penalty: `encoder_repetition_penalty` (default: the model's).
             repetition: `repetition_penalty` (default: the model's).
+            suppress_tokens: Ids that cannot be emitted (default: the model's).
         """
         config = self.model.generation_config
         start, ends = config.decoder_start_token_id, end_ids(config)
         first_end = ends[0] if ends else -1
-        ids = self._emitted(input_ids.device)
+        ids = self._emitted(input_ids.device, suppress_tokens)
         head = cut_head(self.model, ids)
         penalty = config.encoder_repetition_penalty if penalty is None else penalty
         repetition = config.repetition_penalty if repetition is None else repetition

@@ -27,10 +27,12 @@ class Explained(NamedTuple):
             the ids that can be emitted. Where the model cannot end, or has no position left, the end does not count.
         attention: Weight of each source position for each target id, mean over layers and heads, sequences × target
             length × source length; what follows a sequence's last id means nothing. Empty where it is not asked for.
+        steps: For each sequence the logarithm of each id's probability after those before it, its end included.
     """
 
     log_probs: list[float]
     attention: torch.Tensor
+    steps: list[list[float]]
 
 
 def explain(
@@ -106,8 +108,8 @@ def explain(
         raise ValueError("sequences: expected ids that the model can emit, found others")
     places = torch.searchsorted(ids, wanted).clamp(max=len(ids) - 1)
     log_probs = scores.log_softmax(dim=-1).gather(2, places.unsqueeze(2)).squeeze(2)
-    sums = [row[: len(ids)].sum().item() for row, ids in zip(log_probs, whole, strict=True)]
-    return Explained(sums, weights)
+    steps = [row[: len(ids)] for row, ids in zip(log_probs, whole, strict=True)]
+    return Explained([row.sum().item() for row in steps], weights, [row.tolist() for row in steps])
 
 
 def _recording(model: Any, attention_mask: torch.Tensor) -> tuple[Any, Callable[[], torch.Tensor]]:

@@ -34,9 +34,10 @@ from .consensus import agreed_answer
 from .decoding import Decoded, GreedyDecoder, PlainDecoder, emitted_ids, end_ids
 from .explaining import explain
 from .fingerspelling import fingerspell  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
-from .glosses import PLACEHOLDERS  # noqa: F401 - for the same reason, as the next ones
+from .glosses import PLACEHOLDERS
 from .int8 import settled, with_int8_weights
-from .java import start_jvm  # noqa: F401
+from .java import start_jvm  # noqa: F401 - for the same reason, as the next ones
+from .lexicon import PREFERENCE, playable_share
 from .normalization import normalize_line
 from .numerals import Source  # noqa: F401
 from .okt import Morpheme
@@ -49,12 +50,12 @@ _Decoder = TypeVar("_Decoder", bound=PlainDecoder)
 
 # What our own loops take as arguments, and settings of a checkpoint that they follow or that searches do not heed.
 _OWN_LOOP = {
-    *("num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences"),
+    *("num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences", "suppress_tokens"),
     *(PENALTY, REPETITION, "renormalize_logits"),
 }
 _SETTINGS_OF_BEAMS = {
     *("num_beams", "num_return_sequences", "length_penalty", "early_stopping", "renormalize_logits"),
-    *(PENALTY, REPETITION),
+    *(PENALTY, REPETITION, "suppress_tokens"),
 }
 _OWN_SETTINGS = _OWN_LOOP | {
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "suppress_tokens", "use_cache"),
@@ -90,6 +91,12 @@ class Text2GlossPipeline(Pipeline):
         return_alignment: Add the source morpheme of each gloss, by cross-attention (default False).
         fingerspell: Spell names and Latin words letter by letter and numbers by fingerspelled numbers; and add nouns
             of the text that was read that the vocabulary does not hold and no gloss stands for (default False).
+        return_confidence: Add the probability of each gloss after those before it (default False).
+        lexicon: A `kgloss_hf.Lexicon`: add `signs`, what plays each gloss (default: none).
+        playable: With `lexicon`, `prefer` ranks the 10 best candidates (`num_return_sequences` or `num_beams`: more)
+            and the answer without it by `score` and by the share of their glosses that can be played, the best of both
+            first, and none before that answer that is less playable; `only` lets no gloss come out that cannot be
+            played, placeholders apart, with fewer beams where few are left (default: neither).
         consensus: Give the one answer that agrees best with the 10 best of a beam search (`num_return_sequences` or
             `num_beams`: other than 10), with `agreement` (default: True with `others`, else False).
         generation_config: A GenerationConfig for `generate`. A call's replaces all that `pipeline` was given for
@@ -158,6 +165,11 @@ class Text2GlossPipeline(Pipeline):
         if not isinstance(others, list | tuple):
             raise TypeError(f"others: expected a list of models, found {type(others).__name__}")
         self.others = [self._other(one) for one in others]
+        self.playable: tuple[Any, Any, list[int]] = (
+            None,
+            None,
+            [],
+        )  # lexicon, ids without a sign, and with these added
         self.given = settings_of(self.model, ({"consensus": True} if others else {}) | given)
         emitted_ids(self._request({}).config.suppress_tokens, vocab_size_of(self.model))
 
@@ -223,7 +235,43 @@ class Text2GlossPipeline(Pipeline):
                 f"{PENALTY}: expected 1 or nothing, found {request.config.encoder_repetition_penalty:g}; the sentences "
                 "and the glosses of this model have no ids in common"
             )
+        if request.options.get("playable") == "only":
+            self._restrict(request)
         return request
+
+    def _restrict(self, request: Request) -> None:
+        """Let no gloss come out that the lexicon cannot play."""
+        lexicon, suppressed = request.options["lexicon"], list(request.config.suppress_tokens or ())
+        known = self.playable  # all at once: another thread may put others in their place
+        if known[0] is not lexicon or known[1] != suppressed:
+            self.playable = known = lexicon, suppressed, self._without_signs(request, lexicon, suppressed)
+        config, left = request.config, vocab_size_of(request.model) - len(known[2])
+        config.suppress_tokens = known[2]
+        most = max(1, left // max(2, 1 + len(end_ids(config))))  # as many as a search can compare
+        if request.options.get("consensus") and request.searched:  # made of as many candidates as there are
+            request.searched = request.sequences = min(request.searched, most)
+            request.generate["num_return_sequences"] = request.searched
+        if (request.searched or 1) > most and not config.do_sample:
+            raise ValueError(
+                f"playable: expected glosses for {request.searched} sequences, found {left} ids that can be played or "
+                f"end an answer; ask for at most {most}, or leave 'only' out"
+            )
+        if (config.num_beams or 1) > most:
+            request.generate["num_beams"] = config.num_beams = most
+
+    def _without_signs(self, request: Request, lexicon: Any, suppressed: Sequence[int]) -> list[int]:
+        types: Mapping[str, str] = getattr(request.model.config, "gloss_types", None) or {}
+        ids = emitted_ids(suppressed, vocab_size_of(request.model)).tolist()
+        glosses = [index for index in ids if index not in self.special]
+        named = list(zip(glosses, self.tokenizer.convert_ids_to_glosses([[index] for index in glosses]), strict=True))
+        missing = [index for index, [gloss] in named if not lexicon.plays(gloss, types.get(gloss, ""))]
+        words = {index for index, [gloss] in named if gloss not in PLACEHOLDERS}
+        if words.issubset(missing):
+            raise ValueError(
+                f"playable: expected a lexicon that plays some of the model's {len(words):,} glosses, found none that "
+                "it plays; take another lexicon, or leave 'only' out"
+            )
+        return sorted({*suppressed, *missing})
 
     def _other(self, given: Any) -> Any:
         """Return the pipeline of another model: the one that is given, or that of a folder or repository."""
@@ -303,7 +351,9 @@ class Text2GlossPipeline(Pipeline):
 
     def _blank(self, request: Request) -> Any:
         asked = {"types": "return_types", "alignment": "return_alignment", "fallback": "fingerspell"}
-        extra: dict[str, Any] = {key: [] for key, option in asked.items() if request.options.get(option)}
+        asked |= {"confidence": "return_confidence", "signs": "lexicon"}
+        chosen = {key for key, option in asked.items() if request.options.get(option) not in (None, False)}
+        extra: dict[str, Any] = {key: [] for key in asked if key in chosen}
         certain: dict[str, Any] = {"unknown_words": [], "log_prob": 0.0}
         blank = GlossSequence(generated_text="", glosses=[], unresolved=[], **certain, **extra)
         return blank if request.sequences is None else []
@@ -314,19 +364,31 @@ class Text2GlossPipeline(Pipeline):
     def _forward(self, inputs: dict[str, Any], request: Request) -> dict[str, Any]:
         model = request.model
         ids, mask = (inputs[name].to(model.device) for name in ("input_ids", "attention_mask"))
-        sequences, log_probs = self.decode(ids, mask, request.generate, model)
+        restricted: dict[str, Any] = {"suppress_tokens": request.config.suppress_tokens}
+        only = restricted if request.options.get("playable") == "only" else {}
+        sequences, log_probs = self.decode(ids, mask, request.generate | only, model)
+        if request.plain is not None:  # one more candidate, the last
+            plain, _ = self.decode(ids, mask, request.plain, model)
+            each, log_probs = len(sequences) // len(ids), None  # to be weighed alike
+            sequences = [
+                row for at, last in enumerate(plain) for row in (*sequences[at * each : (at + 1) * each], last)
+            ]
         outputs: dict[str, Any] = {"sequences": sequences, "each": len(sequences) // len(ids), "log_probs": log_probs}
-        attention = self._needs_attention(request.options)
-        if attention or log_probs is None:
+        attention, steps = self._needs_attention(request.options), request.options.get("return_confidence")
+        if attention or steps or log_probs is None:
             ids, mask = (values.repeat_interleave(outputs["each"], dim=0) for values in (ids, mask))
             # What generate is forced to emit against the model's own settings has no probability among its glosses.
-            strict = attention or request.sequences is not None
+            strict = attention or request.searched is not None
             emitted = {*emitted_ids(request.config.suppress_tokens, vocab_size_of(model)).tolist()}
             sound = [strict or emitted.issuperset(row) for row in sequences]
             read = [row if is_sound else [] for row, is_sound in zip(sequences, sound, strict=True)]
             explained = explain(model, ids, mask, read, request.config, attention)
             if attention:
                 outputs["attention"] = explained.attention
+            if steps:
+                outputs["steps"] = [
+                    of_row if is_sound else None for of_row, is_sound in zip(explained.steps, sound, strict=True)
+                ]
             if log_probs is None:
                 found = zip(explained.log_probs, sound, strict=True)
                 outputs["log_probs"] = [log_prob if is_sound else None for log_prob, is_sound in found]
@@ -368,11 +430,13 @@ class Text2GlossPipeline(Pipeline):
             if greedy is None:
                 return None
             penalty = generate.get(PENALTY, config.encoder_repetition_penalty)
-            rows, log_probs, _ = self._settled(greedy, ids, mask, limit, penalty, generate.get(REPETITION))
+            settings = {"repetition": generate.get(REPETITION), "suppress_tokens": generate.get("suppress_tokens")}
+            rows, log_probs, _ = self._settled(greedy, ids, mask, limit, penalty, **settings)
             return rows, log_probs
         if limit := self._beam_limit(generate, model):
             self.beams = beams = self._fitting(BeamDecoder, self.beams, model)
-            if beams and beams.can_search(generate.get("num_beams", config.num_beams)):
+            number = generate.get("num_beams", config.num_beams)
+            if beams and beams.can_search(number, generate.get("suppress_tokens")):
                 asked = {name: generate[name] for name in _SETTINGS_OF_BEAMS & generate.keys()}
                 rows, log_probs, _ = self._settled(beams, ids, mask, limit, **asked)
                 return rows, log_probs if self._are_whole(rows, end_ids(config)) else None
@@ -429,11 +493,13 @@ class Text2GlossPipeline(Pipeline):
     def _limit(generate: Mapping[str, Any], model: Any, known: Set[str]) -> int | None:
         config = model.generation_config
         chosen = {name: generate.get(name, getattr(config, name)) for name in _OWN_LOOP}
+        given = generate.get("suppress_tokens")
         plain = (
             generate.keys() <= known
             and not chosen["do_sample"]
             and isinstance(config.decoder_start_token_id, int)
             and all(_changes_nothing(name, value) for name, value in vars(config).items())
+            and (given is None or {*given}.issuperset(config.suppress_tokens or ()))  # else special ids may come out
         )
         new = chosen["max_new_tokens"]
         limit: int | None = chosen["max_length"] if new is None else 1 + new
@@ -446,6 +512,7 @@ class Text2GlossPipeline(Pipeline):
         glosses = self.tokenizer.convert_ids_to_glosses(outputs["sequences"])
         for number, (sequence, tokens) in enumerate(zip(outputs["sequences"], glosses, strict=True)):
             weights = None if attention is None else attention[number].tolist()
+            steps = outputs["steps"][number] if "steps" in outputs else None
             answers.append(
                 answer_of(
                     tokens,
@@ -455,18 +522,39 @@ class Text2GlossPipeline(Pipeline):
                     knows=self.tokenizer.knows,
                     options=request.options,
                     stop_words=self.stop_words,
+                    log_probs=None if steps is None else steps[: len(tokens)],
                 )
             )
             log_prob = outputs["log_probs"][number]
             answers[-1]["log_prob"] = log_prob
-            if request.sequences is not None:
+            if request.searched is not None:
                 penalty = 1.0 if config.length_penalty is None else config.length_penalty
                 length = (len(sequence) + 1) ** (penalty if (config.num_beams or 1) > 1 else 0)
                 answers[-1]["score"] = log_prob / length
-        if request.sequences is None:
+        if request.searched is None:
             return answers
-        best_first = partial(sorted, key=itemgetter("score"), reverse=True)
-        return [best_first(answers[at : at + each]) for at in range(0, len(answers), each)]
+        best_first = _by_preference if request.plain else partial(sorted, key=itemgetter("score"), reverse=True)
+        ranked = [best_first(answers[at : at + each]) for at in range(0, len(answers), each)]
+        if not request.plain:
+            return ranked
+        if request.sequences is not None:
+            return [candidates[: request.sequences] for candidates in ranked]
+        for best, *_ in ranked:
+            del best["score"]
+        return [best for best, *_ in ranked]
+
+
+def _by_preference(candidates: Sequence[GlossSequence]) -> list[GlossSequence]:
+    """Rank candidates by score and playable share; those behind that are less playable than the last, the plain one."""
+    *found, plain = candidates
+    least = playable_share(plain.signs)
+    different = found if plain.glosses in [answer.glosses for answer in found] else candidates
+
+    def rank(answer: GlossSequence) -> tuple[bool, float]:
+        share = playable_share(answer.signs)
+        return share >= least, answer.score + PREFERENCE * share
+
+    return sorted(different, key=rank, reverse=True)
 
 
 def _changes_nothing(setting: str, value: Any) -> bool:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ from transformers import pipeline
 import kgloss_hf  # noqa: F401 - registers the pipeline
 from conftest import SENTENCES
 from kgloss_hf.commands.serve_arguments import ServeArguments
-from kgloss_hf.commands.service import application
+from kgloss_hf.commands.service import application, load
 from kgloss_hf.commands.serving import loaded_in_worker, serve
 from kgloss_hf.commands.translate import translate
 
@@ -115,6 +116,27 @@ def test_records_are_those_of_the_command(checkpoint: str, options: dict[str, An
             assert json.loads(json.dumps(record), parse_float=lambda _: 0) == json.loads(
                 json.dumps(one), parse_float=lambda _: 0
             )
+
+
+def test_a_service_with_a_lexicon_says_what_plays_each_gloss(checkpoint: str, tmp_path: Path) -> None:
+    file = tmp_path / "lexicon.csv"
+    file.write_text("gloss,id\n몸,1\n모습,2\n잎,3\n", "utf-8")
+    arguments = ServeArguments(lexicon=str(file))
+    with TestClient(application(load([checkpoint], arguments), [checkpoint], arguments)) as client:
+        for options in ({}, {"playable": "only"}, {"playable": "prefer", "num_beams": 2}):
+            answer = ask(client, SENTENCES[0], confidence=True, **options).json()
+            assert len(answer["signs"]) == len(answer["confidence"]) == len(answer["glosses"])
+        assert {*ask(client, SENTENCES[0], playable="only").json()["glosses"]} <= {"몸", "모습", "잎"}
+        assert ask(client, SENTENCES[0], playable="always").status_code == 422
+        refused = ask(client, SENTENCES[0], consensus=True, confidence=True)
+        assert (refused.status_code, "leave one out" in refused.json()["detail"]) == (422, True)
+        assert "signs" in client.get("/openapi.json").json()["components"]["schemas"]["Record"]["properties"]
+
+
+def test_playable_needs_a_lexicon(client: TestClient, fake: FakePipeline) -> None:
+    refused = ask(client, "집", playable="only")
+    assert (refused.status_code, "start it with --lexicon" in refused.json()["detail"]) == (422, True)
+    assert not fake.calls
 
 
 def test_several_models_agree_without_being_asked(fake: FakePipeline) -> None:

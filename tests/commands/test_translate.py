@@ -118,6 +118,52 @@ def test_n_best(checkpoint: str, form: str) -> None:
         assert scores == sorted(scores, reverse=True)
 
 
+@pytest.fixture
+def lexicon(checkpoint: str, tmp_path: Path) -> str:
+    """Plays one of the two glosses that the model gives first."""
+    file = tmp_path / "lexicon.csv"
+    glosses = [*dict.fromkeys(json.loads(lines_of(checkpoint, SENTENCES[2], format="jsonl")[0])["glosses"])]
+    file.write_text("gloss,video\n" + "\n".join(f'"{gloss}",clips/1.mp4' for gloss in glosses[::2]), "utf-8")
+    return str(file)
+
+
+def test_a_lexicon_says_what_plays_each_gloss(
+    checkpoint: str, lexicon: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = lines_of(checkpoint, *SENTENCES, " ")
+    assert "can be played" not in capsys.readouterr().err
+    assert lines_of(checkpoint, *SENTENCES, " ", lexicon=lexicon) == plain
+    said = capsys.readouterr().err
+    rows = list(
+        map(json.loads, lines_of(checkpoint, *SENTENCES, " ", lexicon=lexicon, format="jsonl", confidence=True))
+    )
+    signs = [sign for row in rows for sign in row["signs"]]
+    playable = sum("reason" not in sign for sign in signs)
+    assert 0 < playable < len(signs)
+    assert f"{playable:,} of {len(signs):,} glosses can be played" in said
+    assert "; --format tsv lists the others" in said
+    assert all(len(row["confidence"]) == len(row["signs"]) == len(row["glosses"]) for row in rows)
+    header, *table = (line.split("\t") for line in lines_of(checkpoint, *SENTENCES, lexicon=lexicon, format="tsv"))
+    assert header == ["text", "glosses", "not_playable", "log_prob", "unknown_words"]
+    assert [row[2] for row in table] == [
+        " ".join(sign["gloss"] for sign in row["signs"] if "reason" in sign) for row in rows[:-1]
+    ]
+    best = map(json.loads, lines_of(checkpoint, SENTENCES[0], lexicon=lexicon, format="jsonl", n_best=2))
+    assert all("signs" in candidate for row in best for candidate in row["candidates"])
+
+
+def test_only_what_can_be_played_is_printed(checkpoint: str, lexicon: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", checkpoint, *SENTENCES, "--lexicon", lexicon, "--playable", "only"]) == 0
+    playable, _, every, *_ = capsys.readouterr().err.split()
+    assert playable == every
+    assert main(["translate", checkpoint, SENTENCES[0], "--playable", "only"]) == 1
+    assert "playable: expected a lexicon for 'only', found none; name one with --lexicon" in capsys.readouterr().err
+    assert main(["translate", checkpoint, SENTENCES[0], "--lexicon", f"{lexicon}x"]) == 1
+    assert "no such file; did you mean" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="confidence: expected a format that can hold it"):
+        translate(checkpoint, [SENTENCES[0]], confidence=True)
+
+
 def test_several_models_give_one_answer_and_its_agreement(
     checkpoint: str, another_checkpoint: str, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

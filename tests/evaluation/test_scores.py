@@ -592,6 +592,8 @@ def test_two_columns_that_may_be_meant(tmp_path: Path) -> None:
         ('글로스,동의어\n집,"가옥, 주택"\n불,"화재, 큰불"\n새,\n', 0, 2),
         ('gloss,synonyms\n집,"[""가옥"", ""큰 집""]"\n가옥,저택\n', 0, 2),
         ("글로스,유형\n집,sign_word\n", 1, 0),
+        ("gloss,video,group,type\n집,1.mp4,a,sign_word\n가옥,,a,\n불,2.mp4,,\n", 1, 1),
+        ("글로스,같은 수어\n집,1\n가옥,1\n새,\n", 0, 1),
     ],
 )
 def test_lexicons(lexicon: str, types: int, synonyms: int, tmp_path: Path) -> None:

@@ -26,6 +26,12 @@ WHOLE: dict[str, Any] = {
     "alignment": [[0, 1], None, [2, 3]],
     "agreement": 0.5,
     "fallback": [2],
+    "signs": [
+        {"gloss": "흙", "entry": {"gloss": "흙", "video": "https://a.example/흙.mp4"}},
+        {"gloss": "Number", "reason": "no source"},
+        {"gloss": "ㄱ", "entry": {"gloss": "ㄱ", "id": "1"}},
+    ],
+    "confidence": [0.5, 0.25, None],
 }
 
 
@@ -120,3 +126,25 @@ def test_nouns_go_behind_what_stands_before_them() -> None:
         found = _spelled(signs, [None] * len(signs), nouns, lambda noun: False)
         assert [sign.gloss for sign in found] == one_by_one(signs, nouns)
     assert fingerspell(nouns[0].surface)
+
+
+def test_a_notebook_links_to_videos_and_marks_what_nothing_plays() -> None:
+    videos = {"토기": 'https://a.example/"><script>.mp4', "집": "clips/집.mp4", "불": "javascript:alert(1)"}
+    signs: list[dict[str, Any]] = [
+        {"gloss": gloss, "entry": {"gloss": gloss, "video": videos[gloss]}} for gloss in videos
+    ]
+    signs += [{"gloss": "휴관", "reason": "no entry"}, {"gloss": "질그릇", "entry": {"gloss": "토기"}, "way": "group"}]
+    glosses = [sign["gloss"] for sign in signs]
+    answer = GlossSequence(generated_text=" ".join(glosses), glosses=glosses, unresolved=[], signs=signs)
+    page = answer._repr_html_()
+    assert re.findall('href="([^"]*)"', page) == ["https://a.example/&quot;&gt;&lt;script&gt;.mp4"]
+    assert "<script" not in page
+    assert "javascript" not in page
+    assert page.count("<small>no entry</small>") == page.count("<small>as 토기</small>") == 1
+    assert str(answer) == "토기 | 집 | 불 | 휴관! | 질그릇"
+
+
+def test_marks_of_a_letter_and_of_a_placeholder() -> None:
+    signs = [{"gloss": "ㄱ", "reason": "no letter"}, {"gloss": "Number", "reason": "no source"}]
+    answer = GlossSequence(glosses=["ㄱ", "Number"], unresolved=[1], fallback=[0], signs=signs)
+    assert str(answer) == "ㄱ*! | Number?"

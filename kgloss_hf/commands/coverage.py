@@ -1,0 +1,221 @@
+"""Measure how much of a vocabulary or corpus a lexicon can play, for `kgloss coverage`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..artefacts import DATASETS
+from ..data.arguments import SourceArguments, changed_options, reading_of
+from ..files import check_model, save_file
+from ..reporting import Table
+from ..runtime.glosses import placeholder_of
+from ..runtime.lexicon import REASONS, WAYS, Lexicon
+
+_MOST_LISTED = 20
+_LABELS = dict(
+    zip(WAYS, ("own entry", "word for the same sign", "headword or first sense", "fingerspelling"), strict=True)
+)
+_LETTERS = {
+    "finger alphabet": "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ",
+    "Latin letters": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "digits": "0123456789",
+}
+
+
+class Coverage(NamedTuple):
+    """What a lexicon plays of some glosses.
+
+    Args:
+        of: What the glosses are of, for a title.
+        counts: How often each different gloss stands there; 1 for each of a vocabulary.
+        found: For each gloss one of `WAYS`, or one of `REASONS`.
+        letters: For each alphabet how many of its letters can be played, and how many it has.
+        is_vocabulary: The counts tell nothing.
+    """
+
+    of: str
+    counts: Counter[str]
+    found: dict[str, str]
+    letters: dict[str, tuple[int, int]]
+    is_vocabulary: bool = False
+
+    @property
+    def missing(self) -> list[tuple[str, int, str]]:
+        """Glosses that nothing plays, with count and reason, the most frequent first."""
+        return [(gloss, n, self.found[gloss]) for gloss, n in self.counts.most_common() if self.found[gloss] in REASONS]
+
+
+def is_model(name: str) -> bool:
+    """Return whether a name is meant as that of a model, and not of a corpus.
+
+    Args:
+        name: A folder, file, data set or Hub repository; one OWNER/NAME is taken for a model.
+
+    Example:
+        >>> is_model(getfixture("checkpoint")), is_model("mcksg"), is_model("someone/model"), is_model("pairs.csv")
+        (True, False, True, False)
+    """
+    from ..data.lines import is_text_file
+    from ..data.rows import is_files
+
+    if any(Path(name, *folder, "config.json").is_file() for folder in ((), ("model",))):
+        return True
+    return not (name in DATASETS or is_files(name) or is_text_file(name) or Path(name).exists())
+
+
+def measure(lexicon: Lexicon, reading: SourceArguments, *, corpus: bool = False) -> Coverage:
+    """Return what a lexicon plays of the vocabulary of a model, or of the glosses of a corpus.
+
+    Args:
+        lexicon: The lexicon.
+        reading: A model, as `is_model` tells, or a corpus and how to read it. Numbers and Latin words of its sentences
+            count as spelled.
+        corpus: It is a corpus, whatever `is_model` tells, such as a data set of the Hub (default False).
+
+    Raises:
+        FileNotFoundError: There is no such model, or a file of the corpus is not there.
+        OSError: The Hub cannot be reached or has no such repository.
+        ValueError: The model is of another package, an option does not apply, or the corpus cannot be read.
+
+    Example:
+        >>> from kgloss_hf.runtime.lexicon import Entry
+        >>> coverage = measure(Lexicon([Entry("박물관", id="1")]), SourceArguments())
+        >>> coverage.found["박물관"], coverage.found["우리"], coverage.counts["박물관"] > 1
+        ('entry', 'no entry', True)
+    """
+    name = reading.dataset
+    of_model = not corpus and is_model(name)
+    if of_model:
+        of_lexicon = ("dataset", "on_bad_rows")
+        if changed := [name for name in changed_options(reading, SourceArguments) if name not in of_lexicon]:
+            raise ValueError(f"--{changed[0]}: expected a corpus to read, found the model {name}; leave it out")
+        glosses, types = _vocabulary(name)
+        counts = Counter(glosses)
+    else:
+        counts, types = _corpus(reading)
+    signs = {gloss: lexicon.sign(gloss, types.get(placeholder_of(gloss), "")) for gloss in counts}
+    letters = {
+        alphabet: (sum("reason" not in lexicon.sign(one, spelled=True) for one in all_letters), len(all_letters))
+        for alphabet, all_letters in _LETTERS.items()
+    }
+    found = {gloss: sign.get("reason") or _way(sign) for gloss, sign in signs.items()}
+    return Coverage(name, counts, found, letters, of_model)
+
+
+def _way(sign: Mapping[str, Any]) -> str:
+    return "letters" if "letters" in sign else str(sign.get("way", "entry"))
+
+
+def _vocabulary(name: str) -> tuple[list[str], Mapping[str, str]]:
+    check_model(name)
+    from transformers import AutoConfig, AutoTokenizer
+
+    from ..runtime.tokenization_kgloss import KGlossTokenizerFast
+
+    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    if not isinstance(tokenizer, KGlossTokenizerFast):
+        raise ValueError(f"{name}: expected a model that kgloss-hf trained, found {type(tokenizer).__name__}")
+    return tokenizer.glosses, getattr(config, "gloss_types", None) or {}
+
+
+def _corpus(reading: SourceArguments) -> tuple[Counter[str], Mapping[str, str]]:
+    from ..data.pairs import gloss_types, marked_glosses, read_pairs
+
+    source = {"config": reading.config, "data_dir": reading.data_dir, **reading_of(reading)}
+    rows = list(read_pairs(reading.dataset, **source))
+    marked = marked_glosses([row.pair for row in rows])
+    return Counter(gloss for glosses in marked for gloss in glosses), gloss_types(rows)
+
+
+def coverage_tables(coverage: Coverage) -> list[Table]:
+    """Return the tables: what plays how many glosses, letters, and the most frequent glosses that nothing plays.
+
+    Args:
+        coverage: Of `measure`.
+
+    Example:
+        >>> found = {"집": "entry", "불": "no entry"}
+        >>> coverage = Coverage("pairs.csv", Counter(집=3, 불=1), found, {"digits": (9, 10)})
+        >>> coverage_tables(coverage)[0].rows[0]
+        ('playable', '1', '50.0%', '3', '75.0%')
+    """
+    tables = [
+        Table(
+            _title(coverage), _without(coverage, "played by", "glosses", "share", "tokens", "share"), _rows(coverage)
+        ),
+        Table(
+            "Letters and digits",
+            ("alphabet", "playable", "of"),
+            [(name, str(playable), str(all_letters)) for name, (playable, all_letters) in coverage.letters.items()],
+        ),
+    ]
+    if missing := coverage.missing:
+        first = missing[:_MOST_LISTED]
+        title = "Glosses that nothing plays" + ("" if coverage.is_vocabulary else ", by frequency")
+        more = f"; {len(missing) - len(first):,} more" if len(missing) > len(first) else ""
+        header = ("gloss", "reason") if coverage.is_vocabulary else ("gloss", "count", "reason")
+        rows = [(g, why) if coverage.is_vocabulary else (g, f"{n:,}", why) for g, n, why in first]
+        tables.append(Table(title + more, header, rows))
+    return tables
+
+
+def _title(coverage: Coverage) -> str:
+    if coverage.is_vocabulary:
+        return f"{coverage.of}: the vocabulary, which has no frequencies"
+    return f"{coverage.of}: {coverage.counts.total():,} gloss tokens"
+
+
+def _rows(coverage: Coverage) -> list[tuple[str, ...]]:
+    names = {"playable": WAYS} | {f"– {_LABELS[way]}": (way,) for way in WAYS} | {"not playable": REASONS}
+    names |= {f"– {reason}": (reason,) for reason in REASONS}
+    rows = []
+    for label, kinds in names.items():
+        glosses = [gloss for gloss, found in coverage.found.items() if found in kinds]
+        tokens = sum(coverage.counts[gloss] for gloss in glosses)
+        if tokens or not label.startswith("–"):
+            different, every = max(1, len(coverage.found)), max(1, coverage.counts.total())
+            shares = f"{100 * len(glosses) / different:.1f}%", f"{tokens:,}", f"{100 * tokens / every:.1f}%"
+            rows.append(_without(coverage, label, f"{len(glosses):,}", *shares))
+    return rows
+
+
+def _without(coverage: Coverage, *cells: str) -> tuple[str, ...]:
+    """Return a row, without the tokens of a vocabulary."""
+    return cells[:3] if coverage.is_vocabulary else cells
+
+
+def write_missing(coverage: Coverage, path: Path) -> None:
+    """Write all glosses that nothing plays as CSV: `gloss`, `count` and `reason`; a vocabulary has no counts.
+
+    Args:
+        coverage: Of `measure`.
+        path: File to make, or to replace once it is complete.
+
+    Raises:
+        OSError: It cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> coverage = Coverage("pairs.csv", Counter(불=2), {"불": "no entry"}, {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_missing(coverage, Path(folder, "missing.csv"))
+        ...     print(Path(folder, "missing.csv").read_text("utf-8"), end="")
+        gloss,count,reason
+        불,2,no entry
+    """
+
+    def rows() -> Iterator[list[str]]:
+        names = ["gloss", "count", "reason"]
+        for row in [names, *([gloss, str(n), why] for gloss, n, why in coverage.missing)]:
+            yield [row[0], row[2]] if coverage.is_vocabulary else row
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(path, lambda partial: partial.write_text(text.getvalue(), "utf-8", newline=""))

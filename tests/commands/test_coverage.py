@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from kgloss_hf.cli import main
+from kgloss_hf.commands.coverage import coverage_tables, measure, write_missing
+from kgloss_hf.data.arguments import SourceArguments
+from kgloss_hf.runtime.lexicon import Entry, Lexicon
+
+ROWS = [
+    ("청자는 2층에 있습니다.", "청자 2 층1 있다"),
+    ("도자기는 2층에 있습니다.", "질그릇 2 층1 있다"),
+    ("사진을 찍어도 됩니까?", "사진 찍다 의문형(무엇) 가능"),
+    ("QR 코드를 찍으세요.", "QR 찍다 청자"),
+]
+LEXICON = Lexicon(
+    [
+        *(Entry("청자", id="1", group="a"), Entry("질그릇", group="a"), Entry("층", id="3"), Entry("2", id="4")),
+        *(Entry("Q", id="5"), Entry("사진"), Entry("있다", id="6")),
+    ]
+)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> str:
+    file = tmp_path / "pairs.csv"
+    file.write_text("text,glosses\n" + "\n".join(map(",".join, ROWS)), "utf-8")
+    return str(file)
+
+
+def test_a_corpus(corpus: str, tmp_path: Path) -> None:
+    coverage = measure(LEXICON, SourceArguments(dataset=corpus))
+    assert coverage.found == {
+        **{"청자": "entry", "질그릇": "group", "층1": "headword", "있다": "entry", "Number/2": "entry"},
+        **{
+            "Alpha/QR": "no letter",
+            "의문형(무엇)": "non-manual",
+            "사진": "no id",
+            "찍다": "no entry",
+            "가능": "no entry",
+        },
+    }
+    assert coverage.counts["찍다"] == coverage.counts["Number/2"] == 2
+    assert coverage.letters == {"finger alphabet": (0, 40), "Latin letters": (1, 26), "digits": (1, 10)}
+    playable, *ways = coverage_tables(coverage)[0].rows
+    assert playable == ("playable", "5", "50.0%", "9", "60.0%")
+    assert sum(int(row[3]) for row in ways if row[0].startswith("–")) == 15
+    assert coverage.missing[0] == ("찍다", 2, "no entry")
+    write_missing(coverage, tmp_path / "new" / "missing.csv")
+    lines = (tmp_path / "new" / "missing.csv").read_text("utf-8").splitlines()
+    assert lines[:2] == ["gloss,count,reason", "찍다,2,no entry"]
+    assert len(lines) == 6
+
+
+def test_spelled_contents(corpus: str) -> None:
+    letters = Lexicon([Entry("Q", id="1"), Entry("R", id="2")])
+    assert measure(letters, SourceArguments(dataset=corpus)).found["Alpha/QR"] == "letters"
+
+
+def test_a_vocabulary_has_no_frequencies(
+    checkpoint: str, corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lexicon = tmp_path / "lexicon.csv"
+    lexicon.write_text("gloss,id\n몸,1\n", "utf-8")
+    output = tmp_path / "missing.csv"
+    assert main(["coverage", str(lexicon), checkpoint, "--output", str(output)]) == 0
+    shown = capsys.readouterr().out
+    assert "no frequencies" in " ".join(shown.split())
+    assert "tokens" not in shown
+    assert output.read_text("utf-8").startswith("gloss,reason\n")
+    lexicon.write_text("gloss,id\n몸,1\n,2\n", "utf-8")
+    assert main(["coverage", str(lexicon), checkpoint]) == 1
+    assert "row 3: expected a gloss, found none" in capsys.readouterr().err
+    assert main(["coverage", str(lexicon), checkpoint, "--on_bad_rows", "skip"]) == 0
+    capsys.readouterr()
+    lexicon.write_text("gloss,id\n몸,1\n", "utf-8")
+    assert main(["coverage", str(lexicon), "--dataset", corpus]) == 0
+    assert "15 gloss tokens" in " ".join(capsys.readouterr().out.split())
+
+
+def test_many_missing_glosses_are_cut_on_the_terminal() -> None:
+    coverage = measure(LEXICON, SourceArguments())
+    table = coverage_tables(coverage)[-1]
+    assert len(table.rows) == 20
+    assert table.title == f"Glosses that nothing plays, by frequency; {len(coverage.missing) - 20:,} more"
+    counts = [int(row[1].replace(",", "")) for row in table.rows]
+    assert counts == sorted(counts, reverse=True)
+    assert coverage.counts == Counter(dict(coverage.counts.most_common()))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere.csv", "mcksg"], "nowhere.csv: no such file"),
+        (["LEXICON"], "expected a model or corpus, found none"),
+        (["LEXICON", "mcksg", "--dataset", "gksl"], "found both; leave one out"),
+        (["LEXICON", "mcksgg"], "mcksgg: expected"),
+        (["LEXICON", "nowhere.csv"], "nowhere.csv: no such file"),
+        (["LEXICON", "outputs/modle"], "outputs/modle: no such folder"),
+        (["LEXICON", "MODEL", "--gloss_column", "a"], "--gloss_column: expected a corpus to read, found the model"),
+    ],
+)
+def test_what_is_refused(
+    words: list[str],
+    message: str,
+    checkpoint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lexicon.jsonl").write_text(json.dumps({"gloss": "집", "id": "1"}), "utf-8")
+    Path("outputs", "model").mkdir(parents=True)
+    names = {"LEXICON": "lexicon.jsonl", "MODEL": checkpoint}
+    assert main(["coverage", *(names.get(word, word) for word in words)]) == 1
+    assert message in capsys.readouterr().err
