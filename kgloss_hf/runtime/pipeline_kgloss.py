@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import signature
 from itertools import islice, tee
 from operator import itemgetter
 from os import PathLike
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import torch
 import transformers
@@ -28,42 +28,24 @@ from .arguments import (
     truncates,
     vocab_size_of,
 )
-from .beams import BeamDecoder
+from .beams import BeamDecoder  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
 from .configuration_kgloss import check_configuration
 from .consensus import agreed_answer
-from .decoding import Decoded, GreedyDecoder, PlainDecoder, emitted_ids, end_ids
+from .decoding import emitted_ids, end_ids
 from .explaining import explain
-from .fingerspelling import fingerspell  # noqa: F401 - transformers 4 copies only neighbours that a loaded file names
+from .fingerspelling import fingerspell  # noqa: F401 - for the same reason, as the others below
 from .glosses import PLACEHOLDERS
-from .int8 import settled, with_int8_weights
-from .java import start_jvm  # noqa: F401 - for the same reason, as the next ones
+from .int8 import with_int8_weights
+from .java import start_jvm  # noqa: F401
 from .lexicon import PREFERENCE, playable_share
 from .normalization import normalize_line
 from .numerals import Source  # noqa: F401
 from .okt import Morpheme
-from .penalties import PENALTY, REPETITION, is_penalised, penalty_arguments
+from .penalties import PENALTY, is_penalised, penalty_arguments
 from .placeholders import assign_sources  # noqa: F401
-from .plain import has_plain_decoder
+from .plain import has_plain_decoder  # noqa: F401
+from .search import OwnSearch
 from .words import DROPPED_TAGS  # noqa: F401
-
-_Decoder = TypeVar("_Decoder", bound=PlainDecoder)
-
-# What our own loops take as arguments, and settings of a checkpoint that they follow or that searches do not heed.
-_OWN_LOOP = {
-    *("num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences", "suppress_tokens"),
-    *(PENALTY, REPETITION, "renormalize_logits"),
-}
-_SETTINGS_OF_BEAMS = {
-    *("num_beams", "num_return_sequences", "length_penalty", "early_stopping", "renormalize_logits"),
-    *(PENALTY, REPETITION, "suppress_tokens"),
-}
-_OWN_SETTINGS = _OWN_LOOP | {
-    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "suppress_tokens", "use_cache"),
-    *("early_stopping", "length_penalty", "num_beam_groups", "diversity_penalty"),
-    *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
-    *("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"),
-    *("assistant_lookbehind", "target_lookbehind", "transformers_version"),
-}
 
 
 class Text2GlossPipeline(Pipeline):
@@ -154,22 +136,17 @@ class Text2GlossPipeline(Pipeline):
             raise ValueError(f"config.json, prefix: expected none, found {prefix!r}; a model reads the sentence alone")
         self.model.eval()
         self.int8 = checked("int8", int8)
-        self.rounded: Any = None  # the model with eight-bit weights, and loops with those that it had before
+        self.special = self.tokenizer.target_specials
+        weights: dict[str, Any] = {}
         if self.int8:
             full, self.model = self.model, with_int8_weights(self.model)
-            self.rounded, self.exact = self.model, {kind: kind(full) for kind in (GreedyDecoder, BeamDecoder)}
-        self.special = self.tokenizer.target_specials
+            weights = {"rounded": self.model, "full": full}
+        self.search = OwnSearch(self.special, **weights)
         self.stop_words = frozenset(map(normalize_line, self.tokenizer.init_kwargs.get("stop_words", ())))
-        self.greedy: GreedyDecoder | None = None  # each made at the first use
-        self.beams: BeamDecoder | None = None
         if not isinstance(others, list | tuple):
             raise TypeError(f"others: expected a list of models, found {type(others).__name__}")
         self.others = [self._other(one) for one in others]
-        self.playable: tuple[Any, Any, list[int]] = (
-            None,
-            None,
-            [],
-        )  # lexicon, ids without a sign, and with these added
+        self.playable: tuple[Any, Any, list[int]] = (None, None, [])  # lexicon, suppressed ids, and all without a sign
         self.given = settings_of(self.model, ({"consensus": True} if others else {}) | given)
         emitted_ids(self._request({}).config.suppress_tokens, vocab_size_of(self.model))
 
@@ -410,7 +387,7 @@ class Text2GlossPipeline(Pipeline):
         """
         model = self.model if model is None else model
         config = model.generation_config
-        decoded = self._decoded(ids, mask, generate, model)
+        decoded = self.search.decode(model, ids, mask, generate)
         if decoded is not None:
             rows, log_probs = decoded
         else:
@@ -420,90 +397,9 @@ class Text2GlossPipeline(Pipeline):
             log_probs = None
         return [[index for index in row if index not in self.special] for row in rows], log_probs
 
-    def _decoded(
-        self, ids: torch.Tensor, mask: torch.Tensor, generate: Mapping[str, Any], model: Any
-    ) -> tuple[list[list[int]], list[float] | None] | None:
-        """Return rows by our own loops, or None where `generate` is asked for more than they do."""
-        config = model.generation_config
-        if limit := self._greedy_limit(generate, model):
-            self.greedy = greedy = self._fitting(GreedyDecoder, self.greedy, model)
-            if greedy is None:
-                return None
-            penalty = generate.get(PENALTY, config.encoder_repetition_penalty)
-            settings = {"repetition": generate.get(REPETITION), "suppress_tokens": generate.get("suppress_tokens")}
-            rows, log_probs, _ = self._settled(greedy, ids, mask, limit, penalty, **settings)
-            return rows, log_probs
-        if limit := self._beam_limit(generate, model):
-            self.beams = beams = self._fitting(BeamDecoder, self.beams, model)
-            number = generate.get("num_beams", config.num_beams)
-            if beams and beams.can_search(number, generate.get("suppress_tokens")):
-                asked = {name: generate[name] for name in _SETTINGS_OF_BEAMS & generate.keys()}
-                rows, log_probs, _ = self._settled(beams, ids, mask, limit, **asked)
-                return rows, log_probs if self._are_whole(rows, end_ids(config)) else None
-        return None
-
-    def _settled(self, decoder: GreedyDecoder | BeamDecoder, *asked: Any, **settings: Any) -> Decoded:
-        decoded = decoder.decode(*asked, **settings)
-        if decoder.model is not self.rounded:
-            return decoded
-        exact = self.exact[type(decoder)]
-        exact.model.generation_config = decoder.model.generation_config
-        return settled(decoded, exact, *asked, **settings)
-
-    def _fitting(self, kind: type[_Decoder], before: _Decoder | None, model: Any) -> _Decoder | None:
-        """Return a loop of our own for a model, the one before if it fits; None where its decoder is not plain."""
-        if before and before.fits(model):
-            return before
-        return kind(model, int8=self.int8) if has_plain_decoder(model, int8=self.int8) else None
-
-    def _are_whole(self, rows: Sequence[Sequence[int]], ends: Sequence[int]) -> bool:
-        """Return whether rows hold glosses between [BOS] and an end that `explain` counts: the first, or a gloss."""
-        counted = {*ends} - self.special | {*ends[:1]}
-        return all(row[-1] in counted and self.special.isdisjoint(row[1:-1]) for row in rows)
-
     @staticmethod
     def _needs_attention(options: Mapping[str, Any]) -> bool:
         return bool(options.get("return_alignment") or options.get("fingerspell"))
-
-    def _greedy_limit(self, generate: Mapping[str, Any], model: Any = None) -> int | None:
-        """Return the target's length for our own loop of one beam, or None where `generate` is asked for more."""
-        model = self.model if model is None else model
-        if self._asked("num_beams", generate, model, 1) == self._asked("num_return_sequences", generate, model, 1) == 1:
-            return self._limit(generate, model, _OWN_LOOP)
-        return None
-
-    def _beam_limit(self, generate: Mapping[str, Any], model: Any = None) -> int | None:
-        """Return the target's length for our own beam search, or None where `generate` is asked for more."""
-        model = self.model if model is None else model
-        early = self._asked("early_stopping", generate, model, False)
-        as_ours = (
-            1 < self._asked("num_beams", generate, model, 1) >= self._asked("num_return_sequences", generate, model, 1)
-            and (isinstance(early, bool) or early == "never")
-            and self._asked("num_beam_groups", {}, model, 1) == 1
-            and not self._asked("diversity_penalty", {}, model, 0.0)
-        )
-        return self._limit(generate, model, _OWN_LOOP | _SETTINGS_OF_BEAMS) if as_ours else None
-
-    @staticmethod
-    def _asked(name: str, generate: Mapping[str, Any], model: Any, default: Any) -> Any:
-        value = generate.get(name, getattr(model.generation_config, name, None))
-        return default if value is None else value
-
-    @staticmethod
-    def _limit(generate: Mapping[str, Any], model: Any, known: Set[str]) -> int | None:
-        config = model.generation_config
-        chosen = {name: generate.get(name, getattr(config, name)) for name in _OWN_LOOP}
-        given = generate.get("suppress_tokens")
-        plain = (
-            generate.keys() <= known
-            and not chosen["do_sample"]
-            and isinstance(config.decoder_start_token_id, int)
-            and all(_changes_nothing(name, value) for name, value in vars(config).items())
-            and (given is None or {*given}.issuperset(config.suppress_tokens or ()))  # else special ids may come out
-        )
-        new = chosen["max_new_tokens"]
-        limit: int | None = chosen["max_length"] if new is None else 1 + new
-        return limit if plain and limit and limit > 1 else None
 
     def postprocess(self, outputs: dict[str, Any], rows: Sequence[Row] = (), *, request: Request) -> list[Any]:
         each, attention = outputs["each"], outputs.get("attention")
@@ -555,11 +451,6 @@ def _by_preference(candidates: Sequence[GlossSequence]) -> list[GlossSequence]:
         return share >= least, answer.score + PREFERENCE * share
 
     return sorted(different, key=rank, reverse=True)
-
-
-def _changes_nothing(setting: str, value: Any) -> bool:
-    neutral = value in (None, False, 0) or (value == 1 and setting.endswith("_penalty"))
-    return neutral or setting in _OWN_SETTINGS or setting.startswith("_")  # how it was made
 
 
 def _text_of(index: int, text: Any) -> str:

@@ -30,6 +30,7 @@ from ..runtime.analyzers import has_analyzer
 from ..runtime.okt import Morpheme
 from ..runtime.penalties import penalty_arguments
 from ..runtime.placeholders import restore_placeholders
+from ..runtime.search import OwnSearch
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .arguments import LOSSES, TrainingDefaults
 from .batching import PairCollator, StepSampler, pair_lengths
@@ -184,6 +185,7 @@ class GlossTrainer(Seq2SeqTrainer):
         self._learning_rates = learning_rates or {}
         self._smoothing = self.args.label_smoothing_factor
         self.label_smoother = None
+        self._search = OwnSearch(frozenset())
 
     # The trainer asks for a sampler, or saves, in no public method that does not do more.
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> StepSampler:
@@ -226,9 +228,24 @@ class GlossTrainer(Seq2SeqTrainer):
     ) -> Any:
         if self.args.predict_with_generate and not prediction_loss_only:
             inputs = self._prepare_inputs(inputs)
+            if (generated := self._generated(inputs)) is not None:
+                with torch.no_grad(), self.compute_loss_context_manager():
+                    loss = model(**inputs)["loss"].detach().mean()
+                labels = inputs["labels"]
+                return loss, generated, self._pad_tensors_to_max_len(labels, max(labels.shape[1], generated.shape[1]))
             penalty = self.model.generation_config.encoder_repetition_penalty
             gen_kwargs |= penalty_arguments(penalty, inputs["input_ids"], gen_kwargs)
         return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys, **gen_kwargs)
+
+    def _generated(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+        """Return what `generate` gives, padded as the stock step pads it, where our own loops can find it."""
+        decoded = self._search.decode(self.model, inputs["input_ids"], inputs["attention_mask"], {})
+        if decoded is None:
+            return None
+        config, (rows, _) = self.model.generation_config, decoded
+        room = config.max_length if config.max_new_tokens is None else 1 + config.max_new_tokens
+        padded = [row + [config.pad_token_id] * (room - len(row)) for row in rows]
+        return torch.tensor(padded, device=inputs["input_ids"].device)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         with writing(Path(self.args.output_dir)):

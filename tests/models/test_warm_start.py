@@ -87,7 +87,7 @@ def test_the_whole_way_of_each_family(family: str, tmp_path: Path) -> None:
     morphemes = tokenizer.morphemes(SENTENCES)[2]
     assert {*spans} <= {number, *((morpheme.start, morpheme.end) for morpheme in morphemes)}
     assert len(text_to_gloss(SENTENCES[0], num_return_sequences=3)) == 3
-    assert text_to_gloss.greedy is not None
+    assert text_to_gloss.search.greedy is not None
 
 
 def test_offsets_are_of_morphemes_in_the_text_as_given(family: str) -> None:

@@ -18,6 +18,7 @@ from kgloss_hf.runtime.explaining import explain
 from kgloss_hf.runtime.int8 import with_int8_weights
 from kgloss_hf.runtime.penalties import PENALTY, penalty_arguments
 from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
+from kgloss_hf.runtime.search import OwnSearch
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 ROOM = 8
@@ -143,8 +144,8 @@ def test_pipeline_answers_as_by_generate(
     options: dict[str, Any], text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = text_to_gloss(SENTENCES, **options)
-    assert text_to_gloss.beams is not None
-    monkeypatch.setattr(Text2GlossPipeline, "_decoded", lambda *_: None)
+    assert text_to_gloss.search.beams is not None
+    monkeypatch.setattr(OwnSearch, "decode", lambda *_: None)
     for ours, theirs in zip(found, text_to_gloss(SENTENCES, **options), strict=True):
         for one, other in zip(*(rows if isinstance(rows, list) else [rows] for rows in (ours, theirs)), strict=True):
             numbers = one.keys() & {"log_prob", "score", "agreement"}
@@ -166,8 +167,8 @@ def test_an_end_that_is_no_gloss_is_weighed_as_before(
     with torch.no_grad():
         text_to_gloss.model.decoder.get_output_embeddings().bias[other] += 4
     found = text_to_gloss(SENTENCES)
-    assert text_to_gloss.beams is not None
-    monkeypatch.setattr(Text2GlossPipeline, "_decoded", lambda *_: None)
+    assert text_to_gloss.search.beams is not None
+    monkeypatch.setattr(OwnSearch, "decode", lambda *_: None)
     expected = text_to_gloss(SENTENCES)
     with torch.no_grad():
         text_to_gloss.model.decoder.get_output_embeddings().bias[other] -= 4
@@ -178,17 +179,17 @@ def test_an_end_that_is_no_gloss_is_weighed_as_before(
 def test_what_our_search_does_not_know_goes_to_generate(
     text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert text_to_gloss._beam_limit({}) == ROOM
-    assert text_to_gloss._beam_limit({"max_new_tokens": 3, "early_stopping": "never"}) == 4
+    assert text_to_gloss.search.beam_limit(text_to_gloss.model, {}) == ROOM
+    assert text_to_gloss.search.beam_limit(text_to_gloss.model, {"max_new_tokens": 3, "early_stopping": "never"}) == 4
     for options in (
         *({"num_beams": 1}, {"min_length": 3}, {"do_sample": True}, {"no_repeat_ngram_size": 2}),
         *({"early_stopping": "always"}, {"suppress_tokens": [1]}, {"num_return_sequences": 5}),
     ):
-        assert text_to_gloss._beam_limit(options) is None
+        assert text_to_gloss.search.beam_limit(text_to_gloss.model, options) is None
     for name, value in {"num_beam_groups": 2, "diversity_penalty": 0.5, "forced_eos_token_id": 3}.items():
         with monkeypatch.context() as patch:
             patch.setattr(text_to_gloss.model.generation_config, name, value, raising=False)
-            assert text_to_gloss._beam_limit({}) is None
+            assert text_to_gloss.search.beam_limit(text_to_gloss.model, {}) is None
     with pytest.raises(ValueError, match="early_stopping"):
         text_to_gloss(SENTENCES[0], early_stopping="always")
 
@@ -250,7 +251,7 @@ def test_threads_share_a_pipeline(text_to_gloss: Text2GlossPipeline) -> None:
         return text_to_gloss(job[0], num_beams=job[1]).glosses
 
     expected = [*map(glosses, jobs)]
-    assert text_to_gloss.beams is not None
+    assert text_to_gloss.search.beams is not None
     with ThreadPoolExecutor(8) as threads:
         assert [*threads.map(glosses, jobs)] == expected
 

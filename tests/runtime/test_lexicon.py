@@ -30,6 +30,7 @@ from kgloss_hf.runtime.lexicon import (
     playable_share,
 )
 from kgloss_hf.runtime.pipeline_kgloss import Text2GlossPipeline
+from kgloss_hf.runtime.search import OwnSearch
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 LETTERS = "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎㅏㅓㅗㅜㅡㅣABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -240,7 +241,7 @@ def test_a_restricted_search_is_generate(
         found = text_to_gloss(SENTENCES, num_beams=beams)
     if int8:
         return  # which rounds
-    monkeypatch.setattr(Text2GlossPipeline, "_decoded", lambda *_: None)
+    monkeypatch.setattr(OwnSearch, "decode", lambda *_: None)
     expected = text_to_gloss(SENTENCES, num_beams=beams)
     for one, other in zip(found, expected, strict=True):
         assert one == other | {"log_prob": pytest.approx(other["log_prob"], abs=1e-4)}

@@ -103,18 +103,18 @@ def test_sequences_are_what_generate_gives(text_to_gloss: Text2GlossPipeline) ->
 def test_settings_that_our_own_steps_do_not_know_go_to_generate(
     text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert text_to_gloss._greedy_limit({}) == 16
-    assert text_to_gloss._greedy_limit({"max_new_tokens": 3}) == 4
+    assert text_to_gloss.search.greedy_limit(text_to_gloss.model, {}) == 16
+    assert text_to_gloss.search.greedy_limit(text_to_gloss.model, {"max_new_tokens": 3}) == 4
     for options in ({"num_beams": 2}, {"min_length": 3}, {"do_sample": True}, {"no_repeat_ngram_size": 2}):
-        assert text_to_gloss._greedy_limit(options) is None
+        assert text_to_gloss.search.greedy_limit(text_to_gloss.model, options) is None
     config = text_to_gloss.model.generation_config
     for name, value in {"temperature": 0.5, "repetition_penalty": 1.0, "min_length": 0}.items():
         monkeypatch.setattr(config, name, value)  # a training run saves such values
-    assert text_to_gloss._greedy_limit({}) == 16
+    assert text_to_gloss.search.greedy_limit(text_to_gloss.model, {}) == 16
     for name, value in {"min_new_tokens": 1, "no_repeat_ngram_size": 1, "bad_words_ids": [[7]]}.items():
         with monkeypatch.context() as patch:
             patch.setattr(config, name, value)
-            assert text_to_gloss._greedy_limit({}) is None
+            assert text_to_gloss.search.greedy_limit(text_to_gloss.model, {}) is None
 
 
 def test_n_best(text_to_gloss: Text2GlossPipeline) -> None:
@@ -154,7 +154,7 @@ def test_what_the_model_is_made_to_emit_has_no_log_probability(text_to_gloss: Te
 
 def test_penalty_is_what_generate_does(text_to_gloss: Text2GlossPipeline) -> None:
     model, tokenizer = text_to_gloss.model, text_to_gloss.tokenizer
-    assert text_to_gloss._greedy_limit({"encoder_repetition_penalty": 3.0}) == 16
+    assert text_to_gloss.search.greedy_limit(text_to_gloss.model, {"encoder_repetition_penalty": 3.0}) == 16
     changed = False
     for sentence in SENTENCES:
         rows = model.generate(**tokenizer(sentence, return_tensors="pt"), encoder_repetition_penalty=3.0).tolist()

@@ -61,7 +61,7 @@ def text_to_gloss(original: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> 
     """A pipeline that has answered by its own loop."""
     text_to_gloss = Text2GlossPipeline(model=copy.deepcopy(original), tokenizer=tokenizer)
     assert answers(text_to_gloss) == generated(text_to_gloss)
-    assert text_to_gloss.greedy is not None
+    assert text_to_gloss.search.greedy is not None
     return text_to_gloss
 
 
@@ -270,7 +270,7 @@ def test_pruned_heads(text_to_gloss: Text2GlossPipeline) -> None:
     attention.prune_heads({0})
     text_to_gloss.model.eval()  # new layers are in training mode
     assert answers(text_to_gloss) == generated(text_to_gloss)
-    assert text_to_gloss.greedy is not None
+    assert text_to_gloss.search.greedy is not None
 
 
 @pytest.mark.parametrize("kind", ["forward", "forward_pre"])

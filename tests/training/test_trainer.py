@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from conftest import GLOSSES, SENTENCES
 from kgloss_hf.data.pairs import Pair
 from kgloss_hf.models.modeling import build_model
+from kgloss_hf.runtime.search import OwnSearch
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 from kgloss_hf.training.encoding import encode_pairs
-from kgloss_hf.training.trainer import PretextTrainingArguments, TrainingArguments, build_trainer
+from kgloss_hf.training.trainer import (
+    PretextTrainingArguments,
+    TrainingArguments,
+    build_trainer,
+    jaccard_of_generation,
+)
 
 KNOWN = {field.name for field in fields(TrainingArguments)}
 
@@ -130,3 +139,33 @@ def test_patience_needs_evaluations_and_a_number(tokenizer: KGlossTokenizerFast)
                 share_embeddings=True,
                 patience=patience,
             )
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_an_evaluation_gives_what_generate_gives(
+    tokenizer: KGlossTokenizerFast, num_beams: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = build_model("tiny", tokenizer)
+    with torch.no_grad():
+        for matrix in (parameter for parameter in model.parameters() if parameter.dim() > 1):
+            matrix.mul_(5)  # untrained, it would say the same to most sentences
+    model.generation_config.update(max_length=12, num_beams=num_beams, encoder_repetition_penalty=1.5)
+    pairs = [Pair(text, tuple(GLOSSES[len(text) % 2])) for text in (*SENTENCES, "집에 불이 났어요.", "집")]
+    args = TrainingArguments(
+        output_dir=str(tmp_path), use_cpu=True, label_smoothing_factor=0.1, per_device_eval_batch_size=3
+    )
+    encoded = encode_pairs(tokenizer, pairs)
+    trainer = build_trainer(
+        model, tokenizer, args, encoded, encoded, jaccard_of_generation(tokenizer, pairs), share_embeddings=True
+    )
+    ours = trainer.predict(encoded)
+    assert (trainer._search.greedy if num_beams == 1 else trainer._search.beams) is not None
+    monkeypatch.setattr(OwnSearch, "decode", lambda *_: None)
+    theirs = trainer.predict(encoded)
+    assert ours.predictions.shape == theirs.predictions.shape
+    found, expected = (tokenizer.convert_ids_to_glosses(made.predictions.tolist()) for made in (ours, theirs))
+    assert found == expected  # transformers 4 pads with [EOS] where 0 is the padding
+    assert ours.label_ids.tolist() == theirs.label_ids.tolist()
+    assert ours.metrics["test_loss"] == pytest.approx(theirs.metrics["test_loss"], abs=1e-6)
+    assert len({*map(tuple, found)}) > 2
