@@ -15,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
+from ..data.subtitles import is_subtitles
 from ..reporting import one_line_warnings, use_utf8, visible
 
 FORMATS = ("text", "jsonl", "tsv")
@@ -56,7 +57,7 @@ def models_among(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
     first = next((number for number, word in enumerate(words) if not holds_model(word)), len(words))
     for word in words[first:]:
-        if _PATH.fullmatch(word) or holds_model(word) or holds_model(word, "model"):
+        if (_PATH.fullmatch(word) and not is_subtitles(word)) or holds_model(word) or holds_model(word, "model"):
             raise ValueError(
                 f"expected sentences, found {word!r}, which may be meant as a model; name each further model by its "
                 "folder with config.json, before the sentences, or with --with MODEL; a sentence that looks like this "
@@ -77,6 +78,7 @@ def translate(
     n_best: int | None = None,
     types: bool = False,
     alignment: bool = False,
+    confidence: bool = False,
     fingerspell: bool = False,
     num_beams: int | None = None,
     batch_size: int | None = None,
@@ -108,6 +110,7 @@ def translate(
         n_best: Print this many sequences per line, the best score first (see `GlossSequence`).
         types: Add the types of glosses (`jsonl` and `tsv`).
         alignment: Add spans of the source (`jsonl`).
+        confidence: Add the probability of each gloss (`jsonl`).
         fingerspell: Spell what has no gloss.
         num_beams: Beams (default: the model's), and candidates per model of a consensus (default: 10).
         batch_size: Sentences a step (default: the pipeline's).
@@ -139,7 +142,9 @@ def translate(
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
     if sentences and input is not None:
         raise ValueError("expected sentences or --input, found both; leave one out")
-    for option, given, formats in (("types", types, ("jsonl", "tsv")), ("alignment", alignment, ("jsonl",))):
+    holding = {"types": ("jsonl", "tsv"), "alignment": ("jsonl",), "confidence": ("jsonl",)}
+    for option, given in (("types", types), ("alignment", alignment), ("confidence", confidence)):
+        formats = holding[option]
         if given and format not in formats:
             raise ValueError(f"{option}: expected a format that can hold it ({', '.join(formats)}), found {format}")
     consensus = consensus or bool(others)
@@ -159,6 +164,7 @@ def translate(
     options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
     chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
     options |= {name: value for name, value in chosen.items() if value is not None} | {"consensus": consensus}
+    options |= {"return_confidence": True} if confidence else {}
     with ExitStack() as stack:
         file: BinaryIO | None = None
         total: int | None = len(sentences) or None

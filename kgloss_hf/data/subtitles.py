@@ -21,7 +21,8 @@ from .signs import Notes
 SUBTITLE_SUFFIXES = (".srt", ".vtt")
 """Of the files that `read_subtitles` reads, in any case."""
 
-LINE = "\n"
+_OTHER_SUFFIXES = (".smi", ".sami", ".ass", ".ssa", ".sbv", ".ttml", ".dfxp", ".sub")
+_LINE = "\n"
 _LONGEST_LINE = 2**20  # characters
 _STAMP = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
 _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?", re.ASCII | re.DOTALL)
@@ -81,6 +82,22 @@ def is_subtitles(name: str) -> bool:
     return name.lower().endswith(SUBTITLE_SUFFIXES)
 
 
+def check_no_other_subtitles(name: str) -> None:
+    """Refuse a file with subtitles of another format, which would pass for sentences.
+
+    Raises:
+        ValueError: It is one, by its ending.
+
+    Example:
+        >>> check_no_other_subtitles("sentences.txt")
+    """
+    if name.lower().endswith(_OTHER_SUFFIXES) and Path(name).is_file():
+        raise ValueError(
+            f"{name}: expected subtitles in SubRip (.srt) or WebVTT (.vtt), found another format; convert them, such "
+            "as with ffmpeg or Subtitle Edit"
+        )
+
+
 def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
     """Read the cues of a SubRip or WebVTT file.
 
@@ -127,7 +144,7 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
         else:
             if end < start:
                 notes.add("cue(s) with an end before the start, given no length", f"line {mark + 1}: {lines[mark]}")
-            cues.append(Cue(len(cues) + 1, start, max(start, end), LINE.join(text)))
+            cues.append(Cue(len(cues) + 1, start, max(start, end), _LINE.join(text)))
         unread += _note_rest(rest, kind, mark + 1 + len(body) - len(rest), notes)
     if not cues and untimed + unread:
         raise ValueError(f"{path}: expected cues of SubRip or WebVTT, found none; {notes}")
@@ -222,9 +239,9 @@ def plain(text: str) -> str:
         >>> plain("<i>4세기</i>의 <c.yellow>토기</c> &amp; 돌 {\\\\an8}")
         '4세기의 토기 & 돌'
     """
-    bare = _TAG.sub("", _READING.sub("", text)).replace(r"\N", LINE).replace(r"\h", " ")
+    bare = _TAG.sub("", _READING.sub("", text)).replace(r"\N", _LINE).replace(r"\h", " ")
     bare = _UNSEEN.sub("", _ENTITY.sub(lambda entity: unescape(entity[0]), bare))
-    return LINE.join(filter(None, (" ".join(line.split()) for line in bare.split(LINE))))
+    return _LINE.join(filter(None, (" ".join(line.split()) for line in bare.split(_LINE))))
 
 
 def write_subtitles(kind: str, rows: Iterable[tuple[int, int, str]]) -> str:
@@ -245,15 +262,15 @@ def write_subtitles(kind: str, rows: Iterable[tuple[int, int, str]]) -> str:
     """
     blocks = ["WEBVTT"] if kind == "vtt" else []
     for number, (start, end, text) in enumerate(rows, 1):
-        lines = [_escaped(line, kind) for line in plain_lines(text)]
+        lines = [_escaped(line, kind) for line in _plain_lines(text)]
         times = f"{_stamp(start, kind)} --> {_stamp(end, kind)}"
-        blocks.append(LINE.join([*([str(number)] if kind == "srt" else []), times, *lines]))
+        blocks.append(_LINE.join([*([str(number)] if kind == "srt" else []), times, *lines]))
     return "".join(f"{block}\n\n" for block in blocks[:-1]) + "".join(f"{block}\n" for block in blocks[-1:])
 
 
-def plain_lines(text: str) -> Iterator[str]:
+def _plain_lines(text: str) -> Iterator[str]:
     """Yield the lines of a text that a cue can hold: none blank, and none with characters that are not seen."""
-    return filter(None, (" ".join(_UNSEEN.sub("", line).split()) for line in text.split(LINE)))
+    return filter(None, (" ".join(_UNSEEN.sub("", line).split()) for line in text.split(_LINE)))
 
 
 def _escaped(line: str, kind: str) -> str:

@@ -62,7 +62,7 @@ def by_rule(gloss: str, kind: str) -> float:
         >>> by_rule("불", "sign_word"), by_rule("2026", "fingerspelled_number")
         (1.0, 2.5)
     """
-    return max(1.0, LETTER * len(fingerspell(gloss))) if kind in _SPELLED else 1.0
+    return LETTER * max(1, len(fingerspell(gloss))) if kind in _SPELLED else 1.0
 
 
 def learnt_durations(dataset: str) -> Weigh:
@@ -172,25 +172,22 @@ def _places(parts: Sequence[Part], alignment: Sequence[Sequence[int] | None]) ->
     """Return for each gloss the part of the sentence to which it goes, never one before that of its predecessor."""
     starts = [part.start for part in parts]
     wanted = [None if span is None else max(0, bisect_right(starts, span[0]) - 1) for span in alignment]
-    kept = set(_longest_order(wanted))
-    place, places = next((wanted[at] or 0 for at in sorted(kept)), 0), []
-    following = [at for at in sorted(kept)]
+    kept = _longest_order(wanted)
+    place, places = (wanted[kept[0]] or 0) if kept else 0, []
     for at, part in enumerate(wanted):
-        while following and following[0] < at:
-            following.pop(0)
-        last = wanted[following[0]] if following else None
-        if at in kept and part is not None:
-            place = part
-        elif part is not None:
+        if part is not None:
+            last = wanted[kept[0]] if kept else None
             place = max(place, part if last is None else min(part, last))
+            if kept and kept[0] == at:
+                kept.pop(0)
         places.append(place)
     return places
 
 
 def _longest_order(wanted: Sequence[int | None]) -> list[int]:
     """Return where the longest selection stands whose values do not fall; of several, one."""
-    ends: list[int] = []  # the smallest last value of a selection of each length
-    last: list[int] = []  # and where it stands
+    ends: list[int] = []  # for each length the smallest last value of a selection
+    last: list[int] = []  # and where that stands
     before: dict[int, int | None] = {}
     for at, part in enumerate(wanted):
         if part is not None:
