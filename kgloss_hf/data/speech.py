@@ -5,8 +5,8 @@ The rules are few, and everything that they leave out is counted:
 - Signs for music, what is in square brackets, and what is in round brackets at the start or end of a line, apart
   from its words, are no speech.
 - A line that begins with a dash or `>>`, a name with a colon, or a WebVTT voice begins what another person says.
-- `.` behind Hangul, or `?` and `!` behind anything, end a sentence where a space follows. A cue that ends so, or with
-  an ending that is final (다, 요, 까, 죠, 네, 냐, 군, 구나), ends its sentence.
+- `.` behind Hangul, or `?` and `!` behind anything, end a sentence where a space follows. A line that ends so, or with
+  an ending that is final (다, 요, 까, 죠, 네, 냐, 구나; not 바다, 보다, 중요, 하니까 …), ends its sentence.
 - Otherwise the sentence goes on in the next cue, if the same person goes on and at most `GAP` lies between both cues. A
   sentence has up to `MOST_CUES`, `MOST_CHARACTERS` and `LONGEST`.
 """
@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..runtime.normalization import normalize
 from .signs import Notes
 from .subtitles import Cue, plain
 
@@ -49,9 +50,12 @@ _NAME = re.compile(rf"(?m)^([\s{_OTHER}]*)[가-힣A-Za-z]{{1,10}}(?: ?\d{{1,2}})
 
 _CLOSING = "\"'”’」』)"
 _WITHIN = re.compile(rf"(?:[가-힣]\.(?!\.)|\w[?!。？！]+)[{_CLOSING}]*\s+(?=\S)")
-_FINAL = re.compile(
-    rf"(?:(?:(?<![.\d])\.|[?!。？！])|(?:다|요|까|죠|네|냐|군|구나)(?:\.{{2,}}|…|~|～)*)[{_CLOSING}\s~～]*$"
+_ON_B = "".join(chr(0xAC00 + 28 * syllable + 17) for syllable in range(399))  # syllables that end on ㅂ
+_ENDING = (
+    r"(?:(?<=[가-힣])(?<![바마보])다|(?<=[가-힣])(?<![필중주개수])요|(?<![니아])까|"
+    rf"[{_ON_B}]니까|죠|(?<!동)네|냐|구나)"
 )
+_FINAL = re.compile(rf"(?:(?<![.\d])\.|[?!。？！]|{_ENDING}(?:\.{{2,}}|…|~|～)*)[{_CLOSING}\s~～]*$")
 
 
 class Part(NamedTuple):
@@ -147,7 +151,7 @@ def _pieces(cue: Cue, notes: Notes) -> Iterator[tuple[str, bool]]:
         return pattern.sub(counted, text)
 
     voiced = leave_out("name(s) of speakers left out", _VOICE, cue.text.replace(_MARKED_VOICE, ""), _MARKED_VOICE)
-    text = plain(voiced).replace(_MARKED_VOICE, f"\n{_OTHER}")
+    text = normalize(plain(voiced)).replace(_MARKED_VOICE, f"\n{_OTHER}")
     text = leave_out("sign(s) of music left out", _MUSIC, text, " ")
     text = leave_out("description(s) of sounds left out", _SQUARE, text, " ")
     text = leave_out("description(s) of sounds left out", _LEADING_ROUND, text, r"\1")
@@ -158,10 +162,21 @@ def _pieces(cue: Cue, notes: Notes) -> Iterator[tuple[str, bool]]:
     is_other = False
     for number, said in enumerate(text.split(_OTHER)):
         is_other = is_other or number > 0
-        line = " ".join(said.split())
-        at = 0
-        for end in [*(match.end() for match in _WITHIN.finditer(line)), len(line)]:
-            if re.search(r"\w", piece := line[at:end].strip()):
-                yield piece, is_other
-                is_other = False
-            at = end
+        for text in _by_endings(said):
+            at = 0
+            for end in [*(match.end() for match in _WITHIN.finditer(text)), len(text)]:
+                if re.search(r"\w", piece := text[at:end].strip()):
+                    yield piece, is_other
+                    is_other = False
+                at = end
+
+
+def _by_endings(text: str) -> Iterator[str]:
+    """Yield lines, each with those before it that do not end a sentence."""
+    waiting: list[str] = []
+    for line in filter(None, (" ".join(line.split()) for line in text.split("\n"))):
+        waiting.append(line)
+        if _FINAL.search(line):
+            yield " ".join(waiting)
+            waiting.clear()
+    yield " ".join(waiting)

@@ -34,6 +34,7 @@ _BESIDE_CUES = ("NOTE", "STYLE", "REGION")
 # What is markup: tags of SubRip and WebVTT with their classes, karaoke times, and overrides of SubStation Alpha. The
 # reading above a word (ruby) goes with its tag.
 _READING = re.compile(r"<rt\b[^<>]*>[^<]*(?:</rt>)?")
+_BREAK = re.compile(r"<br\s*/?>|\\N", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|</>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z]\w{1,30});", re.ASCII)
 # Controls, and marks of direction and of width zero.
@@ -233,13 +234,13 @@ def plain(text: str) -> str:
     """Return the text of a cue without markup: tags, overrides, readings above words, entities, unseen characters.
 
     Args:
-        text: Of a cue. Its line feeds stay, and `\\\\N` becomes one.
+        text: Of a cue. Its line feeds stay; `<br>` and `\\\\N` become one.
 
     Example:
         >>> plain("<i>4세기</i>의 <c.yellow>토기</c> &amp; 돌 {\\\\an8}")
         '4세기의 토기 & 돌'
     """
-    bare = _TAG.sub("", _READING.sub("", text)).replace(r"\N", _LINE).replace(r"\h", " ")
+    bare = _TAG.sub("", _READING.sub("", _BREAK.sub(_LINE, text))).replace(r"\h", " ")
     bare = _UNSEEN.sub("", _ENTITY.sub(lambda entity: unescape(entity[0]), bare))
     return _LINE.join(filter(None, (" ".join(line.split()) for line in bare.split(_LINE))))
 

@@ -149,7 +149,7 @@ def _slots(cues: Sequence[Cue], sentences: Sequence[Sentence]) -> dict[tuple[int
     for number, sentence in enumerate(sentences):
         for place, part in enumerate(sentence.parts):
             by_cue[part.cue].append((number, place))
-    slots = {}
+    slots: dict[tuple[int, int], tuple[int, int]] = {}
     for at, inside in by_cue.items():
         goes_on = inside[0][1] > 0
         start = max(cues[at].start, cues[at - 1].end) if goes_on else cues[at].start
