@@ -88,7 +88,7 @@ def _add_tiers(document: Any, sentences: Sequence[Signed], person: str | None, n
                 document.add_annotation(tier, gloss["start"], gloss["end"], one_line(gloss["gloss"]) + mark)
                 ids[place] = next(reversed(document.tiers[tier][0]))
             else:
-                notes.add("gloss(es) without length, which ELAN cannot hold, left out", gloss["gloss"])
+                notes.add("sign(s) without length, which ELAN cannot hold, left out", gloss["gloss"])
         for below in _BELOW:
             values = {place: _note(own[place], below) for place in ids}
             if any(values.values()):

@@ -42,7 +42,7 @@ _MARKED_VOICE = "\ue000"  # for private use, while `plain` goes over the text
 _MUSIC = re.compile("[♪♫♬♩🎵🎶]+")
 _SQUARE = re.compile(r"\[[^\[\]]*\]|［[^［］]*］|【[^【】]*】")
 _ROUND = r"(?:\([^()]*\)|（[^（）]*）)"
-_LEADING_ROUND = re.compile(rf"(?m)^((?:[-–—{_OTHER}]|>>|\s)*){_ROUND}(?:\s+{_ROUND})*(?=\s|$)")
+_LEADING_ROUND = re.compile(rf"(?m)^([\s{_OTHER}]*){_ROUND}(?:\s+{_ROUND})*(?=\s|$)")
 _TRAILING_ROUND = re.compile(rf"(?m)(?<=\s){_ROUND}(?:[ \t]+{_ROUND})*[ \t]*$")
 _DASHED = re.compile(r"(?m)^\s*[-–—].*\s[-–—]\s.*$")
 _DASH = re.compile(r"(?m)^\s*(?:[-–—]+(?!\d)|>{2,3})[ \t]*")
@@ -154,11 +154,12 @@ def _pieces(cue: Cue, notes: Notes) -> Iterator[tuple[str, bool]]:
     text = normalize(plain(voiced)).replace(_MARKED_VOICE, f"\n{_OTHER}")
     text = leave_out("sign(s) of music left out", _MUSIC, text, " ")
     text = leave_out("description(s) of sounds left out", _SQUARE, text, " ")
-    text = leave_out("description(s) of sounds left out", _LEADING_ROUND, text, r"\1")
-    text = leave_out("description(s) of sounds left out", _TRAILING_ROUND, text, "")
     text = _DASHED.sub(lambda line: re.sub(r"\s[-–—]\s", "\n- ", line[0]), text)
     text = _DASH.sub(f"\n{_OTHER}", text)
-    text = leave_out("name(s) of speakers left out", _NAME, text, rf"\n{_OTHER}\1")
+    for _ in range(2):  # each may stand before the other
+        text = leave_out("name(s) of speakers left out", _NAME, text, rf"\n{_OTHER}\1")
+        text = leave_out("description(s) of sounds left out", _LEADING_ROUND, text, r"\1")
+    text = leave_out("description(s) of sounds left out", _TRAILING_ROUND, text, "")
     is_other = False
     for number, said in enumerate(text.split(_OTHER)):
         is_other = is_other or number > 0

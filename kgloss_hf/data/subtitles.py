@@ -218,7 +218,7 @@ def _note_rest(rest: Sequence[str], kind: str, first: int, notes: Notes) -> int:
         texts = [(number, line) for number, line in block if not _NUMBER.fullmatch(line)]
         number, line = texts[0] if texts else (0, "")
         if line.strip() and not (kind == "vtt" and (line.startswith(_BESIDE_CUES) or number == 0)):
-            notes.add("block(s) of text left out that have no times", f"line {number + 1}: {line}")
+            notes.add("block(s) of text without times left out", f"line {number + 1}: {line}")
             count += 1
     return count
 
@@ -234,7 +234,7 @@ def plain(text: str) -> str:
     """Return the text of a cue without markup: tags, overrides, readings above words, entities, unseen characters.
 
     Args:
-        text: Of a cue. Its line feeds stay; `<br>` and `\\\\N` become one.
+        text: Of a cue. Its line feeds stay; `<br>` and `\\N` become one.
 
     Example:
         >>> plain("<i>4세기</i>의 <c.yellow>토기</c> &amp; 돌 {\\\\an8}")
