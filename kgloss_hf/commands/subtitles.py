@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..data.subtitles import check_no_other_subtitles, is_subtitles
+from ..data.lines import check_no_other_subtitles, is_subtitles
 from ..files import check_file, save_file
 from ..reporting import visible
 

@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
-from ..data.subtitles import is_subtitles
+from ..data.lines import is_subtitles
 from ..reporting import one_line_warnings, use_utf8, visible
 
 FORMATS = ("text", "jsonl", "tsv")

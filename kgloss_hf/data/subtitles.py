@@ -18,10 +18,6 @@ from typing import NamedTuple
 from .lines import read_text
 from .signs import Notes
 
-SUBTITLE_SUFFIXES = (".srt", ".vtt")
-"""Of the files that `read_subtitles` reads, in any case."""
-
-_OTHER_SUFFIXES = (".smi", ".sami", ".ass", ".ssa", ".sbv", ".ttml", ".dfxp", ".sub")
 _LINE = "\n"
 _LONGEST_LINE = 2**20  # characters
 _STAMP = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
@@ -71,32 +67,6 @@ class Subtitles(NamedTuple):
     cues: list[Cue]
     notes: Notes
     unread: int
-
-
-def is_subtitles(name: str) -> bool:
-    """Whether a name is that of a subtitle file, by its ending.
-
-    Example:
-        >>> is_subtitles("Film.SRT"), is_subtitles("film.txt")
-        (True, False)
-    """
-    return name.lower().endswith(SUBTITLE_SUFFIXES)
-
-
-def check_no_other_subtitles(name: str) -> None:
-    """Refuse a file with subtitles of another format, which would pass for sentences.
-
-    Raises:
-        ValueError: It is one, by its ending.
-
-    Example:
-        >>> check_no_other_subtitles("sentences.txt")
-    """
-    if name.lower().endswith(_OTHER_SUFFIXES) and Path(name).is_file():
-        raise ValueError(
-            f"{name}: expected subtitles in SubRip (.srt) or WebVTT (.vtt), found another format; convert them, such "
-            "as with ffmpeg or Subtitle Edit"
-        )
 
 
 def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kgloss_hf.data.subtitles import Subtitles, check_no_other_subtitles, plain, read_subtitles, write_subtitles
+from kgloss_hf.data.lines import check_no_other_subtitles
+from kgloss_hf.data.subtitles import Subtitles, plain, read_subtitles, write_subtitles
 
 HOUR = 3_600_000
 TEXTS = st.text(st.sampled_from("가집 12<>&;-:,.{}\\Nnibrlt/aA♪\n"), max_size=30)
