@@ -40,10 +40,10 @@ _OTHER = "\x1e"  # where another person begins to speak; `plain` has taken such 
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)*(?:\s[^<>]*)?>")
 _MARKED_VOICE = "\ue000"  # for private use, while `plain` goes over the text
 _MUSIC = re.compile("[♪♫♬♩🎵🎶]+")
-_SQUARE = re.compile(r"\[[^\[\]]*\]|［[^［］]*］|【[^【】]*】")
-_ROUND = r"(?:\([^()]*\)|（[^（）]*）)"
+_SQUARE = re.compile(r"\[[^\[\]]*\]|【[^【】]*】")
+_ROUND = r"\([^()]{0,200}\)"  # `normalize` has made full-width brackets these
 _LEADING_ROUND = re.compile(rf"(?m)^([\s{_OTHER}]*){_ROUND}(?:\s+{_ROUND})*(?=\s|$)")
-_TRAILING_ROUND = re.compile(rf"(?m)(?<=\s){_ROUND}(?:[ \t]+{_ROUND})*[ \t]*$")
+_TRAILING_ROUND = re.compile(rf"(?m)(?<=\s){_ROUND}(?: +{_ROUND}){{0,9}} *$")
 _DASHED = re.compile(r"(?m)^\s*[-–—].*\s[-–—]\s.*$")
 _DASH = re.compile(r"(?m)^\s*(?:[-–—]+(?!\d)|>{2,3})[ \t]*")
 _NAME = re.compile(rf"(?m)^([\s{_OTHER}]*)[가-힣A-Za-z]{{1,10}}(?: ?\d{{1,2}})?[ \t]?[:：]\s*(?=[^\d/\s])")

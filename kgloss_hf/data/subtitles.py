@@ -23,7 +23,9 @@ _LONGEST_LINE = 2**20  # characters
 _STAMP = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
 _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?", re.ASCII | re.DOTALL)
 # A line that was meant as times: an arrow or a whole time to begin with.
-_MEANT_AS_TIMES = re.compile(r"\s*-?\d+\s*:.*\d.*?(?:[-–—]+>|→).*\d|\s*\d{1,6}:\d{2}:\d{2}[.,]\d", re.ASCII)
+_MEANT_AS_TIMES = re.compile(
+    r"\s{0,9}-?\d{1,6}\s{0,3}:[^>→]{0,60}(?:[-–—]>|→)\s{0,9}-?\d|\s{0,9}\d{1,6}:\d{2}:\d{2}[.,]\d", re.ASCII
+)
 _NUMBER = re.compile(r"\s*\d+\.?\s*", re.ASCII)
 _BESIDE_CUES = ("NOTE", "STYLE", "REGION")
 
