@@ -2,7 +2,6 @@
 
 KGLOSS_DATA=FOLDER python benchmarks/subtitles.py [--cues 10000] [--rounds 3] MODEL [-- --num_beams 1 --threads 1]
 
-
 A film is made up of different sentences of the public corpora, one per cue of three seconds. The sentences that its
 cues give are the plain lines too, so that the model has the same work; plain lines are translated to text, and with
 types and alignment, which a timeline needs, to JSON Lines. Sides take turns, each in a process of its own from start to

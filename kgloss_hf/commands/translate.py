@@ -251,7 +251,7 @@ def _translator(
     style: _Style,
 ) -> Callable[[Iterable[str]], Iterator[_Part]]:
     """Load models, and return what translates lines, a part each."""
-    _warm_up(model, sentences)
+    _warm_up(model, sentences[: _FEW + 1])
     before = None
     if threads is not None or len(sentences) == 1:
         import torch
