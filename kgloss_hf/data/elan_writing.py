@@ -84,8 +84,7 @@ def _add_tiers(document: Any, sentences: Sequence[Signed], person: str | None, n
         ids = {}
         for place, gloss in enumerate(own):
             if gloss["end"] > gloss["start"]:
-                mark = "?" if gloss.get("unresolved") else ""
-                document.add_annotation(tier, gloss["start"], gloss["end"], one_line(gloss["gloss"]) + mark)
+                document.add_annotation(tier, gloss["start"], gloss["end"], one_line(gloss["gloss"]))
                 ids[place] = next(reversed(document.tiers[tier][0]))
             else:
                 notes.add("sign(s) without length, which ELAN cannot hold, left out", gloss["gloss"])

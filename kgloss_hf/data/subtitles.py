@@ -105,8 +105,9 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
     untimed, unread = _note_rest(head, kind, 0, notes), 0
     for mark, following in pairwise([*marks, len(lines)]):
         times = _TIMES.fullmatch(lines[mark])
-        body = lines[mark + 1 : _end_before(lines, following, mark + 1, kind)]
-        text, rest = _text(body, kind)
+        end_of_body = _end_before(lines, following, mark + 1, kind)
+        body = lines[mark + 1 : end_of_body]
+        text, rest = _text(body, kind, _number_before(lines, mark), end_of_body < following)
         if not times or (start := _milliseconds(times.groups()[:4])) is None:
             start = end = None
         else:
@@ -164,22 +165,32 @@ def _end_before(lines: Sequence[str], mark: int, first: int, kind: str) -> int:
     """Return where the lines before times end: before the number or name of the cue that they begin."""
     if mark == len(lines) or mark <= first or not lines[mark - 1].strip():
         return mark
-    named = kind == "vtt" and (mark - 1 == first or not lines[mark - 2].strip())
+    named = kind == "vtt" and (mark == 1 or not lines[mark - 2].strip())
     return mark - 1 if named or _NUMBER.fullmatch(lines[mark - 1]) else mark
 
 
-def _text(body: Sequence[str], kind: str) -> tuple[list[str], Sequence[str]]:
+def _number_before(lines: Sequence[str], mark: int) -> int | None:
+    """Return the number of the cue whose times are in a line."""
+    before = next((line for line in reversed(lines[max(0, mark - 2) : mark]) if line.strip()), "")
+    return int(before.strip(" .\t")) if _NUMBER.fullmatch(before) else None
+
+
+def _text(body: Sequence[str], kind: str, number: int | None, next_is_named: bool) -> tuple[list[str], Sequence[str]]:
     """Divide the lines behind times into the text and what does not belong to it.
 
-    A blank line ends the text of WebVTT. That of SubRip goes on behind it, as players have it, unless a number begins
-    what follows: a cue whose times are missing.
+    A blank line ends the text of WebVTT. That of SubRip goes on behind it, as players have it, but for the number of
+    the next cue: its times may be missing, or stand behind another blank line.
     """
     blank = [number for number, line in enumerate(body) if not line.strip()]
     if kind == "vtt":
         end = blank[0] if blank else len(body)
     else:
-        cuts = (n + 1 for n in blank if n + 1 < len(body) and _NUMBER.fullmatch(body[n + 1]))
-        end = next(cuts, len(body))
+        numbers = [n + 1 for n in blank if n + 1 < len(body) and _NUMBER.fullmatch(body[n + 1])]
+        is_next = [
+            int(body[n].strip(" .\t")) - 1 == number or not (next_is_named or any(map(str.strip, body[n + 1 :])))
+            for n in numbers
+        ]
+        end = next((n for n, cut in zip(numbers, is_next, strict=True) if cut), len(body))
     return [line.strip() for line in body[:end] if line.strip()], body[end:]
 
 
