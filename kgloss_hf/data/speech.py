@@ -7,6 +7,7 @@ The rules are few, and everything that they leave out is counted:
 - A line that begins with a dash or `>>`, a name with a colon, or a WebVTT voice begins what another person says.
 - `.` behind Hangul, or `?` and `!` behind anything, end a sentence where a space follows. A line that ends so, or with
   an ending that is final (다, 요, 까, 죠, 네, 냐, 구나; not 바다, 보다, 중요, 하니까 …), ends its sentence.
+- A line that the cue before showed too, and that scrolls up as new ones appear, is no speech a second time.
 - Otherwise the sentence goes on in the next cue, if the same person goes on and at most `GAP` lies between both cues. A
   sentence has up to `MOST_CUES`, `MOST_CHARACTERS` and `LONGEST`.
 """
@@ -36,6 +37,8 @@ MOST_CHARACTERS = 200
 LONGEST = 20_000
 """Milliseconds of a sentence of several cues."""
 
+_AT_ONCE = 10  # milliseconds
+_SCROLLING = 50  # milliseconds
 _OTHER = "\x1e"  # where another person begins to speak; `plain` has taken such characters out
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)*(?:\s[^<>]*)?>")
 _MARKED_VOICE = "\ue000"  # for private use, while `plain` goes over the text
@@ -105,6 +108,10 @@ def sentences_of(cues: Sequence[Cue], notes: Notes) -> list[Sentence]:
 
     for place, cue in enumerate(cues):
         is_empty = True
+        if shown := _shown_again(cues[place - 1], cue) if place else 0:
+            lines = cue.text.split("\n")
+            notes.add("line(s) shown again left out", f"cue {cue.number}: {plain(lines[0])}", shown)
+            cue = cue._replace(text="\n".join(lines[shown:]))
         for text, other in _pieces(cue, notes):
             # Several pieces of a cue are several sentences.
             if waiting and (other or not is_empty or not _goes_on(waiting, cues, place, text)):
@@ -114,11 +121,25 @@ def sentences_of(cues: Sequence[Cue], notes: Notes) -> list[Sentence]:
             if _FINAL.search(text):
                 end()
         if is_empty:
-            end()
             sentences.append(Sentence("", (Part(place, 0, 0),)))
+        if is_empty and not shown:
+            end()
             notes.add("cue(s) without speech", f"cue {cue.number}: {plain(cue.text)}")
     end()
-    return sentences
+    return sorted(sentences, key=lambda sentence: sentence.parts[0].cue)
+
+
+def _shown_again(before: Cue, cue: Cue) -> int:
+    """Return how many of the first lines of a cue are the last ones of the cue before, as automatic captions scroll.
+
+    A cue that follows at once is one of those if it shows more besides, or is shown only while they scroll.
+    """
+    if abs(cue.start - before.end) > _AT_ONCE:
+        return 0
+    earlier, lines = ([plain(line) for line in one.text.split("\n")] for one in (before, cue))
+    same = (n for n in range(min(len(earlier), len(lines)), 0, -1) if earlier[-n:] == lines[:n] != [""] * n)
+    count = next(same, 0)
+    return count if count < len(lines) or cue.end - cue.start <= _SCROLLING else 0
 
 
 def _goes_on(waiting: Sequence[tuple[str, int]], cues: Sequence[Cue], place: int, text: str) -> bool:

@@ -26,8 +26,9 @@ _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?", re.ASCII | re.DOT
 _MEANT_AS_TIMES = re.compile(
     r"\s{0,9}-?\d{1,6}\s{0,3}:[^>→]{0,60}(?:[-–—]>|→)\s{0,9}-?\d|\s{0,9}\d{1,6}:\d{2}:\d{2}[.,]\d", re.ASCII
 )
-_NUMBER = re.compile(r"\s*\d+\.?\s*", re.ASCII)
-_BESIDE_CUES = ("NOTE", "STYLE", "REGION")
+_NUMBER = re.compile(r"\s*\d{1,9}\.?\s*", re.ASCII)
+_HEAD = re.compile(r"WEBVTT(\s|$)")
+_BESIDE_CUES = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)(\s|$)")
 
 # What is markup: tags of SubRip and WebVTT with their classes, karaoke times, and overrides of SubStation Alpha. The
 # reading above a word (ruby) goes with its tag.
@@ -96,7 +97,7 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
     """
     notes = Notes()
     lines = _lines(path, encoding, notes)
-    kind = "vtt" if lines and re.match(r"WEBVTT(\s|$)", lines[0]) else "srt"
+    kind = "vtt" if _HEAD.match(next(filter(str.strip, lines), "")) else "srt"
     if kind == "srt" and path.suffix.lower() == ".vtt" and any(map(str.strip, lines)):
         notes.add("file without WEBVTT in its first line, read as SubRip")
     marks = [number for number, line in enumerate(lines) if _is_mark(lines, number)]
@@ -108,10 +109,7 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
         end_of_body = _end_before(lines, following, mark + 1, kind)
         body = lines[mark + 1 : end_of_body]
         text, rest = _text(body, kind, _number_before(lines, mark), end_of_body < following)
-        if not times or (start := _milliseconds(times.groups()[:4])) is None:
-            start = end = None
-        else:
-            end = _milliseconds(times.groups()[4:])
+        start, end = (_milliseconds(times.groups()[at : at + 4]) if times else None for at in (0, 4))
         if start is None or end is None:
             notes.add("cue(s) left out whose times cannot be read", f"line {mark + 1}: {lines[mark]} {' '.join(text)}")
             unread += 1
@@ -200,7 +198,7 @@ def _note_rest(rest: Sequence[str], kind: str, first: int, notes: Notes) -> int:
     for _, block in groupby(enumerate(rest, first), lambda numbered: bool(numbered[1].strip())):
         texts = [(number, line) for number, line in block if not _NUMBER.fullmatch(line)]
         number, line = texts[0] if texts else (0, "")
-        if line.strip() and not (kind == "vtt" and (line.startswith(_BESIDE_CUES) or number == 0)):
+        if line.strip() and not (kind == "vtt" and _BESIDE_CUES.match(line)):
             notes.add("block(s) of text without times left out", f"line {number + 1}: {line}")
             count += 1
     return count

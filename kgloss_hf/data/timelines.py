@@ -151,8 +151,9 @@ def _slots(cues: Sequence[Cue], sentences: Sequence[Sentence]) -> dict[tuple[int
             by_cue[part.cue].append((number, place))
     slots: dict[tuple[int, int], tuple[int, int]] = {}
     for at, inside in by_cue.items():
-        goes_on = inside[0][1] > 0
-        start = max(cues[at].start, cues[at - 1].end) if goes_on else cues[at].start
+        number, place = inside[0]
+        before = [cues[sentences[number].parts[place - 1].cue].end] if place else []
+        start = max([cues[at].start, *before])
         lengths = [sentences[number].parts[place] for number, place in inside]
         shares = _shares(start, cues[at].end, [part.end - part.start or 1 for part in lengths])
         slots.update(zip(inside, shares, strict=True))

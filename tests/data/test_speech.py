@@ -89,6 +89,29 @@ def test_what_ends_a_sentence_between_cues() -> None:
     assert spoken("이 토기는", "4세기에", gap=-101) == ["이 토기는", "4세기에"]
 
 
+def test_lines_of_automatic_captions_that_scroll_are_spoken_once() -> None:
+    film = [
+        Cue(1, 0, 2_000, "이<00:00:00.500><c> 토기는</c>"),
+        Cue(2, 2_000, 2_010, "이 토기는"),
+        Cue(3, 2_010, 4_000, "이 토기는\n4세기에<00:00:03.000><c> 만들어졌어요</c>"),
+        Cue(4, 4_000, 4_010, "4세기에 만들어졌어요"),
+        Cue(5, 4_010, 6_000, "4세기에 만들어졌어요\n볼까요"),
+    ]
+    sentences = sentences_of(film, notes := Notes())
+    assert [(one.text, [part.cue for part in one.parts]) for one in sentences] == [
+        ("이 토기는 4세기에 만들어졌어요", [0, 2]),
+        ("", [1]),
+        ("", [3]),
+        ("볼까요", [4]),
+    ]
+    assert str(notes).startswith("4 lines shown again left out")
+
+
+def test_what_is_said_twice_is_kept() -> None:
+    assert spoken("네", "네") == ["네", "네"]
+    assert spoken("가요", "가요\n어서요", gap=11) == ["가요", "가요", "어서요"]
+
+
 def test_sentence_is_bounded() -> None:
     assert [text.count("말") for text in spoken(*["말"] * (MOST_CUES + 1))] == [MOST_CUES, 1]
     assert len(spoken("말" * MOST_CHARACTERS, "말")) == 2
@@ -106,7 +129,7 @@ def test_every_cue_is_in_a_sentence_and_every_character_in_a_cue(drawn: list[tup
         film.append(Cue(number, start, start + length, text))
     sentences = sentences_of(film, Notes())
     assert {part.cue for sentence in sentences for part in sentence.parts} == set(range(len(film)))
-    order = [part.cue for sentence in sentences for part in sentence.parts]
+    order = [sentence.parts[0].cue for sentence in sentences]
     assert order == sorted(order)
     for sentence in sentences:
         assert " ".join(sentence.text[part.start : part.end] for part in sentence.parts) == sentence.text
