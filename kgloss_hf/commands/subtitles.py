@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -169,7 +170,6 @@ def translate_subtitles(
     from ..data.subtitles import read_subtitles
     from ..data.timelines import by_rule, learnt_durations, spread, timeline
     from ..optional import require
-    from ..runtime.answers import GlossSequence
     from .translate import translate
 
     if format is None:
@@ -193,9 +193,12 @@ def translate_subtitles(
         answers: list[dict[str, Any]] = []
         asked: dict[str, Any] = {"format": "jsonl"}
         if format != "jsonl":
-            agreed = options.get("consensus") or options.get("others")
             asked |= {"types": True, "alignment": True}
-            asked |= {"confidence": hasattr(GlossSequence, "confidence") and not agreed}
+            # The one answer of several has an agreement instead.
+            if "confidence" in signature(translate).parameters and not (
+                options.get("consensus") or options.get("others")
+            ):
+                asked["confidence"] = True
         if texts:
             rows = io.StringIO()
             translate(model, texts, output=rows, **{**options, **asked})

@@ -78,7 +78,6 @@ def translate(
     n_best: int | None = None,
     types: bool = False,
     alignment: bool = False,
-    confidence: bool = False,
     fingerspell: bool = False,
     num_beams: int | None = None,
     batch_size: int | None = None,
@@ -110,7 +109,6 @@ def translate(
         n_best: Print this many sequences per line, the best score first (see `GlossSequence`).
         types: Add the types of glosses (`jsonl` and `tsv`).
         alignment: Add spans of the source (`jsonl`).
-        confidence: Add the probability of each gloss (`jsonl`).
         fingerspell: Spell what has no gloss.
         num_beams: Beams (default: the model's), and candidates per model of a consensus (default: 10).
         batch_size: Sentences a step (default: the pipeline's).
@@ -142,9 +140,7 @@ def translate(
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
     if sentences and input is not None:
         raise ValueError("expected sentences or --input, found both; leave one out")
-    holding = {"types": ("jsonl", "tsv"), "alignment": ("jsonl",), "confidence": ("jsonl",)}
-    for option, given in (("types", types), ("alignment", alignment), ("confidence", confidence)):
-        formats = holding[option]
+    for option, given, formats in (("types", types, ("jsonl", "tsv")), ("alignment", alignment, ("jsonl",))):
         if given and format not in formats:
             raise ValueError(f"{option}: expected a format that can hold it ({', '.join(formats)}), found {format}")
     consensus = consensus or bool(others)
@@ -164,7 +160,6 @@ def translate(
     options: dict[str, Any] = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
     chosen = {"num_return_sequences": n_best, "num_beams": num_beams, "batch_size": batch_size}
     options |= {name: value for name, value in chosen.items() if value is not None} | {"consensus": consensus}
-    options |= {"return_confidence": True} if confidence else {}
     with ExitStack() as stack:
         file: BinaryIO | None = None
         total: int | None = len(sentences) or None
