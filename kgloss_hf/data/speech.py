@@ -28,7 +28,7 @@ GAP = 1_000
 OVERLAP = 100
 """Milliseconds for which two such cues may be shown at once, as rounded times are."""
 
-MOST_CUES = 4
+MOST_CUES = 6
 """Cues of a sentence."""
 
 MOST_CHARACTERS = 200
@@ -49,7 +49,7 @@ _LEADING_ROUND = re.compile(rf"(?m)^([\s{_OTHER}]*){_ROUND}(?:\s+{_ROUND})*(?=\s
 _TRAILING_ROUND = re.compile(rf"(?m)(?<=\s){_ROUND}(?: +{_ROUND}){{0,9}} *$")
 _DASHED = re.compile(r"(?m)^\s*[-–—].*\s[-–—]\s.*$")
 _DASH = re.compile(r"(?m)^\s*(?:[-–—]+(?!\d)|>{2,3})[ \t]*")
-_NAME = re.compile(rf"(?m)^([\s{_OTHER}]*)[가-힣A-Za-z]{{1,10}}(?: ?\d{{1,2}})?[ \t]?[:：]\s*(?=[^\d/\s])")
+_NAME = re.compile(rf"(?m)^([\s{_OTHER}]*)[가-힣A-Za-z]{{1,10}}(?: ?\d{{1,2}})?(?: ?{_ROUND})? ?[:：]\s*(?=[^\d/\s])")
 
 _CLOSING = "\"'”’」』)"
 _WITHIN = re.compile(rf"(?:[가-힣]\.(?!\.)|\w[?!。？！]+)[{_CLOSING}]*\s+(?=\S)")
