@@ -221,7 +221,8 @@ _COMMANDS = {
                 help="threads per process (default: the cores, divided by workers; for one sentence one)",
             ),
         ],
-        interrupted="the lines on standard output are complete, and a file of --output is as before; the rest was not translated",
+        interrupted="the lines on standard output are complete, and a file of --output is as before; the rest was not "
+        "translated",
     ),
     "serve": _Command(
         calls.serve,

@@ -50,6 +50,9 @@ def is_subtitles(name: str) -> bool:
 def check_no_other_subtitles(name: str) -> None:
     """Refuse a file with subtitles of another format, which would pass for sentences.
 
+    Args:
+        name: Of a file, or a sentence.
+
     Raises:
         ValueError: It is one, by its ending.
 

@@ -78,6 +78,12 @@ def learnt_durations(dataset: str) -> Weigh:
     Raises:
         FileNotFoundError: It is not there.
         ValueError: It cannot be read, or no gloss in it has times.
+
+    Example:
+        >>> corpus = getfixture("tmp_path") / "corpus.jsonl"
+        >>> _ = corpus.write_text('{"text": "집", "glosses": ["집"], "starts": [1.0], "ends": [1.5]}', "utf-8")
+        >>> learnt_durations(str(corpus))("집", "sign_word")
+        0.5
     """
     measured: dict[str, list[float]] = defaultdict(list)
     by_type: dict[str, list[float]] = defaultdict(list)
