@@ -170,10 +170,10 @@ _COMMANDS = {
     ),
     "translate": _Command(
         calls.translate,
-        "turn Korean sentences into glosses, a line each",
+        "turn Korean sentences into glosses, a line each, and subtitles into glosses with times",
         "Several models give the one answer that agrees best with the candidates of all, and how far they agree. A "
         "line that is not UTF-8 gives an empty output and a message on standard error; the others go on, and the "
-        "command ends with status 1.",
+        "command ends with status 1. Subtitles (.srt, .vtt) give subtitles, an ELAN document or a timeline.",
         [
             _option("model", help="folder or Hub repository of a trained model"),
             _option(
@@ -181,15 +181,27 @@ _COMMANDS = {
                 nargs="*",
                 default=[],
                 metavar="MODEL or sentence",
-                help="folders of further models, then what to translate (default: the lines of standard input)",
+                help="folders of further models, then what to translate: sentences, or one .srt or .vtt file (default: "
+                "the lines of standard input)",
             ),
             _WITH,
             _option("--consensus", action="store_true", help="the answer that agrees best with one model's 10 best"),
             _option(
                 "--min_agreement", type=float, help="leave out lines whose agreement (0 to 1) is lower, and count them"
             ),
-            _option("--input", help="text file, UTF-8, a sentence a line; - is standard input"),
-            _option("--format", default="text", choices=("text", "jsonl", "tsv"), help="default: text"),
+            _option("--input", help="text file, UTF-8, a sentence a line; - is standard input; or a .srt or .vtt file"),
+            _option("--output", help="file to write, once all is translated (default: standard output)"),
+            _option(
+                "--format",
+                choices=("text", "jsonl", "tsv", "srt", "vtt", "eaf", "timeline"),
+                help="srt, vtt, eaf and timeline are for subtitles (default: by the ending of --output, else that of "
+                "the subtitles, else text)",
+            ),
+            _option("--encoding", help="encoding of subtitles (default: UTF-8, and where it is not, CP949)"),
+            _option(
+                "--durations",
+                help="sign corpus or table with times, which say how long each gloss takes (eaf, timeline)",
+            ),
             _option("--n_best", type=int, help="print the N best gloss sequences per line, each with its score"),
             _option("--types", action="store_true", help="add the type of each gloss (jsonl, tsv)"),
             _option("--alignment", action="store_true", help="add each gloss's place in the sentence (jsonl)"),
@@ -219,7 +231,8 @@ _COMMANDS = {
                 help="threads per process (default: the cores, divided by workers; for one sentence one)",
             ),
         ],
-        interrupted="the lines that stand in the output are complete; the rest was not translated",
+        interrupted="the lines on standard output are complete, and a file of --output is as before; the rest was not "
+        "translated",
     ),
     "review": _Command(
         calls.review,

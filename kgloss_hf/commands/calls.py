@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,14 +195,25 @@ def dataset_stats(*, output_dir: str, analyzer: str, **options: Any) -> None:
     print(f"statistics.json, statistics.md and lengths.png are in {output_dir}")
 
 
-def translate(*, others: Sequence[str], sentences: Sequence[str], **options: Any) -> int:
-    """Translate, and return 1 where lines could not be read."""
+def translate(*, others: Sequence[str], sentences: Sequence[str], output: str | None, **options: Any) -> int:
+    """Translate, and return 1 where lines or cues could not be read."""
     models, sentences = models_among(sentences)
     for model in (options["model"], *models, *others):
         check_model(model)
+    from .subtitles import format_of_lines, subtitles_among, translate_subtitles, written
+
+    film = subtitles_among(sentences, options["input"])
     if (options["input"] or "-") != "-":
         check_file(options["input"])
     _check_lexicon(options["lexicon"])
+    options |= {"others": [*models, *others]}
+    if film is not None:
+        del options["input"]
+        return int(written(partial(translate_subtitles, path=film, name=output, **options), output, film) > 0)
+    options["format"] = format_of_lines(options["format"], output)
+    for option in ("durations", "encoding"):
+        if options.pop(option) is not None:
+            raise ValueError(f"{option}: expected subtitles (.srt or .vtt), found sentences or lines; leave it out")
     from .translate import translate
 
     # Under a locale that is not UTF-8, Python keeps a sentence's bytes as halves of characters.
@@ -209,7 +221,7 @@ def translate(*, others: Sequence[str], sentences: Sequence[str], **options: Any
         re.sub("[\udc80-\udcff]+", lambda half: os.fsencode(half[0]).decode("utf-8", "replace"), text)
         for text in sentences
     ]
-    return int(translate(others=[*models, *others], **options) > 0)
+    return int(written(partial(translate, **options), output, options["input"]) > 0)
 
 
 def review(*, others: Sequence[str], sentences: str, output: str, **options: Any) -> None:

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
+from ..data.lines import is_subtitles
 from ..reporting import one_line_warnings, use_utf8, visible
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def models_among(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
     first = next((number for number, word in enumerate(words) if not holds_model(word)), len(words))
     for word in words[first:]:
-        if _PATH.fullmatch(word) or holds_model(word) or holds_model(word, "model"):
+        if (_PATH.fullmatch(word) and not is_subtitles(word)) or holds_model(word) or holds_model(word, "model"):
             raise ValueError(
                 f"expected sentences, found {word!r}, which may be meant as a model; name each further model by its "
                 "folder with config.json, before the sentences, or with --with MODEL; a sentence that looks like this "
@@ -275,7 +276,7 @@ def _translator(
     style: _Style,
 ) -> Callable[[Iterable[str]], Iterator[_Part]]:
     """Load models, and return what translates lines, a part each."""
-    _warm_up(model, sentences)
+    _warm_up(model, sentences[: _FEW + 1])
     before = None
     if threads is not None or len(sentences) == 1:
         import torch

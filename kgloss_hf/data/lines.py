@@ -21,6 +21,11 @@ _MARKS = {
 TEXT_SUFFIXES = (".txt", ".txt.gz")
 """Of the files that `read_lines` reads, in any case."""
 
+SUBTITLE_SUFFIXES = (".srt", ".vtt")
+"""Of the files that `kgloss_hf.data.subtitles` reads, in any case."""
+
+_OTHER_SUBTITLES = (".smi", ".sami", ".ass", ".ssa", ".sbv", ".ttml", ".dfxp", ".sub")
+
 
 def is_text_file(name: str) -> bool:
     """Whether a name is that of a file with a sentence a line, by its ending.
@@ -30,6 +35,35 @@ def is_text_file(name: str) -> bool:
         True
     """
     return name.lower().endswith(TEXT_SUFFIXES)
+
+
+def is_subtitles(name: str) -> bool:
+    """Whether a name is that of a subtitle file, by its ending.
+
+    Example:
+        >>> is_subtitles("Film.SRT"), is_subtitles("film.txt")
+        (True, False)
+    """
+    return name.lower().endswith(SUBTITLE_SUFFIXES)
+
+
+def check_no_other_subtitles(name: str) -> None:
+    """Refuse a file with subtitles of another format, which would pass for sentences.
+
+    Args:
+        name: Of a file, or a sentence.
+
+    Raises:
+        ValueError: It is one, by its ending.
+
+    Example:
+        >>> check_no_other_subtitles("sentences.txt")
+    """
+    if name.lower().endswith(_OTHER_SUBTITLES) and Path(name).is_file():
+        raise ValueError(
+            f"{name}: expected subtitles in SubRip (.srt) or WebVTT (.vtt), found another format; convert them, such "
+            "as with ffmpeg or Subtitle Edit"
+        )
 
 
 def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:

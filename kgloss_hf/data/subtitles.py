@@ -1,0 +1,270 @@
+"""Read the cues of subtitle files, SubRip and WebVTT, and write them.
+
+The framing is read here, since whatever a file gets wrong must be counted. pysubs2 1.8.1 takes NOTE blocks, names of
+cues and damaged times into the text of the cue before, a line with two karaoke times for a cue, and 100 hours for 0;
+webvtt-py 0.6 and srt 3.5 leave out what they cannot read, or the whole file. Tests read with pysubs2 what is written
+here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from html import unescape
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from .lines import read_text
+from .signs import Notes
+
+_LINE = "\n"
+_LONGEST_LINE = 2**20  # characters
+_STAMP = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
+_TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?", re.ASCII | re.DOTALL)
+# A line that was meant as times: an arrow or a whole time to begin with.
+_MEANT_AS_TIMES = re.compile(
+    r"\s{0,9}-?\d{1,6}\s{0,3}:[^>→]{0,60}(?:[-–—]>|→)\s{0,9}-?\d|\s{0,9}\d{1,6}:\d{2}:\d{2}[.,]\d", re.ASCII
+)
+_NUMBER = re.compile(r"\s*\d{1,9}\.?\s*", re.ASCII)
+_HEAD = re.compile(r"WEBVTT(\s|$)")
+_BESIDE_CUES = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)(\s|$)")
+
+# What is markup: tags of SubRip and WebVTT with their classes, karaoke times, and overrides of SubStation Alpha. The
+# reading above a word (ruby) goes with its tag.
+_READING = re.compile(r"<rt\b[^<>]*>[^<]*(?:</rt>)?")
+_BREAK = re.compile(r"<br\s*/?>|\\N", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|</>|<\d[\d:.]*>|\{\\[^{}]*\}")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z]\w{1,30});", re.ASCII)
+# Controls, and marks of direction and of width zero.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+
+
+class Cue(NamedTuple):
+    """A text and when it is shown, in milliseconds.
+
+    Args:
+        number: Its place in the file, from 1.
+        start: When it appears.
+        end: When it goes; never before `start`.
+        text: As in the file, its lines with a line feed between them.
+    """
+
+    number: int
+    start: int
+    end: int
+    text: str
+
+
+class Subtitles(NamedTuple):
+    """The cues of a file by their starts, its format (`srt` or `vtt`), and what was wrong with it.
+
+    Args:
+        kind: By the content.
+        cues: Of equal starts, as in the file.
+        notes: Counts what was changed or left out.
+        unread: Cues left out, for want of times that can be read.
+    """
+
+    kind: str
+    cues: list[Cue]
+    notes: Notes
+    unread: int
+
+
+def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
+    """Read the cues of a SubRip or WebVTT file.
+
+    Which of the two it is, the first line tells, not the name. Times may have one to nine digits behind the point or
+    comma, and no hours. What stands without times, or with times that cannot be read, is left out and counted; a cue
+    that ends before it starts gets no length; cues out of order are put in order.
+
+    Args:
+        path: The file.
+        encoding: Of the text. Default: UTF-8, or UTF-16 with a byte order mark; what is neither is read as CP949, which
+            a note says.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        UnicodeError: It is in another encoding. A ValueError.
+        ValueError: It is no text, or holds text and no cue.
+
+    Example:
+        >>> path = Path(getfixture("tmp_path"), "film.srt")
+        >>> _ = path.write_text("1\\n00:00:01,000 --> 00:00:02,500\\n안녕하세요.\\n", "utf-8")
+        >>> read_subtitles(path).cues
+        [Cue(number=1, start=1000, end=2500, text='안녕하세요.')]
+    """
+    notes = Notes()
+    lines = _lines(path, encoding, notes)
+    kind = "vtt" if _HEAD.match(next(filter(str.strip, lines), "")) else "srt"
+    if kind == "srt" and path.suffix.lower() == ".vtt" and any(map(str.strip, lines)):
+        notes.add("file without WEBVTT in its first line, read as SubRip")
+    marks = [number for number, line in enumerate(lines) if _is_mark(lines, number)]
+    cues: list[Cue] = []
+    head = lines[: _end_before(lines, marks[0] if marks else len(lines), 0, kind)]
+    untimed, unread = _note_rest(head, kind, 0, notes), 0
+    for mark, following in pairwise([*marks, len(lines)]):
+        times = _TIMES.fullmatch(lines[mark])
+        end_of_body = _end_before(lines, following, mark + 1, kind)
+        body = lines[mark + 1 : end_of_body]
+        text, rest = _text(body, kind, _number_before(lines, mark), end_of_body < following)
+        start, end = (_milliseconds(times.groups()[at : at + 4]) if times else None for at in (0, 4))
+        if start is None or end is None:
+            notes.add("cue(s) left out whose times cannot be read", f"line {mark + 1}: {lines[mark]} {' '.join(text)}")
+            unread += 1
+        else:
+            if end < start:
+                notes.add("cue(s) with an end before the start, given no length", f"line {mark + 1}: {lines[mark]}")
+            cues.append(Cue(len(cues) + 1, start, max(start, end), _LINE.join(text)))
+        unread += _note_rest(rest, kind, mark + 1 + len(body) - len(rest), notes)
+    if not cues and untimed + unread:
+        raise ValueError(f"{path}: expected cues of SubRip or WebVTT, found none; {notes}")
+    late = next((after for before, after in pairwise(cues) if after.start < before.start), None)
+    if late:
+        count = sum(after.start < before.start for before, after in pairwise(cues))
+        notes.add("cue(s) put in order by their starts", f"cue {late.number}", count)
+    return Subtitles(kind, sorted(cues, key=lambda cue: cue.start), notes, unread)
+
+
+def _lines(path: Path, encoding: str | None, notes: Notes) -> list[str]:
+    """Return the lines of a file without their ends, in UTF-8, or else in CP949 where that reads as Korean."""
+    try:
+        lines = list(read_text(path, encoding or "utf-8", _LONGEST_LINE))
+    except UnicodeError:
+        if encoding:
+            raise
+        try:
+            lines = list(read_text(path, "cp949", _LONGEST_LINE))
+        except UnicodeError:
+            lines = []
+        if not re.search("[가-힣]", "".join(lines)):
+            raise
+        notes.add("file that is not UTF-8, read as CP949; if that is wrong, name its encoding with --encoding")
+    if any("\0" in line for line in lines):
+        raise ValueError(
+            f"{path}: expected text, found the character NUL; name its encoding, such as --encoding utf-16-le"
+        )
+    return [line.removeprefix("\ufeff").rstrip("\r\n") for line in lines]
+
+
+def _is_mark(lines: Sequence[str], number: int) -> bool:
+    """Return whether a line holds the times of a cue, or was meant to."""
+    line = lines[number]
+    if "-->" in line:
+        if _TIMES.fullmatch(line) or _MEANT_AS_TIMES.match(line):
+            return True
+        before = number - 1 if number and _NUMBER.fullmatch(lines[number - 1]) else number
+        return before == 0 or not lines[before - 1].strip()
+    return bool(_MEANT_AS_TIMES.match(line))
+
+
+def _end_before(lines: Sequence[str], mark: int, first: int, kind: str) -> int:
+    """Return where the lines before times end: before the number or name of the cue that they begin."""
+    if mark == len(lines) or mark <= first or not lines[mark - 1].strip():
+        return mark
+    named = kind == "vtt" and (mark == 1 or not lines[mark - 2].strip())
+    return mark - 1 if named or _NUMBER.fullmatch(lines[mark - 1]) else mark
+
+
+def _number_before(lines: Sequence[str], mark: int) -> int | None:
+    """Return the number of the cue whose times are in a line."""
+    before = next((line for line in reversed(lines[max(0, mark - 2) : mark]) if line.strip()), "")
+    return int(before.strip(" .\t")) if _NUMBER.fullmatch(before) else None
+
+
+def _text(body: Sequence[str], kind: str, number: int | None, next_is_named: bool) -> tuple[list[str], Sequence[str]]:
+    """Divide the lines behind times into the text and what does not belong to it.
+
+    A blank line ends the text of WebVTT. That of SubRip goes on behind it, as players have it, but for the number of
+    the next cue: its times may be missing, or stand behind another blank line.
+    """
+    blank = [number for number, line in enumerate(body) if not line.strip()]
+    if kind == "vtt":
+        end = blank[0] if blank else len(body)
+    else:
+        numbers = [n + 1 for n in blank if n + 1 < len(body) and _NUMBER.fullmatch(body[n + 1])]
+        is_next = [
+            int(body[n].strip(" .\t")) - 1 == number or not (next_is_named or any(map(str.strip, body[n + 1 :])))
+            for n in numbers
+        ]
+        end = next((n for n, cut in zip(numbers, is_next, strict=True) if cut), len(body))
+    return [line.strip() for line in body[:end] if line.strip()], body[end:]
+
+
+def _note_rest(rest: Sequence[str], kind: str, first: int, notes: Notes) -> int:
+    """Count blocks of text that have no times, but for comments, styles and the head of WebVTT; return how many."""
+    count = 0
+    for _, block in groupby(enumerate(rest, first), lambda numbered: bool(numbered[1].strip())):
+        texts = [(number, line) for number, line in block if not _NUMBER.fullmatch(line)]
+        number, line = texts[0] if texts else (0, "")
+        if line.strip() and not (kind == "vtt" and _BESIDE_CUES.match(line)):
+            notes.add("block(s) of text without times left out", f"line {number + 1}: {line}")
+            count += 1
+    return count
+
+
+def _milliseconds(groups: Sequence[str | None]) -> int | None:
+    hours, minutes, seconds = (int(group or 0) for group in groups[:3])
+    if minutes > 59 or seconds > 59:
+        return None
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + int((groups[3] or "0").ljust(3, "0")[:3])
+
+
+def plain(text: str) -> str:
+    """Return the text of a cue without markup: tags, overrides, readings above words, entities, unseen characters.
+
+    Args:
+        text: Of a cue. Its line feeds stay; `<br>` and `\\N` become one.
+
+    Example:
+        >>> plain("<i>4세기</i>의 <c.yellow>토기</c> &amp; 돌 {\\\\an8}")
+        '4세기의 토기 & 돌'
+    """
+    bare = _TAG.sub("", _READING.sub("", _BREAK.sub(_LINE, text))).replace(r"\h", " ")
+    bare = _UNSEEN.sub("", _ENTITY.sub(lambda entity: unescape(entity[0]), bare))
+    return _LINE.join(filter(None, (" ".join(line.split()) for line in bare.split(_LINE))))
+
+
+def write_subtitles(kind: str, rows: Iterable[tuple[int, int, str]]) -> str:
+    """Return a SubRip or WebVTT file; nothing in a text acts as markup or times.
+
+    SubRip has no escapes: where `<`, `>`, `&`, `{` or a backslash would mean something, their full-width twins stand.
+
+    Args:
+        kind: `srt` or `vtt`.
+        rows: Start and end in milliseconds, and the text, in the order of their starts. A text may be empty.
+
+    Example:
+        >>> print(write_subtitles("vtt", [(1000, 2500, "집 <불>")]), end="")
+        WEBVTT
+        <BLANKLINE>
+        00:00:01.000 --> 00:00:02.500
+        집 &lt;불&gt;
+    """
+    blocks = ["WEBVTT"] if kind == "vtt" else []
+    for number, (start, end, text) in enumerate(rows, 1):
+        lines = [_escaped(line, kind) for line in _plain_lines(text)]
+        times = f"{_stamp(start, kind)} --> {_stamp(end, kind)}"
+        blocks.append(_LINE.join([*([str(number)] if kind == "srt" else []), times, *lines]))
+    return "".join(f"{block}\n\n" for block in blocks[:-1]) + "".join(f"{block}\n" for block in blocks[-1:])
+
+
+def _plain_lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text that a cue can hold: none blank, and none with characters that are not seen."""
+    return filter(None, (" ".join(_UNSEEN.sub("", line).split()) for line in text.split(_LINE)))
+
+
+def _escaped(line: str, kind: str) -> str:
+    if kind == "vtt":
+        return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\\", "&#92;")
+    line = re.sub(r"\\(?=[Nnh])", "＼", re.sub(r"\{(?=\\)", "｛", line))
+    line = re.sub(r"<(?=/?[a-zA-Z\d>])", "＜", line).replace("-->", "--＞")
+    return _ENTITY.sub(lambda entity: "＆" + entity[0][1:], line)
+
+
+def _stamp(milliseconds: int, kind: str) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{',' if kind == 'srt' else '.'}{rest:03}"
