@@ -6,7 +6,6 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -195,10 +194,7 @@ def translate_subtitles(
         if format != "jsonl":
             asked |= {"types": True, "alignment": True}
             # The one answer of several has an agreement instead.
-            if "confidence" in signature(translate).parameters and not (
-                options.get("consensus") or options.get("others")
-            ):
-                asked["confidence"] = True
+            asked["confidence"] = not (options.get("consensus") or options.get("others"))
         if texts:
             rows = io.StringIO()
             translate(model, texts, output=rows, **{**options, **asked})

@@ -160,7 +160,13 @@ def freeze_unused(model: PreTrainedModel) -> None:
 
     These are the encoder's pooler, where it has one, whose output the decoder does not read, and, in transformers 5
     where the output projection is not tied, the second of two output biases. The RNN and whole seq2seqs have none.
+    Parameters that are computed rather than saved, such as Marian's sinusoidal positions, are frozen too: transformers
+    5.24 would train them, and a loaded model would answer otherwise.
     """
+    computed = getattr(model, "_keys_to_ignore_on_save", None) or ()  # there is no public name for it
+    for name, parameter in model.named_parameters():
+        if name in computed:
+            parameter.requires_grad = False
     if not isinstance(model, WholeStep):
         return
     head = model.decoder.cls.predictions
