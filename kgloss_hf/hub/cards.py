@@ -266,7 +266,8 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
         )
     licences = fields.get("license") or []
     licences = [str(licence) for licence in (licences if isinstance(licences, list) else [licences])]
-    problems += license_problems(licences, data, text[block.end() :] if block else text)
+    named = {"name": fields.get("license_name"), "link": fields.get("license_link")}
+    problems += license_problems(licences, data, text[block.end() :] if block else text, **named)
     headings = re.findall(r"^## .+$", _template(kind), re.MULTILINE) if kind in _TAGS else []
     lines = [line.strip() for line in text.splitlines()]
     problems += [f"expected the section {name!r}, found none; add it" for name in headings if name not in lines]

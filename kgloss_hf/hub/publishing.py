@@ -24,6 +24,7 @@ from ..files import new_folder, save_folder, write_json
 from ..version import __version__
 from .cards import model_card, tokenizer_card
 from .checking import OWN_FOLDERS, check_folder, find_secrets
+from .licences import may_pass_on
 from .provenance import NO_ANSWER
 from .remote_code import add_remote_code
 
@@ -46,7 +47,6 @@ _FILES = {
 }
 # What an earlier version of a repository may hold and the new one not, and what then would be loaded with it.
 _REPLACED = ("*.safetensors", "*.safetensors.index.json", "*.py", "*.parquet", *_TOKENIZER_FILES)
-_NOT_STATED = (None, "unknown", "other")
 _LOG_IN = "the Hub knows no such token; log in with `hf auth login`, or set HF_TOKEN"
 
 
@@ -125,8 +125,7 @@ def _may_pass_on_sentences(source: Path) -> bool:
     """Return whether the corpus's licences allow passing on predictions.jsonl, which holds its test part."""
     metrics = source / "metrics.json"
     data = json.loads(metrics.read_text("utf-8")).get("data", []) if metrics.is_file() else []
-    licences = [corpus["license"] for corpus in data if corpus["use"] == "glosses"]
-    return bool(licences) and not any(licence in _NOT_STATED for licence in licences)
+    return may_pass_on(corpus for corpus in data if corpus["use"] == "glosses")
 
 
 def _write_card(publication: Publication, folder: Path, tag: str | None) -> None:

@@ -343,7 +343,7 @@ def test_sentences_of_a_closed_corpus_stay_at_home(publications: list[Publicatio
     facts = json.loads(metrics.read_text("utf-8"))
     (tmp_path / "open").mkdir()
     assert _stage(model, tmp_path / "open") == []
-    for license in (None, "other"):
+    for license in (None, "other", "aihub", "kogl-type-4-ai"):
         facts["data"][0]["license"] = license
         metrics.write_text(json.dumps(facts), "utf-8")
         folder = tmp_path / f"staged-{license}"
