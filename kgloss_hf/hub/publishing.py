@@ -6,9 +6,9 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
@@ -56,7 +56,7 @@ class Publication:
 
     Args:
         kind: One of `KINDS`.
-        repo_id: `NAMESPACE/NAME` on the Hub.
+        repo_id: `NAMESPACE/NAME` on the Hub, or a name in the account that is logged in.
         source: Folder of the model, tokenizer or data set; for a demo the model's repository; for the metric none.
     """
 
@@ -69,8 +69,6 @@ class Publication:
             validate_repo_id(name)
             if name.endswith("\n"):  # huggingface_hub before version 1 lets it pass
                 raise ValueError(f"Repo id must be one line, found {name!r}")
-        if "/" not in self.repo_id:
-            raise ValueError(f"expected NAMESPACE/NAME on the Hub, found {self.repo_id!r}")
 
     @property
     def repo_type(self) -> str:
@@ -176,7 +174,7 @@ def publish(
     tag: str | None = None,
     say: Callable[[str], None] = logger.info,
 ) -> list[_Published]:
-    """Put folders on the Hub, each as one commit, after looking all of them over.
+    """Put folders on the Hub, each as one commit, after asking the Hub who is logged in and looking all of them over.
 
     Nothing is uploaded where one of them has a problem (`kgloss_hf.hub.checking`). A commit happens as a whole or not
     at all, so whatever ends an upload, the repository is as it was, and the same call can be made again; what is there
@@ -201,19 +199,38 @@ def publish(
     """
     if create_pr and (revision or tag):
         raise ValueError("create_pr: expected neither revision nor tag with it; tag what has been merged")
-    ordered = sorted(publications, key=lambda publication: KINDS.index(publication.kind))
+    ordered = sorted(_with_namespaces(publications), key=lambda publication: KINDS.index(publication.kind))
+    check_access(ordered, public=public, tag=tag)
     done: list[_Published] = []
     with ExitStack() as stack:
         staged = []
         for publication in ordered:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             staged.append((publication, folder, _stage_checked(publication, folder, tag, say)))
-        check_access(ordered, public=public, tag=tag)
         for publication, folder, left_out in staged:
             with _explained(publication.repo_id, [before.url for before in done]):
                 done.append(_upload(HfApi(), publication, folder, left_out, public, revision, create_pr, tag))
             say(f"{publication.repo_id}: {len(done[-1].files)} files in commit {done[-1].commit}")
     return done
+
+
+def _with_namespaces(publications: Iterable[Publication]) -> list[Publication]:
+    """Return publications whose repositories all have a namespace: that of the account, where none is given."""
+    account = ""
+
+    def named(repo_id: str) -> str:
+        nonlocal account
+        if "/" in repo_id:
+            return repo_id
+        if not account:
+            with _explained(f"{repo_id}, without a namespace"):
+                account = HfApi().whoami()["name"]
+        return f"{account}/{repo_id}"
+
+    return [
+        replace(one, repo_id=named(one.repo_id), source=named(one.source) if one.kind == "space" else one.source)
+        for one in publications
+    ]
 
 
 def check_access(publications: Sequence[Publication], *, public: bool = False, tag: str | None = None) -> None:
@@ -234,7 +251,7 @@ def check_access(publications: Sequence[Publication], *, public: bool = False, t
     api = HfApi()
     with _explained(publications[0].repo_id):
         api.whoami()
-    for publication in publications:
+    for publication in _with_namespaces(publications):
         with _explained(publication.repo_id):
             _check_repository(api, publication, public, tag)
 
@@ -260,13 +277,17 @@ def dry_run(
     Raises:
         FileNotFoundError: A folder is not there.
         ValueError: As for `publish`, or `output_dir` is there already.
+        PermissionError: A repository has no namespace, and nobody is logged in.
+        ConnectionError: A repository has no namespace, and the Hub could not be asked.
     """
     root = new_folder(output_dir)
     files: dict[str, list[str]] = {}
     problems: list[str] = []
 
+    named = _with_namespaces(publications)
+
     def write(partial: Path) -> None:
-        for publication in sorted(publications, key=lambda one: KINDS.index(one.kind)):
+        for publication in sorted(named, key=lambda one: KINDS.index(one.kind)):
             name = f"{publication.repo_type}s/{publication.repo_id}"
             (partial / name).mkdir(parents=True)
             try:

@@ -329,7 +329,8 @@ def test_a_folder_with_a_problem_stops_all(
     closed = _with_lines(_of(publications, "model")[0], tmp_path / "closed", license="license: unknown")
     with pytest.raises(ValueError, match="expected the Hub's id of a licence"):
         publish([*_of(publications, "metric"), closed])
-    assert hub.requests == []
+    assert {method for method, _ in hub.requests} == {"GET"}
+    hub.requests.clear()
     words = ["--model", closed.repo_id, closed.source, "--dry-run", str(tmp_path / "dry")]
     assert main(["publish", *words]) == 1
     assert "expected the Hub's id of a licence" in capsys.readouterr().err
@@ -413,9 +414,29 @@ def test_push_that_fails_says_how_to_go_on(checkpoint: str) -> None:
         training._push(Publication("model", "me/glosses", checkpoint), public=False)
 
 
+def test_a_name_without_a_namespace_is_one_of_the_account(
+    hub: LocalHub, publications: list[Publication], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric, space = Publication("metric", "gloss_jaccard"), Publication("space", "demo", "glosses")
+    (published,) = publish([metric])
+    assert published.url.endswith("/tester/gloss_jaccard")
+    files = dry_run([metric, space], str(tmp_path / "dry"))
+    assert [*files] == ["spaces/tester/gloss_jaccard", "spaces/tester/demo"]
+    shown = json.loads((tmp_path / "dry" / "spaces" / "tester" / "demo" / "model.json").read_text("utf-8"))
+    assert shown["model"] == "tester/glosses"
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(PermissionError, match="gloss_jaccard, without a namespace: .* log in with `hf auth login`"):
+        dry_run([metric], str(tmp_path / "unknown"))
+
+
+def test_the_login_is_checked_before_anything_is_written(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(PermissionError, match="hf auth login"):
+        publish([Publication("model", "me/glosses", "nowhere")])
+
+
+@pytest.mark.usefixtures("hub")
 def test_what_cannot_be_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="expected NAMESPACE/NAME on the Hub, found 'glosses'"):
-        Publication("model", "glosses", "nowhere")
     with pytest.raises(FileNotFoundError, match="expected the folder of a model, found none"):
         publish([Publication("model", "me/glosses", "nowhere")])
     (tmp_path / "empty").mkdir()
