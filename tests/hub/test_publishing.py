@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -180,7 +182,7 @@ import json, sys
 from transformers import AutoTokenizer, pipeline
 revision, texts = json.loads(sys.argv[1])
 options = {"revision": revision, "trust_remote_code": True}
-found = pipeline("text2text-generation", model="tester/glosses", **options)(texts)
+found = pipeline(model="tester/glosses", **options)(texts)
 tokenizers = [AutoTokenizer.from_pretrained(f"tester/{name}", **options) for name in ("glosses", "vocabulary")]
 print(json.dumps([[answer["glosses"] for answer in found], *(t(texts)["input_ids"] for t in tokenizers)]))
 """
@@ -198,6 +200,17 @@ print(json.dumps([[answer["glosses"] for answer in found], *(t(texts)["input_ids
         assert json.loads(done.stdout.splitlines()[-1]) == expected
     refused = run_command(*command, cwd=tmp_path, env=hub.environment(tmp_path / "nobody", None))
     assert refused.returncode != 0  # it is private
+    # The card's own code, without this package and with it.
+    card = hub.files("model", "tester/glosses")["README.md"].decode()
+    blocks = re.findall(r"^```python\n(.*?)^```", card, re.MULTILINE | re.DOTALL)
+    assert ["kgloss_hf" in block for block in blocks] == [False, True]
+    for block, python, path in zip(blocks, (strangers_python, sys.executable), ("", str(ROOT)), strict=True):
+        variables = hub.environment(tmp_path / "card", hub.token) | {"PYTHONPATH": path}
+        done = run_command(str(python), "-P", "-c", block, cwd=tmp_path, env=variables)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert (
+            ast.literal_eval(done.stdout.splitlines()[-1]) == text_to_gloss("이 토기는 4세기에 만들어졌습니다.").glosses
+        )
 
 
 @pytest.mark.slow
