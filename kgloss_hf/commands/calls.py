@@ -216,7 +216,7 @@ def check(*, folder: str) -> int:
     return int(bool(report.problems))
 
 
-def publish(*, dry_run: str | None, tag: str | None, **options: Any) -> None:
+def publish(*, dry_run: str | None, tag: str | None, handler: bool, **options: Any) -> None:
     """Publish folders and print their addresses, or write what would be published and list it."""
     for kind, mark in (("model", "config.json"), ("tokenizer", "tokenizer_config.json")):
         for _, folder in options[kind]:
@@ -228,10 +228,10 @@ def publish(*, dry_run: str | None, tag: str | None, **options: Any) -> None:
     if not publications:
         raise ValueError(f"expected something to publish: {', '.join(f'--{kind}' for kind in publishing.KINDS)}")
     if dry_run:
-        for name, files in publishing.dry_run(publications, dry_run, tag=tag, say=_say).items():
+        for name, files in publishing.dry_run(publications, dry_run, tag=tag, handler=handler, say=_say).items():
             _say("\n  ".join([f"{name}:", *files]))
     else:
-        for published in publishing.publish(publications, tag=tag, say=_say, **options):
+        for published in publishing.publish(publications, tag=tag, handler=handler, say=_say, **options):
             print(published.url)
 
 

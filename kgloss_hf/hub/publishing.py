@@ -26,7 +26,7 @@ from .cards import model_card, tokenizer_card
 from .checking import OWN_FOLDERS, check_folder, find_secrets
 from .licences import may_pass_on
 from .provenance import NO_ANSWER
-from .remote_code import add_remote_code
+from .remote_code import add_remote_code, endpoint_files
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class _CheckFailed(ValueError):
     """Raised for a folder with problems that forbid publishing it."""
 
 
-def _stage(publication: Publication, folder: Path, tag: str | None = None) -> list[str]:
+def _stage(publication: Publication, folder: Path, tag: str | None = None, *, handler: bool = False) -> list[str]:
     """Write a repository into an empty folder, and return the files of the source that stay behind."""
     kind = publication.kind
     source = artefact(OWN_FOLDERS[kind]) if kind in OWN_FOLDERS else Path(publication.source)
@@ -107,6 +107,10 @@ def _stage(publication: Publication, folder: Path, tag: str | None = None) -> li
             left_out.append(name)
     if kind in ("model", "tokenizer"):
         add_remote_code(folder)
+    if handler and kind == "model":
+        settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        for name, text in endpoint_files(settings.get("analyzer", "okt")).items():
+            (folder / name).write_text(text, "utf-8")
     _write_card(publication, folder, tag)
     return left_out
 
@@ -172,6 +176,7 @@ def publish(
     revision: str | None = None,
     create_pr: bool = False,
     tag: str | None = None,
+    handler: bool = False,
     say: Callable[[str], None] = logger.info,
 ) -> list[_Published]:
     """Put folders on the Hub, each as one commit, after asking the Hub who is logged in and looking all of them over.
@@ -186,6 +191,7 @@ def publish(
         revision: Branch to commit to; made where it is not there (default: main).
         create_pr: Open a pull request for each.
         tag: Tag for the commits. One that is there is never moved.
+        handler: Add what Inference Endpoints need to each model: `handler.py` and `requirements.txt`.
         say: Gets one line per step.
 
     Returns:
@@ -206,7 +212,7 @@ def publish(
         staged = []
         for publication in ordered:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            staged.append((publication, folder, _stage_checked(publication, folder, tag, say)))
+            staged.append((publication, folder, _stage_checked(publication, folder, tag, say, handler=handler)))
         for publication, folder, left_out in staged:
             with _explained(publication.repo_id, [before.url for before in done]):
                 done.append(_upload(HfApi(), publication, folder, left_out, public, revision, create_pr, tag))
@@ -261,6 +267,7 @@ def dry_run(
     output_dir: str,
     *,
     tag: str | None = None,
+    handler: bool = False,
     say: Callable[[str], None] = logger.info,
 ) -> dict[str, list[str]]:
     """Write what `publish` would upload, and nothing else, into a folder.
@@ -269,6 +276,7 @@ def dry_run(
         publications: What goes where.
         output_dir: Folder to make; each repository is in it as `models/…`, `datasets/…` or `spaces/…`.
         tag: As for `publish`.
+        handler: As for `publish`.
         say: Gets one line per step.
 
     Returns:
@@ -291,7 +299,7 @@ def dry_run(
             name = f"{publication.repo_type}s/{publication.repo_id}"
             (partial / name).mkdir(parents=True)
             try:
-                _stage_checked(publication, partial / name, tag, say)
+                _stage_checked(publication, partial / name, tag, say, handler=handler)
             except _CheckFailed as error:
                 problems.append(str(error))
             files[name] = _files(partial / name)
@@ -302,9 +310,11 @@ def dry_run(
     return files
 
 
-def _stage_checked(publication: Publication, folder: Path, tag: str | None, say: Callable[[str], None]) -> list[str]:
+def _stage_checked(
+    publication: Publication, folder: Path, tag: str | None, say: Callable[[str], None], *, handler: bool
+) -> list[str]:
     """Stage a repository and look it over; where it has problems, it is written all the same."""
-    left_out = _stage(publication, folder, tag)
+    left_out = _stage(publication, folder, tag, handler=handler)
     report = check_folder(folder, predictions=Path(publication.source, "predictions.jsonl"))
     for note in report.notes:
         say(f"{publication.repo_id}: {note}")

@@ -25,6 +25,7 @@ import kgloss_hf
 from conftest import SENTENCES
 from kgloss_hf.cli import main
 from kgloss_hf.hub import publishing
+from kgloss_hf.hub.checking import check_folder
 from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import source_of
 from kgloss_hf.hub.publishing import KINDS, Publication, _stage, check_access, dry_run, publish
@@ -425,6 +426,39 @@ def test_push_that_fails_says_how_to_go_on(checkpoint: str) -> None:
         match=r"expected metrics\.json, to make a card of(.|\n)*Go on with: kgloss publish --model me/glosses /",
     ):
         training._push(Publication("model", "me/glosses", checkpoint), public=False)
+
+
+@pytest.mark.slow
+def test_handler_of_endpoints(publications: list[Publication], tmp_path: Path, strangers_python: Path) -> None:
+    """As an Endpoint does it: the class in handler.py gets the repository's folder, then a request per call."""
+    model = _of(publications, "model")
+    files = dry_run(model, str(tmp_path / "plain"))
+    folder = tmp_path / "dry" / "models" / "tester" / "glosses"
+    with_handler = dry_run(model, str(tmp_path / "dry"), handler=True)
+    added = {*with_handler["models/tester/glosses"]} - {*files["models/tester/glosses"]}
+    assert added == {"handler.py", "requirements.txt"}
+    assert check_folder(folder).problems == []
+    code = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from handler import EndpointHandler
+handler = EndpointHandler(sys.argv[1])
+text = "이 토기는 4세기에 만들어졌습니다."
+answers = [handler({"inputs": text}), handler({"inputs": [text], "parameters": {"num_return_sequences": 2}})]
+try:
+    handler({"inputs": {"text": text}})
+except TypeError as error:
+    answers.append(str(error))
+print(json.dumps(answers))
+"""
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"}
+    done = run_command(str(strangers_python), "-P", "-c", code, str(folder), cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer, several, problem = json.loads(done.stdout.splitlines()[-1])
+    expected = kgloss_hf.load(model[0].source)("이 토기는 4세기에 만들어졌습니다.")
+    assert answer["glosses"] == expected.glosses
+    assert len(several[0]) == 2
+    assert problem == "expected a string or several, found dict"
 
 
 def test_a_name_without_a_namespace_is_one_of_the_account(
