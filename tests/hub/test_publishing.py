@@ -170,7 +170,7 @@ def test_cards_name_the_repository_and_pin_the_tag(everything: Everything) -> No
     assert source_of("tester/mcksg")["license"] == "apache-2.0"  # for whoever trains on it: the card says so
     demo = everything.hub.files("space", "tester/demo")
     assert json.loads(demo["model.json"]) == {"model": "tester/glosses", "revision": "v1"}
-    assert demo["requirements.txt"].decode().split() == [f"kgloss-hf=={kgloss_hf.__version__}"]
+    assert demo["requirements.txt"].decode().split() == [f"kgloss-hf=={kgloss_hf.__version__}", "gradio[mcp]"]
 
 
 @pytest.mark.slow
