@@ -248,6 +248,11 @@ _COMMANDS = {
             _option("--tag", help="tag the commit; the card pins it"),
             _option("--handler", action="store_true", help="add what Inference Endpoints need to a model"),
             _option(
+                "--benchmark",
+                metavar="DATASET[:TASK]",
+                help="benchmark of the Hub that the models' scores belong to: adds .eval_results",
+            ),
+            _option(
                 "--dry_run",
                 metavar="DIR",
                 help="write what would be uploaded into a new folder, and list it",

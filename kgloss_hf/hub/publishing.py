@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.repocard import metadata_load, metadata_save
@@ -89,7 +90,14 @@ class _CheckFailed(ValueError):
     """Raised for a folder with problems that forbid publishing it."""
 
 
-def _stage(publication: Publication, folder: Path, tag: str | None = None, *, handler: bool = False) -> list[str]:
+def _stage(
+    publication: Publication,
+    folder: Path,
+    tag: str | None = None,
+    *,
+    handler: bool = False,
+    benchmark: str | None = None,
+) -> list[str]:
     """Write a repository into an empty folder, and return the files of the source that stay behind."""
     kind = publication.kind
     source = artefact(OWN_FOLDERS[kind]) if kind in OWN_FOLDERS else Path(publication.source)
@@ -112,7 +120,31 @@ def _stage(publication: Publication, folder: Path, tag: str | None = None, *, ha
         for name, text in endpoint_files(settings.get("analyzer", "okt")).items():
             (folder / name).write_text(text, "utf-8")
     _write_card(publication, folder, tag)
+    if benchmark and kind == "model":
+        _write_evaluation(folder, benchmark)
     return left_out
+
+
+def _write_evaluation(folder: Path, benchmark: str) -> None:
+    """Write the model's score for a benchmark of the Hub, as `.eval_results/gloss_jaccard.yaml`."""
+    try:
+        from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+    except ImportError as error:
+        raise ImportError("--benchmark needs huggingface-hub 1.4 or later; leave it out, or update that") from error
+    dataset, _, task = benchmark.partition(":")
+    validate_repo_id(dataset)
+    if "/" not in dataset:
+        raise ValueError(f"benchmark: expected NAMESPACE/NAME of a data set on the Hub, found {dataset!r}")
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    score = (metrics.get("scores") or {}).get(metrics.get("preset")) or {}
+    if "jaccard" not in score:
+        raise ValueError(f"benchmark: expected metrics.json with the score of {metrics.get('preset')!r}, found none")
+    entry = EvalResultEntry(
+        dataset_id=dataset, task_id=task or "default", value=round(score["jaccard"], 2), notes=score.get("signature")
+    )
+    file = folder / ".eval_results" / "gloss_jaccard.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False), "utf-8")
 
 
 def _check_source(source: Path, kind: str) -> None:
@@ -177,6 +209,7 @@ def publish(
     create_pr: bool = False,
     tag: str | None = None,
     handler: bool = False,
+    benchmark: str | None = None,
     say: Callable[[str], None] = logger.info,
 ) -> list[_Published]:
     """Put folders on the Hub, each as one commit, after asking the Hub who is logged in and looking all of them over.
@@ -192,6 +225,8 @@ def publish(
         create_pr: Open a pull request for each.
         tag: Tag for the commits. One that is there is never moved.
         handler: Add what Inference Endpoints need to each model: `handler.py` and `requirements.txt`.
+        benchmark: Benchmark of the Hub that the models' scores belong to, DATASET or DATASET:TASK; each model gets
+            `.eval_results/gloss_jaccard.yaml` (default: none).
         say: Gets one line per step.
 
     Returns:
@@ -208,11 +243,12 @@ def publish(
     ordered = sorted(_with_namespaces(publications), key=lambda publication: KINDS.index(publication.kind))
     check_access(ordered, public=public, tag=tag)
     done: list[_Published] = []
+    added = {"handler": handler, "benchmark": benchmark}
     with ExitStack() as stack:
         staged = []
         for publication in ordered:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            staged.append((publication, folder, _stage_checked(publication, folder, tag, say, handler=handler)))
+            staged.append((publication, folder, _stage_checked(publication, folder, tag, say, **added)))
         for publication, folder, left_out in staged:
             with _explained(publication.repo_id, [before.url for before in done]):
                 done.append(_upload(HfApi(), publication, folder, left_out, public, revision, create_pr, tag))
@@ -268,6 +304,7 @@ def dry_run(
     *,
     tag: str | None = None,
     handler: bool = False,
+    benchmark: str | None = None,
     say: Callable[[str], None] = logger.info,
 ) -> dict[str, list[str]]:
     """Write what `publish` would upload, and nothing else, into a folder.
@@ -277,6 +314,7 @@ def dry_run(
         output_dir: Folder to make; each repository is in it as `models/…`, `datasets/…` or `spaces/…`.
         tag: As for `publish`.
         handler: As for `publish`.
+        benchmark: As for `publish`.
         say: Gets one line per step.
 
     Returns:
@@ -299,7 +337,7 @@ def dry_run(
             name = f"{publication.repo_type}s/{publication.repo_id}"
             (partial / name).mkdir(parents=True)
             try:
-                _stage_checked(publication, partial / name, tag, say, handler=handler)
+                _stage_checked(publication, partial / name, tag, say, handler=handler, benchmark=benchmark)
             except _CheckFailed as error:
                 problems.append(str(error))
             files[name] = _files(partial / name)
@@ -311,10 +349,10 @@ def dry_run(
 
 
 def _stage_checked(
-    publication: Publication, folder: Path, tag: str | None, say: Callable[[str], None], *, handler: bool
+    publication: Publication, folder: Path, tag: str | None, say: Callable[[str], None], **added: Any
 ) -> list[str]:
     """Stage a repository and look it over; where it has problems, it is written all the same."""
-    left_out = _stage(publication, folder, tag, handler=handler)
+    left_out = _stage(publication, folder, tag, **added)
     report = check_folder(folder, predictions=Path(publication.source, "predictions.jsonl"))
     for note in report.notes:
         say(f"{publication.repo_id}: {note}")

@@ -18,6 +18,7 @@ from typing import Any
 import huggingface_hub
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from huggingface_hub import HfApi, ModelCard
 from transformers import pipeline
 
@@ -459,6 +460,27 @@ print(json.dumps(answers))
     assert answer["glosses"] == expected.glosses
     assert len(several[0]) == 2
     assert problem == "expected a string or several, found dict"
+
+
+def test_the_score_for_a_benchmark(publications: list[Publication], tmp_path: Path) -> None:
+    pytest.importorskip(
+        "huggingface_hub", minversion="1.4", reason="huggingface-hub 1.4 is the first with EvalResultEntry"
+    )
+    from huggingface_hub import EvalResultEntry, parse_eval_result_entries
+
+    model = _of(publications, "model")
+    dry_run(model, str(tmp_path / "dry"), benchmark="tester/mcksg:test")
+    folder = tmp_path / "dry" / "models" / "tester" / "glosses"
+    (entry,) = parse_eval_result_entries(
+        yaml.safe_load((folder / ".eval_results" / "gloss_jaccard.yaml").read_text("utf-8"))
+    )
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    score = metrics["scores"][metrics["preset"]]
+    expected = EvalResultEntry("tester/mcksg", "test", round(score["jaccard"], 2), notes=score["signature"])
+    assert entry == expected
+    assert check_folder(folder).problems == []
+    with pytest.raises(ValueError, match="benchmark: expected NAMESPACE/NAME"):
+        dry_run(model, str(tmp_path / "again"), benchmark="mcksg")
 
 
 def test_a_name_without_a_namespace_is_one_of_the_account(
