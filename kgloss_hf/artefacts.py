@@ -1,4 +1,4 @@
-"""Data sets, models and folders of artefacts by name."""
+"""Data sets, the metric, models and folders of artefacts by name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 
 DATASETS = ("mcksg", "gksl", "ko_backtranslation")
 """Names that `datasets.load_dataset` knows once the plug-in is registered."""
+
+METRIC = "gloss_jaccard"
+"""The name that `evaluate.load` knows then."""
 
 MODELS = {
     "kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel",

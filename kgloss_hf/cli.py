@@ -310,6 +310,12 @@ _COMMANDS = {
             _option("--revision", help="branch to commit to (default: main)"),
             _option("--create_pr", action="store_true", help="open a pull request instead"),
             _option("--tag", help="tag the commit; the card pins it"),
+            _option("--handler", action="store_true", help="add what Inference Endpoints need to a model"),
+            _option(
+                "--benchmark",
+                metavar="DATASET[:TASK]",
+                help="benchmark of the Hub that the models' scores belong to: adds .eval_results",
+            ),
             _option(
                 "--dry_run",
                 metavar="DIR",

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .artefacts import DATASETS, MODELS, artefact
+from .artefacts import DATASETS, METRIC, MODELS, artefact
 from .version import __version__
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ def register() -> None:
     `get_dataset_config_names` and their like take the bare names, with configurations, `data_dir`, `streaming` and
     `num_proc`. A local folder of such a name keeps precedence, with a warning. The builders' modules are importable as
     `kgloss_hf.dataset_scripts.NAME.NAME`, so that worker processes can unpickle them.
+
+    `evaluate.load` takes the metric's name, `gloss_jaccard`, where no local folder of that name holds one.
 
     `transformers` loads our tokenizer and models by its Auto classes, and our checkpoints by `pipeline`. The task is
     `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. Where the script era has a
@@ -60,6 +62,7 @@ def register() -> None:
         spec.submodule_search_locations = [str(artefact("dataset_scripts"))]
         sys.modules[_SCRIPTS] = module_from_spec(spec)
     _when_imported("datasets", _extend_datasets)
+    _when_imported("evaluate", _extend_evaluate)
     _when_imported("transformers.models.auto.configuration_auto", _register_configuration)
     _when_imported("transformers.models.encoder_decoder.configuration_encoder_decoder", _check_encoder_decoders)
     _when_imported("transformers.models.auto.tokenization_auto", _register_tokenizer)
@@ -148,6 +151,11 @@ def _extend_datasets() -> None:
         _wrap("datasets.streaming", "lock_importable_file", _without_lock)
 
 
+def _extend_evaluate() -> None:
+    for module in ("evaluate.loading", "evaluate.inspect"):
+        _wrap(module, "evaluation_module_factory", _with_our_metric)
+
+
 def _wrap(module_name: str, function: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Replace a module's function by a wrapper around it, once."""
     module = importlib.import_module(module_name)
@@ -174,15 +182,34 @@ def _with_our_names(factory: Callable[..., Any]) -> Callable[..., Any]:
             from datasets.load import DatasetModule
 
             if (revision := kwargs.get("revision", args[0] if args else None)) is not None:
-                raise ValueError(
-                    f"{path} comes with kgloss-hf {__version__} and has no other revision, found {revision!r}; "
-                    "leave it out, or install the version of kgloss-hf that you want"
-                )
+                raise _no_revision(path, revision)
 
             return DatasetModule(f"{_SCRIPTS}.{path}.{path}", _fingerprint(path), {"dataset_name": path})
         return factory(path, *args, **kwargs)
 
     return dataset_module_factory
+
+
+def _with_our_metric(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """`evaluate.loading.evaluation_module_factory`, which also answers the name of our metric."""
+
+    def evaluation_module_factory(
+        path: str, module_type: str | None = None, revision: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        if path == METRIC and not Path(path, f"{path}.py").is_file():  # a local folder keeps precedence
+            if revision is not None:
+                raise _no_revision(path, revision)
+            path = str(artefact(f"metric_scripts/{path}"))
+        return factory(path, module_type, revision, *args, **kwargs)
+
+    return evaluation_module_factory
+
+
+def _no_revision(name: str, revision: Any) -> ValueError:
+    return ValueError(
+        f"{name} comes with kgloss-hf {__version__} and has no other revision, found {revision!r}; leave it out, or "
+        "install the version of kgloss-hf that you want"
+    )
 
 
 def _without_lock(lock: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import datasets
+import evaluate
 import pytest
 from datasets import get_dataset_config_names, get_dataset_default_config_name, load_dataset
 
@@ -235,6 +236,22 @@ def test_local_folder_keeps_precedence_with_a_warning(
 def test_our_own_folder_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(SCRIPTS)
     assert load_dataset("mcksg", split="train").num_rows == 249
+
+
+def test_the_metric_loads_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    metric = evaluate.load("gloss_jaccard", cache_dir=str(tmp_path / "cache"))
+    scores = metric.compute(predictions=[["집", "불"]], references=[["집", "물", "불"]])
+    assert round(scores["jaccard"], 2) == 66.67
+    with pytest.raises(
+        ValueError, match="^gloss_jaccard comes with kgloss-hf .* and has no other revision, found 'v1'"
+    ):
+        evaluate.load("gloss_jaccard", revision="v1")
+    (tmp_path / "gloss_jaccard").mkdir()
+    ours = (plugin.artefact("metric_scripts/gloss_jaccard") / "gloss_jaccard.py").read_text("utf-8")
+    mine = ours.replace("Mean Jaccard score", "My own score", 1)
+    (tmp_path / "gloss_jaccard" / "gloss_jaccard.py").write_text(mine, "utf-8")
+    assert "My own score" in evaluate.load("gloss_jaccard", cache_dir=str(tmp_path / "cache")).description
 
 
 def test_other_names_go_to_datasets(tmp_path: Path) -> None:

@@ -146,13 +146,13 @@ def test_metadata_that_would_unfold_beyond_memory() -> None:
 # Files and names
 
 
-@pytest.mark.parametrize("name", [*HOSTILE.values(), "me/x\n", "-me/x", "me/../x", "/etc/x", "me/x/y", "me", ""])
+@pytest.mark.parametrize("name", [*HOSTILE.values(), "me/x\n", "-me/x", "me/../x", "/etc/x", "me/x/y", ""])
 @pytest.mark.parametrize("kind", ["model", "dataset", "space"])
 def test_names_of_repositories_are_names(kind: str, name: str) -> None:
     """They become folders of a dry run, and a demo's model a line of its card and code."""
-    with pytest.raises(ValueError, match=r"Repo id|expected NAMESPACE/NAME"):
+    with pytest.raises(ValueError, match="Repo id"):
         Publication(kind, name, "me/model")
-    if kind == "space" and name != "me":
+    if kind == "space":
         with pytest.raises(ValueError, match="Repo id"):
             Publication(kind, "me/demo", name)
 

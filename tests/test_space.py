@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import asyncio
 import importlib.util
 import json
 import re
@@ -336,6 +338,31 @@ def url(space: ModuleType, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch) 
         yield f"http://127.0.0.1:{port}/"
     finally:
         app.close(verbose=False)
+
+
+def test_it_is_a_tool_for_assistants(url: str, fake: FakePipeline) -> None:
+    """By the Model Context Protocol, as its own client speaks it."""
+    mcp = pytest.importorskip("mcp", reason="gradio[mcp] is not installed")
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def asked() -> tuple[Any, Any]:
+        async with (
+            streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _),
+            mcp.ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            (tool,) = (await session.list_tools()).tools
+            return tool, await session.call_tool(tool.name, {"text": SENTENCE, "types": True})
+
+    tool, called = asyncio.run(asked())
+    assert tool.name == "korean_to_glosses"
+    assert "not signed language" in tool.description
+    assert {*tool.inputSchema["properties"]} == {"text", "n_best", "types", "alignment", "fingerspell"}
+    assert "at most 500 characters" in tool.inputSchema["properties"]["text"]["description"]
+    assert not called.isError
+    record = ast.literal_eval(called.content[0].text)  # as Gradio writes it
+    assert record["text"] == SENTENCE
+    assert record["candidates"][0]["glosses"] == fake(SENTENCE)[0]["glosses"]
 
 
 def test_limits_hold_at_the_server(url: str) -> None:

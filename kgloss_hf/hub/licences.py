@@ -1,19 +1,129 @@
-"""Derive the licence of a model from the licences of its training data."""
+"""Say what the licences of training data allow, and derive the licence of a model from them.
+
+The Hub's ids are those of hub-docs (repositories-licenses.md, read in its version of 2026-08-22). The terms of the
+Korea Open Government License (KOGL, 공공누리) are those of 2026-01-28, which added type 0 and the AI mark; AI-Hub's are
+its data use policy (https://aihub.or.kr/intro/policy).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+from ..runtime.normalization import normalize_line
 
 UNKNOWN = "unknown"
 """The Hub's id for a licence that nobody has stated."""
 
+OTHER = "other"
+"""The Hub's id for a licence that it has no id for; `license_name` and `license_link` say which."""
+
+
+class Terms(NamedTuple):
+    """What a licence of data asks of those who train a model on them, or pass them on.
+
+    Args:
+        commerce: Data and what is made of them may be used commercially.
+        changes: What is made of the data may be passed on.
+        same_licence: What is made of them carries the same licence.
+        passing_on: The data themselves may be passed on.
+        model_licence: The terms say how a model that was trained on them may be licensed.
+    """
+
+    commerce: bool = True
+    changes: bool = True
+    same_licence: bool = False
+    passing_on: bool = True
+    model_licence: bool = True
+
+
 _ID = re.compile(r"(?!none$)[a-z0-9.+-]+")
+_HUB_IDS = """
+apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m
+afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5
+cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0
+cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-
+permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl
+lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0 odc-by odbl
+openmdw-1.0 openmdw-1.1 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license
+fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 grok2-community gemma other
+"""
+_IDS = frozenset(_HUB_IDS.split())
 _PERMISSIVE = re.compile(
-    r"apache-2\.0|mit|bsd(-.+)?|isc|unlicense|cc0-1\.0|cc-by-\d\.\d|pddl|odc-by|cdla-permissive-.+"
+    r"apache-2\.0|mit|bsd(-.+)?|isc|unlicense|cc0-1\.0|cc-by-\d\.\d|pddl|odc-by|cdla-permissive-.+|kogl-type-[01](-ai)?"
 )
 _PERMITTED = re.compile(r"\b(by|with)( the)? permission of\b", re.IGNORECASE)
+_KOGL = re.compile(r"(?:kogl|공공누리)-?(?:type|제)?-?([0-4])(?:-?유형)?(-?(?:and|및)?-?ai-?(?:type|유형)?)?")
+_LINKS = {
+    "kogl": "https://www.kogl.or.kr/info/license.do",
+    "aihub": "https://aihub.or.kr/intro/policy",
+    "nikl": "https://kli.korean.go.kr/corpus/main/requestMain.do",
+}
+_NO_COMMERCE = "cc-by-nc-4.0"
+
+
+def licence_id(stated: Any) -> str:
+    """Return the id under which this package knows a licence, or `unknown`.
+
+    Args:
+        stated: The Hub's id, or the name of a Korean public licence in any of its spellings: of the Korea Open
+            Government License `kogl-type-0` to `kogl-type-4`, with `-ai` where the AI mark stands beside it; `aihub`
+            for AI-Hub's terms; `nikl` for those of the National Institute of Korean Language's corpora.
+
+    Example:
+        >>> [licence_id(name) for name in ("MIT", "공공누리 제2유형", "KOGL Type 4 + AI", "AI-Hub", "NIKL", "all mine")]
+        ['mit', 'kogl-type-2', 'kogl-type-4-ai', 'aihub', 'nikl', 'unknown']
+    """
+    name = normalize_line(str(stated)).lower()
+    words = re.sub(r"[\W_]+", "-", name)
+    if kogl := _KOGL.fullmatch(words):
+        return f"kogl-type-{kogl[1]}{'-ai' * bool(kogl[2])}"
+    if re.fullmatch(r"ai-?(hub|허브)(-terms|-이용정책)?", words):
+        return "aihub"
+    if re.fullmatch(r"nikl(-terms)?|모두의-?말뭉치|국립국어원-?말뭉치", words):
+        return "nikl"
+    return name if _ID.fullmatch(name) else UNKNOWN
+
+
+def terms_of(licence: str) -> Terms | None:
+    """Return the terms of a licence, or None where this package knows none.
+
+    Args:
+        licence: Of `licence_id`.
+
+    Example:
+        >>> terms_of("kogl-type-2")
+        Terms(commerce=False, changes=True, same_licence=False, passing_on=True, model_licence=True)
+        >>> terms_of("kogl-type-4-ai").passing_on, terms_of("aihub").passing_on
+        (False, False)
+    """
+    if _PERMISSIVE.fullmatch(licence):
+        return Terms()
+    if kogl := re.fullmatch(r"kogl-type-([234])(-ai)?", licence):
+        if kogl[2]:  # learning from the data is free of the type's conditions; the data themselves keep them
+            return Terms(passing_on=False)
+        return Terms(commerce=kogl[1] == "3", changes=kogl[1] == "2")
+    if licence in ("aihub", "nikl"):
+        return Terms(passing_on=False, model_licence=False)
+    if creative := re.fullmatch(r"cc-by((?:-(?:nc|nd|sa))+)-\d\.\d", licence):
+        parts = creative[1].split("-")
+        return Terms(commerce="nc" not in parts, changes="nd" not in parts, same_licence="sa" in parts)
+    return None
+
+
+def may_pass_on(data: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether rows of corpora may be published with a model that was trained on them.
+
+    Args:
+        data: As for `license_of`; without a corpus nothing may.
+
+    Example:
+        >>> may_pass_on([{"license": "kogl-type-1"}]), may_pass_on([{"license": "aihub"}])
+        (True, False)
+    """
+    terms = [terms_of(licence_id(entry.get("license"))) for entry in data]
+    return bool(terms) and all(known is not None and known.passing_on and known.changes for known in terms)
 
 
 def license_of(data: Sequence[Mapping[str, Any]]) -> str:
@@ -24,42 +134,81 @@ def license_of(data: Sequence[Mapping[str, Any]]) -> str:
 
     Returns:
         `apache-2.0` where no corpus requires more than to be named; else the strictest of their licences; `unknown`
-        where one is not stated, forbids derivatives, or excludes another, and where nothing is known of the data.
+        where one is not stated, forbids derivatives, says nothing of models, or excludes another, and where nothing is
+        known of the data. Only public bodies may give KOGL: a model gets the Creative Commons licence of like terms.
 
     Example:
         >>> license_of([{"license": "mit"}, {"license": "cc-by-nc-4.0"}, {"license": "cc-by-nc-sa-4.0"}])
         'cc-by-nc-sa-4.0'
+        >>> license_of([{"license": "kogl-type-1"}]), license_of([{"license": "kogl-type-2"}])
+        ('apache-2.0', 'cc-by-nc-4.0')
         >>> license_of([{"license": "cc-by-sa-4.0"}, {"license": "cc-by-nc-sa-4.0"}])
         'unknown'
     """
-    strict = {licence for licence in map(_id, data) if not _PERMISSIVE.fullmatch(licence)}
+    strict = {licence for licence in map(_id, data) if terms_of(licence) not in (Terms(), Terms(passing_on=False))}
     if data and not strict:
         return "apache-2.0"
-    for candidate in sorted(strict, reverse=True):
-        judged = all(licence == candidate or "-nc" in licence for licence in strict)  # of others we know no terms
+    candidates = {licence if licence in _IDS else _NO_COMMERCE for licence in strict}
+    for candidate in sorted(candidates, reverse=True):
+        judged = all(licence == candidate or not (terms_of(licence) or Terms()).commerce for licence in strict)
         if judged and not any(_contradictions([candidate], data, permitted=False)):
             return candidate
     return UNKNOWN
 
 
-def license_problems(licences: Sequence[str], data: Sequence[Mapping[str, Any]], body: str) -> list[str]:
+def license_problems(
+    licences: Sequence[str], data: Sequence[Mapping[str, Any]], body: str, *, name: Any = None, link: Any = None
+) -> list[str]:
     """List the problems of a card's licences, one sentence each.
 
     Args:
         licences: Those of its metadata.
         data: As for `license_of`.
         body: The card's text, where the words "with permission of" say that right holders agreed.
+        name: Its `license_name`, which `other` needs.
+        link: Its `license_link`, likewise.
 
     Example:
         >>> license_problems(["mit"], [{"name": "gksl", "license": "cc-by-nc-4.0"}], "")
         ["license: expected one with -nc, as the data 'gksl' have cc-by-nc-4.0, found mit; choose one"]
+        >>> license_problems(["other"], [], "", name="kogl-type-1")
+        ["license_link: expected the address of the licence 'other', found none; add it"]
     """
-    problems = [
-        f"license: expected the Hub's id of a licence that the training data allow, found {licence!r}; choose one"
-        for licence in licences
-        if licence == UNKNOWN or not _ID.fullmatch(licence)
-    ]
-    return [*problems, *_contradictions(licences, data, permitted=bool(_PERMITTED.search(body)))]
+    problems = []
+    for licence in licences:
+        if fields := hub_fields(licence_id(licence)):
+            stated = " and ".join(f"{key}: {value}" for key, value in fields.items() if key != "license")
+            problems.append(f"license: expected 'other' with {stated}, found {licence!r}; write these")
+        elif licence not in _IDS:
+            problems.append(
+                f"license: expected the Hub's id of a licence that the training data allow, found {licence!r}; choose "
+                "one"
+            )
+    if OTHER in licences:
+        problems += [
+            f"{key}: expected {what} of the licence 'other', found none; add it"
+            for key, what, value in (("license_name", "the name", name), ("license_link", "the address", link))
+            if not value
+        ]
+    named = licence_id(name)
+    own = [named if licence == OTHER and terms_of(named) else licence for licence in licences]
+    return [*problems, *_contradictions(own, data, permitted=bool(_PERMITTED.search(body)))]
+
+
+def hub_fields(licence: str) -> dict[str, str]:
+    """Return how a card states a licence that the Hub has no id for, or nothing where it has one, or none is known.
+
+    Args:
+        licence: Of `licence_id`.
+
+    Example:
+        >>> hub_fields("kogl-type-0")
+        {'license': 'other', 'license_name': 'kogl-type-0', 'license_link': 'https://www.kogl.or.kr/info/license.do'}
+        >>> hub_fields("mit")
+        {}
+    """
+    link = _LINKS.get(licence.partition("-")[0])
+    return {"license": OTHER, "license_name": licence, "license_link": link} if link else {}
 
 
 def _contradictions(licences: Sequence[str], data: Iterable[Mapping[str, Any]], *, permitted: bool) -> Iterator[str]:
@@ -68,16 +217,16 @@ def _contradictions(licences: Sequence[str], data: Iterable[Mapping[str, Any]], 
     remedy = "train without them, or ask the right holder for permission and write 'with permission of …' in the card"
     for entry in data:
         name, licence = f"the data {entry.get('name')!r}", _id(entry)
-        if licence == UNKNOWN and not {"other", UNKNOWN}.issuperset(licences):
+        terms = terms_of(licence) or Terms()
+        if licence == UNKNOWN and not {OTHER, UNKNOWN}.issuperset(licences):
             yield f"license: expected the licence of {name} too, found {own} without it; state it in metrics.json"
-        if "-nc" in licence and not all("-nc" in own for own in licences):
+        if not terms.commerce and any("-nc" not in one and (terms_of(one) or Terms()).commerce for one in licences):
             yield f"license: expected one with -nc, as {name} have {licence}, found {own}; choose one"
-        if "-sa" in licence and any(own != licence for own in licences) and not permitted:
+        if terms.same_licence and any(one != licence for one in licences) and not permitted:
             yield f"license: expected {licence}, as {name} require it, found {own}; take it, {remedy}"
-        if "-nd" in licence and not permitted:
+        if not terms.changes and not permitted:
             yield f"license: expected data of which derivatives may be passed on, found {licence} of {name}; {remedy}"
 
 
 def _id(entry: Mapping[str, Any]) -> str:
-    licence = str(entry.get("license")).lower()
-    return licence if _ID.fullmatch(licence) else UNKNOWN
+    return licence_id(entry.get("license"))

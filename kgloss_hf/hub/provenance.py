@@ -16,6 +16,7 @@ from ..data.arguments import PartArguments
 from ..data.corpora import CORPORA
 from ..data.lines import is_text_file
 from ..data.rows import is_files
+from .licences import OTHER
 
 DOMAINS = {
     "mcksg": "museum commentary and visitor guidance: a demonstration sample that no KSL signer has reviewed",
@@ -105,7 +106,10 @@ def _license_on_the_hub(dataset: str) -> str | None:
         card = HfApi().dataset_info(dataset).card_data
     except (HfHubHTTPError, HFValidationError, NO_ANSWER, OSError):
         return None  # the author is asked
-    licence = card.get("license") if card else None
+    fields: Any = card or {}
+    licence = fields.get("license")
+    if licence == OTHER:
+        licence = fields.get("license_name") or licence
     return licence if isinstance(licence, str) else None
 
 

@@ -6,13 +6,14 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.repocard import metadata_load, metadata_save
@@ -24,8 +25,9 @@ from ..files import new_folder, save_folder, write_json
 from ..version import __version__
 from .cards import model_card, tokenizer_card
 from .checking import OWN_FOLDERS, check_folder, find_secrets
+from .licences import may_pass_on
 from .provenance import NO_ANSWER
-from .remote_code import add_remote_code
+from .remote_code import add_remote_code, endpoint_files
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,6 @@ _FILES = {
 }
 # What an earlier version of a repository may hold and the new one not, and what then would be loaded with it.
 _REPLACED = ("*.safetensors", "*.safetensors.index.json", "*.py", "*.parquet", *_TOKENIZER_FILES)
-_NOT_STATED = (None, "unknown", "other")
 _LOG_IN = "the Hub knows no such token; log in with `hf auth login`, or set HF_TOKEN"
 
 
@@ -56,7 +57,7 @@ class Publication:
 
     Args:
         kind: One of `KINDS`.
-        repo_id: `NAMESPACE/NAME` on the Hub.
+        repo_id: `NAMESPACE/NAME` on the Hub, or a name in the account that is logged in.
         source: Folder of the model, tokenizer or data set; for a demo the model's repository; for the metric none.
     """
 
@@ -69,8 +70,6 @@ class Publication:
             validate_repo_id(name)
             if name.endswith("\n"):  # huggingface_hub before version 1 lets it pass
                 raise ValueError(f"Repo id must be one line, found {name!r}")
-        if "/" not in self.repo_id:
-            raise ValueError(f"expected NAMESPACE/NAME on the Hub, found {self.repo_id!r}")
 
     @property
     def repo_type(self) -> str:
@@ -91,7 +90,14 @@ class _CheckFailed(ValueError):
     """Raised for a folder with problems that forbid publishing it."""
 
 
-def _stage(publication: Publication, folder: Path, tag: str | None = None) -> list[str]:
+def _stage(
+    publication: Publication,
+    folder: Path,
+    tag: str | None = None,
+    *,
+    handler: bool = False,
+    benchmark: str | None = None,
+) -> list[str]:
     """Write a repository into an empty folder, and return the files of the source that stay behind."""
     kind = publication.kind
     source = artefact(OWN_FOLDERS[kind]) if kind in OWN_FOLDERS else Path(publication.source)
@@ -109,8 +115,36 @@ def _stage(publication: Publication, folder: Path, tag: str | None = None) -> li
             left_out.append(name)
     if kind in ("model", "tokenizer"):
         add_remote_code(folder)
+    if handler and kind == "model":
+        settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        for name, text in endpoint_files(settings.get("analyzer", "okt")).items():
+            (folder / name).write_text(text, "utf-8")
     _write_card(publication, folder, tag)
+    if benchmark and kind == "model":
+        _write_evaluation(folder, benchmark)
     return left_out
+
+
+def _write_evaluation(folder: Path, benchmark: str) -> None:
+    """Write the model's score for a benchmark of the Hub, as `.eval_results/gloss_jaccard.yaml`."""
+    try:
+        from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+    except ImportError as error:
+        raise ImportError("--benchmark needs huggingface-hub 1.4 or later; leave it out, or update that") from error
+    dataset, _, task = benchmark.partition(":")
+    validate_repo_id(dataset)
+    if "/" not in dataset:
+        raise ValueError(f"benchmark: expected NAMESPACE/NAME of a data set on the Hub, found {dataset!r}")
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    score = (metrics.get("scores") or {}).get(metrics.get("preset")) or {}
+    if "jaccard" not in score:
+        raise ValueError(f"benchmark: expected metrics.json with the score of {metrics.get('preset')!r}, found none")
+    entry = EvalResultEntry(
+        dataset_id=dataset, task_id=task or "default", value=round(score["jaccard"], 2), notes=score.get("signature")
+    )
+    file = folder / ".eval_results" / "gloss_jaccard.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False), "utf-8")
 
 
 def _check_source(source: Path, kind: str) -> None:
@@ -125,8 +159,7 @@ def _may_pass_on_sentences(source: Path) -> bool:
     """Return whether the corpus's licences allow passing on predictions.jsonl, which holds its test part."""
     metrics = source / "metrics.json"
     data = json.loads(metrics.read_text("utf-8")).get("data", []) if metrics.is_file() else []
-    licences = [corpus["license"] for corpus in data if corpus["use"] == "glosses"]
-    return bool(licences) and not any(licence in _NOT_STATED for licence in licences)
+    return may_pass_on(corpus for corpus in data if corpus["use"] == "glosses")
 
 
 def _write_card(publication: Publication, folder: Path, tag: str | None) -> None:
@@ -175,9 +208,11 @@ def publish(
     revision: str | None = None,
     create_pr: bool = False,
     tag: str | None = None,
+    handler: bool = False,
+    benchmark: str | None = None,
     say: Callable[[str], None] = logger.info,
 ) -> list[_Published]:
-    """Put folders on the Hub, each as one commit, after looking all of them over.
+    """Put folders on the Hub, each as one commit, after asking the Hub who is logged in and looking all of them over.
 
     Nothing is uploaded where one of them has a problem (`kgloss_hf.hub.checking`). A commit happens as a whole or not
     at all, so whatever ends an upload, the repository is as it was, and the same call can be made again; what is there
@@ -189,6 +224,9 @@ def publish(
         revision: Branch to commit to; made where it is not there (default: main).
         create_pr: Open a pull request for each.
         tag: Tag for the commits. One that is there is never moved.
+        handler: Add what Inference Endpoints need to each model: `handler.py` and `requirements.txt`.
+        benchmark: Benchmark of the Hub that the models' scores belong to, DATASET or DATASET:TASK; each model gets
+            `.eval_results/gloss_jaccard.yaml` (default: none).
         say: Gets one line per step.
 
     Returns:
@@ -202,19 +240,39 @@ def publish(
     """
     if create_pr and (revision or tag):
         raise ValueError("create_pr: expected neither revision nor tag with it; tag what has been merged")
-    ordered = sorted(publications, key=lambda publication: KINDS.index(publication.kind))
+    ordered = sorted(_with_namespaces(publications), key=lambda publication: KINDS.index(publication.kind))
+    check_access(ordered, public=public, tag=tag)
     done: list[_Published] = []
+    added = {"handler": handler, "benchmark": benchmark}
     with ExitStack() as stack:
         staged = []
         for publication in ordered:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            staged.append((publication, folder, _stage_checked(publication, folder, tag, say)))
-        check_access(ordered, public=public, tag=tag)
+            staged.append((publication, folder, _stage_checked(publication, folder, tag, say, **added)))
         for publication, folder, left_out in staged:
             with _explained(publication.repo_id, [before.url for before in done]):
                 done.append(_upload(HfApi(), publication, folder, left_out, public, revision, create_pr, tag))
             say(f"{publication.repo_id}: {len(done[-1].files)} files in commit {done[-1].commit}")
     return done
+
+
+def _with_namespaces(publications: Iterable[Publication]) -> list[Publication]:
+    """Return publications whose repositories all have a namespace: that of the account, where none is given."""
+    account = ""
+
+    def named(repo_id: str) -> str:
+        nonlocal account
+        if "/" in repo_id:
+            return repo_id
+        if not account:
+            with _explained(f"{repo_id}, without a namespace"):
+                account = HfApi().whoami()["name"]
+        return f"{account}/{repo_id}"
+
+    return [
+        replace(one, repo_id=named(one.repo_id), source=named(one.source) if one.kind == "space" else one.source)
+        for one in publications
+    ]
 
 
 def check_access(publications: Sequence[Publication], *, public: bool = False, tag: str | None = None) -> None:
@@ -235,7 +293,7 @@ def check_access(publications: Sequence[Publication], *, public: bool = False, t
     api = HfApi()
     with _explained(publications[0].repo_id):
         api.whoami()
-    for publication in publications:
+    for publication in _with_namespaces(publications):
         with _explained(publication.repo_id):
             _check_repository(api, publication, public, tag)
 
@@ -245,6 +303,8 @@ def dry_run(
     output_dir: str,
     *,
     tag: str | None = None,
+    handler: bool = False,
+    benchmark: str | None = None,
     say: Callable[[str], None] = logger.info,
 ) -> dict[str, list[str]]:
     """Write what `publish` would upload, and nothing else, into a folder.
@@ -253,6 +313,8 @@ def dry_run(
         publications: What goes where.
         output_dir: Folder to make; each repository is in it as `models/…`, `datasets/…` or `spaces/…`.
         tag: As for `publish`.
+        handler: As for `publish`.
+        benchmark: As for `publish`.
         say: Gets one line per step.
 
     Returns:
@@ -261,17 +323,21 @@ def dry_run(
     Raises:
         FileNotFoundError: A folder is not there.
         ValueError: As for `publish`, or `output_dir` is there already.
+        PermissionError: A repository has no namespace, and nobody is logged in.
+        ConnectionError: A repository has no namespace, and the Hub could not be asked.
     """
     root = new_folder(output_dir)
     files: dict[str, list[str]] = {}
     problems: list[str] = []
 
+    named = _with_namespaces(publications)
+
     def write(partial: Path) -> None:
-        for publication in sorted(publications, key=lambda one: KINDS.index(one.kind)):
+        for publication in sorted(named, key=lambda one: KINDS.index(one.kind)):
             name = f"{publication.repo_type}s/{publication.repo_id}"
             (partial / name).mkdir(parents=True)
             try:
-                _stage_checked(publication, partial / name, tag, say)
+                _stage_checked(publication, partial / name, tag, say, handler=handler, benchmark=benchmark)
             except _CheckFailed as error:
                 problems.append(str(error))
             files[name] = _files(partial / name)
@@ -282,9 +348,11 @@ def dry_run(
     return files
 
 
-def _stage_checked(publication: Publication, folder: Path, tag: str | None, say: Callable[[str], None]) -> list[str]:
+def _stage_checked(
+    publication: Publication, folder: Path, tag: str | None, say: Callable[[str], None], **added: Any
+) -> list[str]:
     """Stage a repository and look it over; where it has problems, it is written all the same."""
-    left_out = _stage(publication, folder, tag)
+    left_out = _stage(publication, folder, tag, **added)
     report = check_folder(folder, predictions=Path(publication.source, "predictions.jsonl"))
     for note in report.notes:
         say(f"{publication.repo_id}: {note}")

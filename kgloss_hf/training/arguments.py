@@ -313,7 +313,10 @@ class DataArguments(CorpusArguments):
 
     data_license: str | None = field(
         default=None,
-        metadata={"help": "For the model's card: licence of your corpus, as the Hub names it (cc-by-4.0)."},
+        metadata={
+            "help": "For the model's card: licence of your corpus, as the Hub names it (cc-by-4.0), or kogl-type-0 to "
+            "kogl-type-4, with -ai where the AI mark stands beside it, aihub, nikl."
+        },
     )
     data_domain: str | None = field(default=None, metadata={"help": "For the model's card: what your corpus is about."})
 

@@ -139,7 +139,8 @@ class Start:
             facts["init_from"] = continued.facts_of(arguments.init_from, self.before, tokenizer)
             earlier = continued.earlier_data(earlier, sources)
         elif arguments.pretext:
-            facts["pretext"] = {"command": self.before["command"]}
+            on_the_hub = None if Path(arguments.pretext).exists() else arguments.pretext
+            facts["pretext"] = {"base_model": on_the_hub, "command": self.before["command"]}
             names = {source["name"] for source in sources}
             earlier = [corpus for corpus in earlier if corpus["name"] not in names]
         return {"preset": self.preset, **facts, "data": [*sources, *earlier, *self.base.values()]}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import operator
 import re
+import runpy
 import shutil
 import sys
 from collections.abc import Callable
@@ -20,13 +22,15 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
+import kgloss_hf
 from kgloss_hf.artefacts import DATASETS, artefact
 from kgloss_hf.evaluation import scores as evaluation_scores
 from kgloss_hf.evaluation.scores import evaluate_files
-from kgloss_hf.hub.cards import _NOT_STATED, REQUIRED, card_problems, model_card, tokenizer_card, write_facts
-from kgloss_hf.hub.licences import license_of
+from kgloss_hf.hub.cards import _NOT_STATED, EXAMPLES, REQUIRED, card_problems, model_card, tokenizer_card, write_facts
+from kgloss_hf.hub.licences import licence_id, license_of, license_problems, may_pass_on, terms_of
 from kgloss_hf.training.tokenizer_run import TokenizerTrainingArguments, train_and_save
 
+RELEASE = Path(__file__).parents[2] / "RELEASE.md"
 GKSL = {
     "name": "gksl",
     "use": "glosses",
@@ -241,12 +245,13 @@ def test_analyser_tells_language_and_packages(folder: Write) -> None:
 
 
 def test_transferred_model_names_its_pretext(folder: Write) -> None:
-    pretext = {"data": [KORNLI], "command": "python examples/run_pretext.py"}
+    pretext = {"data": [KORNLI], "base_model": "ME/pretext", "command": "python examples/run_pretext.py"}
     card = model_card(folder(NEW | {"data": [GKSL, KORNLI], "pretext": pretext}))
     assert "    python examples/run_pretext.py\n" in card
     assert "| kornli | pretext | cc-by-sa-4.0 | image captions | – |" in card
     assert "its training data alone: taxi rides and airports." in card
     assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
+    assert (metadata(card)["base_model"], metadata(card)["base_model_relation"]) == ("ME/pretext", "finetune")
 
 
 def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
@@ -254,6 +259,8 @@ def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
     earlier = {"name": "first.csv", "use": "earlier glosses", "license": "cc-by-nc-sa-4.0", "domain": "weather"}
     card = model_card(folder(NEW | {"data": [GKSL, earlier], "init_from": init_from}))
     assert metadata(card)["base_model"] == "ME/glosses"
+    assert metadata(card)["base_model_relation"] == "finetune"
+    assert metadata(card)["widget"] == [{"text": text} for text in EXAMPLES]
     assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
     assert "It went on from ME/glosses, which had learnt glosses" in card
     assert "12\nglosses were added" in card
@@ -263,7 +270,7 @@ def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
     assert metadata(card)["model-index"][0]["results"][0]["dataset"]["name"] == "gksl"  # what was scored
     init_from |= {"base_model": None, "command": None}
     card = model_card(folder(NEW | {"data": [GKSL, earlier], "init_from": init_from}))
-    assert "base_model" not in metadata(card)
+    assert not metadata(card).keys() & {"base_model", "base_model_relation"}
     assert "It went on from a trained model, which" in card
 
 
@@ -384,6 +391,25 @@ def test_each_name_of_a_template_is_filled(
     assert names <= given.keys() | {"card_data"}
 
 
+# The Hub's code on a page
+
+
+def test_the_hub_prints_no_code_of_transformers_for_our_cards(folder: Write) -> None:
+    for card in (model_card(folder(SCORED)), model_card(folder(PRETEXT))):
+        fields = metadata(card)
+        assert fields["library_name"] == "kgloss-hf"
+        assert "transformers" not in fields["tags"]  # a tag can stand for the library
+
+
+def test_the_code_that_we_propose_to_the_hub_runs(
+    checkpoint: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (snippet,) = re.findall(r"`(# pip install kgloss-hf\n.*?)`", RELEASE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "snippet.py").write_text(snippet.replace("${model.id}", checkpoint), "utf-8")
+    runpy.run_path(str(tmp_path / "snippet.py"))
+    assert ast.literal_eval(capsys.readouterr().out) == kgloss_hf.load(checkpoint)(EXAMPLES[0]).glosses
+
+
 # Licences
 
 
@@ -427,9 +453,89 @@ def test_license_of(expected: str, cases: list[str]) -> None:
     ],
 )
 def test_licence_that_contradicts_the_data(folder: Write, card: str, data: str | None, expected: str) -> None:
-    text = with_metadata(model_card(folder(NEW)), lambda fields: fields.update(license=card))
+    of_other = {"license_name": "mine", "license_link": "LICENSE"} if card == "other" else {}
+    text = with_metadata(model_card(folder(NEW)), lambda fields: fields.update(license=card, **of_other))
     problems = card_problems(text, [{"name": "corpus", "license": data}])
     assert [line.startswith("license: ") and expected in line for line in problems] == [True] * bool(expected)
+
+
+# By the marks of each licence: what a model may be licensed as, whether the data's rows may be published, and whether a
+# card under apache-2.0, one under cc-by-nc-4.0, and the same with a right holder's permission, contradict the data.
+PUBLIC = """
+    licence         model          rows  apache  nc     permitted
+    kogl-type-0     apache-2.0     yes   fits    fits   fits
+    kogl-type-0-ai  apache-2.0     yes   fits    fits   fits
+    kogl-type-1     apache-2.0     yes   fits    fits   fits
+    kogl-type-1-ai  apache-2.0     yes   fits    fits   fits
+    kogl-type-2     cc-by-nc-4.0   yes   no      fits   no
+    kogl-type-2-ai  apache-2.0     no    fits    fits   fits
+    kogl-type-3     unknown        no    no      no     fits
+    kogl-type-3-ai  apache-2.0     no    fits    fits   fits
+    kogl-type-4     unknown        no    no      no     no
+    kogl-type-4-ai  apache-2.0     no    fits    fits   fits
+    aihub           unknown        no    fits    fits   fits
+    nikl            unknown        no    fits    fits   fits
+    other           other          no    fits    fits   fits
+    mit             apache-2.0     yes   fits    fits   fits
+    cc-by-nc-4.0    cc-by-nc-4.0   yes   no      fits   no
+    cc-by-nd-4.0    unknown        no    no      no     fits
+    cc-by-sa-4.0    cc-by-sa-4.0   yes   no      no     fits
+"""
+
+
+@pytest.mark.parametrize("case", [line.split() for line in PUBLIC.splitlines()[2:]], ids=lambda case: case[0])
+def test_what_public_licences_allow(case: list[str]) -> None:
+    licence, model, rows, *fits = case
+    data = [{"name": "corpus", "license": licence}]
+    assert license_of(data) == model
+    assert may_pass_on(data) == (rows == "yes")
+    cards = [(["apache-2.0"], ""), (["cc-by-nc-4.0"], ""), (["apache-2.0"], "With the permission of the holder.")]
+    assert ["fits" if license_problems(*card[:1], data, card[1]) == [] else "no" for card in cards] == fits
+
+
+def test_strictest_of_public_licences_decides() -> None:
+    def licence(*names: str) -> str:
+        return license_of([{"license": name} for name in names])
+
+    assert licence("kogl-type-1", "kogl-type-2", "mit") == "cc-by-nc-4.0"
+    assert licence("kogl-type-2", "cc-by-nc-sa-4.0") == "cc-by-nc-sa-4.0"
+    assert (
+        licence("kogl-type-2", "cc-by-sa-4.0") == licence("kogl-type-4", "mit") == licence("aihub", "mit") == "unknown"
+    )
+    assert not may_pass_on([{"license": "mit"}, {"license": "kogl-type-4"}])
+
+
+@pytest.mark.parametrize(
+    ("spelling", "expected"),
+    {
+        **dict.fromkeys(["KOGL Type 1", "kogl-1", "공공누리 제1유형", "공공누리 1유형", "ＫＯＧＬ　１"], "kogl-type-1"),
+        **dict.fromkeys(["공공누리 제4유형+AI유형", "KOGL type 4 AI", "공공누리 4유형, AI"], "kogl-type-4-ai"),
+        **dict.fromkeys(["AI-Hub", "AI Hub", "AI허브", "AI 허브 이용정책"], "aihub"),
+        **dict.fromkeys(["NIKL", "모두의 말뭉치", "국립국어원 말뭉치"], "nikl"),
+        **dict.fromkeys(["kogl-type-5", "KOGL", "공공누리", "kogl type 12", "None", ""], "unknown"),
+    }.items(),
+)
+def test_spellings_of_public_licences(spelling: str, expected: str) -> None:
+    assert licence_id(spelling) == expected or (expected == "unknown" and terms_of(licence_id(spelling)) is None)
+
+
+def test_a_card_states_a_public_licence_as_the_hub_wants_it(folder: Write) -> None:
+    address = "https://www.kogl.or.kr/info/license.do"
+    fields = {"license": "other", "license_name": "kogl-type-1", "license_link": address}
+
+    def problems(**stated: str) -> list[str]:
+        return card_problems(with_metadata(model_card(folder(NEW)), lambda card: card.update(stated)), [])
+
+    assert problems(**fields) == []
+    assert problems(license="other", license_name="mine") == [
+        "license_link: expected the address of the licence 'other', found none; add it"
+    ]
+    (problem,) = problems(license="kogl-type-1")
+    assert all(f"{key}: {value}" in problem for key, value in fields.items() if key != "license")
+    assert "expected the Hub's id" in problems(license="apache2")[0]
+    data = [{"name": "corpus", "license": "kogl-type-4"}]
+    text = with_metadata(model_card(folder(NEW)), lambda card: card.update(fields | {"license_name": "kogl-type-4"}))
+    assert ["derivatives" in problem for problem in card_problems(text, data)] == [True]
 
 
 @pytest.mark.parametrize("licence", ["cc-by-nd-4.0", "cc-by-sa-3.0"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 import huggingface_hub
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from huggingface_hub import HfApi, ModelCard
 from transformers import pipeline
 
@@ -23,6 +26,7 @@ import kgloss_hf
 from conftest import SENTENCES
 from kgloss_hf.cli import main
 from kgloss_hf.hub import publishing
+from kgloss_hf.hub.checking import check_folder
 from kgloss_hf.hub.dataset_export import export_dataset
 from kgloss_hf.hub.provenance import source_of
 from kgloss_hf.hub.publishing import KINDS, Publication, _stage, check_access, dry_run, publish
@@ -167,7 +171,7 @@ def test_cards_name_the_repository_and_pin_the_tag(everything: Everything) -> No
     assert source_of("tester/mcksg")["license"] == "apache-2.0"  # for whoever trains on it: the card says so
     demo = everything.hub.files("space", "tester/demo")
     assert json.loads(demo["model.json"]) == {"model": "tester/glosses", "revision": "v1"}
-    assert demo["requirements.txt"].decode().split() == [f"kgloss-hf=={kgloss_hf.__version__}"]
+    assert demo["requirements.txt"].decode().split() == [f"kgloss-hf=={kgloss_hf.__version__}", "gradio[mcp]"]
 
 
 @pytest.mark.slow
@@ -180,7 +184,7 @@ import json, sys
 from transformers import AutoTokenizer, pipeline
 revision, texts = json.loads(sys.argv[1])
 options = {"revision": revision, "trust_remote_code": True}
-found = pipeline("text2text-generation", model="tester/glosses", **options)(texts)
+found = pipeline(model="tester/glosses", **options)(texts)
 tokenizers = [AutoTokenizer.from_pretrained(f"tester/{name}", **options) for name in ("glosses", "vocabulary")]
 print(json.dumps([[answer["glosses"] for answer in found], *(t(texts)["input_ids"] for t in tokenizers)]))
 """
@@ -198,6 +202,17 @@ print(json.dumps([[answer["glosses"] for answer in found], *(t(texts)["input_ids
         assert json.loads(done.stdout.splitlines()[-1]) == expected
     refused = run_command(*command, cwd=tmp_path, env=hub.environment(tmp_path / "nobody", None))
     assert refused.returncode != 0  # it is private
+    # The card's own code, without this package and with it.
+    card = hub.files("model", "tester/glosses")["README.md"].decode()
+    blocks = re.findall(r"^```python\n(.*?)^```", card, re.MULTILINE | re.DOTALL)
+    assert ["kgloss_hf" in block for block in blocks] == [False, True]
+    for block, python, path in zip(blocks, (strangers_python, sys.executable), ("", str(ROOT)), strict=True):
+        variables = hub.environment(tmp_path / "card", hub.token) | {"PYTHONPATH": path}
+        done = run_command(str(python), "-P", "-c", block, cwd=tmp_path, env=variables)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert (
+            ast.literal_eval(done.stdout.splitlines()[-1]) == text_to_gloss("이 토기는 4세기에 만들어졌습니다.").glosses
+        )
 
 
 @pytest.mark.slow
@@ -329,7 +344,8 @@ def test_a_folder_with_a_problem_stops_all(
     closed = _with_lines(_of(publications, "model")[0], tmp_path / "closed", license="license: unknown")
     with pytest.raises(ValueError, match="expected the Hub's id of a licence"):
         publish([*_of(publications, "metric"), closed])
-    assert hub.requests == []
+    assert {method for method, _ in hub.requests} == {"GET"}
+    hub.requests.clear()
     words = ["--model", closed.repo_id, closed.source, "--dry-run", str(tmp_path / "dry")]
     assert main(["publish", *words]) == 1
     assert "expected the Hub's id of a licence" in capsys.readouterr().err
@@ -343,7 +359,7 @@ def test_sentences_of_a_closed_corpus_stay_at_home(publications: list[Publicatio
     facts = json.loads(metrics.read_text("utf-8"))
     (tmp_path / "open").mkdir()
     assert _stage(model, tmp_path / "open") == []
-    for license in (None, "other"):
+    for license in (None, "other", "aihub", "kogl-type-4-ai"):
         facts["data"][0]["license"] = license
         metrics.write_text(json.dumps(facts), "utf-8")
         folder = tmp_path / f"staged-{license}"
@@ -413,9 +429,83 @@ def test_push_that_fails_says_how_to_go_on(checkpoint: str) -> None:
         training._push(Publication("model", "me/glosses", checkpoint), public=False)
 
 
+@pytest.mark.slow
+def test_handler_of_endpoints(publications: list[Publication], tmp_path: Path, strangers_python: Path) -> None:
+    """As an Endpoint does it: the class in handler.py gets the repository's folder, then a request per call."""
+    model = _of(publications, "model")
+    files = dry_run(model, str(tmp_path / "plain"))
+    folder = tmp_path / "dry" / "models" / "tester" / "glosses"
+    with_handler = dry_run(model, str(tmp_path / "dry"), handler=True)
+    added = {*with_handler["models/tester/glosses"]} - {*files["models/tester/glosses"]}
+    assert added == {"handler.py", "requirements.txt"}
+    assert check_folder(folder).problems == []
+    code = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from handler import EndpointHandler
+handler = EndpointHandler(sys.argv[1])
+text = "이 토기는 4세기에 만들어졌습니다."
+answers = [handler({"inputs": text}), handler({"inputs": [text], "parameters": {"num_return_sequences": 2}})]
+try:
+    handler({"inputs": {"text": text}})
+except TypeError as error:
+    answers.append(str(error))
+print(json.dumps(answers))
+"""
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"}
+    done = run_command(str(strangers_python), "-P", "-c", code, str(folder), cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer, several, problem = json.loads(done.stdout.splitlines()[-1])
+    expected = kgloss_hf.load(model[0].source)("이 토기는 4세기에 만들어졌습니다.")
+    assert answer["glosses"] == expected.glosses
+    assert len(several[0]) == 2
+    assert problem == "expected a string or several, found dict"
+
+
+def test_the_score_for_a_benchmark(publications: list[Publication], tmp_path: Path) -> None:
+    pytest.importorskip(
+        "huggingface_hub", minversion="1.4", reason="huggingface-hub 1.4 is the first with EvalResultEntry"
+    )
+    from huggingface_hub import EvalResultEntry, parse_eval_result_entries
+
+    model = _of(publications, "model")
+    dry_run(model, str(tmp_path / "dry"), benchmark="tester/mcksg:test")
+    folder = tmp_path / "dry" / "models" / "tester" / "glosses"
+    (entry,) = parse_eval_result_entries(
+        yaml.safe_load((folder / ".eval_results" / "gloss_jaccard.yaml").read_text("utf-8"))
+    )
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    score = metrics["scores"][metrics["preset"]]
+    expected = EvalResultEntry("tester/mcksg", "test", round(score["jaccard"], 2), notes=score["signature"])
+    assert entry == expected
+    assert check_folder(folder).problems == []
+    with pytest.raises(ValueError, match="benchmark: expected NAMESPACE/NAME"):
+        dry_run(model, str(tmp_path / "again"), benchmark="mcksg")
+
+
+def test_a_name_without_a_namespace_is_one_of_the_account(
+    hub: LocalHub, publications: list[Publication], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric, space = Publication("metric", "gloss_jaccard"), Publication("space", "demo", "glosses")
+    (published,) = publish([metric])
+    assert published.url.endswith("/tester/gloss_jaccard")
+    files = dry_run([metric, space], str(tmp_path / "dry"))
+    assert [*files] == ["spaces/tester/gloss_jaccard", "spaces/tester/demo"]
+    shown = json.loads((tmp_path / "dry" / "spaces" / "tester" / "demo" / "model.json").read_text("utf-8"))
+    assert shown["model"] == "tester/glosses"
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(PermissionError, match="gloss_jaccard, without a namespace: .* log in with `hf auth login`"):
+        dry_run([metric], str(tmp_path / "unknown"))
+
+
+def test_the_login_is_checked_before_anything_is_written(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(PermissionError, match="hf auth login"):
+        publish([Publication("model", "me/glosses", "nowhere")])
+
+
+@pytest.mark.usefixtures("hub")
 def test_what_cannot_be_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="expected NAMESPACE/NAME on the Hub, found 'glosses'"):
-        Publication("model", "glosses", "nowhere")
     with pytest.raises(FileNotFoundError, match="expected the folder of a model, found none"):
         publish([Publication("model", "me/glosses", "nowhere")])
     (tmp_path / "empty").mkdir()

@@ -1,0 +1,45 @@
+"""Answer requests of Hugging Face Inference Endpoints with the model beside this file.
+
+`kgloss publish --handler` puts it into a model's repository, where it runs the repository's own code and needs no
+kgloss-hf.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import pipeline
+
+
+class EndpointHandler:
+    """Load the model once, and answer a request per call.
+
+    Args:
+        path: Folder of the repository, given by the Endpoint.
+
+    Example:
+        >>> import shutil, tempfile
+        >>> from pathlib import Path
+        >>> from kgloss_hf.hub.remote_code import add_remote_code
+        >>> folder = shutil.copytree(getfixture("checkpoint"), Path(tempfile.mkdtemp(), "model"))
+        >>> add_remote_code(folder)
+        >>> answers = EndpointHandler(str(folder))({"inputs": [" "], "parameters": {"return_types": True}})
+        >>> answers[0]["types"]
+        []
+    """
+
+    def __init__(self, path: str = "") -> None:
+        self.text_to_gloss = pipeline(model=path, trust_remote_code=True)  # the code beside this file
+
+    def __call__(self, data: dict[str, Any]) -> Any:
+        """Return the answer to a sentence, or a list of answers to a list of sentences.
+
+        Args:
+            data: `inputs`, a sentence or a list of sentences, and `parameters`, arguments of the pipeline such as
+                `{"num_return_sequences": 3}` (default: none).
+
+        Raises:
+            TypeError: As for the pipeline; the Endpoint answers with the message and status 400.
+            ValueError: Likewise.
+        """
+        return self.text_to_gloss(data.get("inputs"), **(data.get("parameters") or {}))
