@@ -5,8 +5,8 @@
 The sentences are all of the clean corpora in random order (seed 0), of which the table of frequent words was not made;
 `KGLOSS_OKT_TABLE=` leaves it out. The loop is timed on the first `--sample` of them, after it has seen others, and
 scaled, twice: in a process of its own, with Java as KoNLPy starts it (`konlpy`), and in ours (`same_java`). Ours begins
-with an empty cache and, as in real work, a Java virtual machine that has just started. `in_java` is the share of its time
-in which Java works; `ratio_without_python` is what the ratio would be if nothing else took time.
+with an empty cache and, as in real work, a Java virtual machine that has just started. `in_java` is the share of its
+time in which Java works; `ratio_without_python` is what the ratio would be if nothing else took time.
 """
 
 import argparse
