@@ -4,7 +4,7 @@ KGLOSS_DATA=FOLDER python benchmarks/subtitles.py [--cues 10000] [--rounds 3] MO
 
 A film is made up of different sentences of the public corpora, one per cue of three seconds. The sentences that its
 cues give are the plain lines too, so that the model has the same work; plain lines are translated to text, and with
-types and alignment, which a timeline needs, to JSON Lines. Sides take turns, each in a process of its own from start to
+types, alignment and confidence, which a timeline needs, to JSON Lines. Sides take turns, each in a process of its own from start to
 end, so that start-up counts; the median counts. All words are in a cache file of Okt, filled before. Prints a line for
 each side, with the time beside that of plain lines with the same options, and one of JSON.
 """
@@ -26,10 +26,10 @@ from kgloss_hf.data.speech import sentences_of
 from kgloss_hf.data.subtitles import read_subtitles, write_subtitles
 
 LENGTH = 3_000  # milliseconds of a cue
-LINES = "lines to jsonl, types, alignment"
+LINES = "lines to jsonl, as for a timeline"
 SIDES = {
     "lines to text": ["lines.txt", "--format", "text"],
-    LINES: ["lines.txt", "--format", "jsonl", "--types", "--alignment"],
+    LINES: ["lines.txt", "--format", "jsonl", "--types", "--alignment", "--confidence"],
     "subtitles to timeline": ["film.srt", "--format", "timeline"],
     "subtitles to srt": ["film.srt", "--format", "srt"],
     "subtitles to eaf": ["film.srt", "--format", "eaf"],
