@@ -4,9 +4,9 @@ KGLOSS_DATA=FOLDER python benchmarks/subtitles.py [--cues 10000] [--rounds 3] MO
 
 A film is made up of different sentences of the public corpora, one per cue of three seconds. The sentences that its
 cues give are the plain lines too, so that the model has the same work; plain lines are translated to text, and with
-types, alignment and confidence, which a timeline needs, to JSON Lines. Sides take turns, each in a process of its own from start to
-end, so that start-up counts; the median counts. All words are in a cache file of Okt, filled before. Prints a line for
-each side, with the time beside that of plain lines with the same options, and one of JSON.
+types, alignment and confidence, which a timeline needs, to JSON Lines. Sides take turns, each in a process of its own
+from start to end, so that start-up counts; the median counts. All words are in a cache file of Okt, filled before.
+Prints a line for each side, with the time beside that of plain lines with the same options, and one of JSON.
 """
 
 import argparse
