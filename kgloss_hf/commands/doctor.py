@@ -32,6 +32,8 @@ _EXTRAS = {
     "evaluate": "kgloss evaluate, and established scores after training",
     "completion": "completion of kgloss's words in bash and zsh",
     "excel": "tables in XLSX files",
+    "subtitles": "ELAN documents of kgloss translate and kgloss review",
+    "pose": "glosses to poses with spoken-to-signed-translation",
     "kiwi": "the analyser Kiwi instead of Okt",
     "mecab": "the analyser MeCab-ko instead of Okt",
     "back-translation": "kgloss back-translate with checkpoints of transformers",

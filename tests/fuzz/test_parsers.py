@@ -166,7 +166,8 @@ DATA = st.lists(
 def test_the_licence_fits_the_data(data: list[Mapping[str, Any]]) -> None:
     licence = license_of(data)
     if licence != UNKNOWN:
-        assert license_problems([licence], data, "") == []
+        named = {"name": "mine", "link": "LICENSE"} if licence == "other" else {}
+        assert license_problems([licence], data, "", **named) == []
         assert license_of([*data, {"license": "mit"}]) == licence
 
 
