@@ -47,7 +47,8 @@ bench: .venv/ready
 
 # What the demo needs, and what the tests need in addition.
 .venv/demo: EXTRA := train
-.venv/ready .venv-legacy/ready: EXTRA := test
+.venv/ready: EXTRA := test,tracking
+.venv-legacy/ready: EXTRA := test
 .venv/demo .venv/ready: constraints.txt
 .venv/ready: .venv/demo
 .venv-legacy/ready: constraints-legacy.txt

@@ -33,6 +33,7 @@ _EXTRAS = {
     "completion": "completion of kgloss's words in bash and zsh",
     "excel": "tables in XLSX files",
     "subtitles": "ELAN documents of kgloss translate and kgloss review",
+    "tracking": "training watched in trackio, with --report_to trackio",
     "pose": "glosses to poses with spoken-to-signed-translation",
     "kiwi": "the analyser Kiwi instead of Okt",
     "mecab": "the analyser MeCab-ko instead of Okt",

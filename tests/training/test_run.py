@@ -238,6 +238,20 @@ def run(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> tuple[Path, s
     return output, result.stdout
 
 
+@pytest.mark.slow
+def test_a_tracker_gets_the_scores_of_each_epoch(tmp_path: Path) -> None:
+    pytest.importorskip("trackio", reason="trackio is not installed")
+    words = ["--dataset", "mcksg", "--preset", "tiny", "--num_train_epochs", "1", "--output_dir", str(tmp_path / "run")]
+    tracked = ["--report_to", "trackio", "--project", "kgloss", "--run_name", "first"]
+    environment = os.environ | {"TRACKIO_DIR": str(tmp_path / "tracked"), "HF_HUB_OFFLINE": "1"}
+    script = str(ROOT / "examples" / "run_text2gloss.py")
+    done = run_command(sys.executable, script, *words, *tracked, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    listed = ["-m", "trackio.cli", "list", "metrics", "--project", "kgloss", "--run", "first", "--json"]
+    names = json.loads(run_command(sys.executable, *listed, env=environment).stdout)["metrics"]
+    assert {"train/loss", "eval/loss", "eval/jaccard"} <= {*names}
+
+
 def test_result_of_the_example_script(run: tuple[Path, str]) -> None:
     output, printed = run
     assert not (output / ".model.partial").exists()
