@@ -57,6 +57,12 @@ _ESTABLISHED = {
     "rouge_l": ("ROUGE-L", "rouge"),
     "gloss_error_rate": ("gloss error rate (lower is better)", "wer"),
     "exact_match": ("exact match", "exact_match"),
+    # Where a sentence has several references
+    "jaccard_mean_by_sentence": ("JC, mean over the references of a sentence, by sentence", None),
+    "jaccard_best_by_row": ("JC with the closest reference, by row", None),
+    "jaccard_best_by_sentence": ("JC with the closest reference, by sentence", None),
+    "bleu_4_of_references": ("BLEU-4 against all references", None),
+    "chrf_of_references": ("chrF against all references", None),
 }
 """Titles of the scores, and the Hub's name of the metric where the model-index has them too."""
 

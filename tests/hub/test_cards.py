@@ -294,6 +294,15 @@ def test_the_run_scores_and_the_card_prints(folder: Write, monkeypatch: pytest.M
     assert model_card(path) == card
 
 
+def test_scores_of_several_references_stand_in_the_card(folder: Write) -> None:
+    path = folder({})
+    versions = [{"text": "불이 났다", "reference": [one], "prediction": ["불"]} for one in ("불", "화재")]
+    write_facts(path, SCORED, versions)
+    card = (path / "README.md").read_text("utf-8")
+    assert "| JC with the closest reference, by sentence | 100.00 |" in card
+    assert "| JC, mean over the references of a sentence, by sentence | 50.00 |" in card
+
+
 @pytest.mark.parametrize(
     ("predictions", "evaluate", "reason"),
     [
