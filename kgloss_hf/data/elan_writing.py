@@ -45,13 +45,7 @@ def eaf_document(sentences: Iterable[Signed], notes: Notes) -> str:
         >>> [(tier.name, tier.annotations[0].value) for tier in read_eaf(document) if tier.annotations]
         [('sentence', '불!'), ('glosses', '불'), ('glosses type', 'sign_word')]
     """
-    require("subtitles", "pympi", purpose="ELAN documents")
-    from pympi import Elan
-
-    document = Elan.Eaf(author="")
-    document.adocument["DATE"] = _FIXED_DATE
-    document.header = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
-    document.remove_tier("default")
+    document = new_document()
     document.add_linguistic_type("note", "Symbolic_Association", timealignable=False)
     lanes: list[list[Signed]] = []
     for sentence in sorted(sentences, key=lambda one: one.start):
@@ -64,10 +58,44 @@ def eaf_document(sentences: Iterable[Signed], notes: Notes) -> str:
         lanes.append([sentence]) if lane is None else lane.append(sentence)
     for number, lane in enumerate(lanes or [[]], 1):
         _add_tiers(document, lane, str(number) if len(lanes) > 1 else None, number, notes)
+    return text_of(document)
+
+
+def new_document() -> Any:
+    """Return an ELAN document of pympi without tiers, author and media, of a fixed date, so that equal ones are equal.
+
+    Raises:
+        ImportError: pympi-ling is not installed.
+
+    Example:
+        >>> list(new_document().tiers)
+        []
+    """
+    require("subtitles", "pympi", purpose="ELAN documents")
+    from pympi.Elan import Eaf
+
+    document = Eaf(author="")
+    document.adocument["DATE"] = _FIXED_DATE
+    document.header = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
+    document.remove_tier("default")
+    return document
+
+
+def text_of(document: Any) -> str:
+    """Return a finished document as XML: pympi's own writer of files renames what is there.
+
+    Args:
+        document: Of `new_document`.
+
+    Example:
+        >>> text_of(new_document()).splitlines()[0]
+        '<?xml version="1.0" encoding="UTF-8"?>'
+    """
+    from pympi.Elan import to_string
+
     document.remove_property("lastUsedAnnotation")
     document.add_property("lastUsedAnnotationId", document.maxaid)  # ELAN goes on from it
-    # The writer of pympi for files renames a file that is there, and it writes no other declaration.
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{Elan.to_string(document)}\n'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{to_string(document)}\n'
 
 
 def _add_tiers(document: Any, sentences: Sequence[Signed], person: str | None, number: int, notes: Notes) -> None:

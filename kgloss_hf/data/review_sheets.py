@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..optional import require
+from .elan_writing import new_document, text_of
 from .review import HEADERS, TIERS, escaped, gloss_cell
 
 SHEET_FORMATS = ("xlsx", "eaf", "csv")
@@ -186,16 +187,10 @@ def _without_clock(path: Path) -> None:
 
 
 def _write_eaf(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None:
-    require("subtitles", "pympi", purpose="ELAN")
-    from pympi.Elan import Eaf, to_eaf
-
-    eaf = Eaf(author="kgloss-hf")
-    eaf.adocument["DATE"] = _EPOCH.isoformat() + "+00:00"
-    eaf.header |= {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
+    eaf = new_document()
     others = [f"alternative-{number}" for number in range(1, alternatives + 1)]
     for name in (*TIERS[:2], *others, *TIERS[2:], "certainty"):
         eaf.add_tier(name)
-    eaf.remove_tier("default")
     for row, (start, end) in zip(rows, _times(rows), strict=True):
         _, text, glosses, *_ = _cells(row, alternatives)
         values = {"sentence": text, "glosses": glosses, "certainty": f"{row.certainty:.4f}"}
@@ -203,7 +198,7 @@ def _write_eaf(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None:
         values |= dict.fromkeys(_FILLED_IN, "")
         for name, value in values.items():
             eaf.add_annotation(name, start, end, value)
-    to_eaf(path, eaf)
+    path.write_text(text_of(eaf), "utf-8")
 
 
 def _times(rows: Sequence[Reviewed]) -> list[tuple[int, int]]:
