@@ -1,6 +1,6 @@
 """Measure what corrections gain when the least certain sentences are corrected first: prints a table and JSON.
 
-    python benchmarks/review.py OUTPUT_DIR [--data_dir GKSL] [--corrections 250 500 1000 2000] [--seeds 0 1] [--jobs 2]
+    python benchmarks/review.py OUTPUT_DIR [--data_dir GKSL] [--corrections 500 1000 2000] [--seeds 0 1] [--jobs 2]
 
 For each seed, a base model learns a share of the training part (whole groups of equal sentences or gloss strings); the
 rest is a pool whose glosses nobody sees. `kgloss review` orders the pool by the base model's certainty. N of its
@@ -41,10 +41,10 @@ def main() -> None:
     parser.add_argument("--extra_train", default="augmented", help="more training pairs; an empty string for none")
     parser.add_argument("--data_dir", help="folder with your copy of the data set (default: KGLOSS_DATA/gksl for gksl)")
     parser.add_argument("--base_share", type=float, default=0.2, help="share of the training part that the base learns")
-    parser.add_argument("--corrections", type=int, nargs="+", default=[250, 500, 1000, 2000])
+    parser.add_argument("--corrections", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of base, order, weights and batches")
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, with one thread each")
     options = parser.parse_args()
     if options.dataset == "gksl" and options.data_dir is None:
@@ -100,7 +100,7 @@ def trained(folder: Path, train: str, files: dict[str, str], options: argparse.N
     metrics = folder / "model" / "metrics.json"
     if not metrics.exists():
         words = ["--train", train, "--validation", files["validation"], "--test", files["test"]]
-        words += ["--preset", options.preset, "--num_train_epochs", str(options.epochs), "--learning_rate", "1e-3"]
+        words += ["--preset", options.preset, "--num_train_epochs", str(options.epochs)]
         words += ["--per_device_train_batch_size", "32", "--seed", str(seed), "--output_dir", str(folder), "--resume"]
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
         command = [sys.executable, str(SCRIPT), *words]
