@@ -215,14 +215,14 @@ def _code_problems(folder: Path, kind: str) -> Iterator[str]:
     """Find code that is missing, that is not this package's own, or that a configuration takes from elsewhere."""
     if kind in ("model", "tokenizer"):
         ours = {path.name: path for path in travelling_modules(_json(folder / "config.json").get("model_type"))}
-        if kind == "model":
-            ours["handler.py"] = Path(__file__).with_name("handler.py")
-        if missing := [name for name in ours if name != "handler.py" and not (folder / name).is_file()]:
+        if missing := [name for name in ours if not (folder / name).is_file()]:
             yield f"{', '.join(missing)}: expected the code that loads the model, found none; publish adds it"
         for file in sorted(folder.glob("*config.json")):
             for reference in _named_code(_json(file)):
                 if not isinstance(reference, str) or f"{reference.partition('.')[0]}.py" not in ours:
                     yield f"{file.name}: expected no code but that of the folder, found {reference!r:.80}; delete it"
+        if kind == "model":
+            ours["handler.py"] = Path(__file__).with_name("handler.py")
     else:
         source = OWN_FOLDERS.get(kind)
         ours = {path.name: path for path in artefact(source).glob("*.py")} if source else {}
