@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET  # documents with a DOCTYPE, which all attacks need, are refused
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
+from xml.etree.ElementTree import Element
 
 from ..runtime.glosses import split_glosses
 from ..runtime.normalization import normalize_line
+from .checks import parse_xml
 from .signs import Annotated, Notes, Sign, Signal, interleaved, joined, word
 
 _DEEPEST = 100  # references from an annotation to the one with times
@@ -65,12 +66,7 @@ def read_eaf(document: str) -> list[Tier]:
         ... )
         [Tier(name='gloss', participant='', annotations=[Annotation(value='집', start=0.0, end=0.9)], aligned=True)]
     """
-    if "<!DOCTYPE" in document or "<!ENTITY" in document:
-        raise ValueError("expected an ELAN document without a DOCTYPE, found one; it could fill the memory. Remove it")
-    try:
-        root = ET.fromstring(document)  # noqa: S314
-    except (ET.ParseError, ValueError) as error:
-        raise ValueError(f"damaged or not an ELAN document ({error}); save it again from ELAN") from error
+    root = parse_xml(document, "an ELAN document", "save it again from ELAN")
     if root.tag != "ANNOTATION_DOCUMENT":
         raise ValueError(f"expected an ANNOTATION_DOCUMENT of ELAN, found {root.tag:.60}")
     header = root.find("HEADER")
@@ -94,16 +90,16 @@ def read_eaf(document: str) -> list[Tier]:
     return tiers
 
 
-def _annotations(tier: ET.Element) -> Iterator[ET.Element]:
+def _annotations(tier: Element) -> Iterator[Element]:
     for element in tier.iter("ANNOTATION"):
         yield from (item for item in element if item.tag in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION"))
 
 
-def _value(item: ET.Element) -> str:
+def _value(item: Element) -> str:
     return (item.findtext("ANNOTATION_VALUE") or "").strip()
 
 
-def _in_order(items: Sequence[ET.Element]) -> list[ET.Element]:
+def _in_order(items: Sequence[Element]) -> list[Element]:
     """Return annotations in their order, where those that refer to one annotation name the one before them."""
     if not any(item.get("PREVIOUS_ANNOTATION") for item in items):
         return list(items)
@@ -118,7 +114,7 @@ def _in_order(items: Sequence[ET.Element]) -> list[ET.Element]:
     return ordered + [item for left in following.values() for item in left]
 
 
-def _times(root: ET.Element, elements: Iterable[tuple[ET.Element, Sequence[ET.Element]]]) -> dict[str, float]:
+def _times(root: Element, elements: Iterable[tuple[Element, Sequence[Element]]]) -> dict[str, float]:
     """Return the time of each slot in milliseconds.
 
     Where annotations of a tier share slots without a time, they divide the time between slots that have one evenly.
@@ -165,7 +161,7 @@ def _spread_rest(times: dict[str, float | None]) -> None:
             times.update(dict.fromkeys(outside, times[names[edge]]))
 
 
-def _when(item: ET.Element, by_id: Mapping[str, ET.Element], times: Mapping[str, float]) -> tuple[float, float]:
+def _when(item: Element, by_id: Mapping[str, Element], times: Mapping[str, float]) -> tuple[float, float]:
     """Return the times of an annotation, or of the one that it refers to, in seconds."""
     name = item.get("ANNOTATION_ID", "")
     for _ in range(_DEEPEST):
