@@ -75,6 +75,21 @@ def one_line(value: Any) -> str:
     return visible(" ".join(str(value).split()))
 
 
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """Return a number with its noun in the form that it asks for.
+
+    Args:
+        number: How many.
+        singular: The noun for one.
+        plural: The noun for any other number (default: the singular with an s).
+
+    Example:
+        >>> counted(1, "pair"), counted(2000, "pair"), counted(0, "entry", "entries")
+        ('1 pair', '2,000 pairs', '0 entries')
+    """
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
 def escaped(value: Any) -> str:
     """Return a value as one line in which nothing means anything to Markdown, HTML or Jinja.
 

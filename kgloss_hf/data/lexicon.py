@@ -13,6 +13,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..reporting import counted
 from ..runtime.glosses import separated_at
 from ..runtime.lexicon import Entry, Lexicon, is_safe
 from ..runtime.normalization import normalize_line
@@ -111,15 +112,11 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_b
     if unsafe:
         logger.warning(
             "%s: %s with an unsafe address left out (expected http, https or a relative path); the first: %s",
-            *(name, _plural(len(unsafe), "entry", "entries"), unsafe[0]),
+            *(name, counted(len(unsafe), "entry", "entries"), unsafe[0]),
         )
     lexicon = Lexicon(_grouped(items))
     _say_several(name, lexicon)
     return lexicon
-
-
-def _plural(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"
 
 
 def _files(name: str) -> list[Path]:
