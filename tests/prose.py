@@ -88,7 +88,8 @@ def _of_text(text: str, first_line: int) -> Iterator[tuple[int, str]]:
     text = _CODE.sub(lambda code: re.sub(r"[^\n]", "_", code[0]), text)
     for pattern, advice in _PHRASES.items():
         for match in pattern.finditer(text):
-            yield first_line + text.count("\n", 0, match.start()), f"{' '.join(match[0].replace('#', ' ').split())!r}: {advice}"
+            phrase = " ".join(match[0].replace("#", " ").split())
+            yield first_line + text.count("\n", 0, match.start()), f"{phrase!r}: {advice}"
 
 
 def _of_docstrings(text: str) -> Iterator[tuple[int, str]]:
