@@ -4,7 +4,7 @@ BIN := .venv/bin
 export XDG_CACHE_HOME := $(CURDIR)/.venv/cache
 export HF_HOME := $(XDG_CACHE_HOME)/huggingface
 
-.PHONY: demo test test-all test-legacy quality bench clean
+.PHONY: demo test test-all test-legacy quality docs bench clean
 
 demo: outputs/demo/model .venv/demo  ## Train on the bundled sample, show the score, translate sentences
 	$(BIN)/kgloss translate outputs/demo/model "이 토기는 4세기에 만들어졌습니다." "이 토기는 무덤에서 발견되었습니다." \
@@ -38,6 +38,10 @@ quality: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/ready  ## The documentation as a site, in outputs/site
+	$(BIN)/python docs/pages.py outputs/docs
+	$(BIN)/zensical build --clean --strict
+
 # Without those that need a trained model, a folder or a GPU, the recipe of a table, and the corpora that all share.
 WITH_ARGUMENTS := %/corpora.py %/consensus.py %/first_answer.py %/gpu.py %/new_glosses.py %/okt_table.py %/placeholders.py %/serve.py %/translation_workers.py
 BENCHMARKS := $(filter-out $(WITH_ARGUMENTS),$(wildcard benchmarks/*.py))
@@ -47,7 +51,7 @@ bench: .venv/ready
 
 # What the demo needs, and what the tests need in addition.
 .venv/demo: EXTRA := train
-.venv/ready: EXTRA := test,tracking
+.venv/ready: EXTRA := test,tracking,docs
 .venv-legacy/ready: EXTRA := test
 .venv/demo .venv/ready: constraints.txt
 .venv/ready: .venv/demo
