@@ -1,4 +1,4 @@
-"""Choose the pairs of each optimiser step, and turn them into tensors."""
+"""Choose the pairs of each optimiser step and turn them into tensors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _STEPS_A_POOL = 50
 
 
 def pair_lengths(dataset: Dataset) -> np.ndarray:
-    """Return each row's source and target length, n × 2, from where rows begin in the file, without reading ids.
+    """Return the source and target length of each row (n × 2), computed from row offsets without reading the ids.
 
     Args:
-        dataset: With the columns `input_ids` and `labels`.
+        dataset: A data set with the columns `input_ids` and `labels`.
 
     Example:
         >>> pair_lengths(Dataset.from_dict({"input_ids": [[2, 9, 3], [2, 3]], "labels": [[8, 3], [3]]})).tolist()
@@ -27,23 +27,24 @@ def pair_lengths(dataset: Dataset) -> np.ndarray:
     """
     columns = [pc.list_value_length(dataset.data.column(name)).to_numpy() for name in ("input_ids", "labels")]
     lengths = np.stack(columns, axis=1)
-    chosen = dataset._indices  # of a selection; reading its rows through the public way takes a hundred times as long
-    return lengths if chosen is None else lengths[chosen.column(0).to_numpy()]
+    indices = dataset._indices  # set for a selection; reading its rows through the public API is a hundred times slower
+    return lengths if indices is None else lengths[indices.column(0).to_numpy()]
 
 
 class StepSampler(Sampler[int]):
-    """An order of the rows in which each optimiser step takes the same rows, however many processes share them.
+    """Sampler that gives each optimiser step the same rows, however many processes share them.
 
-    Every epoch has its own order, which depends on the seed and the epoch alone: a resumed run sees what it would have
-    seen. The last step of an epoch is filled up with rows of the epoch's beginning, so that all steps are of one size
-    and every row is seen. By length, rows are sorted within pools of 50 steps, so that a step holds rows of about equal
-    length, and steps come in random order.
+    Every epoch has its own order, which depends only on the seed and the epoch, so a resumed run sees the rows that it
+    would have seen without the interruption. The last step of an epoch is filled up with rows from the beginning of the
+    epoch, so that all steps have the same size and every row is seen. If lengths are given, rows are sorted by length
+    within pools of 50 steps, so that the rows of a step have similar lengths, and the steps are shuffled.
 
     Args:
-        lengths: Source and target length of each row, n × 2 (`pair_lengths`), or the number of rows, for random order.
-        step_size: Rows in an optimiser step: a device's batch × accumulation steps × processes.
-        seed: Of the order.
-        epoch: Called at the beginning of each pass; gives the number of the epoch (default: passes counted from 0).
+        lengths: Source and target length of each row, n × 2 (`pair_lengths`), or the number of rows for random order.
+        step_size: Rows per optimiser step: batch size per device × accumulation steps × processes.
+        seed: Seed of the order.
+        epoch: Function called at the beginning of each pass that returns the number of the epoch (default: passes are
+            counted from 0).
 
     Raises:
         ValueError: There are no rows.
@@ -79,21 +80,21 @@ class StepSampler(Sampler[int]):
             for start in range(0, len(order), pool):
                 rows = order[start : start + pool]
                 source, target = self._lengths[rows].T
-                # Lengths of the pool's steps; ties keep their random order.
+                # The sort is stable: ties keep their random order.
                 order[start : start + pool] = rows[np.lexsort((target, source))]
             steps = order.reshape(-1, self._step_size)
             order = steps[random.permutation(len(steps))].ravel()
-        for start in range(0, len(order), _ROWS_AT_ONCE):  # as Python's numbers they take five times the memory
+        for start in range(0, len(order), _ROWS_AT_ONCE):  # as Python integers, rows take five times the memory
             yield from order[start : start + _ROWS_AT_ONCE].tolist()
 
 
 class PairCollator:
-    """Rows of ids as padded tensors `input_ids`, `attention_mask` and `labels`.
+    """Collator that pads rows of ids into the tensors `input_ids`, `attention_mask` and `labels`.
 
     Args:
-        pad_token_id: Pads `input_ids`; `labels` are padded with -100.
-        multiple_of: Both lengths are rounded up to a multiple of this (default 1). On a GPU 8 gives few shapes, which
-            its kernels like.
+        pad_token_id: Id that pads `input_ids`; `labels` are padded with -100.
+        multiple_of: Multiple to which both lengths are rounded up (default 1). On a GPU, 8 keeps the number of
+            different shapes small, which suits its kernels.
 
     Example:
         >>> batch = PairCollator(0)([{"input_ids": [2, 9, 3], "labels": [8, 3]}, {"input_ids": [2, 3], "labels": [3]}])

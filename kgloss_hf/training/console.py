@@ -1,4 +1,4 @@
-"""Begin and end a run as a command: its words, one line for an error, and how to go on after Ctrl-C."""
+"""Run a training as a command: parse its options, report errors in one line, and tell how to resume after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..reporting import late_bars, one_line_warnings, use_utf8, visible
 
 
 def speaks() -> bool:
-    """Return whether this process may print: the first of those that a launcher has started on this machine.
+    """Return whether this process may print, that is, whether it is the first that a launcher started on this machine.
 
     Example:
         >>> speaks()
@@ -28,13 +28,14 @@ def speaks() -> bool:
 
 
 def as_script(main: Callable[[], None]) -> int:
-    """Run the function of a script, and return its exit status.
+    """Run the main function of a script and return its exit status.
 
-    An error of use, such as a file that is not there, is one line on standard error, in the first process of a machine
-    alone. Progress bars of libraries appear only where something takes more than three seconds, and vanish.
+    A usage error, such as a missing file, is reported in one line on standard error, by the first process of a machine
+    only. Progress bars of libraries appear only after three seconds, and are removed at their end.
 
     Args:
-        main: Reads the command line. It imports what is slow to import, so that Ctrl-C meanwhile ends quietly too.
+        main: Function that reads the command line. Slow imports belong inside it, so that Ctrl-C during them ends the
+            script quietly too.
 
     Returns:
         0; 1 after an error; 130 after Ctrl-C.
@@ -67,11 +68,11 @@ def _say(line: str) -> None:
 
 
 def command_line(words: Sequence[str] | None, program: str) -> list[str]:
-    """Return the whole command by which a run was started.
+    """Return the complete command that started a run.
 
     Args:
-        words: Its words; None for those of this process, which a script was started with.
-        program: What stands before the words, such as `kgloss train`; a script knows itself.
+        words: Words of the command line after the program's name; None takes those of this process, a script.
+        program: Name that precedes the words, such as `kgloss train`. It is not used for a script.
 
     Example:
         >>> command_line(["--preset", "tiny"], "kgloss train")
@@ -81,12 +82,16 @@ def command_line(words: Sequence[str] | None, program: str) -> list[str]:
 
 
 def parsed(words: Sequence[str] | None, program: str, *dataclasses: Any) -> tuple[Any, ...]:
-    """Return the options in words, an object per dataclass, and let only one process print the usage.
+    """Parse the options of a command line, and let only one process print the usage.
 
     Args:
         words: As for `command_line`.
         program: As for `command_line`.
-        dataclasses: Options, for `kgloss_hf.options.parse_arguments`, which says what it raises.
+        dataclasses: Dataclasses of options, as for `kgloss_hf.options.parse_arguments`, whose errors are raised here
+            too.
+
+    Returns:
+        One object per dataclass.
     """
     from transformers import HfArgumentParser
 
@@ -99,18 +104,18 @@ def parsed(words: Sequence[str] | None, program: str, *dataclasses: Any) -> tupl
 
 @contextmanager
 def resumable(how: Callable[[], str]) -> Iterator[None]:
-    """Say how to go on where Ctrl-C or SIGTERM ends what is done within.
+    """Tell the user how to continue if Ctrl-C or SIGTERM ends the body of the `with` statement.
 
     Args:
-        how: Returns what is kept and how to go on, in a line; called when the work has ended, and only in a process
-            that may print.
+        how: Function that returns, in one line, what is kept and how to continue. It is called after the work has
+            ended, and only in a process that may print.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C, with the line, which is printed already.
-        SystemExit: After SIGTERM, with the status 143.
+        KeyboardInterrupt: After Ctrl-C, with the line, which has already been printed.
+        SystemExit: After SIGTERM, with status 143.
 
     Example:
-        >>> with resumable(lambda: "The same command goes on."):
+        >>> with resumable(lambda: "Repeat the command to continue."):
         ...     pass
     """
     terminated = False
@@ -120,13 +125,13 @@ def resumable(how: Callable[[], str]) -> Iterator[None]:
         terminated = True
         raise KeyboardInterrupt
 
-    in_main = threading.current_thread() is threading.main_thread()  # which alone may say what a signal does
+    in_main = threading.current_thread() is threading.main_thread()  # only the main thread may set signal handlers
     before = signal.signal(signal.SIGTERM, terminate) if in_main else None
     try:
         yield
     except KeyboardInterrupt:
         line = f"Stopped by {'SIGTERM' if terminated else 'Ctrl-C'}. {how() if speaks() else ''}"
-        _say(f"\n{line}" if sys.stderr.isatty() else line)  # the terminal shows ^C at the beginning of the line
+        _say(f"\n{line}" if sys.stderr.isatty() else line)  # the terminal has printed ^C on this line
         if terminated:
             sys.exit(128 + signal.SIGTERM)
         raise KeyboardInterrupt(line) from None
@@ -136,11 +141,11 @@ def resumable(how: Callable[[], str]) -> Iterator[None]:
 
 
 def quoted(command: Sequence[str], *more: str) -> str:
-    """Return a command for a shell, with words added that it does not have yet.
+    """Return a command quoted for a shell, with words added that it lacks.
 
     Args:
-        command: From `command_line`.
-        more: Such as `--resume`.
+        command: Words from `command_line`.
+        more: Words to add, such as `--resume`.
 
     Example:
         >>> quoted(["kgloss", "train", "--resume", "my pairs.csv"], "--resume")

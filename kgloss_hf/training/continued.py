@@ -1,4 +1,4 @@
-"""Go on from a trained text-to-gloss model, on pairs that may have other glosses."""
+"""Continue training a text-to-gloss model on pairs that may have other glosses."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from ..runtime.modeling_rnn import RnnEncoderDecoderModel
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 
 _UNNAMED = "continued"
-"""What a model is called whose `metrics.json` names no preset."""
+"""Name of a model whose `metrics.json` names no preset."""
 
 
 def check_options(checkpoint: str, before: Mapping[str, Any], preset: str | None, given: Mapping[str, Any]) -> str:
-    """Return the name of a trained model's preset, or refuse options that say what its checkpoint brings.
+    """Return the preset of a trained model, and refuse options that its checkpoint already decides.
 
     Args:
         checkpoint: Folder or Hub repository of the model.
-        before: Of `kgloss_hf.training.run.run_of`.
-        preset: The option `--preset`, or None.
-        given: Other options of a model and its tokenizer, by name; None where not given.
+        before: Facts from `kgloss_hf.training.run.run_of`.
+        preset: Value of `--preset`, or None.
+        given: Other options of a model and its tokenizer, by name; None if an option was not given.
 
     Raises:
-        ValueError: Options were given that the checkpoint decides, or it is a pretext model.
+        ValueError: Options were given that the checkpoint decides, or the checkpoint is a model of the pretext task.
 
     Example:
         >>> check_options("outputs/demo/model", {"preset": "tiny", "scores": None}, None, {"vocabulary": None})
         'tiny'
     """
-    others = [f"--{name} {value}" for name, value in given.items() if value is not None]
+    refused = [f"--{name} {value}" for name, value in given.items() if value is not None]
     if preset not in (None, before["preset"]):
-        others.insert(0, f"--preset {preset}")
-    if others:
+        refused.insert(0, f"--preset {preset}")
+    if refused:
         own = f"; its preset is {before['preset']}" if before["preset"] and preset else ""
         raise ValueError(
-            f"--init_from {checkpoint}: expected options of training alone, for the model brings its shape, vocabulary "
-            f"and analyser{own}; found {', '.join(others)}; leave them out"
+            f"--init_from {checkpoint}: expected only options of training, because the model decides its shape, "
+            f"vocabulary and analyser{own}; found {', '.join(refused)}; leave them out"
         )
     if before["scores"] == {}:
         raise ValueError(
-            f"--init_from {checkpoint}: expected a model that puts out glosses, found one of run_pretext.py; give it "
-            "as --pretext"
+            f"--init_from {checkpoint}: expected a model that outputs glosses, found one of run_pretext.py; pass it as "
+            "--pretext"
         )
     return before["preset"] or _UNNAMED
 
@@ -62,20 +62,21 @@ def continued_model(
     num_beams: int | None = None,
     release: bool = True,
 ) -> PreTrainedModel:
-    """Return a trained model with the glosses of an extended tokenizer, to go on training.
+    """Return a trained model, extended by the glosses of a tokenizer, for further training.
 
-    What its checkpoint says of generation, such as beams, stays.
+    The generation settings of its checkpoint, such as the number of beams, are kept.
 
     Args:
         checkpoint: Folder or Hub repository of the model and its tokenizer.
-        tokenizer: The run's: the model's, or what `kgloss_hf.models.extending.extend_tokenizer` makes of that.
-        types: Types of the pairs' glosses. Those that the model has already stay.
-        num_beams: Beams in generation (default: the model's).
-        release: Let training learn the new glosses (`kgloss_hf.models.extending.release_glosses`; default). Else the
-            model keeps its answers.
+        tokenizer: The run's tokenizer: that of the model, or one that `kgloss_hf.models.extending.extend_tokenizer`
+            made from it.
+        types: Types of the pairs' glosses. Types that the model already has are kept.
+        num_beams: Number of beams in generation (default: the model's).
+        release: Let training learn the new glosses (`kgloss_hf.models.extending.release_glosses`; default True). If
+            False, the model keeps its answers.
 
     Raises:
-        ValueError: The tokenizer is no extension of the model's, or `num_beams` is below 1.
+        ValueError: The tokenizer is not an extension of the model's, or `num_beams` is below 1.
 
     Example:
         >>> tokenizer, checkpoint = getfixture("tokenizer"), getfixture("checkpoint")
@@ -105,11 +106,11 @@ def continued_model(
 
 
 def make_room(model: PreTrainedModel, longest: int) -> None:
-    """Let a trained model generate as many tokens as the longest target has; one that may do so stays as it is.
+    """Raise a trained model's generation limit to the length of the longest target, unless it is high enough already.
 
     Args:
-        model: Changed in place.
-        longest: Tokens of the longest target, [EOS] among them.
+        model: Model to change in place.
+        longest: Number of tokens of the longest target, including [EOS].
 
     Example:
         >>> from kgloss_hf.models.modeling import build_model
@@ -126,10 +127,10 @@ def make_room(model: PreTrainedModel, longest: int) -> None:
 
 
 def shares_embeddings(model: PreTrainedModel) -> bool:
-    """Return whether a trained model's encoder and decoder embeddings were trained as one matrix.
+    """Return whether the encoder and decoder embeddings of a trained model were trained as one matrix.
 
     Args:
-        model: The model.
+        model: Trained model.
 
     Example:
         >>> from kgloss_hf.models.modeling import build_model
@@ -143,16 +144,16 @@ def shares_embeddings(model: PreTrainedModel) -> bool:
 
 
 def facts_of(checkpoint: str, before: Mapping[str, Any], tokenizer: KGlossTokenizerFast) -> dict[str, Any]:
-    """Return what metrics.json says of the model that a run went on from.
+    """Return the entry of metrics.json about the model that a run continued from.
 
     Args:
-        checkpoint: Its folder or Hub repository.
-        before: Of `kgloss_hf.training.run.run_of`.
-        tokenizer: The run's.
+        checkpoint: Folder or Hub repository of that model.
+        before: Facts from `kgloss_hf.training.run.run_of`.
+        tokenizer: The run's tokenizer.
 
     Returns:
-        `base_model`, its id on the Hub, or None for a folder; `command`, by which it was trained, or None; and
-        `added_glosses`, how many it did not have.
+        `base_model`, the model's id on the Hub, or None for a folder; `command`, the command that trained it, or None;
+        and `added_glosses`, the number of glosses that it lacked.
 
     Example:
         >>> facts_of(getfixture("checkpoint"), {"command": None}, getfixture("tokenizer"))
@@ -167,11 +168,11 @@ def facts_of(checkpoint: str, before: Mapping[str, Any], tokenizer: KGlossTokeni
 
 
 def earlier_data(data: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the corpora that a trained model had learnt from, marked as earlier ones, without those of this run.
+    """Return the corpora that a trained model had learnt from, marked as earlier, without those of this run.
 
     Args:
-        data: Of `kgloss_hf.training.run.run_of`.
-        now: This run's. Files of one name and another licence are not the same.
+        data: Corpora from `kgloss_hf.training.run.run_of`.
+        now: Corpora of this run. Files with the same name but different licences count as different.
 
     Example:
         >>> earlier_data([{"name": "gksl", "use": "glosses", "license": "mit"}], [])

@@ -1,4 +1,4 @@
-"""Choose how a trained model decodes by the score of its validation part."""
+"""Choose the decoding settings of a trained model by its score on the validation set."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .display import RunDisplay
 from .trainer import GlossTrainer
 
 GRID = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
-"""Values of `encoder_repetition_penalty` that are tried; 1 is off."""
+"""Values of `encoder_repetition_penalty` to try; 1 means off."""
 
 REPETITIONS = (1.0, 2.0, 3.0)
-"""Values of `repetition_penalty` that are tried with each; 1 is off."""
+"""Values of `repetition_penalty` to try with each of them; 1 means off."""
 
 
 def choose_decoding(
@@ -24,20 +24,23 @@ def choose_decoding(
     given: DecodingArguments | None = None,
     display: RunDisplay | None = None,
 ) -> dict[str, Any]:
-    """Set the model's two penalties to those with the best Jaccard score of the validation part.
+    """Set the model's two penalties to the values with the best Jaccard score on the validation set.
 
-    `encoder_repetition_penalty` favours glosses that are written like a word of the sentence, and is off where a model
-    has two vocabularies. `repetition_penalty` disfavours glosses that the answer holds already. Both stay in the
-    model's generation config, which every later call follows. All processes of a training choose the same.
+    `encoder_repetition_penalty` favours glosses that are written like a word of the sentence; it is off if the model
+    has two vocabularies. `repetition_penalty` penalises glosses that the answer already contains. Both are stored in
+    the model's generation config, so that every later call uses them. All processes of a training choose the same
+    values. If scores are equal, the smallest penalties win.
 
     Args:
-        trainer: After `train`; its evaluation data are the validation part, and its `compute_metrics` gives `jaccard`.
-        tokenizer: The model's.
-        given: Penalties that are not to be chosen (default: none). Of equal scores the smallest penalties win.
-        display: The trainer's, which shows how many are tried (default: it has none).
+        trainer: Trainer after `train`. Its evaluation data are the validation set, and its `compute_metrics` returns
+            `jaccard`.
+        tokenizer: The model's tokenizer.
+        given: Penalties that are fixed rather than chosen (default: none).
+        display: Display of the trainer, which shows the progress (default: none).
 
     Returns:
-        For metrics.json: the two penalties; and where several were tried, `validation`, a list of what each gives.
+        The entry of metrics.json: the two penalties and, if several values were tried, `validation`, a list with the
+        score of each.
     """
     given = given or DecodingArguments()
     config = trainer.model.generation_config

@@ -1,4 +1,4 @@
-"""Show a run: a line per epoch, one bar, and nothing of what libraries say that does not concern the user."""
+"""Show the progress of a run: one line per epoch, one bar, and no library output that does not concern the user."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from ..optional import require
+from ..reporting import counted
 
 _Item = TypeVar("_Item")
 
@@ -28,20 +29,20 @@ _COLUMNS = {
     "eval_jaccard": ("validation JC", 15, ".2f"),
     "seconds": ("seconds", 9, ".1f"),
 }
-"""Values of a line, with the title, the width and the format of each."""
+"""Values of a line, each with the title, width and format of its column."""
 
 
 class RunDisplay(TrainerCallback):
-    """Print a line per epoch on standard output, and show one bar on standard error where that is a terminal.
+    """Print one line per epoch on standard output, and show one bar on standard error if that is a terminal.
 
-    It stands for the trainer's own lines and bars. What these show besides stays in the trainer's history. It is
-    entered as a context, so that the bar vanishes however the run ends.
+    The display replaces the trainer's own lines and bars; their other values stay in the trainer's history. Use it as a
+    context manager, so that the bar is removed however the run ends.
 
     Args:
-        epochs: Passes over the pairs after which the training ends, where its schedule is for more (default: none).
+        epochs: Number of epochs after which the training ends, if its schedule is made for more (default: none).
 
     Raises:
-        ImportError: What a run needs at its end is not installed.
+        ImportError: A library that the run needs at its end is not installed.
 
     Example:
         >>> with RunDisplay() as display:
@@ -70,7 +71,7 @@ class RunDisplay(TrainerCallback):
         self._busy = self._trains = True
         self._began = self._since = time.monotonic()
         if state.global_step and state.is_world_process_zero:
-            print(f"Going on after epoch {_number(state.epoch)} (step {state.global_step} of {state.max_steps})")
+            print(f"Continuing after epoch {_number(state.epoch)} (step {state.global_step} of {state.max_steps})")
         steps = state.max_steps
         if self._epochs is not None:
             steps = min(steps, ceil(steps * self._epochs / args.num_train_epochs))
@@ -98,9 +99,9 @@ class RunDisplay(TrainerCallback):
             return
         early = f" of {_number(state.num_train_epochs)}" * (state.global_step < state.max_steps)
         seconds = time.monotonic() - self._began
-        print(
-            f"Trained for {_number(state.epoch)}{early} epochs, {state.global_step} steps, in {seconds:.1f} s.", end=""
-        )
+        epochs = f"{_number(state.epoch)}{early}"
+        unit = "epoch" if epochs == "1" else "epochs"
+        print(f"Trained for {epochs} {unit}, {counted(state.global_step, 'step')}, in {seconds:.1f} s.", end="")
         best = [row for row in state.log_history if "eval_loss" in row and row["step"] == state.best_global_step]
         if args.load_best_model_at_end and best:
             title, _, form = _COLUMNS[_metric(args)]
@@ -123,13 +124,13 @@ class RunDisplay(TrainerCallback):
             self._close()
 
     def counted(self, items: Iterable[_Item], total: int, trainer: Any, what: str) -> Iterator[_Item]:
-        """Yield items, each of which takes a prediction, with one bar for all.
+        """Yield items that require one prediction each, and show one bar for all of them.
 
         Args:
-            items: What to yield.
-            total: How many they are.
-            trainer: Has this display.
-            what: What is done with them.
+            items: Items to yield.
+            total: Number of items.
+            trainer: Trainer that uses this display.
+            what: Description of the work, shown next to the bar.
         """
         self._open(trainer.args, trainer.state, total, "settings", what)
         self._busy = True
@@ -154,15 +155,17 @@ class RunDisplay(TrainerCallback):
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
-                # Lines for a file would else go where the bar is.
+                # Otherwise lines meant for a file would be printed on the terminal with the bar.
                 redirect_stdout=sys.stdout.isatty(),
             )
             self._task = self._bar.add_task(what, total=total)
             self._bar.start()
-            # The usual handler writes to standard error as it was before, through the bar.
+            # The usual handler writes to the original standard error and would break the bar.
             transformers_logging.disable_default_handler()
             self._warnings = logging.StreamHandler()
-            logging.getLogger("transformers").addHandler(self._warnings)  # its own function cannot remove one again
+            logging.getLogger("transformers").addHandler(
+                self._warnings
+            )  # the function of transformers cannot remove a handler
 
     def _close(self) -> None:
         if self._bar:
@@ -200,7 +203,7 @@ def _metric(args: Any) -> str:
 
 
 def _is_best(args: Any, state: Any, metrics: Mapping[str, float]) -> bool:
-    """Return whether an evaluation is better than those before, which the trainer notes only after its callbacks."""
+    """Return whether an evaluation is the best so far, which the trainer records only after its callbacks."""
     value = metrics.get(_metric(args))
     if value is None or state.best_metric is None:
         return value is not None
@@ -209,12 +212,12 @@ def _is_best(args: Any, state: Any, metrics: Mapping[str, float]) -> bool:
 
 
 def quieten() -> None:
-    """Let transformers show no bars of its own, and let only the first process of a machine warn.
+    """Hide the progress bars of transformers, and let only the first process of a machine print warnings.
 
     Downloads from the Hub keep their bars.
     """
     hidden = are_progress_bars_disabled()
-    transformers_logging.disable_progress_bar()  # which those of the Hub follow
+    transformers_logging.disable_progress_bar()  # also disables those of the Hub
     if not PartialState().is_local_main_process:
         transformers_logging.set_verbosity_error()
         logging.getLogger("kgloss_hf").setLevel(logging.ERROR)
@@ -224,10 +227,10 @@ def quieten() -> None:
 
 @contextmanager
 def tied_weights_may_be_missing(model: nn.Module) -> Iterator[None]:
-    """Silence the trainer's warning of weights that a checkpoint lacks where each is one with a weight that it has.
+    """Silence the trainer's warning about missing weights if each is tied to a weight that the checkpoint has.
 
     Args:
-        model: Into which a checkpoint may be loaded.
+        model: Model into which a checkpoint may be loaded.
 
     Example:
         >>> with tied_weights_may_be_missing(nn.Linear(2, 2)):
@@ -239,9 +242,9 @@ def tied_weights_may_be_missing(model: nn.Module) -> Iterator[None]:
     tied = {name: group for group in names.values() for name in group}
 
     def concerns(record: logging.LogRecord) -> bool:
-        _, found, listed = record.getMessage().partition("missing keys in the checkpoint model loaded: ")
+        _, separator, listed = record.getMessage().partition("missing keys in the checkpoint model loaded: ")
         missing = set(re.findall(r"'([^']+)'", listed))
-        return not (found and missing and all(tied.get(name, set()) - missing for name in missing))
+        return not (separator and missing and all(tied.get(name, set()) - missing for name in missing))
 
     logger = logging.getLogger("transformers.trainer")
     logger.addFilter(concerns)

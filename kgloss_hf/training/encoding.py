@@ -1,4 +1,4 @@
-"""Turn pairs into ids before training, so that no worker ever starts a JVM."""
+"""Encode pairs as ids before training, so that no worker ever starts a JVM."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import numpy as np
 from datasets import Dataset
 
 from ..data.pairs import Pair, marked_glosses
+from ..reporting import counted
 from ..runtime.targets import tokens_of_targets
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 
 ROWS_AT_ONCE = 1_000
-"""Rows of the pretext that are in memory at a time."""
+"""Number of rows of the pretext task that are in memory at a time."""
 
 
 def encode_pairs(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Dataset:
     """Encode pairs as `input_ids` and `labels`.
 
-    Sentences and marked glosses (`marked_glosses`) are cut at the tokenizer's `model_max_length`, and a warning counts
-    the tokens that this drops.
+    Sentences and marked glosses (`marked_glosses`) are truncated to the tokenizer's `model_max_length`, and a warning
+    counts the tokens that are dropped.
 
     Args:
         tokenizer: The model's tokenizer.
-        pairs: Sentences and glosses.
+        pairs: Sentences with their glosses.
     """
     glosses = marked_glosses(pairs, tokenizer.morphemes)
     encoded = tokenizer([pair.text for pair in pairs], text_target=glosses, truncation=True)
@@ -34,17 +35,17 @@ def encode_pairs(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> Datas
 def unknown_glosses(
     tokenizer: KGlossTokenizerFast, parts: Mapping[str, Sequence[Pair]], trained: str | None = None
 ) -> list[str]:
-    """Return lines that say which glosses of a run's parts the model cannot know, and what follows from it.
+    """Return messages about the glosses in a run's sets that the model cannot know, and the consequences.
 
     Args:
-        tokenizer: The run's.
-        parts: The pairs by the name of their part.
-        trained: Where the tokenizer was not learnt on the training part, the folder or repository that it is from.
+        tokenizer: The run's tokenizer.
+        parts: Pairs of each set, by the name of the set.
+        trained: Folder or repository of the tokenizer, if it was not learnt on the training set.
 
     Example:
         >>> parts = {"test": [Pair("몸의 형태", ("몸", "처음보는글로스"))]}
         >>> print(*unknown_glosses(getfixture("tokenizer"), parts))
-        1 of the 2 glosses of the test part stands nowhere in the training part (처음보는글로스): the model cannot ...
+        1 of 2 glosses in the test set does not occur in the training set (처음보는글로스): the model cannot ...
     """
     lines = []
     for part, pairs in parts.items():
@@ -58,29 +59,30 @@ def unknown_glosses(
         ]
         if not unknown:
             continue
-        one, some = len(unknown) == 1, list(dict.fromkeys(unknown))
-        named = f"such as {', '.join(some[:3])}" if len(some) > 3 else ", ".join(some)
+        one, distinct = len(unknown) == 1, list(dict.fromkeys(unknown))
+        named = f"such as {', '.join(distinct[:3])}" if len(distinct) > 3 else ", ".join(distinct)
         if trained:
             why = f"{'is' if one else 'are'} not in the vocabulary of {trained}"
         else:
-            why = f"{'stands' if one else 'stand'} nowhere in the training part"
-        cannot = "learn" if part == "training" else "be right on"
-        counted = "" if part == "training" else f" and {'counts as an error' if one else 'count as errors'}"
+            why = f"{'does' if one else 'do'} not occur in the training set"
+        cannot = "learn" if part == "training" else "predict"
+        scored = "" if part == "training" else f" and {'counts as an error' if one else 'count as errors'}"
+        total = counted(sum(map(len, rows)), "gloss", "glosses")
         lines.append(
-            f"{len(unknown):,} of the {sum(map(len, rows)):,} glosses of the {part} part {why} ({named}): the model "
-            f"cannot {cannot} {'it' if one else 'them'}. {'It becomes' if one else 'They become'} [UNK]{counted}."
+            f"{len(unknown):,} of {total} in the {part} set {why} ({named}): the model cannot {cannot} "
+            f"{'it' if one else 'them'}. {'It becomes' if one else 'They become'} [UNK]{scored}."
         )
     return lines
 
 
 def encode_pretext(tokenizer: KGlossTokenizerFast, dataset: Dataset) -> Dataset:
-    """Encode pairs as `input_ids` and `labels` on disk, cached by `datasets`, so that memory does not grow with them.
+    """Encode pairs as `input_ids` and `labels` on disk, cached by `datasets`, so that memory use stays constant.
 
-    The target is what the tokenizer makes of a sentence, without [BOS], which the model prepends.
+    The target is the encoded target sentence without [BOS], which the model prepends.
 
     Args:
         tokenizer: The model's tokenizer.
-        dataset: With the columns `source` and `target`.
+        dataset: Data set with the columns `source` and `target`.
 
     Example:
         >>> pairs = Dataset.from_dict({"source": ["몸의 형태"], "target": ["몸의 모양"]})

@@ -1,4 +1,4 @@
-"""Load the pairs of the pretext task, sentences that mean the same, and split them for training and validation."""
+"""Load the pairs of the pretext task, sentences with the same meaning, and split them for training and validation."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset, load_dataset
 
+from ..reporting import counted
 from ..runtime.normalization import normalize
 from .encoding import ROWS_AT_ONCE
 
 
 def load_pretext(data_dir: str, *, pairs: str = "backtranslation", corpus: str = "all") -> Dataset:
-    """Return pairs with the columns `source`, `target` and `origin` (the corpus), memory-mapped.
+    """Return memory-mapped pairs with the columns `source`, `target` and `origin` (the corpus).
 
     Args:
-        data_dir: Folder of `kgloss back-translate`, or with copies of the public corpora.
-        pairs: `backtranslation`, or `paraphrase` for human paraphrases.
-        corpus: Configuration of `ko_backtranslation`, such as `parakqc`; `all` of them by default.
+        data_dir: Folder written by `kgloss back-translate`, or folder with copies of the public corpora.
+        pairs: `backtranslation` (default), or `paraphrase` for human paraphrases.
+        corpus: Configuration of `ko_backtranslation`, such as `parakqc` (default: `all`).
 
     Raises:
-        ValueError: An unknown name, or a file that is not as published.
-        FileNotFoundError: The folder holds no such pairs.
+        ValueError: A name is unknown, or a file differs from the published one.
+        FileNotFoundError: The folder contains no such pairs.
     """
     dataset = load_dataset("ko_backtranslation", corpus, data_dir=data_dir, pairs=pairs, split="train")
     return dataset.select_columns(["source", "target", "origin"])
 
 
 def sentences(dataset: Dataset) -> Iterator[str]:
-    """Yield every sentence of the pairs, sources and targets, with a part of them in memory at a time.
+    """Yield all sentences of the pairs, sources and targets, while holding only some of them in memory.
 
     Args:
-        dataset: With the columns `source` and `target`.
+        dataset: Data set with the columns `source` and `target`.
 
     Example:
         >>> list(sentences(Dataset.from_dict({"source": ["불이 났어요."], "target": ["화재입니다."]})))
@@ -46,16 +47,17 @@ def sentences(dataset: Dataset) -> Iterator[str]:
 def split_pretext(
     dataset: Dataset, share: float = 0.3, *, by: str = "group", seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the rows for training and for validation.
+    """Return the row numbers of the training set and of the validation set.
 
     Args:
-        dataset: With the columns `source` and `target`.
-        share: Of the rows, for validation (paper: 0.3).
-        by: `group` keeps pairs that share a sentence, directly or through others, on one side. `row` is the paper's.
-        seed: Of the shuffle.
+        dataset: Data set with the columns `source` and `target`.
+        share: Share of the rows for validation (paper: 0.3).
+        by: `group` keeps pairs that share a sentence, directly or through other pairs, on one side. `row` is the
+            paper's split.
+        seed: Seed of the shuffle.
 
     Raises:
-        ValueError: `by` is not known, or a side stays empty.
+        ValueError: `by` is unknown, or one of the sets would be empty.
 
     Example:
         >>> pairs = Dataset.from_dict({"source": ["가", "나", "다", "라"], "target": ["나", "가", "라", "다"]})
@@ -71,13 +73,14 @@ def split_pretext(
     validation = np.isin(label, held_out)
     if validation.all() or not validation.any():
         raise ValueError(
-            f"{len(dataset)} pairs in {len(groups)} groups are too few, or too alike, to hold out {share:.0%} of them"
+            f"cannot hold out {share:.0%} of {counted(len(dataset), 'pair')} in {counted(len(groups), 'group')}, which "
+            "are too few or too similar; add pairs, or change the share"
         )
     return np.flatnonzero(~validation), np.flatnonzero(validation)
 
 
 def _linked(dataset: Dataset) -> np.ndarray:
-    """Return a label per row, equal where rows are linked. Memory holds hashes of sentences, 16 bytes per pair."""
+    """Return one label per row, equal for linked rows. Only hashes of sentences are in memory, 16 bytes per pair."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

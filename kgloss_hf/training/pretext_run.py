@@ -1,4 +1,4 @@
-"""Train the pretext: from a Korean sentence to another that means the same, with the glosses' model and tokenizer."""
+"""Train on the pretext task, from a Korean sentence to one with the same meaning, with the model used for glosses."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .trainer import PretextTrainingArguments, build_trainer
 
 
 def main(words: Sequence[str] | None = None, program: str = "kgloss pretext") -> None:
-    """Train the pretext and write the result, as the words of a command line say.
+    """Train a model on the pretext task and write the result, as the command line specifies.
 
     Args:
-        words: As for `kgloss_hf.training.text2gloss.main`, which also says what is raised.
-        program: What stands before the words, for metrics.json and for messages.
+        words: As for `kgloss_hf.training.text2gloss.main`, whose errors are raised here too.
+        program: Name that precedes the words, for metrics.json and for messages.
     """
     use_utf8()
     command = command_line(words, program)
@@ -46,9 +46,9 @@ def main(words: Sequence[str] | None = None, program: str = "kgloss pretext") ->
 
         with PartialState().main_process_first():
             dataset = load_pretext(data.pretext_dir, pairs=data.pairs, corpus=data.corpus)
-            glosses = training_pairs(data)  # whose glosses the vocabulary holds
+            glosses = training_pairs(data)
         train, validation = split_pretext(dataset, data.validation_share, by=data.split, seed=data.split_seed)
-        PartialState().print(f"{len(train):,} training and {len(validation):,} validation pairs")
+        PartialState().print(f"Training pairs: {len(train):,}; validation pairs: {len(validation):,}")
         sources = pretext_sources(dataset.unique("origin"))
         sources += gloss_sources(data, license=data.data_license, domain=data.data_domain)
         parts = {"training": train, "validation": validation}
@@ -93,4 +93,4 @@ def main(words: Sequence[str] | None = None, program: str = "kgloss pretext") ->
         result = save_result(run, trainer, tokenizer, facts=facts)
     if trainer.is_world_process_zero():
         print(f"Model, tokenizer, card, metrics.json and training.png are in {result}")
-        print(visible(f"Go on to glosses: {quoted(['kgloss', 'train', '--pretext', str(result)])} --dataset …"))
+        print(visible(f"Next, train on glosses: {quoted(['kgloss', 'train', '--pretext', str(result)])} --dataset …"))

@@ -1,4 +1,4 @@
-"""Keep a record of what a run was begun with, and refuse to go on with anything else."""
+"""Record the options and data that a run was started with, and refuse to resume it with others."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 logger = logging.getLogger(__name__)
 
 RECORD = "run.json"
-"""File in a run's folder that says what the run was begun with."""
+"""File in a run's folder that records what the run was started with."""
 
-# Options that leave the result as it is: names of files and repositories, what is logged and shown, and how the same
-# steps are divided among devices and processes. What names data is here because the data themselves are compared.
+# Options that do not affect the result: names of files and repositories, what is logged and shown, and how the same
+# steps are divided among devices and processes. Options that name data are here because the data itself is compared.
 _WITHOUT_EFFECT = re.compile(
     r"(output_dir|overwrite_output_dir|run_name|project|report_to|disable_tqdm|debug|skip_memory_metrics|resume|"
     r"dataset|config|data_dir|pretext_dir|train|validation|test|extra_train|text_column|gloss_column|gloss_separator|"
@@ -44,20 +44,20 @@ def digest_of(rows: Iterable[Any]) -> dict[str, Any]:
     """Return the number of rows and a hash of them in their order.
 
     Args:
-        rows: What JSON can hold, such as pairs; read once.
+        rows: Values that JSON can represent, such as pairs; read once.
 
     Example:
         >>> digest_of([("집에 불이 났어요.", ["집", "불"])])["number"]
         1
     """
     digest, number = hashlib.sha256(), 0
-    for number, row in enumerate(rows, 1):  # noqa: B007 - the last number is what is wanted
+    for number, row in enumerate(rows, 1):  # noqa: B007 - the last number is used after the loop
         digest.update(json.dumps(row).encode() + b"\n")
     return {"number": number, "sha256": digest.hexdigest()}
 
 
 def digest_of_checkpoint(checkpoint: str) -> dict[str, Any]:
-    """Return a hash of a model's weights and vocabulary, or of a tokenizer's.
+    """Return a hash of the weights and vocabulary of a model, or of the vocabulary of a tokenizer.
 
     Args:
         checkpoint: Folder or Hub repository.
@@ -75,10 +75,10 @@ def digest_of_checkpoint(checkpoint: str) -> dict[str, Any]:
 
 
 def options_of(args: Seq2SeqTrainingArguments, *others: Any) -> dict[str, Any]:
-    """Return the options that a run's result depends on, as JSON gives them back.
+    """Return the options that a run's result depends on, as they look after a round trip through JSON.
 
     Args:
-        args: Training arguments. The sizes of batches count only as the pairs of an optimiser step.
+        args: Training arguments. Batch sizes count only through the number of pairs per optimiser step.
         others: Other dataclasses of options.
 
     Example:
@@ -86,7 +86,7 @@ def options_of(args: Seq2SeqTrainingArguments, *others: Any) -> dict[str, Any]:
         >>> options_of(TrainingArguments(output_dir="outputs/demo", use_cpu=True))["learning_rate"]
         0.0005
     """
-    every = {name: value for given in others for name, value in asdict(given).items()} | args.to_sanitized_dict()
+    every = {name: value for group in others for name, value in asdict(group).items()} | args.to_sanitized_dict()
     counted = {name: value for name, value in every.items() if not _WITHOUT_EFFECT.fullmatch(name)}
     counted["pairs_a_step"] = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     as_json: dict[str, Any] = json.loads(json.dumps(counted))
@@ -96,17 +96,17 @@ def options_of(args: Seq2SeqTrainingArguments, *others: Any) -> dict[str, Any]:
 def check_record(
     folder: Path, options: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]], *, begun: bool
 ) -> None:
-    """Write what a run is begun with, or refuse to go on with a run that was begun otherwise.
+    """Record what a run is started with, or refuse to resume a run that was started with other options or data.
 
     Args:
-        folder: The run's. A tokenizer in it is one that the run learnt; where nothing was trained yet and the run now
-            begins otherwise, it is deleted.
-        options: From `options_of`.
-        data: From `digest_of` and `digest_of_checkpoint`, by what they are of.
-        begun: There is a checkpoint to go on from.
+        folder: Folder of the run. A tokenizer in it is one that the run learnt; it is deleted if nothing has been
+            trained yet and the run now starts with other options or data.
+        options: Options from `options_of`.
+        data: Hashes from `digest_of` and `digest_of_checkpoint`, by what they describe.
+        begun: Whether a checkpoint exists to continue from.
 
     Raises:
-        ValueError: The run was begun with other options or data, which are named, or nothing says with which.
+        ValueError: The run was started with other options or data, which are named, or it has no record.
     """
     record = {"options": dict(options), "data": dict(data), "versions": versions("kgloss-hf", "torch", "transformers")}
     file = folder / RECORD
@@ -114,17 +114,17 @@ def check_record(
         before = json.loads(file.read_text("utf-8")) if file.exists() else {}
         if begun and not before:
             raise ValueError(
-                f"{folder} holds a run of which no {RECORD} says what it was begun with; begin anew in another "
+                f"{folder} holds a run without {RECORD}, the record of its options and data; start again in another "
                 "--output_dir, or delete it"
             )
         if begun:
-            if other := differences(before, record):
+            if changed := differences(before, record):
                 raise ValueError(
-                    f"{folder} holds a run that was begun otherwise: {'; '.join(other)}. Go on with what it was begun "
-                    "with, or begin anew in another --output_dir, or delete it"
+                    f"{folder} holds a run that was started with other options or data: {'; '.join(changed)}. Use the "
+                    "original ones, start again in another --output_dir, or delete it"
                 )
             if before["versions"] != record["versions"]:
-                logger.warning("%s was begun with %s; now there are %s", folder, before["versions"], record["versions"])
+                logger.warning("%s was started with %s; found %s now", folder, before["versions"], record["versions"])
         elif before != record and PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(folder / "tokenizer", ignore_errors=True)
@@ -132,11 +132,11 @@ def check_record(
 
 
 def check_vocabulary(checkpoint: str | None, tokenizer: KGlossTokenizerFast) -> None:
-    """Refuse to go on from a checkpoint with a tokenizer whose tokens have other ids.
+    """Check that a run's tokenizer gives its tokens the same ids as the checkpoint to continue from.
 
     Args:
-        checkpoint: The folder to go on from; None for a run that begins.
-        tokenizer: The run's.
+        checkpoint: Folder to continue from; None for a new run.
+        tokenizer: The run's tokenizer.
 
     Raises:
         ValueError: The checkpoint's model was trained with another vocabulary.
@@ -149,38 +149,39 @@ def check_vocabulary(checkpoint: str | None, tokenizer: KGlossTokenizerFast) -> 
     config = json.loads((Path(checkpoint) / "config.json").read_text("utf-8"))
     if config.get("vocabulary_digest") != tokenizer.vocabulary_digest:
         raise ValueError(
-            f"{checkpoint}: expected the run's tokenizer, found one with another vocabulary; bring back the folder "
-            "tokenizer of the run, or begin anew in another --output_dir"
+            f"{checkpoint}: expected the run's tokenizer, found one with another vocabulary; restore the run's folder "
+            "tokenizer, or start again in another --output_dir"
         )
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Name the options and data in which two records differ, with what they were and are.
+    """List the options and data in which two records differ, with their earlier and current values.
 
     Args:
-        before: A record with `options` and `data`. An option that it lacks, as of another version, does not count.
-        now: Another.
+        before: Earlier record, with `options` and `data`. Options that it lacks, such as those added by a later
+            version, are ignored.
+        now: Current record.
 
     Example:
         >>> before = {"options": {"seed": 0}, "data": {"test pairs": {"number": 41, "sha256": "a1"}}}
         >>> now = {"options": {"seed": 1}, "data": {"test pairs": {"number": 41, "sha256": "b2"}}}
         >>> differences(before, now)
-        ['seed: 0 then, 1 now', 'test pairs: 41 then and 41 now, and they differ']
+        ['seed: 0 before, 1 now', 'test pairs: 41 before and 41 now, with different content']
     """
     options, data = before.get("options", {}), before.get("data", {})
-    found = [
-        f"{name}: {options[name]} then, {value} now"
+    changes = [
+        f"{name}: {options[name]} before, {value} now"
         for name, value in now["options"].items()
         if name in options and options[name] != value
     ]
     for name in {**data, **now["data"]}:
         then, today = data.get(name), now["data"].get(name)
         if then != today:
-            counts = [part["number"] for part in (then, today) if part and "number" in part]
+            counts = [digest["number"] for digest in (then, today) if digest and "number" in digest]
             if then is None or today is None:
-                found.append(f"{name}: {'none then' if then is None else 'none now'}")
+                changes.append(f"{name}: {'none before' if then is None else 'none now'}")
             elif counts:
-                found.append(f"{name}: {counts[0]:,} then and {counts[1]:,} now, and they differ")
+                changes.append(f"{name}: {counts[0]:,} before and {counts[1]:,} now, with different content")
             else:
-                found.append(f"{name}: another now")
-    return found
+                changes.append(f"{name}: different content now")
+    return changes

@@ -1,4 +1,4 @@
-"""Train a model anew on the training and the validation part, for the epochs that the validation part chose."""
+"""Retrain a model on the training and validation sets, for the number of epochs that the validation set chose."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .decoding_choice import DecodingArguments
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a first training chose on the validation part, for a second one on both parts.
+    """Choices of a first training on the validation set, for a second training on both sets.
 
     Args:
-        epochs: Passes over the pairs after which the first model was best.
-        best_validation: The first model's score on the validation part, by the name of the metric.
-        decoding: What `kgloss_hf.training.decoding_choice.choose_decoding` says of the first model.
+        epochs: Number of epochs after which the first model was best.
+        best_validation: Score of the first model on the validation set, by the name of the metric.
+        decoding: Return value of `kgloss_hf.training.decoding_choice.choose_decoding` for the first model.
     """
 
     epochs: float
@@ -33,7 +33,7 @@ class Chosen:
 
     @property
     def penalties(self) -> DecodingArguments:
-        """The settings of decoding, for the second training, which has nothing to choose them by."""
+        """Decoding settings for the second training, which has no validation set to choose them on."""
         return DecodingArguments(**{name: self.decoding[name] for name in asdict(DecodingArguments())})
 
 
@@ -41,13 +41,13 @@ _CHOSEN = "chosen.json"
 
 
 def check_refit(args: Seq2SeqTrainingArguments) -> None:
-    """Refuse a refit where no evaluation chooses the number of epochs.
+    """Check that evaluations choose the number of epochs of a refit.
 
     Args:
-        args: Of the first training.
+        args: Arguments of the first training.
 
     Raises:
-        ValueError: Its checkpoint is not chosen.
+        ValueError: The first training does not choose a checkpoint.
 
     Example:
         >>> from kgloss_hf.training.trainer import TrainingArguments
@@ -55,16 +55,16 @@ def check_refit(args: Seq2SeqTrainingArguments) -> None:
     """
     if not args.load_best_model_at_end:
         raise ValueError(
-            "--refit: expected --load_best_model_at_end, by which the number of epochs is chosen, found False; leave "
-            "one of the two out"
+            "--refit: expected --load_best_model_at_end, which chooses the number of epochs, found False; leave one of "
+            "the two out"
         )
 
 
 def chosen_before(folder: Path) -> Chosen | None:
-    """Return what the first training of a run chose where it is over, else None.
+    """Return the choices of the first training of a run, or None if it has not finished.
 
     Args:
-        folder: The run's.
+        folder: Folder of the run.
 
     Example:
         >>> chosen_before(Path("outputs/new")) is None
@@ -75,12 +75,12 @@ def chosen_before(folder: Path) -> Chosen | None:
 
 
 def choose(trainer: Trainer, folder: Path, decoding: Mapping[str, Any]) -> Chosen:
-    """Return what a first training has chosen, and keep it in the run's folder for a run that goes on.
+    """Return the choices of a first training, and save them in the run's folder for a resumed run.
 
     Args:
-        trainer: Of the training, which is over, and was evaluated.
-        folder: The run's.
-        decoding: What `kgloss_hf.training.decoding_choice.choose_decoding` says of it.
+        trainer: Trainer of the training, which has finished and was evaluated.
+        folder: Folder of the run.
+        decoding: Return value of `kgloss_hf.training.decoding_choice.choose_decoding` for it.
     """
     state, metric = trainer.state, str(trainer.args.metric_for_best_model)
     epochs = next(row["epoch"] for row in state.log_history if row["step"] == state.best_global_step)
@@ -94,10 +94,10 @@ def choose(trainer: Trainer, folder: Path, decoding: Mapping[str, Any]) -> Chose
 
 
 def without_evaluation(args: Seq2SeqTrainingArguments) -> None:
-    """Change a run's arguments to those of its second training: a folder of its own, and nothing to choose.
+    """Change a run's arguments to those of its second training, with a separate folder and without evaluation.
 
     Args:
-        args: As given for the run.
+        args: Arguments of the run, changed in place.
 
     Example:
         >>> from kgloss_hf.training.trainer import TrainingArguments
@@ -111,10 +111,10 @@ def without_evaluation(args: Seq2SeqTrainingArguments) -> None:
 
 
 def joined(split: Split) -> Split:
-    """Return a split whose training part holds the validation part too.
+    """Return a split whose training set includes the validation set.
 
     Args:
-        split: The run's.
+        split: Split of the run.
 
     Example:
         >>> from kgloss_hf.data.pairs import Pair
@@ -126,12 +126,12 @@ def joined(split: Split) -> Split:
 
 
 def refit_facts(chosen: Chosen, of_epochs: float, pairs: int) -> Mapping[str, Any]:
-    """Return what metrics.json says of a second training.
+    """Return the entries of metrics.json about a second training.
 
     Args:
-        chosen: By the first training.
-        of_epochs: Passes for which both trainings' schedules were made.
-        pairs: Validation pairs that the second training learnt from.
+        chosen: Choices of the first training.
+        of_epochs: Number of epochs for which the schedules of both trainings were made.
+        pairs: Number of validation pairs that the second training learnt from.
 
     Example:
         >>> refit_facts(Chosen(12.0, {"jaccard": 40.0}, {}), 30.0, 36)["refit"]
@@ -144,12 +144,12 @@ def refit_facts(chosen: Chosen, of_epochs: float, pairs: int) -> Mapping[str, An
 
 
 class StopAfter(TrainerCallback):
-    """End a training after a number of epochs, with the learning rate's schedule as it is.
+    """Stop training after a number of epochs without changing the learning rate schedule.
 
-    Nothing is saved at the end, for a run that goes on from there would train one step more.
+    Nothing is saved at the end, because a run resumed from there would train one step too many.
 
     Args:
-        epochs: May be a fraction.
+        epochs: Number of epochs, which may be fractional.
     """
 
     def __init__(self, epochs: float) -> None:

@@ -1,4 +1,4 @@
-"""Begin a run in its folder, go on with it after an interruption, and write and publish its result."""
+"""Start a run in its folder, resume it after an interruption, and write and publish its result."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ logger = logging.getLogger(__name__)
 
 
 class _Run(NamedTuple):
-    """A run that has begun.
+    """Run that has been started.
 
     Args:
-        folder: Checkpoints lie in its folder `checkpoints`, the result of a finished run in `model`.
-        checkpoint: The last whole checkpoint of an unfinished run, or None for a new one.
-        publication: Where the result goes on the Hub, or None.
-        command: Words by which the run was started.
+        folder: Folder of the run, with the checkpoints in `checkpoints` and the result of a finished run in `model`.
+        checkpoint: Last complete checkpoint of an unfinished run, or None for a new run.
+        publication: Destination of the result on the Hub, or None.
+        command: Words of the command that started the run.
     """
 
     folder: Path
@@ -52,22 +52,22 @@ class _Run(NamedTuple):
 
 
 def begin_run(args: Seq2SeqTrainingArguments, *, resume: bool, command: Sequence[str] | None = None) -> _Run:
-    """Reserve a run's folder until the process ends, and find the checkpoint to go on from.
+    """Reserve a run's folder until the process ends, and find the checkpoint to continue from.
 
-    Later checkpoints that were cut short are deleted, with a warning. `args` is changed: the trainer writes its
-    checkpoints to the folder's `checkpoints`, and leaves pushing to `save_result`.
+    Later checkpoints that are incomplete are deleted, with a warning. `args` is changed in place: the trainer writes
+    its checkpoints to the subfolder `checkpoints` and leaves pushing to `save_result`.
 
     Args:
-        args: `output_dir` is the run's folder. With `push_to_hub` and `hub_model_id`, the right to write to that
-            repository is checked now.
-        resume: Go on from the last checkpoint.
-        command: Words by which the run was started (default: those of a script), for metrics.json.
+        args: Training arguments, whose `output_dir` is the run's folder. With `push_to_hub` and `hub_model_id`, the
+            permission to write to that repository is checked now.
+        resume: Whether to continue from the last checkpoint.
+        command: Words of the command that started the run (default: those of a script), for metrics.json.
 
     Raises:
-        ValueError: The folder holds a finished run; or an unfinished one, and `resume` is not set; or the best
-            checkpoint, with which the run would end, is missing or cut short. Nothing is deleted then. Or the
-            repository has no name, or nothing may be written to it.
-        RuntimeError: Another process is at work in the folder.
+        ValueError: The folder holds a finished run; or an unfinished one, and `resume` is False; or the best
+            checkpoint, with which the run would end, is missing or incomplete (nothing is deleted in that case). Or the
+            repository is not named, or is not writable.
+        RuntimeError: Another process is working in the folder.
     """
     checkpoint, publication = _reserve(args.output_dir, resume=resume), _publication(args)
     run = _Run(Path(args.output_dir), checkpoint, publication, command or command_line(None, ""))
@@ -80,7 +80,7 @@ def _reserve(output_dir: str, *, resume: bool) -> str | None:
         if PartialState().is_main_process:
             _kept.enter_context(sole_writer(Path(output_dir)))
             return _checkpoint_to_resume(output_dir, resume=resume)
-        checkpoints = _checkpoints(output_dir)  # those that the main process has looked through
+        checkpoints = _checkpoints(output_dir)  # the main process has already checked them
         return str(checkpoints[0]) if checkpoints else None
 
 
@@ -89,7 +89,7 @@ atexit.register(_kept.close)
 
 
 def _checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
-    """Return the last whole checkpoint as `begin_run` does, without reserving the folder."""
+    """Return the last complete checkpoint, as `begin_run` does, without reserving the folder."""
     if (Path(output_dir) / "model").exists():
         raise ValueError(f"{output_dir} holds a finished run; choose another --output_dir, or delete it to train again")
     checkpoints = _checkpoints(output_dir)
@@ -103,37 +103,37 @@ def _checkpoint_to_resume(output_dir: str, *, resume: bool) -> str | None:
             break
         broken[checkpoint] = reason
     for checkpoint, reason in broken.items():
-        logger.warning("%s cannot be used: %s. Going on from the one before", checkpoint, reason)
+        logger.warning("%s cannot be used: %s. It is deleted, and the one before it is used", checkpoint, reason)
         shutil.rmtree(checkpoint)
     return str(checkpoints[len(broken)]) if len(checkpoints) > len(broken) else None
 
 
 def how_to_go_on(folder: Path, command: Sequence[str]) -> str:
-    """Say in a line what an interrupted run has left, and which command goes on.
+    """Return a line that states what an interrupted run has left and which command continues it.
 
     Args:
-        folder: The run's; the second training of a refit has a folder `refit` in it.
-        command: Words by which the run was started.
+        folder: Folder of the run; the second training of a refit uses its subfolder `refit`.
+        command: Words of the command that started the run.
 
     Example:
         >>> how_to_go_on(Path("outputs/new"), ["kgloss", "train", "--output_dir", "outputs/new"])
-        'There is no checkpoint yet. Begin anew: kgloss train --output_dir outputs/new'
+        'No checkpoint has been saved yet. Start again: kgloss train --output_dir outputs/new'
     """
     if (folder / "model").exists():
-        return f"The result is whole in {folder / 'model'}."
+        return f"The result is complete in {folder / 'model'}."
     whole = (each for part in (folder / "refit", folder) for each in _checkpoints(str(part)) if _broken(each) is None)
     checkpoint = next(whole, None)
-    several = PartialState().num_processes > 1  # started by a launcher, whose words are not known here
+    several = PartialState().num_processes > 1  # started by a launcher, whose command is not known here
     if checkpoint is None:
-        return f"There is no checkpoint yet. Begin anew: {'the same command' if several else quoted(command)}"
+        return f"No checkpoint has been saved yet. Start again: {'the same command' if several else quoted(command)}"
     state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
     reached = f"epoch {state['epoch']:.4g} (step {state['global_step']} of {state['max_steps']})"
     again = "the same command with --resume" if several else quoted(command, "--resume")
-    return f"Up to {reached} the run is kept in {checkpoint}. Go on: {again}"
+    return f"The run is saved up to {reached} in {checkpoint}. Continue: {again}"
 
 
 def _checkpoints(output_dir: str) -> list[Path]:
-    """Return a run's checkpoints, the last first."""
+    """Return the checkpoints of a run, the last one first."""
     folders = Path(output_dir, "checkpoints").glob("checkpoint-*")
     numbered = [folder for folder in folders if folder.name.removeprefix("checkpoint-").isdecimal() and folder.is_dir()]
     return sorted(numbered, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), reverse=True)
@@ -145,8 +145,8 @@ def _check_best(checkpoint: Path) -> None:
     reason = (_broken(best) if best.is_dir() else "it is missing") if best != checkpoint else None
     if reason:
         raise ValueError(
-            f"{checkpoint} is whole, but the run's best checkpoint, {best}, with which it would end, cannot be used: "
-            f"{reason}. Restore it, or begin anew in another --output_dir; nothing was deleted"
+            f"{checkpoint} is complete, but the run's best checkpoint, {best}, with which it would end, cannot be "
+            f"used: {reason}. Restore it, or start again in another --output_dir; nothing was deleted"
         )
 
 
@@ -155,7 +155,7 @@ def _broken(checkpoint: Path) -> str | None:
     try:
         json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))  # written last
     except (FileNotFoundError, ValueError):
-        return "the run was ended while writing it"
+        return "the run ended while writing it"
     for file in sorted(checkpoint.iterdir()):
         try:
             if file.suffix == ".safetensors":
@@ -171,7 +171,7 @@ def _broken(checkpoint: Path) -> str | None:
 
 
 def _publication(args: Seq2SeqTrainingArguments) -> Publication | None:
-    """Return where the result goes after training, and check now that it may."""
+    """Return the destination of the result, and check that it may be written to."""
     if not args.push_to_hub:
         return None
     if not args.hub_model_id:
@@ -190,18 +190,20 @@ def save_result(
     facts: Mapping[str, Any],
     predictions: Sequence[Mapping[str, Any]] | None = None,
 ) -> Path:
-    """Write the result of a finished run, under its final name only once it is complete, and publish it.
+    """Write the result of a finished run and publish it. The folder gets its final name only once it is complete.
 
     Args:
-        run: From `begin_run`.
-        trainer: Holds the best model.
-        tokenizer: Its tokenizer.
-        facts: What this kind of run has to say, such as scores and sizes of the split; first in `metrics.json`.
-        predictions: Rows of `predictions.jsonl` (default: no such file).
+        run: Run from `begin_run`.
+        trainer: Trainer that holds the best model.
+        tokenizer: The model's tokenizer.
+        facts: Entries specific to this kind of run, such as scores and sizes of the split, which come first in
+            `metrics.json`.
+        predictions: Rows of `predictions.jsonl` (default: the file is not written).
 
     Returns:
-        The folder: model, tokenizer and generation config, `metrics.json` (also command, seed, versions, hardware,
-        seconds), `predictions.jsonl`, `training.png`, a card, and the code that loads it without this package.
+        The folder with the model, the tokenizer, the generation config, `metrics.json` (with command, seed, versions,
+        hardware and seconds besides the facts), `predictions.jsonl`, `training.png`, a card, and the code that loads
+        the model without this package.
     """
 
     def write(folder: Path) -> None:
@@ -242,14 +244,14 @@ def _hyperparameters(args: Seq2SeqTrainingArguments) -> dict[str, Any]:
         *("label_smoothing_factor", "num_train_epochs", "loss_over", "batches_by_length"),
     )
     of_a_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    given = {name: getattr(args, name) for name in names if hasattr(args, name)}
-    if args.max_steps > 0:  # which wins over epochs
-        given = {"max_steps": args.max_steps} | {name: value for name, value in given.items() if "epochs" not in name}
-    return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in given.items()}
+    values = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    if args.max_steps > 0:  # overrides epochs
+        values = {"max_steps": args.max_steps} | {name: value for name, value in values.items() if "epochs" not in name}
+    return {"pairs_a_step": of_a_step} | {name: getattr(value, "value", value) for name, value in values.items()}
 
 
 def _emissions(trainer: Seq2SeqTrainer) -> dict[str, Any]:
-    """Return what codecarbon measured, where `--report_to codecarbon` asked for it."""
+    """Return the emissions that codecarbon measured, if `--report_to codecarbon` requested them."""
     callbacks = trainer.callback_handler.callbacks
     tracker = next((callback.tracker for callback in callbacks if isinstance(callback, CodeCarbonCallback)), None)
     data = getattr(tracker, "final_emissions_data", None)
@@ -264,14 +266,16 @@ def _push(publication: Publication, *, public: bool) -> None:
         publish([publication], public=public, say=print)
     except (OSError, ValueError) as error:
         command = shlex.join(["kgloss", "publish", "--model", publication.repo_id, publication.source])
-        raise RuntimeError(f"{error}\nThe result is whole in {publication.source}. Go on with: {command}") from error
+        raise RuntimeError(
+            f"{error}\nThe result is complete in {publication.source}. Continue with: {command}"
+        ) from error
 
 
 def hardware(args: Seq2SeqTrainingArguments) -> str:
-    """Describe in words the hardware of a run.
+    """Return a description of the hardware of a run.
 
     Args:
-        args: The run's training arguments.
+        args: Training arguments of the run.
     """
     device = torch.cuda.get_device_name() if args.device.type == "cuda" else args.device.type
     dtype = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
@@ -280,15 +284,15 @@ def hardware(args: Seq2SeqTrainingArguments) -> str:
 
 
 def run_of(checkpoint: str, use: str = "pretext") -> dict[str, Any]:
-    """Return what a checkpoint was trained on and how, by its `metrics.json`.
+    """Return what a checkpoint was trained on and how, according to its `metrics.json`.
 
     Args:
         checkpoint: Folder or Hub repository.
-        use: What its data are taken to be for, where nothing says.
+        use: Assumed use of the checkpoint's data if the file does not state it.
 
     Returns:
-        `data`, as `source_of`, one whose licence is not known where nothing says; `command` and `preset`, or None; and
-        `scores`, empty for a pretext, or None.
+        `data`, described as by `source_of` (one corpus of unknown licence if the file names none); `command` and
+        `preset`, each None if unknown; and `scores`, empty for a model of the pretext task, or None if unknown.
 
     Example:
         >>> run_of(getfixture("checkpoint"))["command"] is None

@@ -1,4 +1,4 @@
-"""What a training run begins from: nothing, a pretext, a trained model, or a pre-trained one of the Hub."""
+"""Starting points of a training run: none, a pretext model, a trained model, or a pre-trained model from the Hub."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from .warm import base_facts, freeze_trained, learning_rates_of, warm_model_for,
 
 
 class Start:
-    """The beginning of a run.
+    """Starting point of a run.
 
     Args:
-        arguments: The run's options.
+        arguments: Options of the run.
 
     Raises:
-        ValueError: Options contradict one another, or what the run begins from; says which. Or a folder holds no model.
-        FileNotFoundError: A folder is not there.
+        ValueError: Options contradict each other or the model that the run begins from; the message names them. Or a
+            folder holds no model.
+        FileNotFoundError: A folder does not exist.
 
     Example:
         >>> Start(StartArguments(preset="rnn")).preset
@@ -53,7 +54,7 @@ class Start:
         self.base = base_facts(arguments)
 
     def digests(self) -> dict[str, dict[str, Any]]:
-        """Return hashes of the checkpoints that the run begins from, by what they are."""
+        """Return hashes of the checkpoints that the run begins from, by their role."""
         arguments = self.arguments
         named = {
             "tokenizer": arguments.tokenizer,
@@ -64,11 +65,11 @@ class Start:
         return {name: digest_of_checkpoint(checkpoint) for name, checkpoint in named.items() if checkpoint}
 
     def tokenizer(self, pairs: Sequence[Pair], folder: Path) -> KGlossTokenizerFast:
-        """Return the run's tokenizer, which is kept in its folder for a resumed run.
+        """Return the run's tokenizer, which is kept in the run's folder for resuming.
 
         Args:
-            pairs: The training part.
-            folder: The run's.
+            pairs: Training set.
+            folder: Folder of the run.
         """
         arguments = self.arguments
         names, analyzer = arguments.copy_names, arguments.analyzer
@@ -91,10 +92,10 @@ class Start:
         """Return the model before the first step.
 
         Args:
-            tokenizer: From `tokenizer`.
-            types: Types of glosses, which travel with the model, for what a signing avatar does with its output.
-            longest: Tokens of the longest target.
-            trains: Whether a step will follow; where none does, a trained model keeps its answers.
+            tokenizer: Tokenizer returned by `tokenizer`.
+            types: Types of the glosses, which are saved with the model for a signing avatar that plays its output.
+            longest: Number of tokens of the longest target.
+            trains: Whether a training step will follow. If not, a trained model keeps its answers.
         """
         arguments = self.arguments
         if arguments.init_from:
@@ -111,15 +112,15 @@ class Start:
         if arguments.pretext:
             transfer(model, tokenizer, arguments.pretext)
         model.config.gloss_types = types
-        # No use in going on far beyond what was learnt: an untrained model would, at every evaluation.
+        # An untrained model would generate up to the limit at every evaluation, far beyond the learnt lengths.
         model.generation_config.max_length = min(model.generation_config.max_length, 2 * longest)
         return model
 
     def training_options(self, model: PreTrainedModel) -> dict[str, Any]:
-        """Return what `kgloss_hf.training.trainer.build_trainer` must know of how the model began.
+        """Return the arguments of `kgloss_hf.training.trainer.build_trainer` that depend on the starting point.
 
         Args:
-            model: From `model`.
+            model: Model returned by `model`.
         """
         shared = not self.base and self.preset in PRESETS and PRESETS[self.preset].share_embeddings
         if self.arguments.init_from:
@@ -127,11 +128,11 @@ class Start:
         return {"share_embeddings": shared, "learning_rates": learning_rates_of(model, self.arguments)}
 
     def facts(self, tokenizer: KGlossTokenizerFast, sources: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return what metrics.json says of the beginning.
+        """Return the entries of metrics.json about the starting point.
 
         Args:
-            tokenizer: The run's.
-            sources: Corpora of the run; what the run began from adds its own.
+            tokenizer: The run's tokenizer.
+            sources: Corpora of the run, to which those of the starting point are added.
         """
         arguments, facts = self.arguments, dict(self.base)
         earlier = self.before["data"]

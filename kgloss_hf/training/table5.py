@@ -1,4 +1,4 @@
-"""Reproduce the paper's Table 5 on any corpus: four systems, each trained several times by the training script."""
+"""Reproduce the paper's Table 5 on any corpus by training each of its four systems several times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ..data.arguments import CorpusArguments, changed_options
 from ..data.parts import extra_pairs, rows_in_parts
 from ..files import save_file, save_folder, sole_writer, write_json
-from ..reporting import Table, markdown, plot_loss_curves
+from ..reporting import Table, counted, markdown, plot_loss_curves
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 from .arguments import Table5Arguments
 from .record import differences, digest_of, digest_of_checkpoint
@@ -34,7 +34,7 @@ _SYSTEMS = {
     "bert-large": "BERT, large vocabulary, no transfer",
     "transfer": "BERT, large vocabulary, transfer",
 }
-"""The paper's four systems (section IV.2)."""
+"""Four systems of the paper (section IV.2)."""
 
 _PAPER = {
     ("rnn", 100): 67.56,
@@ -44,7 +44,7 @@ _PAPER = {
     ("transfer", 10): 76.62,
     ("transfer", 100): 77.21,
 }
-"""The scores of the paper's Table 5, on MCKSG, by system and epochs."""
+"""Scores in the paper's Table 5, on MCKSG, by system and epochs."""
 
 _OPTIMISERS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -59,13 +59,13 @@ _OPTIMISERS: dict[str, dict[str, Any]] = {
     },
     "kgloss": {},
 }
-"""Options of the training script: the paper's, as far as it states them (section IV.1), and this project's defaults."""
+"""Options of `kgloss train`: the paper's, as far as it states them (section IV.1), and this project's defaults."""
 
 _KEPT = ("metrics.json", "predictions.jsonl", "training.png")
 
 
 class _Run(NamedTuple):
-    """One training run of the table."""
+    """Training run of the table."""
 
     system: str
     epochs: int
@@ -73,28 +73,28 @@ class _Run(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return the name of its folder."""
+        """Name of the run's folder."""
         return f"{self.system}-{self.epochs}-{self.number}"
 
 
 def reproduce(arguments: Table5Arguments, script: Path | None = None, options: Sequence[str] = ()) -> dict[str, Any]:
-    """Train the runs that are missing, and write the table and the curves of all.
+    """Train the missing runs, and write the table and the curves of all runs.
 
     Args:
-        arguments: The systems, the corpus and the folder. A run whose folder `runs/NAME` is there is not trained again;
-            one that was interrupted goes on from its last checkpoint.
-        script: Trains a run (default: `kgloss_hf.training.text2gloss`).
-        options: More options of `kgloss train`, for all runs.
+        arguments: Systems, corpus and folder. A run whose folder `runs/NAME` exists is not trained again; an
+            interrupted run continues from its last checkpoint.
+        script: Script that trains a run (default: `kgloss_hf.training.text2gloss`).
+        options: Further options of `kgloss train`, for all runs.
 
     Returns:
-        What `table5.json` holds, of this call's runs and of earlier ones in the folder: for each system and number of
-        epochs the scores by run, their mean and deviation, and paired tests. Beside it are `table5.md` and
-        `loss_curves.png`.
+        The content of `table5.json`, which covers the runs of this call and earlier ones in the folder: for each system
+        and number of epochs, the scores by run, their mean and deviation, and paired tests. `table5.md` and
+        `loss_curves.png` are written alongside it.
 
     Raises:
-        ValueError: The folder holds runs of other options or other data, which are named.
-        RuntimeError: Runs failed; names them and where they logged. The others are kept. Or another process is at work
-            in the folder.
+        ValueError: The folder holds runs with other options or other data, which are named.
+        RuntimeError: Runs failed; the message names them and their logs, and the other runs are kept. Or another
+            process is working in the folder.
     """
     folder = Path(arguments.output_dir)
     common = _common(arguments, options)
@@ -105,7 +105,7 @@ def reproduce(arguments: Table5Arguments, script: Path | None = None, options: S
         missing = [run for run in runs if not (folder / "runs" / run.name).exists()]
         tokenizer = _large_tokenizer(arguments, folder)
         if len(missing) < len(runs):
-            print(f"{len(runs) - len(missing)} of {len(runs)} runs are there already")
+            print(f"Runs already trained: {len(runs) - len(missing)} of {len(runs)}")
         program = ["-m", "kgloss_hf.training.text2gloss"] if script is None else [str(script)]
         commands = {run: [*program, *_command(run, arguments, common, tokenizer)] for run in missing}
         failed = _train_all(missing, folder, commands, arguments)
@@ -114,14 +114,14 @@ def reproduce(arguments: Table5Arguments, script: Path | None = None, options: S
         _write(folder, finished, result)
     if failed:
         raise RuntimeError(
-            f"{len(failed)} of {len(runs)} runs failed: {', '.join(sorted(run.name for run in failed))}; each says why "
-            f"in its log.txt in {folder / 'unfinished'}. The same command goes on"
+            f"{len(failed)} of {counted(len(runs), 'run')} failed: {', '.join(sorted(run.name for run in failed))}; "
+            f"see the log.txt of each in {folder / 'unfinished'}. Repeat the command to continue"
         )
     return result
 
 
 def kept_runs(arguments: Table5Arguments) -> str:
-    """Say how many of the runs are done, of those that a call of `reproduce` makes.
+    """Return how many of the runs of a call of `reproduce` are finished, in words.
 
     Args:
         arguments: As for `reproduce`.
@@ -155,7 +155,7 @@ def _given(arguments: Table5Arguments) -> dict[str, Any]:
 
 
 def _record(arguments: Table5Arguments, options: Sequence[str]) -> dict[str, Any]:
-    """Return what all runs share: options, and hashes of the pairs and of the pretext where it is a folder."""
+    """Return what all runs share: options, and hashes of the pairs and of the pretext model if it is a folder."""
     rows = [(row.pair, row.part) for row in rows_in_parts(arguments)]
     data = {"pairs": digest_of(pair for pair, _ in rows), "extra pairs": digest_of(extra_pairs(arguments))}
     if any(part for _, part in rows):
@@ -167,7 +167,7 @@ def _record(arguments: Table5Arguments, options: Sequence[str]) -> dict[str, Any
 
 
 def _large_tokenizer(arguments: Table5Arguments, folder: Path) -> str:
-    """Return the pretext, or where glosses of the corpus are not in its vocabulary, a tokenizer that has them too."""
+    """Return the pretext model, or an extended tokenizer if its vocabulary lacks glosses of the corpus."""
     if not Path(arguments.pretext, "tokenizer.json").is_file():
         return arguments.pretext  # on the Hub
     kept = folder / "tokenizer"
@@ -185,7 +185,7 @@ def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str], token
     small = ["--vocabulary=words", f"--analyzer={_analyzer_of(arguments.pretext)}"]
     trained = [f"--pretext={arguments.pretext}"]
     if tokenizer != arguments.pretext:
-        trained.append(f"--tokenizer={tokenizer}")  # so that both have the same glosses
+        trained.append(f"--tokenizer={tokenizer}")  # gives both large systems the same glosses
     of_system = {
         "rnn": ["--preset=rnn", *small],
         "bert-small": [f"--preset={arguments.preset}", *small],
@@ -198,7 +198,7 @@ def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str], token
 
 
 def _analyzer_of(pretext: str) -> str:
-    """Return the analyser of a pretext in a folder, which the small vocabularies take too; else Okt."""
+    """Return the analyser of a pretext model in a folder, for the small vocabularies too, or Okt for one on the Hub."""
     file = Path(pretext, "tokenizer_config.json")
     return str(json.loads(file.read_text("utf-8")).get("analyzer", ANALYZER)) if file.is_file() else ANALYZER
 
@@ -206,17 +206,17 @@ def _analyzer_of(pretext: str) -> str:
 def _check_same(file: Path, record: Mapping[str, Any]) -> None:
     if not file.exists():
         save_file(file, lambda path: write_json(path, record))
-    elif other := _differences(json.loads(file.read_text("utf-8")), record):
+    elif changed := _differences(json.loads(file.read_text("utf-8")), record):
         raise ValueError(
-            f"{file.parent} holds runs of other options or data ({other}); repeat what they had, or choose another "
-            "--output_dir"
+            f"{file.parent} holds runs with other options or data ({changed}); use the original ones, or choose "
+            "another --output_dir"
         )
 
 
 def _differences(before: Any, record: Mapping[str, Any]) -> str:
-    if not isinstance(before, dict):  # of a version that kept words of the command line
-        return f"of an earlier version: {' '.join(before)}"
-    # The paper's optimiser has options that ours leaves out.
+    if not isinstance(before, dict):  # written by an early version, which kept the words of the command line
+        return f"from an earlier version: {' '.join(before)}"
+    # The paper's optimiser sets options that this project's default leaves out.
     every = {**before["options"], **record["options"]}
     then = {"options": dict.fromkeys(every) | before["options"], "data": before["data"]}
     return "; ".join(differences(then, {**record, "options": dict.fromkeys(every) | record["options"]}))
@@ -225,7 +225,7 @@ def _differences(before: Any, record: Mapping[str, Any]) -> str:
 def _train_all(
     runs: Sequence[_Run], folder: Path, commands: Mapping[_Run, list[str]], arguments: Table5Arguments
 ) -> list[_Run]:
-    """Train each run in a process of its own, print a line of each, and return those that failed."""
+    """Train each run in a separate process, print a line for each, and return the runs that failed."""
     gpus = torch.cuda.device_count()
     free: SimpleQueue[int] = SimpleQueue()
     for worker in range(arguments.workers):
@@ -240,9 +240,9 @@ def _train_all(
         environment = dict(os.environ)
         if gpus:
             environment["CUDA_VISIBLE_DEVICES"] = str(worker % gpus)
-        elif arguments.workers > 1:  # as many threads as cores in all, or they wait for each other
+        elif arguments.workers > 1:  # more threads than cores would wait for each other
             environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // arguments.workers))
-        whole = (unfinished / "model").exists()  # where this process ended between a run's end and its keeping
+        whole = (unfinished / "model").exists()  # this process may have ended before it could keep the result
         command = [sys.executable, *commands[run], f"--output_dir={unfinished}", "--resume"]
         try:
             with (unfinished / "log.txt").open("ab") as log:
@@ -291,7 +291,7 @@ def _train_all(
 
 
 def _keep_result(unfinished: Path, kept: Path) -> None:
-    """Keep scores, predictions and the curve; weights and checkpoints of eighty runs would fill a disk."""
+    """Keep scores, predictions and the curve; the weights and checkpoints of eighty runs would fill a disk."""
 
     def write(partial: Path) -> None:
         for name in _KEPT:
@@ -302,7 +302,7 @@ def _keep_result(unfinished: Path, kept: Path) -> None:
 
 
 def _finished(folder: Path) -> dict[_Run, dict[str, Any]]:
-    """Read each run's metrics.json, of this call and of earlier ones, in the table's order."""
+    """Read the metrics.json of each run, from this call and earlier ones, in the order of the table."""
     files = {}
     for file in folder.glob("[!.]*/metrics.json"):
         system, epochs, number = file.parent.name.rsplit("-", 2)
@@ -313,10 +313,10 @@ def _finished(folder: Path) -> dict[_Run, dict[str, Any]]:
 
 
 def _summary(finished: Mapping[_Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:
-    """Gather scores by system and epochs, and paired tests between systems, from what each run's metrics.json holds.
+    """Collect scores by system and epochs, and paired tests between systems, from the metrics of each run.
 
-    `tests` has, for each number of epochs and each two systems, the mean difference over the runs that both have, which
-    are of the same splits, and from three runs on the p value of a paired t test.
+    For each number of epochs and each pair of systems, `tests` holds the mean difference over the runs that both have,
+    which use the same splits, and the p value of a paired t test if there are at least three such runs.
     """
     scores: dict[tuple[str, int], dict[int, float]] = {}
     baselines: dict[str, dict[int, float]] = {}
@@ -360,7 +360,7 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
     """Return Table 5 with the paper's numbers, and the table of paired tests.
 
     Args:
-        result: From `_summary`.
+        result: Return value of `reproduce`.
     """
     rows = []
     for name, scores in result["systems"].items():
@@ -378,7 +378,7 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
         )
         for test in result["tests"]
     ]
-    title = "JC on this corpus's test part; the paper's are on MCKSG, another corpus and split"
+    title = "JC on the test set of this corpus; the paper's JC is on MCKSG, another corpus and split"
     return [
         Table(title, ("system", "epochs", "runs", "mean", "deviation", "paper, on MCKSG"), rows),
         Table("Paired over runs (t test)", ("difference", "epochs", "runs", "JC", "p"), tests),

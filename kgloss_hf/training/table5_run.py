@@ -1,4 +1,4 @@
-"""Reproduce the paper's Table 5 as a command: read its options, show its runs, and print the tables."""
+"""Reproduce the paper's Table 5 as a command that reads options, trains the runs and prints the tables."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .text2gloss import OPTIONS
 
 
 def main(words: Sequence[str] | None = None, program: str = "kgloss table5") -> None:
-    """Train the runs that are missing, and print the tables of all.
+    """Train the missing runs, and print the tables of all runs.
 
     Args:
-        words: Options; those that are not of `Table5Arguments` go to each training (default: those that a script was
-            started with).
-        program: What stands before the words, for messages.
+        words: Options. Those that `Table5Arguments` lacks are passed to each training (default: the options that the
+            script was started with).
+        program: Name that precedes the words, for messages.
 
     Raises:
-        ValueError: An option is not as expected, or the folder holds runs of other options or data.
-        RuntimeError: Runs failed, which are named; or another process is at work in the folder.
-        KeyboardInterrupt: After Ctrl-C; a line on standard error has said how to go on.
+        ValueError: An option is invalid, or the folder holds runs with other options or data.
+        RuntimeError: Runs failed, which are named, or another process is working in the folder.
+        KeyboardInterrupt: After Ctrl-C; a line on standard error has told how to continue.
         SystemExit: An option is unknown, or the process was terminated.
     """
     use_utf8()
@@ -36,13 +36,13 @@ def main(words: Sequence[str] | None = None, program: str = "kgloss table5") -> 
         list(sys.argv[1:] if words is None else words), return_remaining_strings=True
     )
     check_model(arguments.pretext, "--pretext")
-    if unknown := HfArgumentParser(OPTIONS).parse_known_args(options)[1]:  # which would end every run
-        raise ValueError(f"unrecognized arguments: {' '.join(unknown)}; options of kgloss train go to each run")
+    if unknown := HfArgumentParser(OPTIONS).parse_known_args(options)[1]:  # these would end every run
+        raise ValueError(
+            f"unrecognized arguments: {' '.join(unknown)}; expected options of kgloss table5 or kgloss train"
+        )
 
     def how() -> str:
-        return (
-            f"Runs kept in {arguments.output_dir}: {kept_runs(arguments)}. The same command goes on: {quoted(command)}"
-        )
+        return f"Runs kept in {arguments.output_dir}: {kept_runs(arguments)}. Continue: {quoted(command)}"
 
     with resumable(how):
         result = reproduce(arguments, None, options)

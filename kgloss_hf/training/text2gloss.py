@@ -1,4 +1,4 @@
-"""Train a text-to-gloss model, score it beside two baselines, and leave a folder that `pipeline` loads."""
+"""Train a text-to-gloss model, score it alongside two baselines, and save a folder that `pipeline` can load."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..evaluation.baselines import baseline_predictions
 from ..evaluation.comparisons import compare, comparison_words, decoding_words
 from ..evaluation.results import human_scores, score_table, scores_on
 from ..hub.provenance import gloss_sources
-from ..reporting import print_tables, use_utf8, visible
+from ..reporting import counted, print_tables, use_utf8, visible
 from ..runtime import targets
 from ..runtime.tokenization_kgloss import ANALYZER
 from . import refit
@@ -33,26 +33,26 @@ from .trainer import TrainingArguments, build_trainer, jaccard_of_generation, pr
 
 
 def main(words: Sequence[str] | None = None, program: str = "kgloss train") -> None:
-    """Train, score and write the result, as the words of a command line say.
+    """Train a model, score it and write the result, as the command line specifies.
 
     Args:
-        words: Options, after a YAML file of options or without one (default: those that a script was started with).
-        program: What stands before the words, for metrics.json and for messages.
+        words: Options, optionally preceded by a YAML file of options (default: those that the script was started with).
+        program: Name that precedes the words, for metrics.json and for messages.
 
     Raises:
-        ValueError: An option, a file or a row is not as expected, or the folder holds another run.
+        ValueError: An option, a file or a row is invalid, or the folder holds another run.
         OSError: A file is missing or cannot be written.
-        KeyboardInterrupt: After Ctrl-C; a line on standard error has said how to go on.
-        SystemExit: An option is unknown, which standard error says; or the run was terminated.
+        KeyboardInterrupt: After Ctrl-C; a line on standard error has told how to continue.
+        SystemExit: An option is unknown, which standard error reports, or the run was terminated.
     """
     use_utf8()
     command = command_line(words, program)
-    if first := _train(command, parsed(words, program, *OPTIONS)):  # which changes the options
+    if first := _train(command, parsed(words, program, *OPTIONS)):  # changes the options, so they are parsed again
         _train(command, parsed(words, program, *OPTIONS), first)
 
 
 OPTIONS = (DataArguments, ModelArguments, DecodingArguments, TrainingArguments)
-"""The dataclasses of a run's options."""
+"""Dataclasses of a run's options."""
 
 
 def _train(
@@ -60,7 +60,7 @@ def _train(
     options: tuple[Any, ...],
     first: refit.Chosen | None = None,
 ) -> refit.Chosen | None:
-    """Train, and write the result; with --refit, return what a first training has chosen, for a second one."""
+    """Train and write the result; with --refit, return the choices of a first training for a second one."""
     data: DataArguments
     chosen: ModelArguments
     penalties: DecodingArguments
@@ -85,8 +85,8 @@ def _train(
         if first:
             split = refit.joined(split)
             PartialState().print(
-                f"Training anew on the {len(split.train):,} training and validation pairs, up to epoch "
-                f"{first.epochs:.4g}"
+                f"Training again on the training and validation sets ({counted(len(split.train), 'pair')}), up "
+                f"to epoch {first.epochs:.4g}"
             )
         else:
             PartialState().print(corpus.note)
@@ -94,13 +94,13 @@ def _train(
         content = {f"{name} pairs": digest_of(part) for name, part in parts.items()}
         content |= {"gloss types": digest_of(sorted(types.items())), **start.digests()}
         check_record(run.folder, options_of(args, data, chosen, penalties), content, begun=run.checkpoint is not None)
-        if chosen.refit and not first and run.checkpoint and (done := refit.chosen_before(run.folder)):
-            return done
+        if chosen.refit and not first and run.checkpoint and (earlier := refit.chosen_before(run.folder)):
+            return earlier
 
         tokenizer = start.tokenizer(split.train, run.folder)
         check_vocabulary(run.checkpoint, tokenizer)
         penalties.check(tokenizer)
-        _say_unknown(tokenizer, parts, None if start.origin else chosen.tokenizer)
+        _report_unknown(tokenizer, parts, None if start.origin else chosen.tokenizer)
         encoded = encode_pairs(tokenizer, split.train)
         trains = args.max_steps > 0 or args.num_train_epochs > 0
         model = start.model(tokenizer, types, max(map(len, encoded["labels"])), trains=trains)
@@ -144,7 +144,7 @@ def _train(
         ]
         result = save_result(run._replace(folder=folder), trainer, tokenizer, facts=facts, predictions=rows)
     if trainer.is_world_process_zero():
-        print_tables([score_table(f"Scores on {len(split.test)} test pairs", scores)])
+        print_tables([score_table(f"Scores on {counted(len(split.test), 'test pair')}", scores)])
         print("\n".join([*comparison_words(start.preset, comparisons), decoding_words(facts["decoding"])]))
         print(f"Model, tokenizer, card, metrics.json, predictions.jsonl and training.png are in {result}")
         example = min((pair.text for pair in split.test), key=len)
@@ -152,8 +152,8 @@ def _train(
     return None
 
 
-def _say_unknown(tokenizer: Any, parts: dict[str, Any], trained: str | None) -> None:
-    """Say in words which glosses are [UNK], for which the tokenizer would warn once a part without saying why."""
+def _report_unknown(tokenizer: Any, parts: dict[str, Any], trained: str | None) -> None:
+    """Report which glosses are [UNK] and why, instead of the tokenizer's warnings, which give no reason."""
     scored = {name: pairs for name, pairs in parts.items() if name != "training" or trained}
     if parts["validation"] == parts["test"]:
         del scored["test"]
@@ -161,5 +161,5 @@ def _say_unknown(tokenizer: Any, parts: dict[str, Any], trained: str | None) -> 
     targets.logger.setLevel(logging.ERROR)
 
 
-if __name__ == "__main__":  # as a run of Table 5 is started
+if __name__ == "__main__":  # entry point of the runs of Table 5
     sys.exit(as_script(lambda: main(sys.argv[1:])))

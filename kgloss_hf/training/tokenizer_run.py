@@ -1,4 +1,4 @@
-"""Learn a tokenizer for a run, or as a command of its own, and measure how well it fits."""
+"""Learn a tokenizer, for a run or as a separate command, and measure how well it fits its texts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ..models.vocabulary import (
     with_glosses,
 )
 from ..optional import versions
-from ..reporting import Table
+from ..reporting import Table, counted
 from ..runtime.analyzers import get_analyzer
 from ..runtime.normalization import normalize_line
 from ..runtime.targets import RESERVED
@@ -50,32 +50,33 @@ def tokenizer_for(
     analyzer: str | None = None,
     extend: bool = False,
 ) -> KGlossTokenizerFast:
-    """Return the run's tokenizer, which one process learns for all, and which is kept for a resumed run.
+    """Return the run's tokenizer, which one process learns for all and which is kept for resuming.
 
     Args:
-        pairs: What it is learnt on, such as the training part alone. Their glosses are its target side.
-        folder: The run's.
-        vocab_size: Word pieces to learn at most, before glosses (default 10,000).
-        vocabulary: `pieces` (default), or `words`, each word whole.
-        trained: Folder or Hub repository of a tokenizer to take instead (default: none). A gloss that it does not know
-            becomes [UNK], which is counted in a warning; see `extend`.
-        texts: More sentences to learn word pieces on, read once.
-        copy_names: Nouns in at most this many different sentences that are signed as they are written are learnt as
-            the placeholder `Name` (`kgloss_hf.models.vocabulary.rare_names`); default none.
+        pairs: Pairs to learn from, such as the training set. Their glosses are the target side.
+        folder: Folder of the run.
+        vocab_size: Maximum number of word pieces to learn, before glosses are added (default 10,000).
+        vocabulary: `pieces` (default), or `words` to keep each word whole.
+        trained: Folder or Hub repository of a tokenizer to use instead (default: none). Glosses that it does not know
+            become [UNK] and are counted in a warning; see `extend`.
+        texts: Further sentences to learn word pieces from, read once.
+        copy_names: Learn nouns that occur in at most this many different sentences and are signed as they are written
+            as the placeholder `Name` (`kgloss_hf.models.vocabulary.rare_names`); default none.
         analyzer: Name of the morphological analyser (default `okt`).
-        extend: Add the glosses that a trained tokenizer lacks (`kgloss_hf.models.extending.extend_tokenizer`), say how
-            many, and keep the result in the folder (default False). Where it copies names, nouns in at most three
-            sentences that are signed as they are written are left to that.
+        extend: Add the glosses that a trained tokenizer lacks (`kgloss_hf.models.extending.extend_tokenizer`), report
+            their number, and keep the result in the folder (default False). If the tokenizer copies names, nouns that
+            occur in at most three sentences and are signed as they are written are not added.
 
     Raises:
-        ValueError: A trained tokenizer is given, and how to learn one; or the analyser, also that of a trained
-            tokenizer, does not read the language of the pairs (`kgloss_hf.data.language.check_language`).
+        ValueError: A trained tokenizer is given together with options for learning one; or the analyser, including that
+            of a trained tokenizer, does not read the language of the pairs
+            (`kgloss_hf.data.language.check_language`).
     """
-    how = {"vocab_size": vocab_size, "vocabulary": vocabulary, "copy_names": copy_names, "analyzer": analyzer}
-    if trained and (given := [f"--{name} {value}" for name, value in how.items() if value is not None]):
+    learning = {"vocab_size": vocab_size, "vocabulary": vocabulary, "copy_names": copy_names, "analyzer": analyzer}
+    if trained and (conflicting := [f"--{name} {value}" for name, value in learning.items() if value is not None]):
         raise ValueError(
-            f"expected options of training alone, found {', '.join(given)}, which a tokenizer is learnt with, beside "
-            f"the trained one of {trained}; leave them out"
+            f"expected no options for learning a tokenizer besides the trained tokenizer {trained}, found "
+            f"{', '.join(conflicting)}; leave them out"
         )
     sentences = [pair.text for pair in pairs]
     kept = folder / "tokenizer"
@@ -103,7 +104,7 @@ def tokenizer_for(
 
 
 def _checked(texts: Iterable[str], analyzer: str, origin: str) -> Iterator[str]:
-    """Return texts, of which the first were checked for their language."""
+    """Return texts after checking the language of the first ones."""
     remaining = iter(texts)
     first = list(islice(remaining, SAMPLE))
     check_language(analyzer, first, origin)
@@ -111,12 +112,12 @@ def _checked(texts: Iterable[str], analyzer: str, origin: str) -> Iterator[str]:
 
 
 def with_glosses_of(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> KGlossTokenizerFast:
-    """Return a tokenizer that has the glosses of pairs too (`kgloss_hf.models.extending.extend_tokenizer`).
+    """Return a tokenizer extended by the glosses of pairs (`kgloss_hf.models.extending.extend_tokenizer`).
 
     Args:
-        tokenizer: The tokenizer. Where it copies names, nouns in at most three sentences that are signed as they are
-            written are left to that.
-        pairs: The pairs.
+        tokenizer: Tokenizer to extend. If it copies names, nouns that occur in at most three sentences and are signed
+            as they are written are not added.
+        pairs: Pairs with the glosses to add.
 
     Example:
         >>> pairs = [Pair("몸의 형태는 12m", ("몸", "처음보는글로스", "12"))]
@@ -129,7 +130,7 @@ def with_glosses_of(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> KG
 
 
 def _extended(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], kept: Path, origin: str) -> KGlossTokenizerFast:
-    """Return a tokenizer with the glosses that it lacks, kept in the run's folder, and say how well it fits."""
+    """Return a tokenizer extended by the glosses that it lacks, keep it in the run's folder, and report its fit."""
     with PartialState().main_process_first():
         if not kept.exists():
             extended = with_glosses_of(tokenizer, pairs)
@@ -139,32 +140,33 @@ def _extended(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair], kept: Path,
     extended = KGlossTokenizerFast.from_pretrained(kept)
     added = extended.glosses[len(tokenizer.glosses) :]
     unknown, words = unknown_words(extended, [pair.text for pair in pairs])
+    examples = ", ".join([*added[:3], *["…"][: len(added) > 3]])
     PartialState().print(
-        f"{origin}: the training pairs have {len(added):,} glosses that its vocabulary of {len(tokenizer.glosses):,} "
-        f"glosses lacked, such as {', '.join(added[:3])}; they were added. Of the {words:,} words of their sentences "
-        f"{unknown:,} are [UNK] to it, or hold [UNK]"
+        f"{origin}: added {counted(len(added), 'gloss', 'glosses')} of the training pairs ({examples}) to the "
+        f"{counted(len(tokenizer.glosses), 'gloss', 'glosses')} of its vocabulary. Words of the training sentences "
+        f"that are or contain [UNK]: {unknown:,} of {words:,}"
     )
     return extended
 
 
 def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
-    """Learn a vocabulary on a corpus that need not fit in memory, and write the tokenizer and how well it fits.
+    """Learn a vocabulary from a corpus that need not fit in memory, and write the tokenizer with statistics of its fit.
 
     Args:
-        arguments: Corpus, pairs with the glosses, options and the folder, which appears only once it is complete.
+        arguments: Corpus, pairs with the glosses, options, and the folder, which appears only once it is complete.
 
     Returns:
-        What `statistics.json` in that folder holds. `vocabulary`: entries by kind, and how many glosses were word
-        pieces (or words) already. `corpus` and `pairs` (its sentences): sentences, blank texts, words, different
-        words, coverage (share of words without [UNK]), tokens per sentence without [BOS] and [EOS], unknown rate (share
-        of tokens that are [UNK]), placeholder rate (share of words that are `Number` or `Alpha`). `target_in_source`:
-        the share of the pairs' gloss tokens that are also a token of their sentence, and the mean of that share over
-        pairs (41% on average in the paper, section III.2.2). `arguments` and `versions`.
+        The content of `statistics.json` in that folder. `vocabulary`: number of entries by kind, and number of glosses
+        that were word pieces (or words) already. `corpus` and `pairs` (their sentences): sentences, blank texts, words,
+        distinct words, coverage (share of words without [UNK]), tokens per sentence without [BOS] and [EOS], unknown
+        rate (share of tokens that are [UNK]), placeholder rate (share of words that are `Number` or `Alpha`).
+        `target_in_source`: share of the pairs' gloss tokens that are also tokens of their sentence, and the mean of
+        that share over pairs (41% on average in the paper, section III.2.2). Also `data`, `arguments` and `versions`.
 
     Raises:
-        ValueError: The folder is there already, or the corpus holds no words, or the analyser does not read the
-            language of corpus or pairs, or it finds no names to copy; and whatever
-            `kgloss_hf.data.pairs.load_pairs`, `kgloss_hf.data.texts.read_texts` and `train_tokenizer` raise.
+        ValueError: The folder exists already, the corpus contains no words, the analyser does not read the language of
+            the corpus or the pairs, or it cannot find the names to copy. Errors of
+            `kgloss_hf.data.pairs.load_pairs`, `kgloss_hf.data.texts.read_texts` and `train_tokenizer` are raised too.
 
     Example:
         >>> import tempfile
@@ -183,13 +185,13 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
     check_language(arguments.analyzer, (pair.text for pair in pairs), f"sentences of {arguments.dataset}")
     texts = _checked(texts, arguments.analyzer, f"sentences of {', '.join(arguments.corpus)}")
     of_pairs = count_words((pair.text for pair in pairs), model=arguments.model, **options)
-    counted = count_words(texts, model=arguments.model, **options) if arguments.corpus else of_pairs
-    if not counted.words:
+    of_corpus = count_words(texts, model=arguments.model, **options) if arguments.corpus else of_pairs
+    if not of_corpus.words:
         raise ValueError(
-            f"no words in {', '.join(arguments.corpus)} ({counted.sentences} sentences, {counted.blank} blank lines); "
-            "expected Korean text"
+            f"expected Korean text in {', '.join(arguments.corpus)}, found no words (sentences: {of_corpus.sentences}, "
+            f"blank lines: {of_corpus.blank}); choose other texts"
         )
-    entries = learn_entries(counted.words, model=arguments.model, vocab_size=arguments.vocab_size)
+    entries = learn_entries(of_corpus.words, model=arguments.model, vocab_size=arguments.vocab_size)
     glosses = marked_glosses(pairs, untrained_tokenizer(arguments.model, options).morphemes)
     names = rare_names(pairs, arguments.copy_names) if arguments.copy_names else None
     tokenizer = with_glosses(entries, glosses, arguments.model, arguments.max_length, options, names)
@@ -203,7 +205,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
             "glosses": len(tokenizer.glosses),
             "glosses_already_there": shared,
         },
-        "corpus": fit(tokenizer, counted),
+        "corpus": fit(tokenizer, of_corpus),
         "pairs": fit(tokenizer, of_pairs),
         "target_in_source": target_in_source(tokenizer, pairs, glosses),
         "data": [
@@ -233,14 +235,14 @@ def vocabulary_tables(statistics: Mapping[str, Any]) -> list[Table]:
     """Return tables of a vocabulary's entries and of how well it fits.
 
     Args:
-        statistics: As `kgloss_hf.training.tokenizer_run.train_and_save` returns them.
+        statistics: Return value of `train_and_save`.
     """
     vocabulary = [(name.replace("_", " "), f"{count:,}") for name, count in statistics["vocabulary"].items()]
     parts = (statistics["corpus"], statistics["pairs"])
     fit = [(name.replace("_", " "), *(_readable(name, part[name]) for part in parts)) for name in parts[0]]
     shared = statistics["target_in_source"]
     fit.append(("gloss tokens in the source", "", f"{shared['of_tokens']:.2%}"))
-    fit.append(("the same, mean of pairs", "", f"{shared['mean_of_pairs']:.2%}"))
+    fit.append(("gloss tokens in the source, mean over pairs", "", f"{shared['mean_of_pairs']:.2%}"))
     return [Table("Vocabulary", ("entries", "number"), vocabulary), Table("Fit", ("", "corpus", "pairs"), fit)]
 
 

@@ -1,4 +1,4 @@
-"""Options of a warm start from a pre-trained model, what they exclude, and the tokenizer and model that they make."""
+"""Make the tokenizer and the model of a run with a warm start from a pre-trained model."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def warm_tokenizer_for(
     copy_names: int | None = None,
     analyzer: str | None = None,
 ) -> KGlossTokenizerFast:
-    """Return the run's tokenizer with a pre-trained model's pieces, which is kept for a resumed run.
+    """Return the run's tokenizer with the pieces of a pre-trained model, which is kept for resuming.
 
     Args:
-        pairs: The training part, whose glosses are the target side.
-        folder: The run's.
-        arguments: Name the pre-trained model.
+        pairs: Training set, whose glosses are the target side.
+        folder: Folder of the run.
+        arguments: Options that name the pre-trained model.
         copy_names: As for `kgloss_hf.training.tokenizer_run.tokenizer_for`.
         analyzer: Name of the morphological analyser (default `okt`).
 
     Raises:
-        ValueError: The analyser does not read the language of the pairs; and what `warm_tokenizer` raises.
+        ValueError: The analyser does not read the language of the pairs. Errors of `warm_tokenizer` are raised too.
     """
     kept, analyzer = folder / "tokenizer", analyzer or ANALYZER
     with PartialState().main_process_first():
@@ -79,13 +79,13 @@ def _kept_texts(arguments: WarmStartArguments, sentences: Sequence[str]) -> Iter
 def warm_model_for(
     tokenizer: KGlossTokenizerFast, arguments: WarmStartArguments, preset: str | None, num_beams: int | None
 ) -> PreTrainedModel:
-    """Return the run's model, frozen as asked.
+    """Return the run's model, with layers frozen as requested.
 
     Args:
-        tokenizer: From `warm_tokenizer_for`.
-        arguments: Name the pre-trained model, and what of it is frozen.
-        preset: Shape of the decoder (default: the encoder's width).
-        num_beams: Beams in generation; default is the preset's.
+        tokenizer: Tokenizer from `warm_tokenizer_for`.
+        arguments: Options that name the pre-trained model and the layers to freeze.
+        preset: Shape of the decoder (default: the width of the encoder).
+        num_beams: Number of beams in generation (default: that of the preset).
     """
     if arguments.model_name_or_path:
         return build_seq2seq(arguments.model_name_or_path, tokenizer, num_beams=num_beams)
@@ -105,39 +105,39 @@ def warm_model_for(
 
 
 def freeze_trained(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, arguments: WarmStartArguments) -> None:
-    """Freeze what is asked of a model that `--init_from` names, which nothing else would freeze again.
+    """Freeze the requested layers of a model from `--init_from`, since checkpoints do not store what is frozen.
 
     Args:
-        model: From `kgloss_hf.training.continued.continued_model`, changed in place.
-        tokenizer: The run's.
-        arguments: What to freeze.
+        model: Model from `kgloss_hf.training.continued.continued_model`, changed in place.
+        tokenizer: The run's tokenizer.
+        arguments: Options that select the layers to freeze.
 
     Raises:
-        ValueError: The model has no pre-trained encoder, or does not tell which layers of it are pre-trained.
+        ValueError: The model has no pre-trained encoder, or does not record which of its layers are pre-trained.
     """
     if not (arguments.freeze_encoder or arguments.freeze_layers is not None):
         return
     option = "freeze_encoder" if arguments.freeze_encoder else "freeze_layers"
     if not isinstance(model, (EncoderDecoderModel, JoinedEncoderDecoderModel)) or not tokenizer.two_vocabularies:
         raise ValueError(
-            f"--{option}: expected a model with a pre-trained encoder in --init_from, found another; leave --{option} "
-            "out"
+            f"--{option}: expected a model with a pre-trained encoder in --init_from, found another kind; leave "
+            f"--{option} out"
         )
     layers = model.config.encoder.num_hidden_layers
     if arguments.freeze_encoder and not isinstance(model, JoinedEncoderDecoderModel):
         raise ValueError(
-            f"--freeze_encoder: expected --freeze_layers with this model, for the {layers} layers of its encoder do "
-            "not tell which of them were fresh; give how many of the lowest to freeze"
+            f"--freeze_encoder: expected --freeze_layers with this model, because it does not record which of the "
+            f"{layers} layers of its encoder were fresh; give the number of lowest layers to freeze"
         )
     freeze_encoder(model, layers if arguments.freeze_layers is None else arguments.freeze_layers)
 
 
 def learning_rates_of(model: PreTrainedModel, arguments: WarmStartArguments) -> dict[int, float]:
-    """Return the learning rate of each parameter that has one of its own, by `id`.
+    """Return the learning rates of parameters with a separate rate, by `id`.
 
     Args:
-        model: From `warm_model_for`.
-        arguments: Its options.
+        model: Model from `warm_model_for`.
+        arguments: Options of the model.
     """
     rate = arguments.encoder_learning_rate
     parameters: Sequence[nn.Parameter] = pretrained_parameters(model, arguments.fresh_layers) if rate else ()
@@ -145,14 +145,14 @@ def learning_rates_of(model: PreTrainedModel, arguments: WarmStartArguments) -> 
 
 
 def base_facts(arguments: WarmStartArguments) -> dict[str, Any]:
-    """Return what metrics.json says of the pre-trained model, and its licence as its own card states it.
+    """Return the entry of metrics.json about the pre-trained model, with the licence that its own card states.
 
     Args:
-        arguments: Name the pre-trained model.
+        arguments: Options that name the pre-trained model.
 
     Returns:
-        `base_model`, as `kgloss_hf.hub.provenance.source_of` describes a corpus, with a licence of None where the
-        model's card states none; nothing without a warm start.
+        `base_model`, described as `kgloss_hf.hub.provenance.source_of` describes a corpus, with the licence None if the
+        model's card states none; an empty dictionary without a warm start.
 
     Example:
         >>> base_facts(WarmStartArguments(encoder_model_name_or_path=getfixture("encoder")))["base_model"]["license"]
@@ -163,7 +163,7 @@ def base_facts(arguments: WarmStartArguments) -> dict[str, Any]:
     card = cached_file(arguments.base, "README.md", **missing)
     try:
         stated = (metadata_load(card) or {}).get("license") if card else None
-    except (OSError, ValueError, YAMLError):  # the author is asked
+    except (OSError, ValueError, YAMLError):  # an unreadable card states no licence
         stated = None
     facts = {"name": public_path(arguments.base), "use": "base model", "domain": None, "url": None}
     return {"base_model": {**facts, "license": stated if isinstance(stated, str) else None}}

@@ -5,5 +5,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def precision_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take back what TrainingArguments of transformers 4 say to all later ones by the environment."""
+    """Undo the environment variable by which TrainingArguments of transformers 4 affect all later ones."""
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")

@@ -1,4 +1,4 @@
-"""Some optimiser steps on the same pairs, however each is divided. Run as a script for several processes."""
+"""Take some optimiser steps on the same pairs, however each is divided. Run this as a script for several processes."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from kgloss_hf.training.trainer import TrainingArguments, build_trainer, predict
 
 
 def divided_run(checkpoint: str, data: str, folder: str, options: dict[str, Any]) -> None:
-    """Write parameters after the run, loss of each step, and glosses for the first 13 pairs, into the folder."""
+    """Write the final parameters, the loss of each step, and glosses for the first 13 pairs to the folder."""
     checkpoint_to_resume = options.pop("resume", None)
     config = EncoderDecoderConfig.from_pretrained(checkpoint)
     for half in (config.encoder, config.decoder):

@@ -36,7 +36,7 @@ def test_options_that_the_model_brings_are_refused() -> None:
         ValueError, match="its preset is tiny; found --preset small, --vocab_size 0, --pretext P; leave"
     ):
         check_options("MODEL", TINY, "small", {"vocab_size": 0, "analyzer": None, "pretext": "P"})
-    with pytest.raises(ValueError, match="found one of run_pretext.py; give it as --pretext"):
+    with pytest.raises(ValueError, match="found one of run_pretext.py; pass it as --pretext"):
         check_options("MODEL", {"preset": "tiny", "scores": {}}, None, {})
 
 
@@ -55,7 +55,7 @@ def test_what_the_model_says_of_generation_stays(
     assert (config.num_beams, config.max_length, config.encoder_repetition_penalty) == (3, 20, 2.0)
     assert model.config.gloss_types == {"몸": "old", "흙": "old", "처음보는글로스": "new"}
     make_room(model, 500)
-    assert config.max_length == 129  # all the positions that it has, and [BOS]
+    assert config.max_length == 129  # all its positions, and [BOS]
     assert continued_model(str(tmp_path), extended, {}, num_beams=1).generation_config.num_beams == 1
     with pytest.raises(ValueError, match="num_beams: expected 1 or more, found 0"):
         continued_model(str(tmp_path), extended, {}, num_beams=0)
@@ -140,7 +140,7 @@ def test_earlier_data_stay_apart() -> None:
     ]
     now = [corpus("pairs.csv", "glosses", "cc-by-4.0"), corpus("gksl", "glosses", "mit")]
     assert earlier_data(before, now) == [
-        corpus("pairs.csv", "earlier glosses", "cc-by-nc-4.0"),  # another of the same name
+        corpus("pairs.csv", "earlier glosses", "cc-by-nc-4.0"),  # another corpus of the same name
         corpus("kornli", "earlier pretext", None),
         corpus("first.csv", "earlier glosses", "mit"),
     ]
@@ -158,10 +158,9 @@ def test_tokenizer_of_a_run_gets_the_glosses_it_lacks(
     pairs = [*known, Pair("쀍 12층에 있다", ("처음보는글로스", "층", "12", "Alpha/m"))]
     extended = tokenizer_for(pairs, tmp_path, trained=checkpoint, extend=True)
     assert extended.glosses == [*tokenizer.glosses, "처음보는글로스", "층"]
-    said = capsys.readouterr().out
-    assert "have 2 glosses that its vocabulary of" in said
-    assert "such as 처음보는글로스, 층; they were added" in said
-    assert "words of their sentences 1 are [UNK] to it, or hold [UNK]" in said
+    printed = capsys.readouterr().out
+    assert "added 2 glosses of the training pairs (처음보는글로스, 층) to the" in printed
+    assert "Words of the training sentences that are or contain [UNK]: 1 of" in printed
     kept = KGlossTokenizerFast.from_pretrained(tmp_path / "tokenizer")
     assert kept.vocabulary_digest == extended.vocabulary_digest
     resumed = tokenizer_for(pairs, tmp_path, trained=checkpoint, extend=True)
@@ -186,19 +185,20 @@ def test_a_run_goes_on_from_a_model(
     assert not (tmp_path / "run").exists()
 
     options += ["--num_train_epochs=0", "--eval_strategy=no", "--save_strategy=no", "--load_best_model_at_end=False"]
-    options += ["--encoder_repetition_penalty=1", "--repetition_penalty=1"]  # else chosen anew
+    options += ["--encoder_repetition_penalty=1", "--repetition_penalty=1"]  # otherwise chosen again
     result = forks.example("run_text2gloss.py", *options)
     assert result.returncode == 0, result.stderr[-3000:]
     folder = tmp_path / "run" / "model"
     extended = KGlossTokenizerFast.from_pretrained(folder)
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     added = len(extended.glosses) - len(tokenizer.glosses)
-    assert f"have {added} glosses that its vocabulary of {len(tokenizer.glosses)} glosses lacked" in result.stdout
+    assert f"added {added} glosses of the training pairs (" in result.stdout
+    assert f"to the {len(tokenizer.glosses)} glosses of its vocabulary." in result.stdout
     assert metrics["init_from"] == {"base_model": None, "command": None, "added_glosses": added}
     assert [corpus["use"] for corpus in metrics["data"]] == ["glosses", "earlier glosses"]
     assert "init_from" in json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["data"]
     before, after = (load_file(Path(place) / "model.safetensors") for place in (checkpoint, folder))
-    for name in before.keys() - set(OUTPUT_BIASES):  # where word pieces that became glosses begin low
+    for name in before.keys() - set(OUTPUT_BIASES):  # in which word pieces that became glosses begin low
         assert torch.equal(after[name][: len(before[name])], before[name]), name
     assert "It went on from a trained model" in (folder / "README.md").read_text("utf-8")
     answers = [

@@ -31,7 +31,7 @@ def trainer(tokenizer: KGlossTokenizerFast, tmp_path: Path) -> GlossTrainer:
 
 @pytest.fixture
 def scored(trainer: GlossTrainer, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[tuple[float, float], float]], Any]:
-    """Makes the validation part score what is given by penalties, and 10 elsewhere."""
+    """Return a function that gives the validation set the scores passed by penalties, and 10 for all others."""
 
     def with_scores(scores: dict[tuple[float, float], float]) -> Any:
         def predicted(*_: Any, **__: Any) -> Any:

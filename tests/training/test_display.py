@@ -13,7 +13,7 @@ from kgloss_hf.training.trainer import PretextTrainingArguments, TrainingArgumen
 
 
 def _shown(args: Any, epochs: list[tuple[float | None, dict[str, float]]], **state: Any) -> None:
-    """Show a training of two steps per epoch: of each epoch the training loss, where it is logged, and the scores."""
+    """Show a training of two steps per epoch, given the training loss (if logged) and the scores of each epoch."""
     now = TrainerState(max_steps=2 * len(epochs), num_train_epochs=len(epochs), **state)
     metric = f"eval_{args.metric_for_best_model}"
     with RunDisplay() as display:
@@ -83,21 +83,21 @@ def test_other_processes_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
-def test_a_missing_weight_is_said_unless_it_is_tied(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_weight_is_reported_unless_it_is_tied(monkeypatch: pytest.MonkeyPatch) -> None:
     model: Any = nn.ModuleDict({"one": nn.Linear(2, 2), "other": nn.Linear(2, 2)})
     model["other"].weight = model["one"].weight
-    logger, said = logging.getLogger("transformers.trainer"), list[str]()
-    monkeypatch.setattr(logger, "handle", lambda record: logger.filter(record) and said.append(record.getMessage()))
+    logger, reported = logging.getLogger("transformers.trainer"), list[str]()
+    monkeypatch.setattr(logger, "handle", lambda record: logger.filter(record) and reported.append(record.getMessage()))
     words = "There were missing keys in the checkpoint model loaded: %s."
     with tied_weights_may_be_missing(model):
         logger.warning(words, ["other.weight"])
-        assert said == []
+        assert reported == []
         logger.warning(words, ["other.weight", "one.bias"])
         logger.warning(words, ["one.weight", "other.weight"])
         logger.warning("something else")
-    assert len(said) == 3
+    assert len(reported) == 3
     logger.warning(words, ["other.weight"])
-    assert len(said) == 4
+    assert len(reported) == 4
 
 
 def test_one_bar_shows_what_is_tried() -> None:

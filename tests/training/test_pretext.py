@@ -17,7 +17,7 @@ from tests.command_server import Forks
 
 
 def _write_shard(folder: Path) -> None:
-    """Pairs of the sample's sentences, each with the next, in place of back-translations."""
+    """Write pairs of consecutive sentences of the sample, in place of back-translations."""
     (folder / "shards").mkdir(parents=True)
     texts = [pair.text for pair in load_pairs("mcksg")]
     rows = [
@@ -56,7 +56,7 @@ def test_groups_of_pairs_stay_on_one_side() -> None:
 
 def test_split_that_cannot_be() -> None:
     linked = Dataset.from_dict({"source": ["가", "나"], "target": ["나", "다"]})
-    with pytest.raises(ValueError, match="2 pairs in 1 groups are too few, or too alike"):
+    with pytest.raises(ValueError, match="cannot hold out 30% of 2 pairs in 1 group, which are too few or too similar"):
         split_pretext(linked)
     with pytest.raises(ValueError, match="unknown split 'rows'"):
         split_pretext(linked, by="rows")

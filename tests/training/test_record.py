@@ -1,4 +1,4 @@
-"""What a run was begun with, and what it may go on with."""
+"""Records of what a run was started with, and of what it may be resumed with."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_options_without_effect_do_not_count(changed: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"learning_rate": 1e-3}, "learning_rate: 0.0005 then, 0.001 now"),
-        ({"num_train_epochs": 40}, "num_train_epochs: 20.0 then, 40 now"),
-        ({"per_device_train_batch_size": 8}, "pairs_a_step: 32 then, 8 now"),
-        ({"loss_over": "vocabulary"}, "loss_over: glosses then, vocabulary now"),
-        ({"bf16": True}, "bf16: False then, True now"),
-        ({"lr_scheduler_type": "constant"}, "lr_scheduler_type: linear then, constant now"),
-        ({"data_seed": 1}, "data_seed: None then, 1 now"),
-        ({"optim": "sgd"}, "optim: .* then, sgd now"),
+        ({"learning_rate": 1e-3}, "learning_rate: 0.0005 before, 0.001 now"),
+        ({"num_train_epochs": 40}, "num_train_epochs: 20.0 before, 40 now"),
+        ({"per_device_train_batch_size": 8}, "pairs_a_step: 32 before, 8 now"),
+        ({"loss_over": "vocabulary"}, "loss_over: glosses before, vocabulary now"),
+        ({"bf16": True}, "bf16: False before, True now"),
+        ({"lr_scheduler_type": "constant"}, "lr_scheduler_type: linear before, constant now"),
+        ({"data_seed": 1}, "data_seed: None before, 1 now"),
+        ({"optim": "sgd"}, "optim: .* before, sgd now"),
     ],
 )
 def test_other_options_are_named(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -63,7 +63,9 @@ def test_other_options_are_named(changed: dict[str, Any], said: str, tmp_path: P
     before = _options(bf16=False)
     check_record(tmp_path, before, data, begun=False)
     check_record(tmp_path, before, data, begun=True)
-    with pytest.raises(ValueError, match=rf"holds a run that was begun otherwise: {said}\. Go on with .* or delete it"):
+    with pytest.raises(
+        ValueError, match=rf"was started with other options or data: {said}\. Use the original ones, .* or delete it"
+    ):
         check_record(tmp_path, _options(**{"bf16": False, **changed}), data, begun=True)
 
 
@@ -76,21 +78,24 @@ def test_other_data_are_named(tmp_path: Path, checkpoint: str) -> None:
     assert digest_of_checkpoint(str(other)) == data["tokenizer"]
     (other / "tokenizer.json").write_text("{}", "utf-8")
     for changed, said in (
-        ({"training pairs": digest_of([*PAIRS, PAIRS[0]])}, "training pairs: 2 then and 3 now, and they differ"),
-        ({"training pairs": digest_of(PAIRS[::-1])}, "training pairs: 2 then and 2 now, and they differ"),
-        ({"tokenizer": digest_of_checkpoint(str(other))}, "tokenizer: another now"),
-        ({"pretext": digest_of_checkpoint(str(other))}, "pretext: none then"),
+        (
+            {"training pairs": digest_of([*PAIRS, PAIRS[0]])},
+            "training pairs: 2 before and 3 now, with different content",
+        ),
+        ({"training pairs": digest_of(PAIRS[::-1])}, "training pairs: 2 before and 2 now, with different content"),
+        ({"tokenizer": digest_of_checkpoint(str(other))}, "tokenizer: different content now"),
+        ({"pretext": digest_of_checkpoint(str(other))}, "pretext: none before"),
     ):
-        with pytest.raises(ValueError, match=f"begun otherwise: {said}"):
+        with pytest.raises(ValueError, match=f"other options or data: {said}"):
             check_record(tmp_path, options, data | changed, begun=True)
-    with pytest.raises(ValueError, match="begun otherwise: tokenizer: none now"):
+    with pytest.raises(ValueError, match="other options or data: tokenizer: none now"):
         check_record(tmp_path, options, {"training pairs": data["training pairs"]}, begun=True)
 
 
 def test_nothing_trained_yet_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "tokenizer").mkdir()
     check_record(tmp_path, _options(), {"training pairs": digest_of(PAIRS)}, begun=False)
-    assert not (tmp_path / "tokenizer").exists(), "nobody knows what it was learnt on"
+    assert not (tmp_path / "tokenizer").exists(), "its training text is unknown"
     (tmp_path / "tokenizer").mkdir()
     check_record(tmp_path, _options(), {"training pairs": digest_of(PAIRS)}, begun=False)
     assert (tmp_path / "tokenizer").exists()
@@ -102,20 +107,22 @@ def test_nothing_trained_yet_begins_anew(tmp_path: Path) -> None:
 def test_other_vocabulary_is_refused(checkpoint: str) -> None:
     other = train_tokenizer(["집에 불이 났어요."], [["집", "불"]], vocab_size=100)
     check_vocabulary(None, other)
-    with pytest.raises(ValueError, match="expected the run's tokenizer, found one with another vocabulary; bring back"):
+    with pytest.raises(ValueError, match="expected the run's tokenizer, found one with another vocabulary; restore"):
         check_vocabulary(checkpoint, other)
 
 
 def test_run_without_a_record_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"of which no run\.json says what it was begun with; begin anew"):
+    with pytest.raises(
+        ValueError, match=r"holds a run without run\.json, the record of its options and data; start again"
+    ):
         check_record(tmp_path, _options(), {}, begun=True)
 
 
-def test_other_versions_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_versions_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     check_record(tmp_path, _options(), {}, begun=False)
     record = json.loads((tmp_path / "run.json").read_text("utf-8"))
     record["versions"]["torch"] = "0.1"
-    del record["options"]["seed"]  # an option that another version did not have
+    del record["options"]["seed"]  # an option that an earlier version lacked
     (tmp_path / "run.json").write_text(json.dumps(record), "utf-8")
     check_record(tmp_path, _options(), {}, begun=True)
     assert "'torch': '0.1'" in caplog.text

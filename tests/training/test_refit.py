@@ -46,7 +46,7 @@ def test_the_second_training_learns_from_both_parts_and_goes_on_after_an_interru
     assert first["best_validation"] == chosen.best_validation
     assert first["pairs"] == {"train": 285, "validation": 36, "test": 72}
     assert "trained anew on both parts" in (tmp_path / "model" / "README.md").read_text("utf-8").replace("\n", " ")
-    shutil.rmtree(tmp_path / "model")  # as if it had ended before that was written
+    shutil.rmtree(tmp_path / "model")  # as if it had ended before writing the result
     result = forks.example("run_text2gloss.py", *options)
     assert result.returncode == 0, result.stderr[-3000:]
     second = json.loads((tmp_path / "model" / "metrics.json").read_text("utf-8"))

@@ -42,7 +42,7 @@ FIFTY_STEPS = {"max_steps": 50, "warmup_steps": 10, "save_strategy": "steps", "s
 
 @pytest.fixture(scope="module")
 def pairs_of_unequal_length(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder with 37 encoded pairs, which is no multiple of a step."""
+    """Return a folder with 37 encoded pairs, which is not a multiple of the step size."""
     pairs = [Pair(SENTENCES[i % 4][: 12 + i], tuple(GLOSSES[i % 4][: 1 + i % 9])) for i in range(37)]
     folder = str(tmp_path_factory.mktemp("pairs"))
     encode_pairs(tokenizer, pairs).add_column("text", [pair.text for pair in pairs]).save_to_disk(folder)
@@ -50,7 +50,7 @@ def pairs_of_unequal_length(tokenizer: KGlossTokenizerFast, tmp_path_factory: py
 
 
 class Divided(NamedTuple):
-    """What a run of `divided_run` left."""
+    """Results of a call of `divided_run`."""
 
     parameters: dict[str, torch.Tensor]
     losses: list[float]
@@ -75,7 +75,7 @@ def _assert_same(run: Divided, expected: Divided, name: str) -> None:
     assert run.losses == pytest.approx(expected.losses[-len(run.losses) :], rel=1e-5), name
     assert run.glosses == expected.glosses, name
     for key, value in expected.parameters.items():
-        if not key.endswith("key.bias"):  # attention does not depend on it: its gradient is rounding alone
+        if not key.endswith("key.bias"):  # attention does not depend on it, so its gradient is only rounding error
             difference, norm = (run.parameters[key] - value).norm().item(), value.norm().item()
             assert difference <= 1e-5 * norm, f"{name}: {key} of norm {norm} differs by {difference}"
 
@@ -108,7 +108,7 @@ def test_training_is_the_same_however_divided(
         _assert_same(run, whole, name)
 
     # transformers 4 cannot load an optimiser's state into several CPU processes (it looks for the device cpu:0).
-    if options is FIFTY_STEPS and version("transformers") >= "5":  # two processes go on in the middle of an epoch
+    if options is FIFTY_STEPS and version("transformers") >= "5":  # two processes resume in the middle of an epoch
         resumed = options | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
         resumed |= {"resume": str(tmp_path / "2 processes" / "checkpoint-33")}
         again = _divided(checkpoint, pairs_of_unequal_length, tmp_path / "2 processes", resumed, processes=2)
@@ -156,7 +156,7 @@ def test_run_takes_a_trained_tokenizer_or_learns_its_own(checkpoint: str, tmp_pa
     taken = tokenizer_for(pairs, tmp_path, trained=checkpoint)
     assert "처음보는글로스" not in taken.glosses
     assert not (tmp_path / "tokenizer").exists()
-    with pytest.raises(ValueError, match=r"found --vocab_size 100, --vocabulary words, which a tokenizer is learnt"):
+    with pytest.raises(ValueError, match=r"found --vocab_size 100, --vocabulary words; leave them out"):
         tokenizer_for(pairs, tmp_path, vocab_size=100, vocabulary="words", trained=checkpoint)
     assert tokenizer_for(pairs, tmp_path, vocab_size=100).glosses == ["몸", "처음보는글로스"]
 
@@ -167,7 +167,7 @@ def test_run_learns_with_an_analyser_of_its_own(checkpoint: str, tmp_path: Path)
         tokenizer_for(pairs, tmp_path)
     with pytest.raises(ValueError, match=f"for the tokenizer of {checkpoint}: expected Korean"):
         tokenizer_for(pairs, tmp_path, trained=checkpoint)
-    with pytest.raises(ValueError, match="found --analyzer whitespace, which a tokenizer is learnt with"):
+    with pytest.raises(ValueError, match="found --analyzer whitespace; leave them out"):
         tokenizer_for(pairs, tmp_path, trained=checkpoint, analyzer="whitespace")
     with pytest.raises(ValueError, match="copy_names: expected the analyser okt"):
         tokenizer_for(pairs, tmp_path, copy_names=3, analyzer="whitespace")
@@ -176,8 +176,8 @@ def test_run_learns_with_an_analyser_of_its_own(checkpoint: str, tmp_path: Path)
     assert not (tmp_path / "tokenizer").exists()
     learnt = tokenizer_for(pairs, tmp_path, analyzer="whitespace", texts=["die Tür"])
     assert learnt.words(["Raum 7 offen"]) == [["raum", "Number", "offen"]]
-    assert learnt.glosses == ["RAUM", "OFFEN"]  # 12 is the sentence's number
-    assert "t" in learnt.get_vocab()  # of the other sentences
+    assert learnt.glosses == ["RAUM", "OFFEN"]  # 12 is a number of the sentence
+    assert "t" in learnt.get_vocab()  # from the other sentences
 
 
 def test_folders_of_earlier_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -191,7 +191,7 @@ def test_folders_of_earlier_runs(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     cut.mkdir()
     (cut / "trainer_state.json").write_text('{"global_st', "utf-8")
     assert _checkpoint_to_resume(str(tmp_path), resume=True) == str(whole)
-    assert "checkpoint-9 cannot be used: the run was ended while writing it" in caplog.text
+    assert "checkpoint-9 cannot be used: the run ended while writing it" in caplog.text
     assert not cut.exists()
     (tmp_path / "model").mkdir()
     with pytest.raises(ValueError, match="finished run"):
@@ -212,20 +212,20 @@ def test_accelerate_takes_our_configurations(name: str, kind: str, processes: in
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> tuple[Path, str]:
-    """A finished run of the example script, interrupted after one epoch and resumed, and what it printed."""
+    """Return the folder and output of a run of the example script that was interrupted after one epoch and resumed."""
     output = tmp_path_factory.mktemp("run")
     script = ["run_text2gloss.py", str(ROOT / "examples" / "demo.yaml"), f"--output_dir={output}"]
     script += ["--num_train_epochs=2"]
     result = forks.example(*script)
     assert result.returncode == 0, result.stderr[-3000:]
-    (output / "model").rename(output / ".model.partial")  # as if it had died before the result was whole
+    (output / "model").rename(output / ".model.partial")  # as if it had died before the result was complete
     _, last = sorted((output / "checkpoints").iterdir(), key=lambda folder: int(folder.name.partition("-")[2]))
     shutil.rmtree(last)  # and before the second epoch was over
     for options, refusal in (
         (["--resume=False"], "add --resume"),
         (
             ["--learning_rate=7e-4", "--split_seed=1"],
-            "split_seed: 0 then, 1 now; learning_rate: 0.001 then, 0.0007",
+            "split_seed: 0 before, 1 now; learning_rate: 0.001 before, 0.0007",
         ),
     ):
         refused = forks.example(*script, *options)
@@ -277,7 +277,7 @@ def test_result_of_the_example_script(run: tuple[Path, str]) -> None:
     sides = zip(*((row["prediction"], row["reference"]) for row in map(json.loads, rows)), strict=True)
     assert jaccard(*sides) == pytest.approx(metrics["scores"]["tiny"]["jaccard"], abs=1e-9)
     assert (output / "model" / "training.png").read_bytes().startswith(b"\x89PNG")
-    assert all(name.split()[0] in printed for name in metrics["scores"])  # longer names go over two lines
+    assert all(name.split()[0] in printed for name in metrics["scores"])  # longer names take two lines
 
 
 def test_result_loads_in_a_pipeline(run: tuple[Path, str]) -> None:
@@ -296,7 +296,7 @@ def test_bad_input_leaves_no_result(tmp_path: Path, forks: Forks) -> None:
 
 
 def test_killed_run_goes_on(tmp_path: Path, forks: Forks) -> None:
-    """Killed after its first checkpoint, it ends as one that was left alone."""
+    """Check that a run killed after its first checkpoint and resumed gives the result of an undisturbed run."""
 
     def train(name: str, **until: Callable[[], bool]) -> int:
         options = ["--preset=tiny", "--dataset=mcksg", "--num_train_epochs=3", "--num_beams=1", "--warmup_steps=5"]
@@ -324,7 +324,7 @@ def test_killed_run_goes_on(tmp_path: Path, forks: Forks) -> None:
 
 
 def test_emissions_are_stated_where_codecarbon_measured_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    callback = CodeCarbonCallback.__new__(CodeCarbonCallback)  # which its constructor makes only beside codecarbon
+    callback = CodeCarbonCallback.__new__(CodeCarbonCallback)  # the constructor requires codecarbon
     trainer: Any = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[callback]))
     callback.tracker = SimpleNamespace(final_emissions_data=None)
     assert training._emissions(trainer) == {}

@@ -15,7 +15,7 @@ def _metrics(score: float, preset: str = "small") -> dict[str, Any]:
     return {"preset": preset, "scores": {"copy": {"jaccard": 9.5}, preset: {"jaccard": score}}, "history": history}
 
 
-# A stand-in for the training script, which takes seconds where that takes minutes.
+# Stand-in for the training script that takes seconds instead of minutes.
 STAND_IN = """
 import json, sys, pathlib
 options = dict(option[2:].split("=", 1) for option in sys.argv[1:] if "=" in option)
@@ -85,10 +85,12 @@ def test_each_run_is_trained_once(script: Path, tmp_path: Path) -> None:
     assert [len(result["runs"]) for result in again["systems"].values()] == [3, 3, 3, 3]
     started = (tmp_path / "out" / "started.txt").read_text("utf-8").split()
     assert sorted(started) == sorted(f"{system}-10-{number}" for system in _SYSTEMS for number in range(3))
-    with pytest.raises(ValueError, match=r"holds runs of other options .*--num_beams=1.* then, .*--num_beams=2.* now"):
+    with pytest.raises(
+        ValueError, match=r"holds runs with other options .*--num_beams=1.* before, .*--num_beams=2.* now"
+    ):
         reproduce(arguments, script, ["--num_beams=2"])
     arguments.optimisers = "paper"
-    with pytest.raises(ValueError, match="learning_rate: None then, 0.0001 now"):
+    with pytest.raises(ValueError, match="learning_rate: None before, 0.0001 now"):
         reproduce(arguments, script, ["--num_beams=1"])
 
 
@@ -116,17 +118,19 @@ def test_runs_of_other_data_are_not_reused(script: Path, checkpoint: str, tmp_pa
     reproduce(arguments, script, others)
     reproduce(arguments, script, others)
     pairs.write_text("korea,glosses\n집,집\n불,물\n", "utf-8")
-    with pytest.raises(ValueError, match=r"other options or data \(pairs: 2 then and 2 now, and they differ\); repeat"):
+    with pytest.raises(
+        ValueError, match=r"other options or data \(pairs: 2 before and 2 now, with different content\); use"
+    ):
         reproduce(arguments, script, others)
     pairs.write_text("korea,glosses\n집,집\n불,불\n", "utf-8")
     (pretext / "model.safetensors").write_bytes(b"others")
-    with pytest.raises(ValueError, match=r"\(pretext: another now\)"):
+    with pytest.raises(ValueError, match=r"\(pretext: different content now\)"):
         reproduce(arguments, script, others)
 
 
 def test_failed_runs_are_named_and_the_others_kept(script: Path, tmp_path: Path) -> None:
     arguments = Table5Arguments(pretext="pretext", output_dir=str(tmp_path / "out"), epochs=[10], runs=1)
-    with pytest.raises(RuntimeError, match="1 of 4 runs failed: bert-small-10-0; each says why"):
+    with pytest.raises(RuntimeError, match="1 of 4 runs failed: bert-small-10-0; see the log.txt of each"):
         reproduce(arguments, script, ["--fail=bert-small-10-0"])
     assert (tmp_path / "out" / "unfinished" / "bert-small-10-0" / "log.txt").read_text("utf-8") == "no such file\n"
     systems = json.loads((tmp_path / "out" / "table5.json").read_text("utf-8"))["systems"]

@@ -1,4 +1,4 @@
-"""Options of training that this trainer cannot honour, refused before anything begins."""
+"""Refusal of options that the trainer cannot honour, before training begins."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def _arguments(kind: type[TrainingArguments] = TrainingArguments, **options: Any
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"predict_with_generate": False}, "--predict_with_generate: expected True, found False; .* nothing else"),
+        (
+            {"predict_with_generate": False},
+            "--predict_with_generate: expected True, found False; .* no other evaluation",
+        ),
         ({"prediction_loss_only": True}, "--prediction_loss_only: expected False, found True"),
         ({"train_sampling_strategy": "group_by_length"}, "--train_sampling_strategy: .* --batches_by_length"),
         ({"train_sampling_strategy": "sequential"}, "--train_sampling_strategy: expected random, found sequential"),
@@ -42,28 +45,31 @@ def _arguments(kind: type[TrainingArguments] = TrainingArguments, **options: Any
         ({"sortish_sampler": True}, "--sortish_sampler: .* --batches_by_length"),
         ({"length_column_name": "n"}, "--length_column_name"),
         ({"generation_max_length": 4}, "--generation_max_length: expected None, found 4; scores must be those of"),
-        ({"generation_num_beams": 2}, "--generation_num_beams: .* --num_beams is kept in it"),
+        ({"generation_num_beams": 2}, "--generation_num_beams: .* set --num_beams, which is saved in it"),
         ({"generation_config": "nowhere"}, "--generation_config: expected None, found nowhere"),
-        ({"fp16_full_eval": True}, "--fp16_full_eval: .* computes in float32"),
-        ({"bf16_full_eval": True}, "--bf16_full_eval: .* computes in float32"),
+        ({"fp16_full_eval": True}, "--fp16_full_eval: .* compute in float32"),
+        ({"bf16_full_eval": True}, "--bf16_full_eval: .* compute in float32"),
         ({"fp16": True}, "--fp16: expected a GPU, found none; --bf16 works"),
         ({"eval_do_concat_batches": False}, "--eval_do_concat_batches: .* all pairs at once"),
         ({"batch_eval_metrics": True}, "--batch_eval_metrics"),
         ({"use_legacy_prediction_loop": True}, "--use_legacy_prediction_loop"),
         ({"include_for_metrics": ["inputs"]}, "--include_for_metrics"),
         ({"label_names": ["glosses"]}, "--label_names: .* column labels"),
-        ({"dataloader_drop_last": True}, "--dataloader_drop_last: .* every pair is trained on and scored"),
+        ({"dataloader_drop_last": True}, "--dataloader_drop_last: .* every pair must be trained on and scored"),
         ({"auto_find_batch_size": True}, "--auto_find_batch_size: .* a step would take fewer pairs"),
         ({"save_only_model": True}, "--save_only_model: .* --resume needs the optimiser's state"),
         ({"resume_from_checkpoint": "nowhere"}, "--resume_from_checkpoint: .* --resume finds the last"),
         ({"overwrite_output_dir": True}, "--overwrite_output_dir: .* delete the folder"),
         ({"metric_for_best_model": "bleu"}, "--metric_for_best_model: expected jaccard or loss, found bleu"),
-        ({"greater_is_better": False}, "--greater_is_better: expected True for jaccard, found False; the worst"),
+        (
+            {"greater_is_better": False},
+            "--greater_is_better: expected True for jaccard, found False, which would keep the worst",
+        ),
         ({"metric_for_best_model": "loss", "greater_is_better": True}, "--greater_is_better: expected False for loss"),
         ({"eval_strategy": "no", "save_strategy": "no"}, "--load_best_model_at_end: expected evaluations"),
         ({"eval_delay": 20}, "--load_best_model_at_end: expected evaluations"),
-        ({"label_smoothing_factor": 1}, "--label_smoothing_factor: expected 0 to below 1, found 1"),
-        ({"label_smoothing_factor": -0.1}, "--label_smoothing_factor: expected 0 to below 1, found -0.1"),
+        ({"label_smoothing_factor": 1}, "--label_smoothing_factor: expected at least 0 and less than 1, found 1"),
+        ({"label_smoothing_factor": -0.1}, "--label_smoothing_factor: expected at least 0 and less than 1, found -0.1"),
         ({"loss_over": "words"}, "--loss_over: expected glosses or vocabulary, found words"),
         ({"per_device_train_batch_size": 0}, "--per_device_train_batch_size: expected 1 or more, found 0"),
         ({"per_device_eval_batch_size": 0}, "--per_device_eval_batch_size: expected 1 or more, found 0"),
@@ -149,7 +155,7 @@ def test_an_evaluation_gives_what_generate_gives(
     model = build_model("tiny", tokenizer)
     with torch.no_grad():
         for matrix in (parameter for parameter in model.parameters() if parameter.dim() > 1):
-            matrix.mul_(5)  # untrained, it would say the same to most sentences
+            matrix.mul_(5)  # an untrained model would give most sentences the same answer
     model.generation_config.update(max_length=12, num_beams=num_beams, encoder_repetition_penalty=1.5)
     pairs = [Pair(text, tuple(GLOSSES[len(text) % 2])) for text in (*SENTENCES, "집에 불이 났어요.", "집")]
     args = TrainingArguments(
@@ -164,8 +170,8 @@ def test_an_evaluation_gives_what_generate_gives(
     monkeypatch.setattr(OwnSearch, "decode", lambda *_: None)
     theirs = trainer.predict(encoded)
     assert ours.predictions.shape == theirs.predictions.shape
-    found, expected = (tokenizer.convert_ids_to_glosses(made.predictions.tolist()) for made in (ours, theirs))
-    assert found == expected  # transformers 4 pads with [EOS] where 0 is the padding
+    glosses, expected = (tokenizer.convert_ids_to_glosses(made.predictions.tolist()) for made in (ours, theirs))
+    assert glosses == expected  # transformers 4 pads with [EOS] where 0 is the padding
     assert ours.label_ids.tolist() == theirs.label_ids.tolist()
     assert ours.metrics["test_loss"] == pytest.approx(theirs.metrics["test_loss"], abs=1e-6)
-    assert len({*map(tuple, found)}) > 2
+    assert len({*map(tuple, glosses)}) > 2

@@ -1,4 +1,4 @@
-"""A run from a pre-trained model: what goes together, what is trained how fast, and what is left behind."""
+"""Runs from a pre-trained model: options that go together, learning rates, frozen layers and results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAIRS = [Pair(text, tuple(glosses)) for text, glosses in zip(SENTENCES, GLOSSES,
     [
         ({"encoder_prefix": "query: "}, {}, "--encoder_prefix: expected --encoder_model_name_or_path"),
         ({"prune_vocabulary": ["corpus"]}, {}, "--prune_vocabulary: expected --encoder_model_name_or_path"),
-        ({"encoder_model_name_or_path": "a", "model_name_or_path": "b"}, {}, "take one"),
+        ({"encoder_model_name_or_path": "a", "model_name_or_path": "b"}, {}, "use one of the two"),
         ({"encoder_model_name_or_path": "a"}, {"pretext": "c"}, "--pretext: expected none"),
         ({"encoder_model_name_or_path": "a"}, {"vocab_size": 7}, "--vocab_size: expected none"),
         ({"encoder_model_name_or_path": "a", "freeze_encoder": True, "freeze_layers": 2}, {}, "--freeze_layers"),
@@ -93,7 +93,7 @@ def test_the_pre_trained_part_has_its_own_rate_also_after_a_resume(encoder: str,
     assert {rate for name, rate in names.items() if "encoder.encoder.layer.1." in name} == {1e-5}
     assert {rate for name, rate in names.items() if "encoder.encoder.layer.2." in name} == {5e-4}
     assert {rate for name, rate in names.items() if name.startswith("decoder")} == {5e-4}
-    # The trainer leaves the ids of glosses alone, and saves the tokenizer with each checkpoint.
+    # The trainer does not change the ids of glosses, and saves the tokenizer with each checkpoint.
     assert {k: v for k, v in vars(trainer.model.generation_config).items() if k.endswith("_token_id")} == {
         k: v for k, v in special.items() if k.endswith("_token_id")
     }
