@@ -1,7 +1,7 @@
-"""Loading script of `ko_backtranslation`: pairs of Korean sentences that mean the same, for the pretext task.
+"""Loading script of `ko_backtranslation`: pairs of Korean sentences with the same meaning, for the pretext task.
 
-The pairs come from the back-translation builder's shards, or are human paraphrases out of public corpora. It reads a
-user's own copies; no data are shipped with it.
+The pairs come from the shards of the back-translation builder, or are human paraphrases from public corpora. The script
+reads a user's own copies and comes without data.
 """
 
 from __future__ import annotations
@@ -22,16 +22,21 @@ from kgloss_hf.data.shards import COLUMNS, read_shard, shard_files
 
 
 class CorpusError(DatasetGenerationError, ValueError):
-    """A file is not as published. `datasets` lets its own kind of error through and hides every other."""
+    """Error in a file that differs from the published one.
+
+    `datasets` passes on only errors of its own class and hides all others.
+    """
 
 
 @dataclass
 class KoBacktranslationConfig(FolderConfig):
-    """Options of `load_dataset("ko_backtranslation", …)`: those of `FolderConfig`, and two more.
+    """Options of `load_dataset("ko_backtranslation", …)`: those of `FolderConfig` and two more.
 
     Args:
-        pairs: `backtranslation`, rows of the shards, or `paraphrase`, human paraphrases out of the corpora.
-        encoding: Encoding of the corpora's files, such as `cp949`. Shards are UTF-8, and it is refused for them.
+        pairs: `backtranslation` for rows of the shards (default), or `paraphrase` for human paraphrases from the
+            corpora.
+        encoding: Encoding of the files of the corpora, such as `cp949` (default: `utf-8`). It is refused for shards,
+            which are UTF-8.
     """
 
     pairs: str = "backtranslation"
@@ -53,24 +58,24 @@ class KoBacktranslationConfig(FolderConfig):
 class KoBacktranslation(FolderBuilder, datasets.ArrowBasedBuilder):
     """Builder of the pretext corpus: one configuration per corpus and `all` (default), one split, `train`.
 
-    Features of a row: `source` and `target` (Korean sentences that mean the same), `origin` (the corpus) and `engine`
-    (what wrote the target: a translation engine, or `human`). Options: `KoBacktranslationConfig`.
+    Features of a row: `source` and `target` (Korean sentences with the same meaning), `origin` (the corpus) and
+    `engine` (the author of the target: a translation engine, or `human`). Options: `KoBacktranslationConfig`.
 
-    Rows of shards come as they are, in the order of the files' names. Of a set of paraphrases, every two sentences
-    are one pair, the earlier first; white space is folded, and pairs of equal sentences, or seen before in the same
-    corpus in either order, are left out, and their number is logged.
+    Rows of shards are returned unchanged, in the order of the file names. In a set of paraphrases, every two sentences
+    form one pair, the earlier sentence first. White space is folded. Pairs of equal sentences, and pairs seen before in
+    the same corpus in either order, are left out, and their number is logged.
 
     Raises:
-        ValueError: No data_dir, data_files, an unknown option, a corpus without paraphrases, a path that leads out of
-            data_dir, or a file that is not as expected (`CorpusError`).
-        FileNotFoundError: data_dir holds none of the files that are looked for.
+        ValueError: data_dir is missing, data_files are given, an option is unknown, a corpus has no paraphrases, a path
+            leads out of data_dir, or a file is invalid (`CorpusError`).
+        FileNotFoundError: data_dir contains none of the expected files.
 
     Example:
         >>> from datasets import load_dataset
         >>> load_dataset("ko_backtranslation", "parakqc", data_dir="data", pairs="paraphrase")  # doctest: +SKIP
     """
 
-    # Part of the cache's path: raise it with every change of what is made of the files.
+    # Part of the cache path: raise it with every change in how rows are made from the files.
     VERSION = datasets.Version("1.1.0")
     BUILDER_CONFIG_CLASS = KoBacktranslationConfig
     BUILDER_CONFIGS = [
@@ -81,7 +86,7 @@ class KoBacktranslation(FolderBuilder, datasets.ArrowBasedBuilder):
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
-            description="Pairs of Korean sentences that mean the same: back-translations or human paraphrases.",
+            description="Pairs of Korean sentences with the same meaning: back-translations or human paraphrases.",
             features=datasets.Features({column: datasets.Value("string") for column in COLUMNS}),
             license="Each source has its own; see the card.",
         )
@@ -97,12 +102,12 @@ class KoBacktranslation(FolderBuilder, datasets.ArrowBasedBuilder):
             raise ValueError(f"pairs: expected 'backtranslation' or 'paraphrase', found {config.pairs!r}")
         elif config.name not in (*PARAPHRASED, "all"):
             raise ValueError(
-                f"{config.name} holds no paraphrases: expected one of {', '.join(PARAPHRASED)}, all for "
-                "pairs='paraphrase'. For this corpus use pairs='backtranslation'."
+                f"{config.name} contains no paraphrases: expected one of {', '.join(PARAPHRASED)}, all for "
+                "pairs='paraphrase'; use pairs='backtranslation' for this corpus"
             )
         else:
             parts = config.folder().corpora()
-        # A list is what `datasets` divides among processes and workers.
+        # `datasets` divides lists among processes and workers.
         return [datasets.SplitGenerator(datasets.Split.TRAIN, gen_kwargs={"parts": parts})]
 
     def _generate_tables(self, parts: list[Any]) -> Iterator[tuple[int, pa.Table]]:

@@ -1,6 +1,6 @@
 """Loading script of `mcksg`: Korean museum commentary and Korean Sign Language (KSL) glosses.
 
-The configuration `sample` is the demonstration sample beside this file; `full` reads a holder's own copy of a corpus.
+The configuration `sample` is the demonstration sample next to this file; `full` reads a user's own copy of a corpus.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEXICON_COLUMNS = {
     "gloss": ("gloss", "glosses", "글로스", "수어", "표제어", "수지"),
     "type": COLUMNS["gloss_types"],
 }
-"""Header names of a lexicon."""
+"""Names of the columns of a lexicon."""
 
 TYPE_NAMES = {
     **{name: name for name in (*GLOSS_TYPES, UNKNOWN_TYPE)},
@@ -49,7 +49,7 @@ TYPE_NAMES = {
     "비수지": "non_manual",
     "비수지신호": "non_manual",
 }
-"""Types as a lexicon or a type column may write them; case and white space do not count."""
+"""Names of types in a lexicon or a type column; case and white space are ignored."""
 
 ANNOTATIONS = {
     "starts": datasets.Sequence(datasets.Value("float64")),
@@ -57,7 +57,7 @@ ANNOTATIONS = {
     "hands": datasets.Sequence(datasets.Value("string")),
     "senses": datasets.Sequence(datasets.Value("string")),
     "spans": datasets.Sequence(datasets.Sequence(datasets.Value("int32"))),
-    # not a list of structures, which the two generations of datasets write in different ways
+    # not a list of structures, which the two generations of datasets store differently
     "non_manual": {
         "signal": datasets.Sequence(datasets.Value("string")),
         "start": datasets.Sequence(datasets.Value("float64")),
@@ -66,22 +66,22 @@ ANNOTATIONS = {
     "signer": datasets.Value("string"),
     "category": datasets.Value("string"),
 }
-"""Features of a row of a sign corpus besides those of every row (`kgloss_hf.data.sign_corpora.read_corpus`)."""
+"""Additional features of the rows of a sign corpus (`kgloss_hf.data.sign_corpora.read_corpus`)."""
 
 _LAYOUT = (
     "MCKSG was never published: ask the authors of Dang et al., 'Korean Text to Gloss: Self-Supervised Learning "
     "approach'. Then put it into a folder as a table with a column text and a column glosses "
-    f"({', '.join(TABLE_SUFFIXES)}; lexicon.csv with gloss and type beside it, if there is one) and name the folder: "
-    "load_dataset('mcksg', 'full', data_dir='FOLDER')."
+    f"({', '.join(TABLE_SUFFIXES)}), with lexicon.csv (columns gloss and type) next to it if there is one, and pass "
+    "the folder: load_dataset('mcksg', 'full', data_dir='FOLDER')."
 )
 
 
 @dataclass
 class McksgConfig(ReadingArguments, PairConfig):
-    """Options of `mcksg`: those of `PairConfig`, how to read a holder's own copy, and its lexicon.
+    """Options of `mcksg`: those of `PairConfig`, those for reading a user's own copy, and its lexicon.
 
     Args:
-        lexicon: Name of the lexicon in `data_dir`. Default: the file `lexicon` with a table's ending, if there is one.
+        lexicon: Name of the lexicon in `data_dir` (default: `lexicon` with the suffix of a table, if that file exists).
 
     Example:
         >>> McksgConfig("full", encoding="cp949", gloss_separator="|").on_bad_rows
@@ -100,11 +100,11 @@ class McksgConfig(ReadingArguments, PairConfig):
 def _find_files(data_dir: str | None, lexicon: str | None) -> tuple[list[Path], Path | None]:
     """Return the tables of pairs in a folder, sorted by name, and its lexicon."""
     if not data_dir:
-        raise ValueError(f"mcksg/full expects data_dir, a folder with a copy of the corpus, and got none. {_LAYOUT}")
+        raise ValueError(f"mcksg/full: expected data_dir, a folder with a copy of the corpus, found none. {_LAYOUT}")
     folder = Path(data_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder with a copy of the corpus, found none. {_LAYOUT}")
-    # A spreadsheet that is open elsewhere leaves a lock file that begins with ~$.
+    # An open spreadsheet has a lock file whose name begins with ~$.
     files = [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", "~$"))]
     tables = [path for path in files if is_table(path.name)]
     named = [folder / lexicon] if lexicon is not None else []
@@ -119,7 +119,9 @@ def _find_files(data_dir: str | None, lexicon: str | None) -> tuple[list[Path], 
     for files in (lexicons, pairs):
         stems = Counter(map(_stem, files))
         if doubled := [path.name for path in files if stems[_stem(path)] > 1]:
-            raise ValueError(f"{folder}: found {' and '.join(doubled)}, maybe one table twice; keep one or rename it")
+            raise ValueError(
+                f"{folder}: found {' and '.join(doubled)}, which may be the same table; keep one or rename it"
+            )
     return pairs, lexicons[0] if lexicons else None
 
 
@@ -128,13 +130,13 @@ def _stem(path: Path) -> str:
 
 
 def parse_type(name: Any) -> str:
-    """The type that a lexicon or a type column names.
+    """Return the type that a name in a lexicon or a type column stands for.
 
     Args:
-        name: A key of `TYPE_NAMES`, in any case and with any white space.
+        name: Key of `TYPE_NAMES`, in any case and with any white space.
 
     Raises:
-        ValueError: It is no such name.
+        ValueError: The name is unknown.
 
     Example:
         >>> parse_type("Sign_word"), parse_type("비수지 신호")
@@ -147,25 +149,25 @@ def parse_type(name: Any) -> str:
 
 
 class Mcksg(PairBuilder):
-    """Builder of `sample` (default; 357 rows) and `full`, which is the default where `data_dir` is given.
+    """Builder of `sample` (default; 357 rows) and `full`, which is the default if `data_dir` is given.
 
-    Features of a row: `id`, `text` (a Korean sentence), `glosses` (strings, one a sign), `gloss_types` (a ClassLabel
-    for each gloss) and `source`. A gloss's type is that of the table's type column, else of the lexicon, else of the
-    notation (`kgloss_hf.runtime.glosses.type_of_notation`). Rows are split 70:30 into `train` and `test`; see
-    `PairConfig`.
+    Features of a row: `id`, `text` (a Korean sentence), `glosses` (strings, one per sign), `gloss_types` (a
+    ClassLabel for each gloss) and `source`. The type of a gloss comes from the table's type column, else from the
+    lexicon, else from its notation (`kgloss_hf.runtime.glosses.type_of_notation`). Rows are split 70:30 into `train`
+    and `test`; see `PairConfig`.
 
     Args:
-        args: As of `datasets.DatasetBuilder`.
+        args: As for `datasets.DatasetBuilder`.
         config_name: `sample` or `full`.
-        data_dir: Of `full`: the holder's folder. All tables in it are read, sorted by name, but not those in folders
-            below it; two that differ only by their ending are refused, since they may be one table twice.
-        kwargs: As of `datasets.DatasetBuilder`, and the options in `McksgConfig`.
+        data_dir: Folder with the user's copy, for `full`. All tables in it are read, sorted by name, except those in
+            subfolders. Two tables that differ only in their suffix are refused, since they may be the same table.
+        kwargs: As for `datasets.DatasetBuilder`, and the options in `McksgConfig`.
 
     Raises:
-        ValueError: `full` without a folder, data_files, an unknown option, or a file that is outside the folder or not
-            as expected.
+        ValueError: `full` has no folder, data_files are given, an option is unknown, or a file is outside the folder or
+            invalid.
         NotADirectoryError: data_dir is a file.
-        FileNotFoundError: The folder is not there, or lacks the lexicon or any table.
+        FileNotFoundError: The folder does not exist, or lacks the lexicon or any table.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
     Example:
@@ -175,13 +177,13 @@ class Mcksg(PairBuilder):
         >>> load_dataset("mcksg", data_dir="FOLDER", encoding="cp949")  # doctest: +SKIP
     """
 
-    # Part of the cache's path: raise it with every change of the data files and of what is made of them, which the
-    # script's own hash leaves out.
+    # Part of the cache path: raise it with every change in the data files or in how rows are made from them, which the
+    # hash of the script does not cover.
     VERSION = datasets.Version("2.2.0")
     BUILDER_CONFIG_CLASS = McksgConfig
     BUILDER_CONFIGS = [
         McksgConfig("sample", version=VERSION, description="Demonstration sample, written by the project."),
-        McksgConfig("full", version=VERSION, description="A holder's own copy of a corpus."),
+        McksgConfig("full", version=VERSION, description="A user's own copy of a corpus."),
     ]
     DEFAULT_CONFIG_NAME = "sample"
 
@@ -193,7 +195,7 @@ class Mcksg(PairBuilder):
     def _info(self) -> datasets.DatasetInfo:
         sample = self.config.name == "sample"
         if sample:
-            # Every load passes here, also one that the cache answers.
+            # Every load calls this, even if the data are cached.
             warn_of_sample()
         features = {
             "id": datasets.Value("string"),
@@ -217,14 +219,14 @@ class Mcksg(PairBuilder):
         if config.name == "full":
             files, lexicon = _find_files(config.data_dir, config.lexicon)
         elif (config.data_dir, config.lexicon) == (None, None) and set(changed) <= {"on_bad_rows"}:
-            # A script that `datasets` loads is copied away from its data, and base_path then says where they are.
+            # `datasets` copies a script that it loads away from its data; base_path is then the data's folder.
             folder = "" if self.base_path else os.path.dirname(os.path.abspath(__file__))
             names = [os.path.join(folder, name) for name in ("sample.jsonl", "lexicon.csv")]
             *files, lexicon = map(Path, self.local(dl_manager, names))
         else:
-            given = [name for name in ("data_dir", "lexicon") if getattr(config, name) is not None] + changed
+            refused = [name for name in ("data_dir", "lexicon") if getattr(config, name) is not None] + changed
             raise ValueError(
-                f"mcksg/sample is bundled and takes no data_dir, lexicon or other option, found {', '.join(given)}; "
+                f"mcksg/sample is bundled and takes no data_dir, lexicon or other option, found {', '.join(refused)}; "
                 "load 'full' instead"
             )
         types = self._read_lexicon(lexicon) if lexicon else {}
@@ -241,14 +243,14 @@ class Mcksg(PairBuilder):
             splits: Any = {name: LazyRows(partial(read, again=True), part) for name, part in numbers.items()}
         else:
             seen: dict[str, str] = {}
-            found = [row for file in files for row in _table_rows(file, reading, types, seen)]
-            kinds = [kind for _, row in found for kind in row["gloss_types"]]
+            parted = [row for file in files for row in _table_rows(file, reading, types, seen)]
+            kinds = [kind for _, row in parted for kind in row["gloss_types"]]
             unknown, total = kinds.count(UNKNOWN_TYPE), len(kinds)
-            rows, parts = [row for _, row in found], [part for part, _ in found]
+            rows, parts = [row for _, row in parted], [part for part, _ in parted]
             splits = split_pairs_by(rows, ROW_FRACTIONS, by=by, seed=seed, parts=parts)
         if unknown:
             logger.warning(
-                "mcksg/%s: %d of %d gloss types are unknown; a lexicon beside the table tells more than the notation",
+                "mcksg/%s: %d of %d gloss types are unknown; a lexicon next to the table tells more than the notation",
                 config.name,
                 unknown,
                 total,
@@ -282,20 +284,20 @@ def _told(rows: Iterator[Any]) -> Iterator[Any]:
     try:
         yield from rows
     except UnicodeError as error:
-        raise ValueError(f"{error}, or load all files with the encoding they have: encoding='cp949'") from error
+        raise ValueError(f"{error}, or load all files with their own encoding: encoding='cp949'") from error
 
 
 def _table_rows(
     path: Path, reading: ReadingArguments, types: Mapping[str, str], seen: dict[str, str]
 ) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """Yield the part and the row of each pair of a table; `seen` holds where each id stands."""
+    """Yield the set and the row of each pair of a table; `seen` maps ids to their places."""
 
     def check(row: Row) -> tuple[str | None, dict[str, Any]]:
         place = f"{path.name}:{row.number}"
         if not (row_id := str(row.cells.get("id", place) or "").strip()):
             raise ValueError("expected an id, found none; add it or remove the column")
         if row_id in seen:
-            raise ValueError(f"expected an id of its own, found {row_id!r}, as in {seen[row_id]}; change one of them")
+            raise ValueError(f"expected a unique id, found {row_id!r}, as in {seen[row_id]}; change one of them")
         pair = _pair(row, types, row_id, str(row.cells.get("source") or path.name))
         seen[row_id] = place
         return row.part, pair
@@ -313,7 +315,7 @@ def _table_rows(
 def _corpus_rows(
     folder: Path, reading: ReadingArguments, types: Mapping[str, str], again: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a sign corpus; in the first pass with the part that each comes with, as `split`."""
+    """Yield the rows of a sign corpus; in the first pass, `split` holds the set that each row came with."""
 
     def check(row: Row) -> dict[str, Any]:
         pair = _pair(row, types, str(row.cells["id"]), str(row.cells["source"]))
@@ -326,7 +328,7 @@ def _corpus_rows(
 
 
 def _pair(row: Row, types: Mapping[str, str], row_id: str, source: str) -> dict[str, Any]:
-    """Return the features of a row; types are those that it gives itself, else of the lexicon, else of the notation."""
+    """Return the features of a row; types come from the row, else from the lexicon, else from the notation."""
     glosses = list(row.pair.glosses)
     kinds = [parse_type(name) for name in row.types or ()]
     pair = {

@@ -1,4 +1,4 @@
-"""The data set `gksl`, from a folder and from a server."""
+"""Data set `gksl`, from a folder and from a server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ script = importlib.import_module("kgloss_hf.dataset_scripts.gksl.gksl")
 
 @pytest.fixture
 def gksl(tmp_path: Path) -> Callable[..., str]:
-    """Writes a GKSL file into a folder, which it returns."""
+    """Return a function that writes a GKSL file into a folder and returns the folder."""
 
     def write(content: str, name: str = "original", encoding: str = "utf-8-sig") -> str:
         folder = tmp_path / "gksl_data"
@@ -54,14 +54,14 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def both(gksl: Callable[..., str]) -> str:
-    """A folder with both files."""
+    """Return a folder with both files."""
     gksl(MANY)
     return gksl(AUGMENTED, "augmented")
 
 
 @pytest.fixture
 def server(both: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of a server on this machine that stands in for the published one, with what is taken as published."""
+    """Replace the published files by those of a local server, and return the folder that it serves."""
     folder = Path(both)
     for name, file in script.FILES.items():
         content = (folder / file.name).read_bytes()
@@ -97,7 +97,7 @@ def test_splits_are_those_of_training(both: str, caplog: pytest.LogCaptureFixtur
     assert _pairs(parts["train"]) + _pairs(augmented["train"]) == expected.train
     assert _pairs(parts["validation"]) == expected.validation
     assert _pairs(parts["test"]) == expected.test
-    assert f"gksl/augmented: {expected.dropped} of 40 rows dropped, which share" in caplog.text
+    assert f"gksl/augmented: dropped {expected.dropped} of 40 rows because they share" in caplog.text
     assert 0 < expected.dropped < 40
 
 
@@ -173,7 +173,9 @@ def test_no_network_says_how_to_give_a_folder(monkeypatch: pytest.MonkeyPatch) -
             raise TimeoutError("no route")
 
     monkeypatch.setattr(datasets, "DownloadManager", Unreachable)
-    with pytest.raises(ConnectionError, match=r"could not fetch .*no route.*AIRC-KETI/GKSL-dataset.*data_dir='FOLDER'"):
+    with pytest.raises(
+        ConnectionError, match=r"could not download .*no route.*AIRC-KETI/GKSL-dataset.*data_dir='FOLDER'"
+    ):
         load_dataset("gksl", streaming=True)
 
 

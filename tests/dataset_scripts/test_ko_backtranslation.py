@@ -1,4 +1,4 @@
-"""The loading script of the pretext corpus: shards, human paraphrases, plain sentences."""
+"""Loading script of the pretext corpus: shards, human paraphrases and plain sentences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a file into data_dir, which it returns."""
+    """Return a function that writes a file into data_dir and returns data_dir."""
 
     def write(name: str, content: str | bytes, encoding: str = "utf-8") -> str:
         path = tmp_path / "data" / name
@@ -97,7 +97,7 @@ def test_shards_of_both_kinds_in_the_order_of_their_names(write: Write) -> None:
     write("shards/b.parquet", parquet([row(3, "korsts"), row(4)]))
     write("shards/.c.parquet", b"hidden")
     write("shards/d.parquet.part", b"being written")
-    # Pairs are not selected again.
+    # The selection of pairs is not repeated.
     same, repeated = {**row(0), "target": row(0)["source"]}, row(2, "mcksg", "papago")
     folder = write("shards/a.jsonl", jsonl([{**row(1), "score": 0.5}, same, repeated, repeated]))
     data = load(folder)
@@ -280,7 +280,7 @@ def test_stylekqc_sets_and_labelled_pairs(places: tuple[str, str], write: Write)
     write(f"stylekqc/{places[0]}", "act\tsentence\n" + "".join(f"0\t{sentence}\n" for sentence in sentence_set()))
     labelled = "similarity\tsentence1\tsentence2\n1\t같은 말 3\t같은 말 1\n1\t가\t나\n0\t다\t라\n"
     folder = write(f"stylekqc/{places[1]}", labelled)
-    # The first labelled pair is in the set, the other way round.
+    # The first labelled pair is in the set in the other order.
     assert paraphrases(folder, "stylekqc") == [*combinations(sentence_set(), 2), ("가", "나")]
 
 
@@ -312,7 +312,9 @@ def test_more_pairs_than_a_batch(write: Write) -> None:
 
 @pytest.mark.parametrize("name", ["naver_ner", "mcksg"])
 def test_corpora_without_paraphrases_say_so(name: str, write: Write) -> None:
-    with pytest.raises(ValueError, match=f"{name} holds no paraphrases: expected one of kornli, .*'backtranslation'"):
+    with pytest.raises(
+        ValueError, match=f"{name} contains no paraphrases: expected one of kornli, .*'backtranslation'"
+    ):
         load(write("note.txt", ""), name, pairs="paraphrase")
 
 

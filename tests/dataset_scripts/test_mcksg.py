@@ -1,4 +1,4 @@
-"""The data set `mcksg`: the bundled sample, and a holder's own copy."""
+"""Data set `mcksg`: the bundled sample, and a user's own copy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A holder's folder with a table and a lexicon."""
+    """Return a user's folder with a table and a lexicon."""
     path = tmp_path / "corpus"
     path.mkdir()
     (path / "lexicon.csv").write_text("글로스,유형\n집,sign_word\nNumber, 지숫자\n", "utf-8")
@@ -113,8 +113,8 @@ def test_sample_card_counts_what_is_in_the_files(sample: datasets.Dataset) -> No
     table = re.findall(r"^\| `(\w+)` \| (\d+) \| ([\d,]+) \|", card, flags=re.MULTILINE)
     assert {name: (int(different), int(count.replace(",", ""))) for name, different, count in table} == {
         name: (
-            len({placeholder_of(gloss) for gloss, found in tokens if found == name}),
-            sum(found == name for _, found in tokens),
+            len({placeholder_of(gloss) for gloss, kind in tokens if kind == name}),
+            sum(kind == name for _, kind in tokens),
         )
         for name in GLOSS_TYPES
     }
@@ -144,9 +144,9 @@ def test_training_takes_the_sample_in_the_order_of_the_file(sample: datasets.Dat
 def test_notation_never_contradicts_the_lexicon() -> None:
     with open(MCKSG / "lexicon.csv", encoding="utf-8", newline="") as file:
         types = {row["gloss"]: row["type"] for row in csv.DictReader(file)}
-    told = {gloss: type_of_notation(gloss) for gloss in types}
-    assert {gloss: found for gloss, found in told.items() if found not in ("unknown", types[gloss])} == {}
-    assert Counter(told.values())["similar_word"] == 36
+    notated = {gloss: type_of_notation(gloss) for gloss in types}
+    assert {gloss: kind for gloss, kind in notated.items() if kind not in ("unknown", types[gloss])} == {}
+    assert Counter(notated.values())["similar_word"] == 36
 
 
 @pytest.mark.parametrize("options", [{"data_dir": "x"}, {"lexicon": "lexicon.csv"}, {"encoding": "cp949"}])
@@ -155,7 +155,7 @@ def test_sample_takes_no_files(options: dict[str, str]) -> None:
         load_dataset("mcksg", "sample", **options)
 
 
-# a holder's own copy
+# a user's own copy
 
 
 def test_full_is_the_default_where_data_dir_is_given(folder: Path) -> None:
@@ -173,8 +173,8 @@ def test_full_rows_types_and_sources(folder: Path, caplog: pytest.LogCaptureFixt
     names = [*GLOSS_TYPES, "unknown"]
     assert rows.features["gloss_types"].feature.names == names
     assert pairs_of(rows) == PAIRS
-    found = [[names[i] for i in row] for row in rows["gloss_types"]]
-    assert found[:3] == [
+    types = [[names[i] for i in row] for row in rows["gloss_types"]]
+    assert types[:3] == [
         ["sign_word", "unknown"],
         ["iconic", "similar_word"],
         ["fingerspelled_number", "unknown"],
@@ -199,7 +199,7 @@ FORMATS: dict[str, tuple[str, str, Callable[[list[str]], Any]]] = {
     ".parquet": ("sentence", "gloss", list),
     ".xlsx": ("텍스트", "수어", " ".join),
 }
-"""Headers and how a cell holds glosses, by the ending of the table."""
+"""Headers and notations of glosses in a cell, by the suffix of the table."""
 
 
 def write_table(path: Path) -> None:
@@ -321,7 +321,7 @@ BAD_CELLS = {
     "type": ({"type": ["sign", "iconic"]}, r"expected a type \(sign_word, .*unknown, .*\), found 'sign'; correct it"),
     "number of types": ({"type": "iconic"}, "expected a type for each of 2 glosses, found 'iconic'"),
     "no id": ({"id": " "}, "expected an id, found none"),
-    "id twice": ({"id": "1"}, "expected an id of its own, found '1', as in pairs.jsonl:1; change one"),
+    "id twice": ({"id": "1"}, "expected a unique id, found '1', as in pairs.jsonl:1; change one"),
     "number": ({"text": 3}, "expected a sentence in column 'text', found 3"),
     "half a character": ({"text": "집\ud800"}, "expected text in column 'text', found half a character in"),
     "half a character for a gloss": (
@@ -396,7 +396,7 @@ def test_full_without_data_says_where_the_corpus_is(tmp_path: Path) -> None:
 
 def test_one_table_twice_is_not_guessed_at(folder: Path) -> None:
     write_table(folder / "pairs.tsv")
-    with pytest.raises(ValueError, match="found pairs.csv and pairs.tsv, maybe one table twice; keep one"):
+    with pytest.raises(ValueError, match="found pairs.csv and pairs.tsv, which may be the same table; keep one"):
         load(folder)
 
 
@@ -445,7 +445,7 @@ def test_tables_that_look_the_same_are_the_same(tmp_path: Path) -> None:
         "decomposed": partial(unicodedata.normalize, "NFD"),
         "hidden": lambda t: t.replace("토", "토\u200b"),
     }
-    found = {}
+    splits = {}
     for name, form in forms.items():
         for file, content in (
             ("pairs.jsonl", table),
@@ -455,17 +455,17 @@ def test_tables_that_look_the_same_are_the_same(tmp_path: Path) -> None:
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / file).write_text(form(content), "utf-8")
         parts = load_dataset("mcksg", data_dir=str(tmp_path / name))
-        found[name] = {
+        splits[name] = {
             part: [(row["id"], row["glosses"], row["gloss_types"]) for row in rows] for part, rows in parts.items()
         }
-    assert found["composed"] == found["decomposed"] == found["hidden"]
+    assert splits["composed"] == splits["decomposed"] == splits["hidden"]
 
 
-# sign corpora and parts of their own
+# sign corpora, and tables that name their sets
 
 
 def niasl(number: int, part: str) -> tuple[str, str]:
-    """Name and content of a file in the shape of NIASL2021, with invented content."""
+    """Return the name and content of an invented file in the format of NIASL2021."""
     gestures = [
         {"gloss_id": "날짜:8월19일", "start": 1.0, "end": 2.0, "sentence_loc": {"start": 0, "end": 6}},
         {"gloss_id": f"글로스{number}호", "start": 4.0, "end": 5.0, "sentence_loc": {"start": "", "end": ""}},
