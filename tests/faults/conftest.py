@@ -1,4 +1,4 @@
-"""Commands that can be stopped at any moment, and what they leave."""
+"""Fixtures for commands that are stopped at any moment, and for the files that they leave."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = int(os.environ.get("KGLOSS_FAULT_RUNS", "1"))
 
 @pytest.fixture
 def small_disk(forks: Forks) -> Iterator[SmallDisk]:
-    """Mounts a file system with options at `disk` in a folder, which only the commands of `forks` see."""
+    """Return a function that mounts a file system at `disk` in a folder, visible only to the commands of `forks`."""
     if not forks.mounts:
         pytest.skip("mounting a file system is not permitted here")
     mounted = []
@@ -36,22 +36,22 @@ def small_disk(forks: Forks) -> Iterator[SmallDisk]:
 
 
 def moments(what: str, seconds: float) -> Iterator[tuple[str, signal.Signals, float]]:
-    """Random moments in so many seconds, each with a seed, which draws it again, and a signal.
+    """Yield random moments within a number of seconds, each with the seed that reproduces it and a signal.
 
-    One SIGKILL; with KGLOSS_FAULT_RUNS=N, N > 1, N each of SIGKILL, SIGTERM and SIGINT.
+    By default, yield one SIGKILL; with KGLOSS_FAULT_RUNS=N and N > 1, yield N each of SIGKILL, SIGTERM and SIGINT.
     """
     for number in range(RUNS):
         for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT) if RUNS > 1 else (signal.SIGKILL,):
             seed = f"{what} {how.name} {number}"
-            yield seed, how, random.Random(seed).uniform(0, seconds)  # noqa: S311 - moments, no secrets
+            yield seed, how, random.Random(seed).uniform(0, seconds)  # noqa: S311 - not a secret
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """What lies in a folder under a final name."""
+    """Return the files of a folder that have their final names, with their contents."""
     names = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
     return {str(name): file.read_bytes() for name, file in names.items() if not name.name.startswith(".")}
 
 
 def litter(folder: Path) -> list[str]:
-    """What only a command at work has beside its results."""
+    """Return the temporary files that only a running command may have alongside its results."""
     return [str(file.relative_to(folder)) for file in folder.rglob(".*") if file.name.endswith((".partial", ".lock"))]

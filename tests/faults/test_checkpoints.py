@@ -32,7 +32,7 @@ Damage = Callable[[Path], object]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run's folder with two whole checkpoints, of which the first is the best."""
+    """Make the folder of a run with two complete checkpoints; the first is the best."""
     for step in (5, 9):
         folder = tmp_path / "checkpoints" / f"checkpoint-{step}"
         folder.mkdir(parents=True)
@@ -50,7 +50,7 @@ def _flip(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "reason"),
     [
         pytest.param(lambda last: os.truncate(last / "model.safetensors", 200), "model.safetensors", id="weights"),
         pytest.param(lambda last: os.truncate(last / "optimizer.pt", 300), "optimizer.pt", id="optimiser"),
@@ -60,14 +60,14 @@ def _flip(file: Path) -> None:
     ],
 )
 def test_a_damaged_checkpoint_is_passed_over(
-    run: Path, damage: Damage, said: str, caplog: pytest.LogCaptureFixture
+    run: Path, damage: Damage, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert str(_checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-9")
     damage(run / "checkpoints" / "checkpoint-9")
     with caplog.at_level(logging.WARNING):
         assert str(_checkpoint_to_resume(str(run), resume=True)).endswith("checkpoint-5")
     assert "checkpoint-9 cannot be used" in caplog.text
-    assert said in caplog.text
+    assert reason in caplog.text
 
 
 @pytest.mark.parametrize("missing", [True, False])
@@ -81,7 +81,7 @@ def test_without_its_best_checkpoint_a_run_is_refused(run: Path, missing: bool) 
     (best.with_name("checkpoint-12") / "trainer_state.json").unlink()
     before = sorted(run.rglob("*"))
     with pytest.raises(
-        ValueError, match=r"best checkpoint, .*checkpoint-5, .* cannot be used: .* Restore it, or begin"
+        ValueError, match=r"best checkpoint, .*checkpoint-5, .* cannot be used: .* Restore it, or start again"
     ):
         _checkpoint_to_resume(str(run), resume=True)
     assert sorted(run.rglob("*")) == before
@@ -123,7 +123,7 @@ def test_a_second_run_in_one_folder_is_refused(forks: Forks, tmp_path: Path) -> 
 
 
 def test_lock_file_removed_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The writer before removes the file after this one has opened it: a third must not get in beside this one."""
+    """Check that a third writer stays out if the first removes the lock file after the second has opened it."""
     fcntl = pytest.importorskip("fcntl")
     lock = fcntl.flock
 
@@ -134,7 +134,7 @@ def test_lock_file_removed_before_it_is_locked(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(fcntl, "flock", late)
     held, got_in = ExitStack(), False
-    with suppress(RuntimeError):  # filelock 4 takes it for held
+    with suppress(RuntimeError):  # filelock 4 considers it locked
         held.enter_context(sole_writer(tmp_path / "made"))
         got_in = True
     monkeypatch.setattr(fcntl, "flock", lock)
@@ -149,7 +149,7 @@ def model(checkpoint: str, tmp_path: Path) -> Path:
     return Path(shutil.copytree(checkpoint, tmp_path / "model"))
 
 
-def test_truncated_weights_are_said(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_weights_are_reported(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.truncate(model / "model.safetensors", 100_000)
     assert main(["translate", str(model), SENTENCES[0]]) == 1
     assert "the weights are cut short or damaged" in capsys.readouterr().err

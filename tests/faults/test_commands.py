@@ -1,7 +1,7 @@
-"""Commands that are killed, interrupted, out of room, shut out, or not alone.
+"""Commands that are killed or interrupted, or that lack disk space, permission or exclusive access.
 
-Each command is killed at one random moment; with KGLOSS_FAULT_RUNS=N, N > 1, it is killed, terminated and interrupted
-at N moments each.
+Each command is killed at one random moment; with KGLOSS_FAULT_RUNS=N and N > 1, it is killed, terminated and
+interrupted at N moments each.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Place = Callable[[str], Path]
 
 @pytest.fixture
 def place(tmp_path: Path, checkpoint: str) -> Place:
-    """Makes a folder in which every command finds its input."""
+    """Return a function that makes a folder in which every command finds its input."""
 
     def make(name: str) -> Path:
         folder = tmp_path / name
@@ -52,32 +52,32 @@ def _words(command: str) -> list[str]:
 
 
 def _finish(forks: Forks, command: str, folder: Path) -> float:
-    """The seconds that it takes."""
+    """Run a command to its end and return the seconds that it takes."""
     begun = time.monotonic()
-    status, said = forks.run(_words(command), folder)
-    assert status == 0, said
+    status, printed = forks.run(_words(command), folder)
+    assert status == 0, printed
     return time.monotonic() - begun
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_ended_at_a_random_moment(command: str, place: Place, forks: Forks) -> None:
-    """The result is whole or not there, and the same command makes the one that an undisturbed run makes."""
+    """Check that the result is complete or absent, and that repeating the command gives that of an undisturbed run."""
     whole, again = place("whole"), place("again")
-    _finish(forks, command, whole)  # and fill the cache of words
+    _finish(forks, command, whole)  # also fills the cache of words
     seconds = _finish(forks, command, again)
     expected = contents(whole / OUTPUT)
     assert expected
     assert contents(again / OUTPUT) == expected, "two undisturbed runs differ"
     for seed, how, moment in moments(command, seconds):
         folder = place(seed)
-        while forks.run(_words(command), folder, moment, how)[0] == 0:  # it was done before
+        while forks.run(_words(command), folder, moment, how)[0] == 0:  # the command finished before the signal
             shutil.rmtree(folder)
             place(seed)
             moment *= 0.9
         left = contents(folder / OUTPUT)
         assert all(expected[name] == data for name, data in left.items()), f"{seed}: half a file has its final name"
-        if command != "evaluate":  # which replaces its two files
+        if command != "evaluate":  # evaluate replaces its two files
             assert left in ({}, expected), seed
             if left:
                 continue
@@ -105,8 +105,8 @@ def test_second_table5_is_refused(place: Place, forks: Forks) -> None:
     folder = place("shared")
     script = Path(__file__).parents[2] / "examples" / "reproduce_table5.py"
     with sole_writer(folder / OUTPUT):
-        status, said = forks.run([str(script), "--pretext=checkpoint", f"--output_dir={OUTPUT}"], folder)
-    assert (status, said) == (1, f"{OUTPUT}: another process is writing it; wait until that is done, or end it\n")
+        status, printed = forks.run([str(script), "--pretext=checkpoint", f"--output_dir={OUTPUT}"], folder)
+    assert (status, printed) == (1, f"{OUTPUT}: another process is writing it; wait until that is done, or end it\n")
     assert not (folder / OUTPUT).exists()
 
 
@@ -119,12 +119,12 @@ def test_no_room_and_no_permission(
 ) -> None:
     folder = place("full")
     disk = small_disk(folder, options)
-    status, said = forks.run(["kgloss", *COMMANDS[command], "--output_dir", f"disk/{OUTPUT}"], folder)
+    status, printed = forks.run(["kgloss", *COMMANDS[command], "--output_dir", f"disk/{OUTPUT}"], folder)
     assert status == 1
-    assert "Traceback" not in said
-    last = said.splitlines()[-1]
+    assert "Traceback" not in printed
+    last = printed.splitlines()[-1]
     assert last.startswith(f"kgloss {command}: ")
     assert message in last
-    assert "disk/" in last  # which folder it is
+    assert "disk/" in last  # names the folder
     _, listed = forks.shell(f"ls -A {disk}")
     assert not set(listed.split()) - {OUTPUT}  # at most an empty folder, without litter

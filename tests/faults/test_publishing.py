@@ -1,4 +1,4 @@
-"""Publishing that is killed, terminated or interrupted, and done again."""
+"""Publishing that is killed, terminated or interrupted, and repeated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPOSITORIES = [("dataset", "tester/mcksg"), ("model", "tester/vocabulary")]
 
 @pytest.fixture
 def command(tmp_path: Path) -> list[str]:
-    """Publishes a data set and a tokenizer."""
+    """Return a command that publishes a data set and a tokenizer."""
     assert main(["export-dataset", "mcksg", "--output_dir", str(tmp_path / "mcksg")]) == 0
     options = ["--corpus_column", "text", "--dataset", "mcksg", "--vocab_size", "400"]
     assert main(["train-tokenizer", *options, "--output_dir", str(tmp_path / "tokenizer")]) == 0
@@ -30,14 +30,14 @@ def command(tmp_path: Path) -> list[str]:
 
 
 def _published(hub: LocalHub) -> dict[str, tuple[int, dict[str, bytes]]]:
-    """The commits and the files of each repository that is there."""
-    there = [(kind, name) for kind, name in REPOSITORIES if (kind, name) in hub.repos]
-    return {name: (len(hub.commits(kind, name)), hub.files(kind, name)) for kind, name in there}
+    """Return the number of commits and the files of each existing repository."""
+    existing = [(kind, name) for kind, name in REPOSITORIES if (kind, name) in hub.repos]
+    return {name: (len(hub.commits(kind, name)), hub.files(kind, name)) for kind, name in existing}
 
 
 @pytest.mark.slow
 def test_ended_at_a_random_moment(command: list[str], tmp_path: Path, forks: Forks, shared_hub: LocalHub) -> None:
-    """A repository is as it was made, or whole; the same command leaves what an undisturbed one leaves."""
+    """Check that a repository is new or complete, and that repeating the command gives an undisturbed result."""
     hub = shared_hub
     hub.clear()
     folder = tmp_path / "here"
@@ -50,13 +50,13 @@ def test_ended_at_a_random_moment(command: list[str], tmp_path: Path, forks: For
     assert publish() == 0
     seconds = time.monotonic() - begun
     expected = _published(hub)
-    assert [commits for commits, _ in expected.values()] == [2, 2]  # that of the new repository, and ours
+    assert [commits for commits, _ in expected.values()] == [2, 2]  # the commit that creates the repository, and ours
     for seed, how, moment in moments("publish", seconds):
         hub.repos.clear()
-        while publish(moment, how) == 0:  # it was done before
+        while publish(moment, how) == 0:  # the command finished before the signal
             hub.repos.clear()
             moment *= 0.9
-        for name, found in _published(hub).items():
-            assert found == expected[name] or (found[0], list(found[1])) == (1, [".gitattributes"]), f"{seed}: {name}"
+        for name, state in _published(hub).items():
+            assert state == expected[name] or (state[0], list(state[1])) == (1, [".gitattributes"]), f"{seed}: {name}"
         assert publish() == 0, seed
         assert _published(hub) == expected, seed

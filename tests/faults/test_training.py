@@ -1,4 +1,4 @@
-"""Training that is killed, terminated, interrupted, out of room, or shut out, and goes on."""
+"""Training that is killed, terminated or interrupted, or lacks disk space or permission, and then resumes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Place = Callable[[str], Path]
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """Makes a folder with 40 pairs of unequal length."""
+    """Return a function that makes a folder with 40 pairs of unequal length."""
 
     def make(name: str) -> Path:
         folder = tmp_path / name
@@ -38,37 +38,39 @@ def place(tmp_path: Path) -> Place:
 
 
 def _train(forks: Forks, folder: Path, output: str = "run") -> float:
-    """The seconds that it takes."""
+    """Train to the end and return the seconds that it takes."""
     begun = time.monotonic()
-    status, said = forks.run([*COMMAND, f"--output_dir={output}"], folder)
-    assert status == 0, said
+    status, printed = forks.run([*COMMAND, f"--output_dir={output}"], folder)
+    assert status == 0, printed
     return time.monotonic() - begun
 
 
 def _result(run: Path) -> dict[str, Any]:
-    """What a run leaves, without the times that it took."""
+    """Return what a run has written, without its timings."""
     assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "model", "run.json", "tokenizer"]
-    found: dict[str, Any] = contents(run / "model")
-    assert found.pop("training.png")
-    assert found.pop("README.md")  # made from metrics.json, times among it
-    metrics = json.loads(found.pop("metrics.json"))
+    files: dict[str, Any] = contents(run / "model")
+    assert files.pop("training.png")
+    assert files.pop("README.md")  # made from metrics.json, including its timings
+    metrics = json.loads(files.pop("metrics.json"))
     del metrics["train_seconds"]
     timed = ("runtime", "per_second")
     rows = [{n: v for n, v in row.items() if not any(word in n for word in timed)} for row in metrics.pop("history")]
-    return {**found, "metrics": metrics, "history": rows, "tokenizer": contents(run / "tokenizer")}
+    return {**files, "metrics": metrics, "history": rows, "tokenizer": contents(run / "tokenizer")}
 
 
 @pytest.mark.slow
 def test_ended_at_a_random_moment(place: Place, forks: Forks) -> None:
-    """It goes on to the weights, predictions and scores of a run that was left alone."""
+    """Check that a resumed run ends with the weights, predictions and scores of an undisturbed run."""
     whole, again = place("whole"), place("again")
-    _train(forks, whole)  # and fill the cache of words
+    _train(forks, whole)  # also fills the cache of words
     seconds = _train(forks, again)
     expected = _result(whole / "run")
     assert _result(again / "run") == expected, "two undisturbed runs differ"
     for seed, how, moment in moments("training", seconds):
         folder = place(seed)
-        while forks.run([*COMMAND, "--output_dir=run"], folder, moment, how)[0] == 0:  # it was done before
+        while (
+            forks.run([*COMMAND, "--output_dir=run"], folder, moment, how)[0] == 0
+        ):  # the run finished before the signal
             shutil.rmtree(folder)
             place(seed)
             moment *= 0.9
@@ -78,16 +80,16 @@ def test_ended_at_a_random_moment(place: Place, forks: Forks) -> None:
         assert litter(folder) == [], seed
 
 
-@pytest.mark.parametrize("room", ["64k", "6m", "20m"])  # not for the tokenizer, a checkpoint, the result
+@pytest.mark.parametrize("room", ["64k", "6m", "20m"])  # too little for the tokenizer, a checkpoint or the result
 def test_full_disk(room: str, place: Place, forks: Forks, small_disk: SmallDisk) -> None:
     folder = place("full")
     disk = small_disk(folder, f"size={room}")
-    status, said = forks.run([*COMMAND, "--output_dir=disk/run"], folder)
+    status, printed = forks.run([*COMMAND, "--output_dir=disk/run"], folder)
     assert status == 1
-    assert "Traceback" not in said
-    last = said.splitlines()[-1]
+    assert "Traceback" not in printed
+    last = printed.splitlines()[-1]
     assert "disk/run" in last
-    assert "No space left on device" in last or "make room" in last  # torch does not say which
+    assert "No space left on device" in last or "make room" in last  # torch does not name the reason
     assert forks.shell(f"test -e {disk}/run/model")[0] == 1
     assert forks.shell(f"mount -o remount,size=100m {disk}") == (0, "")
     _train(forks, folder, "disk/run")
@@ -97,8 +99,8 @@ def test_full_disk(room: str, place: Place, forks: Forks, small_disk: SmallDisk)
 def test_read_only_folder(place: Place, forks: Forks, small_disk: SmallDisk) -> None:
     folder = place("shut")
     small_disk(folder, "ro")
-    status, said = forks.run([*COMMAND, "--output_dir=disk/run"], folder)
+    status, printed = forks.run([*COMMAND, "--output_dir=disk/run"], folder)
     assert status == 1
-    assert "Traceback" not in said
-    assert "Read-only file system" in (last := said.splitlines()[-1])
+    assert "Traceback" not in printed
+    assert "Read-only file system" in (last := printed.splitlines()[-1])
     assert "disk/" in last

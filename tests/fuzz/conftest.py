@@ -1,4 +1,4 @@
-"""The campaign, `pytest tests/fuzz --hypothesis-profile=campaign`, and how many inputs it ran."""
+"""Campaign, `pytest tests/fuzz --hypothesis-profile=campaign`, and the number of inputs that it ran."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import settings
 CAMPAIGN = "campaign"
 HERE = Path(__file__).parent
 
-# `share` in each test says what it takes of this.
+# `share` in each test sets the fraction of this that it runs.
 settings.register_profile(CAMPAIGN, settings.get_profile("kgloss"), max_examples=34_000, print_blob=True)
 
 _inputs: Counter[str] = Counter()
@@ -22,7 +22,7 @@ _inputs: Counter[str] = Counter()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the examples of a module's tests write to, one after another."""
+    """Return a folder that the examples of a module's tests write to, one after another."""
     return tmp_path_factory.mktemp("fuzz")
 
 

@@ -1,4 +1,4 @@
-"""What the fuzzing draws from: hostile text, glosses, tables, damaged bytes, and the size of each test."""
+"""Strategies for fuzzing: hostile text, glosses, tables, damaged bytes, and the size of each test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FEWEST = 10
 
 
 def share(part: float) -> settings:
-    """What a test takes of the profile's examples: 1 where an input costs microseconds, less where it costs more."""
+    """Set the share of the profile's examples that a test runs: 1 if an input takes microseconds, else less."""
     return settings(max_examples=max(FEWEST, round(part * settings().max_examples)))
 
 
@@ -44,18 +44,18 @@ TEXT = st.one_of(
     st.text("가각갇간했다요ㅋㅏ .,?!~'\"()#@1a/", max_size=30).map(lambda text: unicodedata.normalize("NFD", text)),
     st.builds(lambda one, long, other: one + long + other, st.text(max_size=3), _LONG, st.text(max_size=3)),
 )
-"""Any text but lone surrogates: Korean, jamo, conjoining jamo, emoji, zero-width, marks of direction, controls, NUL."""
+"""Text without lone surrogates: Korean, jamo, conjoining jamo, emoji, zero-width, direction marks, controls, NUL."""
 
 HALVES = st.text(
     st.one_of(st.characters(categories=["Cs"]), st.sampled_from("가a 4😀.")), min_size=1, max_size=12
 ).filter(lambda text: not re.search("[\ud800-\udbff][\udc00-\udfff]", text))
-"""Text with lone surrogates, which no encoding of a file can hold."""
+"""Text with lone surrogates, which no file encoding can represent."""
 
 _GLOSS_FORMS = ("{}", "Number/{}", "Alpha/{}", "({})확대", "{}(뜻)", "{} (모양)", "의문형({})", "휴지({})")
 GLOSS = st.builds(
     str.format, st.sampled_from(_GLOSS_FORMS), st.text("가나다집불QRab0129ㄱㅏ.~", min_size=1, max_size=5)
 )
-"""A gloss in one of the paper's notations."""
+"""Gloss in one of the notations of the paper."""
 
 
 _WORDS = """
@@ -67,7 +67,7 @@ _TAGS = "Noun Number Alpha Josa Modifier Verb Eomi Punctuation Name Foreign"
 
 @st.composite
 def sentences(draw: st.DrawFn) -> tuple[str, list[Morpheme]]:
-    """A text and an analysis of it as Okt might give it, also one that it would not: no Java is needed."""
+    """Draw a text and an analysis that Okt might or might not give, without needing Java."""
     words = st.sampled_from(_WORDS.split())
     tags = st.sampled_from(_TAGS.split())
     text = ""
@@ -81,7 +81,7 @@ def sentences(draw: st.DrawFn) -> tuple[str, list[Morpheme]]:
     return text, morphemes
 
 
-# Text that every kind of table can hold.
+# Text that every table format can hold.
 CELL = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12) | st.sampled_from(
     (
         "이 토기는 4세기에 만들어졌습니다.",
@@ -100,14 +100,14 @@ NAMES = st.lists(
 
 @st.composite
 def tables(draw: st.DrawFn) -> list[dict[str, str]]:
-    """Rows with equal columns, at least one, none of them blank."""
+    """Draw at least one row; all rows have the same columns and none is blank."""
     names = draw(NAMES)
     cells = st.fixed_dictionaries(dict.fromkeys(names, CELL))
     return draw(st.lists(cells.filter(lambda row: any(cell.strip() for cell in row.values())), min_size=1, max_size=5))
 
 
 def json_values(leaves: st.SearchStrategy[Any] | None = None) -> st.SearchStrategy[Any]:
-    """Any JSON, with NaN, huge numbers and half characters."""
+    """Return a strategy for any JSON value, including NaN, huge numbers and lone surrogates."""
     simple = (st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), HALVES, st.just(10**400))
     leaf = st.one_of(*simple, *([] if leaves is None else [leaves]))
     return st.recursive(
@@ -123,13 +123,13 @@ DEEP = st.builds(
     st.integers(1, 20_000),
     st.text(max_size=2),
 )
-"""JSON that is nested deeper than a parser goes, or not closed."""
+"""JSON that is unclosed, or nested deeper than parsers allow."""
 
 HUGE = st.integers(1, 6_000).map(lambda size: "9" * size)
 
 
 def json_text(leaves: st.SearchStrategy[Any] | None = None) -> st.SearchStrategy[str]:
-    """JSON, or nearly."""
+    """Return a strategy for JSON text, whole or broken."""
     whole = json_values(leaves).map(json.dumps)
     cut = st.builds(lambda text, at: text[:at], whole, st.integers(0, 40))
     return st.one_of(whole, whole, whole, cut, DEEP, HUGE, st.text(max_size=10))
@@ -171,7 +171,7 @@ def _edits(draw: st.DrawFn) -> _Edit:
 
 
 def damaged(content: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    """Content after one to four edits: bits flipped, parts cut out, doubled, zeroed or put in."""
+    """Apply one to four edits to content: flip bits, or cut out, repeat, zero or insert parts."""
 
     def apply(whole: bytes, edits: list[_Edit]) -> bytes:
         for edit in edits:

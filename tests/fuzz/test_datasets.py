@@ -1,4 +1,4 @@
-"""The loading scripts on tables of users, whole and damaged: rows as written, or an error that names the file."""
+"""Loading scripts on user tables, intact and damaged: rows as written, or an error that names the file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def built(builder: type[Any], name: str, data: Path, cache: Path, **options: Any
 
 
 def rows_of(builder: Any) -> list[dict[str, Any]]:
-    """The rows as `load_dataset` would write them, by the features of the builder."""
+    """Return the rows of a builder after checking that `load_dataset` could write them with its features."""
     rows = [
         row for split in builder._split_generators(None) for _, row in builder._generate_examples(**split.gen_kwargs)
     ]
@@ -50,7 +50,7 @@ def rows_of(builder: Any) -> list[dict[str, Any]]:
 
 
 def outcome(call: Callable[[], Any], data: Path) -> Any:
-    """What a call returns, or None where it raises a ValueError that names a file."""
+    """Return the result of a call, or None if it raises a ValueError that names a file."""
     try:
         return call()
     except ValueError as error:
@@ -111,8 +111,8 @@ def test_mcksg_reads_what_was_written(folder: Path, suffix: str, pairs: list[tup
     data = emptied(folder)
     rows = [{"문장": text, "글로스": " ".join(glosses)} for text, glosses in pairs]
     (data / f"pairs{suffix}").write_bytes(WRITERS[suffix](rows))
-    found = rows_of(built(Mcksg, "full", data, folder, split_by="none"))
-    assert [(row["text"], row["glosses"]) for row in found] == [(text.strip(), glosses) for text, glosses in pairs]
+    rows = rows_of(built(Mcksg, "full", data, folder, split_by="none"))
+    assert [(row["text"], row["glosses"]) for row in rows] == [(text.strip(), glosses) for text, glosses in pairs]
 
 
 TABLE = st.lists(
@@ -177,12 +177,12 @@ def test_gksl_reads_what_was_written_or_names_the_file(
 ) -> None:
     data = emptied(folder)
     (data / FILES["original"].name).write_bytes(as_gksl(rows) if broken is None else broken)
-    found = outcome(lambda: rows_of(built(Gksl, "original", data, folder, split_by="none", on_bad_rows=bad)), data)
+    loaded = outcome(lambda: rows_of(built(Gksl, "original", data, folder, split_by="none", on_bad_rows=bad)), data)
     good = [(source, glosses.split(), text) for source, glosses, text in rows if glosses and text.strip()]
     if broken is None and (bad == "skip" or len(good) == len(rows)) and rows:
-        assert [(row["source"], row["glosses"], row["text"]) for row in found] == good
+        assert [(row["source"], row["glosses"], row["text"]) for row in loaded] == good
     elif broken is None:
-        assert found is None
+        assert loaded is None
 
 
 def rows_in(tables: Iterable[pa.Table]) -> list[dict[str, str]]:
@@ -232,7 +232,7 @@ def is_good(cell: Any) -> bool:
 
 @st.composite
 def corpus_files(draw: st.DrawFn) -> tuple[str, str, bytes]:
-    """A file of a corpus with the right header and any cells, whole or damaged."""
+    """Draw a file of a corpus with the right header and any cells, intact or damaged."""
     name = draw(st.sampled_from(sorted(CORPORA)))
     file, layout = draw(st.sampled_from(list(CORPORA[name].files.items())))
     columns = layout.columns if layout else ("index", "word", "tag")

@@ -1,4 +1,4 @@
-"""Paid translation services that answer anything, without sockets; and engines as a command line names them."""
+"""Paid translation services that answer anything, without sockets, and engine names on a command line."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ STATUS = st.one_of(
 
 
 def bodies() -> st.SearchStrategy[bytes]:
-    """What may come instead of an answer."""
+    """Return a strategy for bodies that may arrive instead of an answer."""
     words = st.sampled_from(
         ("translations", "message", "result", "error", "errorCode", "details", "code", "status", "translatedText")
     )
@@ -78,7 +78,7 @@ LINES = st.lists(st.text("가나다 a.😀\u2028\x85", min_size=1, max_size=8).f
 
 
 class Script:
-    """Gives what was drawn, one answer a request, and counts as the service would."""
+    """Sequence of drawn answers, one per request, that counts characters as the service would."""
 
     def __init__(self, answers: list[Any]) -> None:
         self.answers = answers
@@ -136,12 +136,12 @@ class _Adapter(requests.adapters.BaseAdapter):
         response = requests.Response()
         response.status_code, response.request, response.url = status, request, str(request.url)
         response.headers.update(headers)
-        # Read when the client asks, so that it is the client that decodes.
+        # Not read in advance, so that the client decodes the content.
         response.raw = urllib3.HTTPResponse(io.BytesIO(content), headers, status, preload_content=False)
         return response
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Close nothing, since nothing is open."""
 
 
 @pytest.mark.parametrize("name", PAID)
@@ -244,8 +244,8 @@ def test_a_journal_gives_what_was_added_up_to_the_first_broken_line(
     with _Journal(path) as journal:
         for key, answer in entries:
             assert broken is not None or journal.answer(key, len(known[json.dumps(key)])) == known[json.dumps(key)]
-            found = journal.answer(key, len(answer))
-            assert found is None or all(text is None or isinstance(text, str) for text in found)
+            texts = journal.answer(key, len(answer))
+            assert texts is None or all(text is None or isinstance(text, str) for text in texts)
         journal.add(["last"], ["물"])
     with _Journal(path) as journal:
         assert journal.answer(["last"], 1) == ["물"]
@@ -288,7 +288,7 @@ VALUE = st.one_of(
     st.integers(-3, 10**6).map(str),
     st.floats().map(str),
     TEXT.filter(lambda text: "," not in text),
-    st.integers(1, 800).map("[".__mul__),  # the parser takes long over more
+    st.integers(1, 800).map("[".__mul__),  # the parser is slow on more
     HUGE,
 )
 SPEC = st.one_of(

@@ -1,4 +1,4 @@
-"""Notation, placeholders, numbers in words and fingerspelling, without Java."""
+"""Notation, placeholders, numbers in words, and fingerspelling, without Java."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_cell_is_separated_without_loss(cell: str, separator: str) -> None:
 def test_python_lists_are_read_as_json(glosses: list[str]) -> None:
     assert split_glosses(repr(glosses)) == split_glosses(json.dumps(glosses))
     assert split_glosses(repr(tuple(glosses))) == split_glosses(json.dumps(glosses))
-    visible = [gloss for gloss in glosses if not gloss.endswith("\0")]  # which NumPy takes for padding
+    visible = [gloss for gloss in glosses if not gloss.endswith("\0")]  # NumPy strips it as padding
     if visible:
         assert split_glosses(str(np.array(visible))) == split_glosses(json.dumps(visible))
         assert split_glosses(str(np.array(visible, object))) == split_glosses(json.dumps(visible))
@@ -132,8 +132,8 @@ def test_restoring_uses_each_source_once_and_invents_nothing(
     available = Counter(placeholder_sources(morphemes) + number_words(morphemes))
     used = assign_sources(glosses, morphemes)
     restored = restore_placeholders(glosses, morphemes)
-    for gloss, source, found in zip(glosses, used, restored, strict=True):
-        assert found == (gloss if source is None else source.content)
+    for gloss, source, content in zip(glosses, used, restored, strict=True):
+        assert content == (gloss if source is None else source.content)
         assert source is None or source.tag == gloss
         assert source is None or 0 <= source.start < source.end <= len(text)
     assert Counter(source for source in used if source) <= available
@@ -146,17 +146,17 @@ def test_marking_is_undone_by_reading_contents(sentence: tuple[str, list[Morphem
     marked = mark_placeholders(glosses, morphemes)
     assert [content_of(gloss) for gloss in marked] == glosses
     contents = placeholder_contents(morphemes)
-    for gloss, found in zip(glosses, marked, strict=True):
-        assert found == gloss or gloss in contents[placeholder_of(found)]
+    for gloss, mark in zip(glosses, marked, strict=True):
+        assert mark == gloss or gloss in contents[placeholder_of(mark)]
 
 
 @share(0.5)
 @given(sentences())
 def test_numbers_in_words_lie_in_the_text_and_do_not_overlap(sentence: tuple[str, list[Morpheme]]) -> None:
     text, morphemes = sentence
-    found = number_words(morphemes)
+    numbers = number_words(morphemes)
     end = 0
-    for source in found:
+    for source in numbers:
         assert re.fullmatch("[0-9]+C?", source.content)
         assert end <= source.start < source.end <= len(text)
         assert morphemes[source.index].start == source.start
@@ -174,7 +174,7 @@ _FINALS = "- ㄱ ㄲ ㄱㅅ ㄴ ㄴㅈ ㄴㅎ ㄷ ㄹ ㄹㄱ ㄹㅁ ㄹㅂ ㄹ�
 def test_syllables_can_be_read_back_from_their_letters(word: str) -> None:
     letters = "".join(fingerspell(word))
     read = ""
-    while letters:  # a final letter is one that no vowel follows
+    while letters:  # a final letter has no vowel after it
         initial, medial = _INITIALS.index(letters[0]), _MEDIALS.index(letters[1])
         vowel = next((place for place, letter in enumerate(letters[2:], 2) if letter in _MEDIALS), len(letters) + 1)
         final = letters[2 : vowel - 1]

@@ -1,4 +1,4 @@
-"""Scores, files of predictions, cards and their metadata, folders to be published."""
+"""Scores, prediction files, cards with their metadata, and folders to be published."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def written(folder: Path, name: str, content: bytes) -> str:
 )
 def test_jaccard_has_its_bounds(pairs: list[Any], types: dict[str, str], multiset: bool, resamples: int) -> None:
     predictions, references = map(list, zip(*pairs, strict=True))
-    found = jaccard_result(predictions, references, multiset=multiset, types=types, resamples=resamples)
-    assert 0 <= found["jaccard"] <= 100
-    assert all(0 <= kind["jaccard"] <= 100 and 1 <= kind["pairs"] <= len(pairs) for kind in found["by_type"].values())
+    result = jaccard_result(predictions, references, multiset=multiset, types=types, resamples=resamples)
+    assert 0 <= result["jaccard"] <= 100
+    assert all(0 <= kind["jaccard"] <= 100 and 1 <= kind["pairs"] <= len(pairs) for kind in result["by_type"].values())
     if resamples:
-        assert 0 <= found["low"] <= found["high"] <= 100
+        assert 0 <= result["low"] <= result["high"] <= 100
     swapped = jaccard_result(references, predictions, multiset=multiset, types=types, resamples=resamples)
-    assert swapped == found
+    assert swapped == result
     assert jaccard_result(references, references, multiset=multiset)["jaccard"] == 100
     if "non_manual" in types.values():
         manual = jaccard_result(predictions, references, types=types, ignore_non_manual=True)
@@ -75,11 +75,11 @@ def test_a_p_value_is_a_probability(pairs: list[Any], trials: int) -> None:
 @given(json_values(), json_values())
 def test_what_are_no_glosses_is_refused(predictions: Any, references: Any) -> None:
     try:
-        found = gloss_pairs(predictions, references)
+        sequences = gloss_pairs(predictions, references)
     except (TypeError, ValueError) as error:
         assert len(str(error)) < 500
     else:
-        assert all(isinstance(gloss, str) for side in found[:2] for glosses in side for gloss in glosses)
+        assert all(isinstance(gloss, str) for side in sequences[:2] for glosses in side for gloss in glosses)
 
 
 ROW = st.fixed_dictionaries(
@@ -107,7 +107,7 @@ def test_predictions_are_read_or_refused(folder: Path, content: bytes) -> None:
         assert len(str(error)) < 1000
     else:
         rows = sum(bool(line.strip()) for line in content.decode("utf-8-sig").split("\n"))
-        assert all(len(found) == rows for found in columns.values())
+        assert all(len(column) == rows for column in columns.values())
 
 
 @share(0.15)
@@ -136,15 +136,15 @@ def test_scores_have_their_bounds(folder: Path, pairs: list[Any]) -> None:
     lines = (json.dumps({"prediction": prediction, "reference": reference}) for prediction, reference in pairs)
     path = written(folder, "predictions.jsonl", "\n".join(lines).encode())
     try:
-        found = evaluate_files(path, output_dir=str(folder / "scores"))
+        report = evaluate_files(path, output_dir=str(folder / "scores"))
     except ValueError as error:
         assert path in str(error) or "found only empty sequences" in str(error)
         return
-    for name, score in found["scores"].items():
+    for name, score in report["scores"].items():
         assert score["system"]["score"] >= 0
         assert name == "gloss_error_rate" or score["system"]["score"] <= 100 + 1e-9
     exact = 100 * sum(prediction == reference for prediction, reference in pairs) / len(pairs)
-    assert found["scores"]["exact_match"]["system"]["score"] == pytest.approx(exact)
+    assert report["scores"]["exact_match"]["system"]["score"] == pytest.approx(exact)
     json.loads((folder / "scores" / "scores.json").read_text("utf-8"))
 
 
@@ -200,7 +200,7 @@ FRONT = st.one_of(
         )
     ),
     TEXT,
-    st.integers(1, 800).map(lambda depth: "a: " + "[" * depth),  # the parser takes long over more
+    st.integers(1, 800).map(lambda depth: "a: " + "[" * depth),  # the parser is slow on more
     HUGE.map("license: {}".format),
 )
 CARD = st.builds(lambda front, text: f"---\n{front}\n---\n{text}", FRONT, TEXT) | TEXT
@@ -208,7 +208,7 @@ CARD = st.builds(lambda front, text: f"---\n{front}\n---\n{text}", FRONT, TEXT) 
 
 @share(0.1)
 @given(CARD, DATA)
-def test_any_card_has_problems_that_are_said(folder: Path, card: str, data: list[Mapping[str, Any]]) -> None:
+def test_any_card_has_problems_that_are_reported(folder: Path, card: str, data: list[Mapping[str, Any]]) -> None:
     problems = card_problems(card, data)
     assert problems
     assert all(isinstance(problem, str) for problem in problems)
@@ -284,6 +284,6 @@ def test_any_file_is_looked_over(folder: Path, content: bytes, name: str) -> Non
 @share(2)
 @given(st.text("/a.~=:\\C, -_가\0", max_size=20) | TEXT)
 def test_a_public_path_has_no_folder_of_this_machine(word: str) -> None:
-    found = public_path(word)
-    assert public_path(found) == found
+    public = public_path(word)
+    assert public_path(public) == public
     assert "/home/" not in public_path(f"/home/me/{word.split(',')[0]}")

@@ -1,4 +1,4 @@
-"""Corpora in their shapes with missing, null and wrong parts: rows as promised, or a ValueError that names the file."""
+"""Sign corpora with missing, null and wrong parts: rows as documented, or a ValueError that names the file."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ PLACE = st.fixed_dictionaries(
 
 @st.composite
 def objects(draw: st.DrawFn, **parts: st.SearchStrategy[Any]) -> Any:
-    """Objects that lack some of their parts, or have something else in their place."""
+    """Draw objects in which some parts are missing or replaced."""
     value = {}
     for name, part in parts.items():
         fate = draw(st.integers(0, 19))
-        if fate:  # else it is missing
+        if fate:  # 0: missing
             value[name] = draw(ANY) if fate == 1 else None if fate == 2 else draw(part)
     return value
 
@@ -77,7 +77,7 @@ CORPUS = st.lists(niasl() | nikl() | aihub_103(), min_size=1, max_size=3)
 
 
 def checked(path: Path, **options: Any) -> None:
-    """Read a corpus to its end: each row is as promised, and an error names the file."""
+    """Check that each row of a corpus is as documented, and that an error names the file."""
     is_corpus(path)
     for skipped in ("raise", "skip"):
         try:

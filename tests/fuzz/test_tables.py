@@ -1,4 +1,4 @@
-"""Files of users: what was written is read, and what is no such file is a ValueError that names it."""
+"""User files: written content is read back, and any other file raises a ValueError that names it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def as_json(rows: Rows) -> bytes:
 
 def as_parquet(rows: Rows) -> bytes:
     content = io.BytesIO()
-    packed = len(rows) % 2 == 0  # damage to what is not packed may be damage to text alone
+    packed = len(rows) % 2 == 0  # damage to an uncompressed file may affect only text
     parquet.write_table(
         pa.Table.from_pylist(rows), content, compression="snappy" if packed else "none", use_dictionary=packed
     )
@@ -69,7 +69,7 @@ def as_workbook(rows: Rows) -> bytes:
     sheet = workbook.active
     for number, cells in enumerate([list(rows[0]), *([row[name] for name in rows[0]] for row in rows)], 1):
         for column, cell in enumerate(cells, 1):
-            sheet.cell(number, column, cell).data_type = "s"  # else =1+1 were a formula
+            sheet.cell(number, column, cell).data_type = "s"  # otherwise =1+1 would be a formula
     content = io.BytesIO()
     workbook.save(content)
     return content.getvalue()
@@ -92,7 +92,7 @@ def written(folder: Path, suffix: str, content: bytes) -> Path:
 
 
 def read(path: Path, **options: Any) -> list[tuple[int, Any]] | None:
-    """The rows, or None where the file is refused as promised."""
+    """Return the rows, or None if the file is refused as documented."""
     return outcome(lambda: list(read_rows(path, **options)), path)
 
 
@@ -128,7 +128,7 @@ HEADERS = (("text", "glosses", "gloss_types"), ("문장", "글로스", "유형")
 
 @st.composite
 def shapes(draw: st.DrawFn) -> tuple[list[tuple[str, list[str]]], str, Callable[[list[str]], Any]]:
-    """Pairs, the name of a file, and how its cells hold glosses."""
+    """Draw pairs, the ending of a file, and a function that writes glosses to its cells."""
     form = draw(st.sampled_from((*LISTS, *SEPARATORS)))
     signs = [gloss for gloss in SIGNS if form != "plain" or "[" not in gloss]
     glosses = st.lists(st.sampled_from(signs), min_size=2, max_size=5).filter(
@@ -142,7 +142,7 @@ def shapes(draw: st.DrawFn) -> tuple[list[tuple[str, list[str]]], str, Callable[
     kinds = [".json", ".jsonl", ".parquet"]
     if form != "list":
         kinds += [*(f"{delimiter}.csv" for delimiter in ",;|\t"), ".xlsx"]
-    if form not in ("list", "NumPy"):  # TSV knows no line breaks in cells
+    if form not in ("list", "NumPy"):  # TSV allows no line breaks in cells
         kinds.append(".tsv")
     return pairs, draw(st.sampled_from(kinds)), LISTS.get(form, sign.join)
 
@@ -197,11 +197,11 @@ def test_pairs_of_any_shape_read_back_the_same(
             content, suffix = gzip.compress(content, 1), f"{suffix}.gz"
     path = written(folder, suffix, content)
 
-    found = read_rows(path, encoding="cp949" if encoding == "cp949" else "utf-8")
-    first = next(found)
+    loaded = read_rows(path, encoding="cp949" if encoding == "cp949" else "utf-8")
+    first = next(loaded)
     columns = find_columns(first[1], str(path))
     cells = GlossCells(str(path))
-    numbered = list(cells.sampled(chain([first], found), columns["glosses"]))
+    numbered = list(cells.sampled(chain([first], loaded), columns["glosses"]))
     assert [number for number, _ in numbered] == list(range(1 if as_lists else 2, len(pairs) + (1 if as_lists else 2)))
     assert [(row[columns["text"]], cells.split(row[columns["glosses"]])) for _, row in numbered] == pairs
     read = list(read_pairs(str(path), encoding="cp949" if encoding == "cp949" else "utf-8"))
@@ -210,12 +210,12 @@ def test_pairs_of_any_shape_read_back_the_same(
 
 
 def assert_rows_are_read(folder: Path, suffix: str, rows: Rows, mark: bytes = b"") -> None:
-    found = list(read_rows(written(folder, suffix, mark + WRITERS[suffix](rows))))
-    if suffix == ".xlsx":  # an empty cell is none there
+    loaded = list(read_rows(written(folder, suffix, mark + WRITERS[suffix](rows))))
+    if suffix == ".xlsx":  # an empty cell is None there
         rows = [{name: cell or None for name, cell in row.items()} for row in rows]
-    assert [row for _, row in found] == rows
+    assert [row for _, row in loaded] == rows
     first = 1 if suffix in (".jsonl", ".parquet") else 2
-    assert [number for number, _ in found] == list(range(first, first + len(rows)))
+    assert [number for number, _ in loaded] == list(range(first, first + len(rows)))
 
 
 @share(0.2)
@@ -243,10 +243,10 @@ def test_workbooks_are_read_as_written(folder: Path, rows: Rows) -> None:
 )
 def test_any_json_objects_are_read_as_written(folder: Path, rows: Rows, end: str) -> None:
     path = written(folder, ".jsonl", "".join(json.dumps(row) + end for row in rows).encode())
-    if (found := read(path)) is None:
+    if (loaded := read(path)) is None:
         assert any("\\u" in json.dumps(row) for row in rows)
     else:
-        assert repr([row for _, row in found]) == repr([json.loads(json.dumps(row)) for row in rows])
+        assert repr([row for _, row in loaded]) == repr([json.loads(json.dumps(row)) for row in rows])
 
 
 @share(0.06)
@@ -256,8 +256,8 @@ def test_other_encodings_are_read_as_written(folder: Path, rows: Rows, encoding:
         content = as_csv(rows).decode().encode(encoding)
     except UnicodeEncodeError:
         return
-    found = read(written(folder, ".csv", content), encoding=encoding)
-    assert found is None or [row for _, row in found] == rows
+    loaded = read(written(folder, ".csv", content), encoding=encoding)
+    assert loaded is None or [row for _, row in loaded] == rows
 
 
 @share(0.2)
@@ -325,7 +325,7 @@ COLUMNS: dict[str, list[st.SearchStrategy[Any]]] = {
 
 @st.composite
 def typed_tables(draw: st.DrawFn) -> pa.Table:
-    """Columns of any type, some not right, some of one name."""
+    """Draw columns of any type, some of them wrong, some with equal names."""
     names = draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=4))
     height = draw(st.integers(0, 3))
     columns = []
@@ -340,9 +340,9 @@ def typed_tables(draw: st.DrawFn) -> pa.Table:
 def test_parquet_columns_of_any_type(folder: Path, table: pa.Table) -> None:
     path = folder / "typed.parquet"
     parquet.write_table(table, path)
-    found = read(path)
-    assert (found is None) == (len(set(table.column_names)) < len(table.column_names))
-    assert found is None or len(found) == len(table)
+    loaded = read(path)
+    assert (loaded is None) == (len(set(table.column_names)) < len(table.column_names))
+    assert loaded is None or len(loaded) == len(table)
     pairs = outcome(lambda: load_pairs(str(path)), path)
     if pairs is not None:
         assert len(pairs) == len(table)
@@ -350,7 +350,7 @@ def test_parquet_columns_of_any_type(folder: Path, table: pa.Table) -> None:
 
 
 def outcome(call: Callable[[], Any], path: Path) -> Any:
-    """What a call returns, or None where it raises what its docstring promises, a ValueError that names the place."""
+    """Return the result of a call, or None if it raises the documented ValueError, which names the place."""
     try:
         return call()
     except ValueError as error:
@@ -371,15 +371,15 @@ def test_pairs_are_read_as_written(folder: Path, suffix: str, rows: list[tuple[s
     if suffix == ".tsv":
         cells = [{name: "".join(cell.splitlines()).replace("\t", "") for name, cell in row.items()} for row in cells]
     path = written(folder, suffix, WRITERS[suffix](cells))
-    found = outcome(lambda: load_pairs(str(path)), path)
-    if found is None:
+    loaded = outcome(lambda: load_pairs(str(path)), path)
+    if loaded is None:
         whole = all(gloss.isprintable() for _, glosses in rows for gloss in glosses)
         assert len(good) < len(rows) or not whole
     elif suffix != ".tsv":
-        assert [tuple(pair) for pair in found] == good
-    if found is not None:
-        assert len(found) == len(rows)
-        for text, glosses in found:
+        assert [tuple(pair) for pair in loaded] == good
+    if loaded is not None:
+        assert len(loaded) == len(rows)
+        for text, glosses in loaded:
             "".join((text, *glosses)).encode()
 
 

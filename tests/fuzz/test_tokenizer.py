@@ -1,4 +1,4 @@
-"""Okt and the tokenizer on any text; Java analyses each new word, so inputs are batches of few texts."""
+"""Okt and the tokenizer on any text. Java analyses each new word, so inputs are batches of few texts."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_equals_konlpy(text: str) -> None:
     from konlpy.tag import Okt
 
     if any(len(word) > MAX_EOJEOL for word in text.split()):
-        return  # cut by ours alone
-    spaced = re.sub("[\t\n\v\f\r]", " ", text)  # for KoNLPy each is a morpheme
+        return  # only ours truncates it
+    spaced = re.sub("[\t\n\v\f\r]", " ", text)  # KoNLPy makes each a morpheme
     assert [(m.lemma, m.tag) for m in analyze([text])[0]] == Okt().pos(spaced, norm=True, stem=True)
 
 
@@ -107,9 +107,9 @@ def test_a_batch_is_what_its_texts_are_alone(tokenizer: KGlossTokenizerFast, tex
 @share(0.05)
 @given(TEXT)
 def test_the_component_splits_where_okt_does(text: str) -> None:
-    found = PreTokenizer.custom(OktPreTokenizer()).pre_tokenize_str(text)
+    pieces = PreTokenizer.custom(OktPreTokenizer()).pre_tokenize_str(text)
     kept = dict.fromkeys((m.start, m.end) for m in analyze([text])[0] if m.tag not in DROPPED_TAGS)
-    assert found == [(text[start:end], (start, end)) for start, end in kept]
+    assert pieces == [(text[start:end], (start, end)) for start, end in kept]
 
 
 @share(0.03)
@@ -133,7 +133,7 @@ def test_labels_are_one_id_a_gloss(tokenizer: KGlossTokenizerFast, glosses: list
     assert batched == [[*ids, end], [end]]
 
 
-# A vocabulary of its own for each input takes a while.
+# Each input needs a vocabulary of its own, which is slow.
 @share(0.01)
 @given(
     st.lists(TEXT, max_size=3),
