@@ -1,4 +1,4 @@
-"""Measure how a vocabulary covers texts and glosses."""
+"""Measure how well a vocabulary covers texts and glosses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 from .vocabulary import WordCounts, batches
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
-"""Glosses of German are often written without them: `KOENNEN`."""
+"""Spellings that often replace umlauts in German glosses, such as `KOENNEN`."""
 
 
 def fit(tokenizer: KGlossTokenizerFast, counted: WordCounts) -> dict[str, float]:
-    """Measure how a vocabulary fits texts, by their words: no token spans two.
+    """Measure how well a vocabulary fits texts, from their word counts, because no token spans two words.
 
     Args:
-        tokenizer: With the vocabulary.
-        counted: The texts' words.
+        tokenizer: Tokenizer with the vocabulary.
+        counted: Word counts of the texts.
 
     Returns:
         `sentences`, `blank`, `words`, `different_words`, `coverage`, `tokens_a_sentence`, `unknown_rate` and
@@ -51,15 +51,15 @@ def target_in_source(
 ) -> dict[str, float]:
     """Return the share of gloss tokens that are also a token of their sentence (paper, section III.2.2: 41%).
 
-    A gloss in capitals (`WETTER`) is the token wetter.
+    A gloss in capitals (`WETTER`) also matches the token wetter.
 
     Args:
-        tokenizer: What makes tokens of a sentence.
+        tokenizer: Tokenizer that splits the sentences into tokens.
         pairs: The pairs.
-        glosses: The glosses of each, with placeholders marked (`kgloss_hf.data.pairs.marked_glosses`).
+        glosses: The glosses of each pair, with placeholders marked (`kgloss_hf.data.pairs.marked_glosses`).
 
     Returns:
-        `of_tokens`, over all gloss tokens, and `mean_of_pairs`, from 0 to 1.
+        `of_tokens`, the share of all gloss tokens, and `mean_of_pairs`, the mean of the pairs' shares; from 0 to 1.
 
     Example:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
@@ -74,20 +74,20 @@ def target_in_source(
     for sentence, sequence in zip(sentences, glosses, strict=True):
         source = {piece for word in sentence for piece in pieces[word]}
         forms = (placeholder_of(normalize_line(gloss)) for gloss in sequence)
-        standing = sum(form in source or form.casefold() in source for form in forms)
-        matches += standing
-        shares.append(standing / len(sequence))
+        shared = sum(form in source or form.casefold() in source for form in forms)
+        matches += shared
+        shares.append(shared / len(sequence))
     return {"of_tokens": matches / sum(map(len, glosses)), "mean_of_pairs": sum(shares) / len(shares)}
 
 
 def words_of_glosses(tokenizer: KGlossTokenizerFast, glosses: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
-    """Yield each gloss that is written like a word or words of the vocabulary, and the ids of these.
+    """Yield each gloss that is spelled like one or more words of the vocabulary, with the ids of these words.
 
-    They are the entry that the whole is in another case (`WETTER`), else those that its parts are (`WIE-AUSSEHEN`,
-    `HABEN2`), with the word pieces of a part that is none.
+    The words are the entry that equals the whole gloss in another case (`WETTER`), or else the entries of its parts
+    (`WIE-AUSSEHEN`, `HABEN2`). A part that is no entry contributes its word pieces.
 
     Args:
-        tokenizer: What knows the words. Its own glosses in capitals are no words.
+        tokenizer: Tokenizer with the words. Its own glosses in capitals do not count as words.
         glosses: The glosses.
 
     Example:
@@ -114,10 +114,10 @@ def words_of_glosses(tokenizer: KGlossTokenizerFast, glosses: Iterable[str]) -> 
 
 
 def unknown_words(tokenizer: KGlossTokenizerFast, texts: Sequence[str]) -> tuple[int, int]:
-    """Count the words of texts that hold [UNK], and all words.
+    """Return the number of words that contain [UNK], and the number of all words, in texts.
 
     Args:
-        tokenizer: With the vocabulary.
+        tokenizer: Tokenizer with the vocabulary.
         texts: Sentences.
 
     Example:

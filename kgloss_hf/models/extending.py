@@ -1,4 +1,4 @@
-"""Give a trained model more glosses: new entries of its tokenizer, and new rows of its embeddings and its output."""
+"""Add glosses to a trained model: entries to its tokenizer, and rows to its embeddings and its output projection."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .coverage import words_of_glosses
 from .vocabulary import distinct_glosses
 
 _MARGIN = 10.0
-"""How far the logit of a new gloss begins below the mean of the old ones, in nats: their softmax stays as it was."""
+"""Distance in nats of a new gloss's first logit below the mean of the old ones, whose softmax it preserves."""
 
 
 def extend_tokenizer(tokenizer: KGlossTokenizerFast, glosses: Iterable[Sequence[str]]) -> KGlossTokenizerFast:
-    """Return a tokenizer with more glosses, whose other entries and ids are those of the one given.
+    """Return a copy of a tokenizer with more glosses; all other entries and ids stay the same.
 
-    A gloss that is a word piece, or a word, already keeps its id and becomes a gloss. Any other new gloss gets a new id
-    after all others. As in each vocabulary of `train_tokenizer`, it is then an entry for sentences too: a word that is
-    written like it, or begins with it, may be split in another way than before.
+    A new gloss that is already a word piece or a word keeps its id. Any other new gloss gets an id after all existing
+    ones. As in every vocabulary of `train_tokenizer`, it is then an entry for sentences too: a word that equals it or
+    begins with it may be split differently than before.
 
     Args:
-        tokenizer: Of word pieces or whole words, or with a vocabulary of its own for glosses (`target_start`).
+        tokenizer: Tokenizer of word pieces or whole words, or with a separate vocabulary of glosses (`target_start`).
         glosses: Gloss sequences, as for `kgloss_hf.models.vocabulary.train_tokenizer`.
 
     Raises:
@@ -52,7 +52,7 @@ def extend_tokenizer(tokenizer: KGlossTokenizerFast, glosses: Iterable[Sequence[
         known = tokenizer.get_vocab()
         first = 1 + max(known.values())
         unknown = (gloss for gloss in added if gloss not in known)
-        # Tokens of add_tokens are among them: the backend would give them other ids when it is loaded.
+        # These include tokens of add_tokens, to which the backend would otherwise give other ids when it is loaded.
         _set_vocabulary(extended.backend_tokenizer, known | {gloss: first + n for n, gloss in enumerate(unknown)})
     return extended
 
@@ -66,33 +66,33 @@ def _set_vocabulary(backend: Tokenizer, vocabulary: dict[str, int]) -> None:
         backend.model = models.WordLevel(vocabulary, unk_token=model.unk_token)
     else:
         raise ValueError(
-            f"expected a vocabulary of word pieces or whole words, found {type(model).__name__}; a gloss can be added "
-            "to it only where glosses have a vocabulary of their own"
+            f"expected a vocabulary of word pieces or whole words, found {type(model).__name__}; add glosses to "
+            "such a tokenizer only where glosses have a vocabulary of their own"
         )
 
 
 def extend_model(
     model: PreTrainedModel, old_tokenizer: KGlossTokenizerFast, new_tokenizer: KGlossTokenizerFast
 ) -> None:
-    """Give a trained model the glosses of an extended tokenizer, none of which it puts out before it is trained.
+    """Add the glosses of an extended tokenizer to a trained model, which emits none of them before further training.
 
-    The model answers as before, by greedy and by beam search: the bias of a new gloss is so low that its logit is below
-    the mean of the old ones, whatever the sentence. Two things can still change an answer: tokens of the sentence that
-    are new (`extend_tokenizer`), and a near tie between two beams where a word piece became a gloss, whose probability
-    then goes to the others. So low a bias takes thousands of steps to learn; `release_glosses` ends it.
+    The model answers as before, with greedy and with beam search: the bias of a new gloss is so low that its logit is
+    below the mean of the old ones for any sentence. Two things can still change an answer: new tokens in the sentence
+    (`extend_tokenizer`), and a near tie between two beams where a word piece became a gloss, whose probability then
+    goes to the others. Training takes thousands of steps to raise so low a bias; `release_glosses` resets it.
 
-    A new row of the embeddings is the mean of the gloss's word pieces, or of all glosses where it has none. A new row
-    of an output projection of its own is the mean of the old glosses'. A model whose output has no bias that is
-    trained, such as T5, has such rows in its embeddings too. No random number is drawn.
+    A new row of the embeddings is the mean of the gloss's word pieces, or of all glosses if it has none. In an output
+    projection that is not tied to embeddings, a new row is the mean of the old glosses' rows. A model without a trained
+    output bias, such as T5, has such rows in its embeddings too. No random number is drawn.
 
     Args:
-        model: Of `kgloss_hf.models.modeling.build_model`, or another whose output has the ids of the tokenizer's
-            target side; changed in place.
-        old_tokenizer: The model's.
-        new_tokenizer: From `extend_tokenizer`.
+        model: Model from `kgloss_hf.models.modeling.build_model`, or another whose output has the ids of the
+            tokenizer's target side; changed in place.
+        old_tokenizer: The model's tokenizer.
+        new_tokenizer: Extended tokenizer, from `extend_tokenizer`.
 
     Raises:
-        ValueError: The model is not of the old tokenizer, or the new one is no extension of that.
+        ValueError: The old tokenizer does not belong to the model, or the new one does not extend it.
 
     Example:
         >>> from kgloss_hf.models.modeling import build_model
@@ -114,7 +114,7 @@ def extend_model(
     with torch.no_grad():
         appended = [gloss for gloss in glosses if gloss not in old_tokenizer.target_vocab]
         words: dict[str, list[int]] = {}
-        # Where glosses have a vocabulary of their own, their words are not in it.
+        # A separate vocabulary of glosses holds no words.
         if not old_tokenizer.two_vocabularies and not (tied and states is None):
             words = dict(words_of_glosses(old_tokenizer, appended))
         for weight in {id(layer.weight): layer.weight for layer in inputs}.values():
@@ -142,10 +142,10 @@ def extend_model(
 def release_glosses(
     model: PreTrainedModel, old_tokenizer: KGlossTokenizerFast, new_tokenizer: KGlossTokenizerFast
 ) -> None:
-    """Let training begin to learn the glosses that `extend_model` added: their biases become those of the old ones.
+    """Set the biases of the glosses that `extend_model` added to the mean of the old ones, to make them learnable.
 
     Args:
-        model: Changed in place.
+        model: Model from `extend_model`, changed in place.
         old_tokenizer: As for `extend_model`.
         new_tokenizer: As for `extend_model`.
 
@@ -162,8 +162,8 @@ def release_glosses(
     """
     _, output = _layers(model, old_tokenizer)
     ids = [new_tokenizer.target_vocab[gloss] for gloss in new_tokenizer.glosses[len(old_tokenizer.glosses) :]]
-    others = {*ids, *(model.generation_config.suppress_tokens or ())}
-    emitted = [index for index in range(len(output.weight)) if index not in others]
+    excluded = {*ids, *(model.generation_config.suppress_tokens or ())}
+    emitted = [index for index in range(len(output.weight)) if index not in excluded]
     with torch.no_grad():
         for bias in _biases(model, output):
             bias[..., ids] = bias[..., emitted].mean(dim=-1, keepdim=True)
@@ -181,22 +181,22 @@ def _layers(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> tuple[lis
 
 
 def _configs(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> Iterator[Any]:
-    """Yield the configurations that say how many ids there are."""
+    """Yield the configurations that hold the number of ids."""
     names = ("decoder",) if tokenizer.init_kwargs.get("target_start") == 0 else ("encoder", "decoder")
     parts = [model.config, *(getattr(model.config, name, None) for name in names)]
     yield from (part for part in parts if getattr(part, "vocab_size", None) == tokenizer.target_size)
 
 
 def _norm_of_states(model: PreTrainedModel) -> nn.LayerNorm | None:
-    """Return the normalisation whose result the output projection of a BERT reads."""
+    """Return the layer norm whose output the output projection of a BERT reads, or None for other models."""
     head = getattr(getattr(getattr(model, "decoder", None), "cls", None), "predictions", None)
     return None if head is None else head.transform.LayerNorm
 
 
 def _most(norm: nn.LayerNorm | None, rows: torch.Tensor) -> torch.Tensor:
-    """Return the most that the product of each row and any state can be; without a norm, rows are 0.
+    """Return the largest possible product of each row with any state; 0 without a norm, because rows are then 0.
 
-    Before scale and shift, a normalised state has mean 0, and no more length than the root of its width.
+    Before scale and shift, a normalised state has mean 0 and at most the square root of its width as length.
     """
     if norm is None:
         return rows.new_zeros(len(rows))
@@ -206,14 +206,14 @@ def _most(norm: nn.LayerNorm | None, rows: torch.Tensor) -> torch.Tensor:
 
 
 def _biases(model: PreTrainedModel, output: nn.Linear) -> list[torch.Tensor]:
-    """Return what is added to the output: a bias, which may stand under two names, or a buffer."""
+    """Return what is added to the output: a bias, which may have two names, or a buffer."""
     holders = [module for module in model.modules() if module is output or output in module.children()]
-    found = [getattr(module, name, None) for module in holders for name in ("bias", "final_logits_bias")]
-    return list({id(bias): bias for bias in found if isinstance(bias, torch.Tensor)}.values())
+    candidates = [getattr(module, name, None) for module in holders for name in ("bias", "final_logits_bias")]
+    return list({id(bias): bias for bias in candidates if isinstance(bias, torch.Tensor)}.values())
 
 
 def _replace(model: PreTrainedModel, old: torch.Tensor, new: torch.Tensor) -> None:
-    """Put a longer parameter, or buffer, in each place where a model has one."""
+    """Replace a parameter or buffer by a longer one wherever the model holds it."""
     if isinstance(old, nn.Parameter):
         new = nn.Parameter(new, requires_grad=old.requires_grad)
     for module in model.modules():
@@ -229,18 +229,18 @@ def _replace(model: PreTrainedModel, old: torch.Tensor, new: torch.Tensor) -> No
 def _new_glosses(
     model: PreTrainedModel, output: nn.Linear, old: KGlossTokenizerFast, new: KGlossTokenizerFast
 ) -> list[str]:
-    """Return the glosses that are new, or refuse tokenizers that do not fit the model or each other."""
+    """Return the new glosses, or refuse tokenizers that do not fit the model or each other."""
     digest = getattr(model.config, "vocabulary_digest", None)
     if len(output.weight) != old.target_size or digest not in (None, old.vocabulary_digest):
         raise ValueError(
             f"expected the model's tokenizer, with {len(output.weight)} ids, found another vocabulary, with "
-            f"{old.target_size}; take the tokenizer in the model's folder"
+            f"{old.target_size}; use the tokenizer in the model's folder"
         )
     glosses = new.glosses[len(old.glosses) :]
     if extend_tokenizer(old, [glosses]).vocabulary_digest != new.vocabulary_digest or old.glosses + glosses != (
         new.glosses
     ):
         raise ValueError(
-            "expected a new tokenizer that is the old one with more glosses, found another; make it by extend_tokenizer"
+            "expected a new tokenizer that is the old one with more glosses, found another; use extend_tokenizer"
         )
     return glosses

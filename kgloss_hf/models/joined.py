@@ -1,4 +1,4 @@
-"""The training class of an encoder-decoder that reads several hidden states of a pre-trained encoder."""
+"""Training class of an encoder-decoder that reads several hidden states of a pre-trained encoder."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from .step import WholeStep
 
 
 class JoinedEncoderDecoderModel(WholeStep, modeling_joined.JoinedEncoderDecoderModel):
-    """The model of `kgloss_hf.runtime.modeling_joined` with the training step of `kgloss_hf.models.step`."""
+    """Model of `kgloss_hf.runtime.modeling_joined` with the training step of `kgloss_hf.models.step`."""

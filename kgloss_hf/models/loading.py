@@ -1,4 +1,4 @@
-"""Load a trained model as a pipeline whose type a checker knows."""
+"""Load a trained model as a pipeline whose type is known to type checkers."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ def load(
     lexicon: str | os.PathLike[str] | Lexicon | None = None,
     **options: Any,
 ) -> Text2GlossPipeline:
-    """Load a trained model, as `transformers.pipeline("text-to-gloss", …)` does, as a pipeline of a known type.
+    """Load a trained model like `transformers.pipeline("text-to-gloss", …)`, but as a pipeline of a known type.
 
-    No code of the model's repository runs, and weights are read from safetensors files alone.
+    No code from the model's repository runs, and weights are read only from safetensors files.
 
     Args:
         model: Folder or Hub repository.
         revision: Branch, tag or commit of the repository (default: main).
-        token: Of the Hub, for a private repository (default: that of `hf auth login` or HF_TOKEN).
-        device: Where to compute, such as `cuda:0` (default: transformers' choice).
-        dtype: Of the weights, such as `torch.float16` (default: the checkpoint's).
+        token: Token of the Hub, for a private repository (default: that of `hf auth login` or HF_TOKEN).
+        device: Device to compute on, such as `cuda:0` (default: transformers' choice).
+        dtype: Data type of the weights, such as `torch.float16` (default: the checkpoint's).
         int8: Compute with eight-bit weights.
-        others: Further models, of their main revisions; they answer together with this one.
+        others: Further models, from their main revisions, which answer together with this one.
         model_kwargs: Further arguments of `from_pretrained` for the model, such as `attn_implementation`.
-        lexicon: A lexicon, or a file of one (`kgloss_hf.load_lexicon`): answers say what plays each gloss.
+        lexicon: A lexicon or its file (`kgloss_hf.load_lexicon`); answers then say what plays each gloss.
         **options: Any other argument of `Text2GlossPipeline`, such as `return_types=True`.
 
     Returns:
         The pipeline. Call it with a sentence for a `GlossSequence`, with a list for a list of them.
 
     Raises:
-        FileNotFoundError: `model` is neither a folder nor the name of a Hub repository, or `lexicon` is not there.
+        FileNotFoundError: `model` is neither a folder nor a Hub repository's name, or `lexicon` does not exist.
         OSError: The Hub cannot be reached or has no such repository.
-        ValueError: The folder holds no model, and the message names the one that is meant; the model is not one of this
-            package, or its files are damaged; also as for `Text2GlossPipeline`.
+        ValueError: The folder holds no model (the message names the folder that was probably meant), the model is not
+            one of this package, or its files are damaged; also as for `Text2GlossPipeline`.
         TypeError: As for `Text2GlossPipeline`.
 
     Example:
@@ -70,7 +70,7 @@ def load(
     of_hub = {"revision": revision, "token": token, "trust_remote_code": False}
     check_model(name)
     if isinstance(lexicon, str | os.PathLike):
-        from ..data.lexicon import load_lexicon  # pyarrow would be a part of each start
+        from ..data.lexicon import load_lexicon  # late, because it imports pyarrow
 
         lexicon = load_lexicon(lexicon)
     try:
@@ -81,7 +81,7 @@ def load(
     except SafetensorError as error:
         raise ValueError(f"{name}: the weights are cut short or damaged ({error}); fetch or make them again") from error
     except (OSError, ValueError) as error:
-        # Of transformers' messages the further lines say what does not apply here, such as to trust code.
+        # Further lines of transformers' messages give advice that does not apply here, such as to trust code.
         first = str(error).strip().partition("\n")[0]
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(first if name in first else f"{name}: {first}") from error
@@ -89,16 +89,16 @@ def load(
     if isinstance(others, list | tuple):
         of_others = {"token": token, "dtype": loaded.dtype, "model_kwargs": model_kwargs, **alike}
         others = [load(one, **of_others) if isinstance(one, str | os.PathLike) else one for one in others]
-    given = {"task": "text-to-gloss", "others": others, "lexicon": lexicon, **alike, **options}
-    return Text2GlossPipeline(model=loaded, tokenizer=tokenizer, **given)
+    arguments = {"task": "text-to-gloss", "others": others, "lexicon": lexicon, **alike, **options}
+    return Text2GlossPipeline(model=loaded, tokenizer=tokenizer, **arguments)
 
 
 def _check_tokenizer(name: str, of_hub: dict[str, Any]) -> None:
-    """Raise an error for another package's model before its weights are read. Without a network nothing is found."""
+    """Refuse another package's model before its weights are read. Without a network, nothing is checked."""
     config = get_tokenizer_config(name, **of_hub)
-    found = config.get("tokenizer_class")
-    if str(found).removesuffix("Fast") != "KGlossTokenizer" and (config or Path(name).is_dir()):
+    tokenizer_class = config.get("tokenizer_class")
+    if str(tokenizer_class).removesuffix("Fast") != "KGlossTokenizer" and (config or Path(name).is_dir()):
         raise ValueError(
             f"{name}: expected a model that kgloss-hf trained, with a KGlossTokenizerFast, found "
-            f"{found or 'no tokenizer class'}; take another"
+            f"{tokenizer_class or 'no tokenizer class'}; use another model"
         )

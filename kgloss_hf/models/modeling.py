@@ -9,6 +9,7 @@ import torch
 import transformers
 from transformers import BertConfig, EncoderDecoderConfig, GenerationConfig, PreTrainedModel
 
+from ..reporting import counted
 from ..runtime.analyzers import KOREAN
 from ..runtime.configuration_kgloss import KGlossRnnConfig
 from ..runtime.glosses import PLACEHOLDERS
@@ -21,21 +22,21 @@ from .step import WholeStep
 
 
 class EncoderDecoderModel(WholeStep, transformers.EncoderDecoderModel):
-    """transformers' EncoderDecoderModel with a training step that is right and does no wasted work.
+    """EncoderDecoderModel of transformers with a correct training step that wastes no work.
 
-    Parameters, checkpoints and generation are the stock model's; what differs happens where `labels` are given:
+    Parameters, checkpoints and generation are those of the stock model. Only calls with `labels` differ:
 
     - The loss is summed over target tokens and divided by `num_items_in_batch`, the target tokens of the whole
-      optimiser step. The stock forward takes that argument and ignores it, so Trainer multiplies the gradients by
+      optimiser step. The stock forward accepts that argument but ignores it, so Trainer multiplies the gradients by
       accumulation steps × processes.
-    - On a CPU the output projection is computed at target positions alone, not at padding.
-    - Once `token_loss` is restricted, it is computed for the ids that generation can emit alone.
-    - Dropout on a CPU draws one random byte an element (`FastDropout`).
+    - On a CPU, the output projection is computed only at target positions, not at padding.
+    - Once `token_loss` is restricted, the projection is computed only for the ids that generation can emit.
+    - Dropout on a CPU draws one random byte per element (`FastDropout`).
 
     Example:
         >>> tokenizer = getfixture("tokenizer")
         >>> batch = tokenizer(["몸의 형태"], text_target=[["몸", "모습"]], return_tensors="pt")
-        >>> round(build_model("tiny", tokenizer)(**batch).loss.item())  # three tokens, as good as at random
+        >>> round(build_model("tiny", tokenizer)(**batch).loss.item())  # three tokens, at chance level
         5
     """
 
@@ -43,22 +44,22 @@ class EncoderDecoderModel(WholeStep, transformers.EncoderDecoderModel):
 
 
 def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
-    """Return a new model of a preset's shape whose generation can only emit glosses, placeholders and [EOS].
+    """Return a new model with a preset's shape whose generation can emit only glosses, placeholders and [EOS].
 
     The restriction is data, not code: `generation_config.suppress_tokens` lists every other id, so it travels with the
     checkpoint and any `generate` obeys it.
 
-    A gloss that is written like a word of the text shares that word's id, as Korean glosses often do. One that differs
-    in case (`WETTER`, wetter) has an id of its own. With an analyser that is not for Korean, and where encoder and
-    decoder share embeddings, it begins from the word's embedding.
+    A gloss that is spelled like a word of the text shares that word's id, as Korean glosses often do. A gloss that
+    differs in case (`WETTER`, wetter) has its own id. With an analyser that is not for Korean, and where encoder and
+    decoder share embeddings, it starts from the word's embedding.
 
     Args:
         preset: `tiny`, `small`, `paper` or `rnn`.
-        tokenizer: Gives the vocabulary, the special ids and the glosses.
-        num_beams: Beams in generation; default is the preset's.
+        tokenizer: Tokenizer with the vocabulary, the special ids and the glosses.
+        num_beams: Beams in generation (default: the preset's).
 
     Raises:
-        ValueError: The preset is not known, or `num_beams` is below 1.
+        ValueError: The preset is unknown, or `num_beams` is below 1.
 
     Example:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
@@ -87,7 +88,7 @@ def special_ids(tokenizer: KGlossTokenizerFast) -> dict[str, int]:
     """Return the ids of padding, beginning and end on the target side, as configurations name them.
 
     Args:
-        tokenizer: The model's.
+        tokenizer: The model's tokenizer.
 
     Example:
         >>> special_ids(getfixture("tokenizer"))
@@ -97,12 +98,12 @@ def special_ids(tokenizer: KGlossTokenizerFast) -> dict[str, int]:
 
 
 def generation_config_of(tokenizer: KGlossTokenizerFast, max_length: int, num_beams: int) -> GenerationConfig:
-    """Return a configuration by which generation can emit only glosses, placeholders and [EOS].
+    """Return a configuration with which generation can emit only glosses, placeholders and [EOS].
 
     Args:
-        tokenizer: Gives the ids.
-        max_length: Target ids at most, with [BOS] and [EOS].
-        num_beams: Beams; 1 is greedy.
+        tokenizer: Tokenizer with the ids.
+        max_length: Maximum number of target ids, [BOS] and [EOS] included.
+        num_beams: Beams in generation; 1 is greedy.
 
     Example:
         >>> generation_config_of(getfixture("tokenizer"), 16, 1).num_beams
@@ -115,7 +116,7 @@ def generation_config_of(tokenizer: KGlossTokenizerFast, max_length: int, num_be
         max_length=max_length,
         num_beams=num_beams,
         suppress_tokens=_not_emitted(tokenizer),
-        renormalize_logits=True,  # else beams are ranked by probabilities among ids that cannot come out, too
+        renormalize_logits=True,  # else ids that cannot come out take part in the ranking of beams
     )
 
 
@@ -142,7 +143,7 @@ def _build_rnn(shape: dict[str, Any], vocab_size: int, special: dict[str, int]) 
 def _start_from_words(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
     """Copy embeddings of words to the glosses that differ from them in case, in the encoder and the decoder.
 
-    This draws no random number, and leaves models with an analyser of Korean alone: its Latin words are placeholders.
+    No random number is drawn. Models with an analyser of Korean stay unchanged, because Latin words are placeholders.
     """
     if tokenizer.init_kwargs.get("analyzer", ANALYZER) in KOREAN:
         return
@@ -156,14 +157,14 @@ def _start_from_words(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) ->
 
 
 def freeze_unused(model: PreTrainedModel) -> None:
-    """Freeze the parameters that no gradient ever reaches, which DistributedDataParallel does not forgive.
+    """Freeze the parameters that never receive a gradient, because DistributedDataParallel fails on them.
 
-    These are the encoder's pooler, where it has one, whose output the decoder does not read, and, in transformers 5
-    where the output projection is not tied, the second of two output biases. The RNN and whole seq2seqs have none.
+    These are the encoder's pooler, if it has one, whose output the decoder does not read, and, in transformers 5 where
+    the output projection is not tied, the second of two output biases. The RNN and whole seq2seqs have none.
     Parameters that are computed rather than saved, such as Marian's sinusoidal positions, are frozen too: transformers
-    5.24 would train them, and a loaded model would answer otherwise.
+    5.24 would train them, and a loaded model would answer differently.
     """
-    computed = getattr(model, "_keys_to_ignore_on_save", None) or ()  # there is no public name for it
+    computed = getattr(model, "_keys_to_ignore_on_save", None) or ()  # it has no public name
     for name, parameter in model.named_parameters():
         if name in computed:
             parameter.requires_grad = False
@@ -188,20 +189,20 @@ def _not_emitted(tokenizer: KGlossTokenizerFast) -> list[int]:
 
 
 def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
-    """Take over a pretext model's parameters, all but the decoder's final layer (paper, section III.2.3).
+    """Copy a pretext model's parameters, except those of the decoder's final layer (paper, section III.2.3).
 
-    The final layer is the output projection and its bias; where that projection is the embedding matrix (presets with
-    `tie_output`), it is its bias alone. It keeps its fresh values. Glosses that the tokenizer has beyond the pretext's
-    begin as `kgloss_hf.models.extending.extend_model` begins them.
+    The final layer is the output projection and its bias, or only the bias where the projection is the embedding matrix
+    (presets with `tie_output`). It keeps its fresh values. Glosses that the pretext lacks start as in
+    `kgloss_hf.models.extending.extend_model`.
 
     Args:
         model: A new EncoderDecoderModel, changed in place.
-        tokenizer: Its tokenizer: the pretext's, or what `extend_tokenizer` makes of that.
+        tokenizer: Its tokenizer: that of the pretext, or an extension of it by `extend_tokenizer`.
         checkpoint: Folder or Hub repository of the pretext model and its tokenizer.
 
     Raises:
-        ValueError: The model is the RNN, or the checkpoint's vocabulary, analyser options or shape differ; says in
-            what.
+        ValueError: The model is the RNN, or the checkpoint's vocabulary, analyser options or shape differ; the message
+            names the differences.
 
     Example:
         >>> tokenizer, checkpoint = getfixture("tokenizer"), getfixture("checkpoint")
@@ -214,7 +215,7 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
     if not isinstance(model, EncoderDecoderModel):
         raise ValueError(
             f"expected a model of two BERTs, found {type(model).__name__}, which is trained from scratch; "
-            "leave the pretext out, or take another preset"
+            "leave out the pretext, or use another preset"
         )
     before = KGlossTokenizerFast.from_pretrained(checkpoint)
     extended = extend_tokenizer(before, [tokenizer.glosses])
@@ -222,7 +223,7 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
     if not longer and (differences := _differences(tokenizer, before)):
         raise ValueError(
             f"{checkpoint}: expected the vocabulary of the pretext, found another: {'; '.join(differences)}. "
-            "Take the pretext's tokenizer, which is in its folder"
+            "Use the tokenizer in the pretext's folder"
         )
     source = EncoderDecoderModel.from_pretrained(checkpoint, use_safetensors=True)
     if longer:
@@ -230,10 +231,10 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
     parameters = source.state_dict()
     shapes, expected = ({name: tuple(p.shape) for name, p in m.state_dict().items()} for m in (source, model))
     if wrong := [name for name in {**expected, **shapes} if shapes.get(name) != expected.get(name)]:
-        here, there = (side.get(wrong[0], "not there") for side in (expected, shapes))
+        here, there = (side.get(wrong[0], "absent") for side in (expected, shapes))
         raise ValueError(
-            f"{checkpoint}: expected a model of the preset's shape, found another: of {len(wrong)} parameters that "
-            f"differ {wrong[0]} should be {here} and is {there}; take the preset that the pretext was trained with"
+            f"{checkpoint}: expected a model with the preset's shape, found {counted(len(wrong), 'difference')} "
+            f"({wrong[0]} should be {here} and is {there}); use the preset that the pretext was trained with"
         )
     final = model.decoder.get_output_embeddings()
     tied = final.weight is model.decoder.get_input_embeddings().weight
@@ -246,14 +247,14 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
 
 
 def _differences(here: KGlossTokenizerFast, there: KGlossTokenizerFast) -> list[str]:
-    """Name the differences between two vocabularies and their options."""
+    """Return descriptions of the differences between two vocabularies and their options."""
     differences = []
     ours, theirs = here.get_vocab(), there.get_vocab()
     for only, where in ((ours.keys() - theirs.keys(), "here"), (theirs.keys() - ours.keys(), "there")):
         if only:
-            differences.append(f"{len(only)} entries are only {where}, such as {min(only)!r}")
+            differences.append(f"{counted(len(only), 'entry is', 'entries are')} only {where}, such as {min(only)!r}")
     if moved := [token for token in ours.keys() & theirs.keys() if ours[token] != theirs[token]]:
-        differences.append(f"{len(moved)} entries have another id, such as {min(moved)!r}")
+        differences.append(f"{counted(len(moved), 'entry has', 'entries have')} another id, such as {min(moved)!r}")
     for name, default in OPTIONS.items():
         options = [tokenizer.init_kwargs.get(name, default) for tokenizer in (here, there)]
         if list(options[0]) != list(options[1]) if name == "stop_words" else options[0] != options[1]:

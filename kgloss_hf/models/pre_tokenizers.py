@@ -1,4 +1,4 @@
-"""Use Okt as a component of the `tokenizers` library alone."""
+"""Pre-tokenizer that makes Okt a component of the `tokenizers` library."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..runtime.words import DROPPED_TAGS
 
 
 class OktPreTokenizer:
-    """Split text into the surfaces of Okt's morphemes, without particles and punctuation.
+    """Pre-tokenizer that splits text into the surfaces of Okt's morphemes, without particles and punctuation.
 
-    For use as `PreTokenizer.custom(OktPreTokenizer())`, behind the normalizer `NFC()` where text may be decomposed.
-    Offsets of tokens are into the text, as with any pre-tokenizer. Where Okt's normalisation changes a word, that word
-    stays whole.
+    Use it as `PreTokenizer.custom(OktPreTokenizer())`, after the normalizer `NFC()` if text may be decomposed. Offsets
+    of tokens refer to the text, as with any pre-tokenizer. A word that Okt's normalisation changes stays whole.
 
-    A part of a text cannot be replaced by a dictionary form, so there is no lemmatisation here, no stop word and no
-    `Number` or `Alpha`. And `tokenizers` cannot save, pickle or copy a tokenizer with a component written in Python:
-    set another pre-tokenizer before saving and this one after loading. `KGlossTokenizerFast` exists because of both.
+    A pre-tokenizer cannot replace a part of a text by a dictionary form, so this one has no lemmatisation, no stop
+    words and no `Number` or `Alpha`. In addition, `tokenizers` cannot save, pickle or copy a tokenizer with a component
+    written in Python: set another pre-tokenizer before saving, and this one after loading. `KGlossTokenizerFast` exists
+    for both reasons.
 
     Example:
         >>> from tokenizers.pre_tokenizers import PreTokenizer
@@ -26,10 +26,10 @@ class OktPreTokenizer:
     """
 
     def pre_tokenize(self, pretok: PreTokenizedString) -> None:
-        """Split a text in place; `tokenizers` calls this.
+        """Split a text in place (called by `tokenizers`).
 
         Args:
-            pretok: The text, with what was split already.
+            pretok: The text and its splits so far.
         """
         pretok.split(self._split)
 

@@ -1,4 +1,4 @@
-"""The shapes of models, and the kinds of vocabularies, by name."""
+"""Named shapes of models and kinds of vocabularies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Preset:
 
     Args:
         hidden_size: Width of every layer.
-        num_hidden_layers: Layers of the encoder, and again of the decoder.
+        num_hidden_layers: Layers of the encoder, and as many of the decoder.
         num_attention_heads: Heads per layer.
         intermediate_size: Width inside the feed-forward blocks.
         dropout: Dropout on hidden states and attention weights.
@@ -68,9 +68,10 @@ PRESETS: dict[str, Preset | RnnPreset] = {
     ),
     "rnn": RnnPreset(),
 }
-"""`tiny` trains on the bundled sample in a minute or two of CPU, `small` on GKSL in tens of minutes; `paper` is the
-paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1); `rnn` is what it compares with."""
+"""Presets by name. `tiny` trains on the bundled sample in a minute or two of CPU time, `small` on GKSL in tens of
+minutes. `paper` has the paper's shape: 94,882,396 parameters at its vocabulary of 12,078 (section IV.1). `rnn` is the
+model that the paper compares with."""
 
 MODELS = ("wordpiece", "wordlevel")
-"""What a vocabulary holds besides glosses: word pieces, or each different word of the text (the paper's Table 5: "small
-vocabulary"), where any other word becomes [UNK]."""
+"""Contents of a vocabulary besides glosses: word pieces, or each different word of the text (the paper's Table 5:
+"small vocabulary"), where any other word becomes [UNK]."""

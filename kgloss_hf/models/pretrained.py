@@ -1,4 +1,4 @@
-"""Load a pre-trained model and its tokenizer, and find the rows that its embedding has for pieces and for glosses."""
+"""Load a pre-trained model and its tokenizer, and find its embedding's rows for pieces and for glosses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def tokenizer_of(checkpoint: str) -> Any:
     """Return a pre-trained model's own fast tokenizer.
 
     Args:
-        checkpoint: Folder or Hub repository of the model. Code from there is never run.
+        checkpoint: Folder or Hub repository of the model. Code from there never runs.
 
     Raises:
-        ValueError: It has no fast tokenizer, none that can pad, or is one of this package.
-        OSError: There is no such checkpoint.
+        ValueError: The checkpoint has no fast tokenizer, or one that cannot pad, or it is a model of this package.
+        OSError: The checkpoint does not exist.
 
     Example:
         >>> tokenizer_of(getfixture("encoder")).is_fast
@@ -31,40 +31,40 @@ def tokenizer_of(checkpoint: str) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
     except ValueError as error:
-        if "TokenizersBackend" not in str(error):  # what transformers 5 calls a tokenizer of no class of its own
+        if "TokenizersBackend" not in str(error):  # transformers 5's name for a tokenizer without its own class
             raise
         with quiet():
             tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
     if isinstance(tokenizer, KGlossTokenizerFast):
         raise ValueError(
-            f"{checkpoint}: expected a pre-trained encoder with its own tokenizer, found a model of kgloss-hf; go on "
-            "from one with --pretext"
+            f"{checkpoint}: expected a pre-trained encoder with its own tokenizer, found a model of kgloss-hf; use "
+            "--pretext to continue from one"
         )
     if not tokenizer.is_fast:
         raise ValueError(
-            f"{checkpoint}: expected a fast tokenizer (tokenizer.json), which tells where in the sentence a piece "
-            f"stands, found {type(tokenizer).__name__}; take a checkpoint that has one, or convert it with "
-            "transformers.convert_slow_tokenizer and save it beside the weights"
+            f"{checkpoint}: expected a fast tokenizer (tokenizer.json), which knows the place of each piece in the "
+            f"sentence, found {type(tokenizer).__name__}; use a checkpoint that has one, or convert it with "
+            "transformers.convert_slow_tokenizer and save it next to the weights"
         )
     if tokenizer.pad_token_id is None:
         raise ValueError(
-            f"{checkpoint}: expected a tokenizer with a pad_token, found none; take an encoder such as BERT or XLM-R"
+            f"{checkpoint}: expected a tokenizer with a pad_token, found none; use an encoder such as BERT or XLM-R"
         )
     return tokenizer
 
 
 def load_pretrained(auto: Any, checkpoint: str, config: Any, may_lack: Collection[str]) -> Any:
-    """Load the weights of a pre-trained model in float32, from safetensors alone.
+    """Load the weights of a pre-trained model in float32, only from safetensors.
 
     Args:
         auto: The class of transformers that loads it, such as `AutoModel`.
-        checkpoint: Folder or Hub repository of the model. Code from there is never run.
+        checkpoint: Folder or Hub repository of the model. Code from there never runs.
         config: The model's configuration.
         may_lack: Parts of names of weights that the checkpoint may lack.
 
     Raises:
         ValueError: Other weights are missing or have another shape.
-        OSError: There is no such checkpoint, or it has no safetensors.
+        OSError: The checkpoint does not exist or has no safetensors.
 
     Example:
         >>> from transformers import AutoConfig, AutoModel
@@ -83,18 +83,18 @@ def load_pretrained(auto: Any, checkpoint: str, config: Any, may_lack: Collectio
     absent = [name for name in sorted(loaded["missing_keys"]) if not any(part in name for part in may_lack)]
     if absent or loaded["mismatched_keys"]:
         raise ValueError(
-            f"{checkpoint}: expected all weights of a model of the type {config.model_type}, found none of the right "
-            f"shape for {(absent or sorted(map(str, loaded['mismatched_keys'])))[0]}; take a whole checkpoint"
+            f"{checkpoint}: expected all weights of a model of type {config.model_type}, found none with the right "
+            f"shape for {(absent or sorted(map(str, loaded['mismatched_keys'])))[0]}; use a complete checkpoint"
         )
     return model
 
 
 def means_of_names(tokenizer: KGlossTokenizerFast, embeddings: torch.Tensor) -> tuple[list[int], torch.Tensor]:
-    """Return ids of glosses, and for each the mean embedding of its name's pieces; not of those with unknown pieces.
+    """Return ids of glosses and the mean embedding of each name's pieces, without glosses that have unknown pieces.
 
     Args:
-        tokenizer: From `warm_tokenizer`.
-        embeddings: The pre-trained model's, pieces × width.
+        tokenizer: Tokenizer from `warm_tokenizer`.
+        embeddings: Embedding matrix of the pre-trained model, pieces × width.
     """
     known, unknown = tokenizer.target_vocab, tokenizer.unk_token_id
     named = [gloss for gloss in tokenizer.glosses if gloss not in PLACEHOLDERS]
@@ -106,32 +106,32 @@ def means_of_names(tokenizer: KGlossTokenizerFast, embeddings: torch.Tensor) -> 
 
 
 def kept_rows(checkpoint: str, tokenizer: KGlossTokenizerFast, model: Any) -> list[int]:
-    """Return the id that each piece of a tokenizer, which may have been pruned, has in the pre-trained model.
+    """Return the id in the pre-trained model of each piece of a tokenizer, which may be pruned.
 
     Args:
         checkpoint: Folder or Hub repository of the pre-trained model.
-        tokenizer: From `warm_tokenizer` for it.
+        tokenizer: Tokenizer from `warm_tokenizer` for this model.
         model: The pre-trained model.
 
     Raises:
-        ValueError: The tokenizer is another model's, or the model lacks embeddings of pieces.
+        ValueError: The tokenizer belongs to another model, or the model lacks embeddings of pieces.
     """
     own, pieces = tokenizer_of(checkpoint).get_vocab(), tokenizer.get_vocab()
     rows = [own.get(piece, -1) for piece in sorted(pieces, key=pieces.__getitem__)]
     number = model.get_input_embeddings().num_embeddings
     if not all(0 <= row < number for row in rows) or sorted(pieces.values()) != [*range(len(pieces))]:
         raise ValueError(
-            f"{checkpoint}: expected an embedding for each of the {len(pieces)} pieces of its tokenizer, found "
-            f"{number}, or other pieces; take a checkpoint whose model and tokenizer belong together"
+            f"{checkpoint}: expected an embedding for each of the {len(pieces):,} pieces of its tokenizer, found "
+            f"{number:,}, or other pieces; use a checkpoint whose model and tokenizer belong together"
         )
     return rows
 
 
 def renumber(config: Any, own: list[int]) -> None:
-    """Set ids in a configuration to what they are where only some rows of an embedding were kept.
+    """Renumber the special ids of a configuration after only some rows of an embedding were kept.
 
     Args:
-        config: Of a model or an encoder, changed in place.
+        config: Configuration of a model or an encoder, changed in place.
         own: The old ids that were kept, in order.
 
     Example:
@@ -149,7 +149,7 @@ def renumber(config: Any, own: list[int]) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from reporting weights that are new, as they are meant to be."""
+    """Silence transformers' reports of new weights, which are intended."""
     before = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:

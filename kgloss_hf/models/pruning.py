@@ -1,4 +1,4 @@
-"""Keep of a large vocabulary only the pieces that texts use."""
+"""Prune a large vocabulary to the pieces that texts use."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _MODELS = ("WordPiece", "Unigram", "BPE", "WordLevel")
 
 
 def pruned(backend: Tokenizer, texts: Iterable[str], first: int = 0) -> Tokenizer:
-    """Return a tokenizer with only the pieces that occur in texts, each single character and byte, and added tokens.
+    """Return a tokenizer with only the pieces that occur in texts, all single characters and bytes, and added tokens.
 
     It splits these texts as before. Pieces keep their order.
 
     Args:
-        backend: A tokenizer of word pieces, Unigram, byte pairs or whole words.
-        texts: What it must go on splitting in the same way.
-        first: Keep this many of the first ids too.
+        backend: Tokenizer of word pieces, Unigram, byte pairs or whole words.
+        texts: Texts that must be split as before.
+        first: Number of first ids to keep as well.
 
     Raises:
-        ValueError: The tokenizer is of another kind, or would split the texts in another way.
+        ValueError: The tokenizer is of another kind, or would split the texts differently.
 
     Example:
         >>> from transformers import AutoTokenizer
@@ -39,7 +39,7 @@ def pruned(backend: Tokenizer, texts: Iterable[str], first: int = 0) -> Tokenize
     if kind not in _MODELS or (kind == "BPE" and any(affixes)):
         raise ValueError(
             f"--prune_vocabulary: expected a tokenizer of {', '.join(_MODELS)}, found {kind}"
-            f"{' with affixes' if any(affixes) else ''}; leave it out"
+            f"{' with affixes' if any(affixes) else ''}; leave the option out"
         )
     sentences = list(texts)
     ids = backend.get_vocab(with_added_tokens=True)
@@ -113,6 +113,6 @@ def _check_same(backend: Tokenizer, small: Tokenizer, texts: list[str]) -> None:
         for text, before, after in zip(batch, backend.encode_batch(batch), small.encode_batch(batch), strict=True):
             if before.tokens != after.tokens:
                 raise ValueError(
-                    f"--prune_vocabulary: expected the same pieces of {text!r:.60} as before, found others; this "
-                    "tokenizer cannot be pruned: leave it out"
+                    f"--prune_vocabulary: expected the same pieces of {text!r:.60} as before, found others; leave the "
+                    "option out, because this tokenizer cannot be pruned"
                 )

@@ -1,4 +1,4 @@
-"""Start from a whole pre-trained seq2seq: the ids of glosses come after its own pieces."""
+"""Build a model from a whole pre-trained seq2seq, with the ids of glosses after its own pieces."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .step import StepLoss
 _BEAMS = 4
 _MAX_LENGTH = 128
 _OF_MODELS = {"use_cache", "output_attentions", "output_hidden_states", "return_dict", "transformers_version"}
-# Of tied matrices, and of positions that are computed.
+# Weights of tied matrices, and positions that are computed.
 _NEED_NOT_BE_SAVED = ("lm_head", "embed_tokens", "embed_positions", "final_logits_bias")
 
 
 class GlossSeq2Seq(StepLoss):
-    """What is put in front of a stock seq2seq's class, so that its loss is that of a whole optimiser step.
+    """Mixin for a stock seq2seq class that computes the loss of a whole optimiser step.
 
-    With `labels`, forward returns the loss alone, as `kgloss_hf.models.modeling.EncoderDecoderModel` does: the stock
-    ones divide by the tokens of the batch in hand, and take no smoothing.
+    With `labels`, forward returns only the loss, like `kgloss_hf.models.modeling.EncoderDecoderModel`. The stock
+    classes divide it by the tokens of the current batch and support no smoothing.
     """
 
     def loss_of_step(
@@ -40,9 +40,9 @@ class GlossSeq2Seq(StepLoss):
         attention_mask: Any,
     ) -> torch.Tensor:
         """Return the loss of the stock model's logits."""
-        given = {"input_ids": input_ids, "attention_mask": attention_mask, "decoder_input_ids": read}
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "decoder_input_ids": read}
         loss: torch.Tensor = self.token_loss(
-            self.forward(**given, use_cache=False).logits, labels, nn.Identity(), items, smoothing
+            self.forward(**inputs, use_cache=False).logits, labels, nn.Identity(), items, smoothing
         )
         return loss
 
@@ -50,19 +50,19 @@ class GlossSeq2Seq(StepLoss):
 def build_seq2seq(checkpoint: str, tokenizer: KGlossTokenizerFast, *, num_beams: int | None = None) -> PreTrainedModel:
     """Return a pre-trained seq2seq that can emit only glosses, placeholders and [EOS].
 
-    The embedding of a gloss begins from the model's own pieces of the gloss's name; those of [BOS], [EOS] and [PAD]
-    from what the model uses for the same.
+    The embedding of a gloss starts from the model's own pieces of the gloss's name. Those of [BOS], [EOS] and [PAD]
+    start from the tokens that the model uses for the same purpose.
 
     Args:
-        checkpoint: Folder or Hub repository of a BART, mBART, T5, M2M100 or Marian, with safetensors. Code from there
-            is never run.
-        tokenizer: From `kgloss_hf.models.warm_start.warm_tokenizer` for this model, with `seq2seq`.
-        num_beams: Beams in generation (default 4).
+        checkpoint: Folder or Hub repository of a BART, mBART, T5, M2M100 or Marian model, with safetensors. Code from
+            there never runs.
+        tokenizer: Tokenizer from `kgloss_hf.models.warm_start.warm_tokenizer` for this model, with `seq2seq`.
+        num_beams: Beams in generation (default: 4).
 
     Raises:
         ValueError: The checkpoint is of another kind, its weights do not fit its configuration, it has several
             embedding matrices, or `num_beams` is below 1.
-        OSError: There is no such checkpoint, or it has no safetensors.
+        OSError: The checkpoint does not exist or has no safetensors.
     """
     if num_beams is not None and num_beams < 1:
         raise ValueError(f"--num_beams: expected 1 or more, found {num_beams}")
@@ -70,17 +70,17 @@ def build_seq2seq(checkpoint: str, tokenizer: KGlossTokenizerFast, *, num_beams:
     check_configuration(config.to_dict())
     if config.model_type not in SEQ2SEQS:
         raise ValueError(
-            f"{checkpoint}: expected a whole seq2seq ({', '.join(SEQ2SEQS)}), found {config.model_type}; give an "
-            "encoder as --encoder_model_name_or_path"
+            f"{checkpoint}: expected a whole seq2seq ({', '.join(SEQ2SEQS)}), found {config.model_type}; pass an "
+            "encoder with --encoder_model_name_or_path"
         )
     if not getattr(config, "share_encoder_decoder_embeddings", True):
         raise ValueError(
-            f"{checkpoint}: expected one embedding matrix, found one each for encoder and decoder; take another model"
+            f"{checkpoint}: expected one embedding matrix, found one each for encoder and decoder; use another model"
         )
     model = load_pretrained(AutoModelForSeq2SeqLM, checkpoint, config, _NEED_NOT_BE_SAVED)
     _extend(model, checkpoint, tokenizer)
     _forget_generation(model.config)
-    model.config._name_or_path = ""  # may be a path of this machine; there is no public way
+    model.config._name_or_path = ""  # may be a local path; it has no public setter
     model.config.decoder_start_token_id = tokenizer.target_special_ids["bos_token_id"]
     model.config.vocabulary_digest = tokenizer.vocabulary_digest
     longest = min(_MAX_LENGTH, positions_of(model, "decoder") or _MAX_LENGTH)
@@ -89,10 +89,10 @@ def build_seq2seq(checkpoint: str, tokenizer: KGlossTokenizerFast, *, num_beams:
 
 
 def with_whole_steps(model: PreTrainedModel) -> PreTrainedModel:
-    """Let a stock seq2seq compute its loss as `GlossSeq2Seq` does, and return it.
+    """Make a stock seq2seq compute its loss like `GlossSeq2Seq`, and return the model.
 
     Args:
-        model: Changed in place.
+        model: Stock seq2seq, changed in place.
 
     Example:
         >>> from transformers import BartConfig, BartForConditionalGeneration
@@ -108,7 +108,7 @@ def with_whole_steps(model: PreTrainedModel) -> PreTrainedModel:
 
 @torch.no_grad()
 def _extend(model: Any, checkpoint: str, tokenizer: KGlossTokenizerFast) -> None:
-    """Give the model rows for glosses behind its own, of which only those of the tokenizer's pieces are kept."""
+    """Keep only the model's rows of the tokenizer's pieces, and append rows for glosses."""
     own = kept_rows(checkpoint, tokenizer, model)
     ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
     start, end, pad = (getattr(model.config, name) for name in ids)
@@ -136,7 +136,7 @@ def _matrices(model: Any) -> tuple[Any, Any]:
 
 
 def _forget_generation(config: Any) -> None:
-    """Leave settings of generation to the generation configuration: transformers 4 would take some from here."""
+    """Leave generation settings to the generation configuration; transformers 4 would read some from here."""
     plain = PretrainedConfig()
     for name in vars(GenerationConfig()).keys() - _OF_MODELS:
         usual = getattr(plain, name, None)

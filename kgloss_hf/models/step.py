@@ -1,4 +1,4 @@
-"""A training step of an encoder-decoder with a decoder of BERT's kind that is right and does no wasted work."""
+"""Correct training step, without wasted work, for encoder-decoders whose decoder is a BERT."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from transformers.models.encoder_decoder.modeling_encoder_decoder import shift_t
 from ..runtime.layers import TokenLoss, use_fast_dropout
 
 OUTPUT_BIASES = ("decoder.cls.predictions.decoder.bias", "decoder.cls.predictions.bias")
-"""Names of one parameter: of transformers 5, which computes with it in both generations, and of transformers 4."""
+"""Names of one parameter: in transformers 5, with which both generations compute, and in transformers 4."""
 
 
 class StepLoss:
-    """What is put in front of a stock model's class, so that with `labels` forward returns `loss_of_step` alone."""
+    """Mixin for a stock model class whose forward returns only `loss_of_step` when `labels` are given."""
 
     config: Any
     token_loss: TokenLoss
@@ -32,15 +32,15 @@ class StepLoss:
         smoothing: float = 0.0,
         **kwargs: Any,
     ) -> Any:
-        """Run the stock forward, or with `labels` compute the loss alone.
+        """Run the stock forward, or compute only the loss if `labels` are given.
 
         Args:
             input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape.
-            labels: Target ids, batch × target length, -100 where padded.
-            num_items_in_batch: What the summed loss is divided by; default the target tokens of this batch.
-            smoothing: Probability mass spread over the vocabulary (default 0, as in the paper).
-            **kwargs: The stock model's other arguments, used without labels.
+            attention_mask: 1 for source ids that are not padding; same shape.
+            labels: Target ids, batch × target length, -100 for padding.
+            num_items_in_batch: Divisor of the summed loss (default: the target tokens of this batch).
+            smoothing: Probability mass spread over the vocabulary (default: 0, as in the paper).
+            **kwargs: Other arguments of the stock model, used only without labels.
         """
         stock: Any = super()
         if labels is None:
@@ -59,14 +59,14 @@ class StepLoss:
         input_ids: Any,
         attention_mask: Any,
     ) -> torch.Tensor:
-        """Return the loss; `read` are the labels as the decoder reads them, the others are arguments of forward."""
+        """Return the loss; `read` holds the labels as the decoder reads them, other arguments are those of forward."""
         raise NotImplementedError
 
 
 class WholeStep(StepLoss):
-    """What is put in front of an encoder-decoder's class, so that with `labels` its loss is that of a whole step.
+    """Mixin for an encoder-decoder class that computes the loss of a whole step when `labels` are given.
 
-    `kgloss_hf.models.modeling.EncoderDecoderModel` says what differs from the stock model.
+    `kgloss_hf.models.modeling.EncoderDecoderModel` lists the differences from the stock model.
     """
 
     encoder: Any
@@ -102,7 +102,7 @@ class WholeStep(StepLoss):
         return loss
 
     def _encoded(self, input_ids: Any, attention_mask: Any) -> torch.Tensor:
-        """Return what the decoder reads. An encoder with frozen parts, which takes most of a step, reads a row once."""
+        """Return the states that the decoder reads. A partly frozen encoder, most of the work, reads a row once."""
         shared = None
         if self.frozen and self.training:
             _, shared = torch.unique(input_ids, dim=0, return_inverse=True)
@@ -117,7 +117,7 @@ class WholeStep(StepLoss):
         """Set training mode, in which frozen parts stay without dropout.
 
         Args:
-            mode: False for evaluation (default True).
+            mode: False for evaluation (default: True).
         """
         stock: Any = super()
         stock.train(mode)
@@ -126,20 +126,20 @@ class WholeStep(StepLoss):
         return self
 
     def save_pretrained(self, *args: Any, state_dict: Mapping[str, torch.Tensor] | None = None, **kwargs: Any) -> None:
-        """Save as the stock method does, for both generations (`with_both_biases`)."""
+        """Save like the stock method, but for both generations of transformers (`with_both_biases`)."""
         stock: Any = super()
         parameters = stock.state_dict() if state_dict is None else state_dict
         stock.save_pretrained(*args, state_dict=with_both_biases(parameters), **kwargs)
 
 
 def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return parameters as both generations of transformers load them: they name the output bias differently.
+    """Return parameters with the output bias under the names of both generations of transformers.
 
-    Where the output projection is not tied, transformers 4 saves and 5 uses another of the two names; each alone would
-    lose the bias in the other.
+    Where the output projection is not tied, transformers 4 saves one of the two names and transformers 5 uses the
+    other. With only one name, the other generation would lose the bias.
 
     Args:
-        parameters: From `state_dict`.
+        parameters: Parameters from `state_dict`.
 
     Example:
         >>> from kgloss_hf.models.modeling import build_model

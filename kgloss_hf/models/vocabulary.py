@@ -20,19 +20,19 @@ from .presets import MODELS
 
 _MAX_GLOSS_CHARS = 100
 _MAX_CHARACTERS = 2_000
-"""Characters that become word pieces, each as the start of a word and as its continuation. Noisy text has thousands
-that occur a few times and would leave no room for longer pieces; a word that holds one of those becomes [UNK]."""
+"""Maximum number of characters that become word pieces, each as the start of a word and as its continuation. Noisy
+text has thousands that occur a few times and would leave no room for longer pieces; a word with one becomes [UNK]."""
 
 _BATCH = 10_000
 
 
 class WordCounts(NamedTuple):
-    """Counts of texts that were read once.
+    """Counts from one reading of texts.
 
     Args:
         words: How often each word occurs.
-        sentences: How many are not blank.
-        blank: How many are.
+        sentences: Number of texts that are not blank.
+        blank: Number of blank texts.
     """
 
     words: Counter[str]
@@ -54,25 +54,26 @@ def train_tokenizer(
     names: Collection[str] = (),
     max_length: int = 128,
 ) -> KGlossTokenizerFast:
-    """Learn a vocabulary on texts and append every gloss that is not in it already (paper, section III.2.1).
+    """Learn a vocabulary from texts and append every gloss that is not in it yet (paper, section III.2.1).
 
-    The same texts give the same vocabulary in each run. Texts, glosses, stop words and names are normalised first
-    (`kgloss_hf.runtime.normalization`), so that what looks the same is one entry.
+    The same texts give the same vocabulary in every run. Texts, glosses, stop words and names are normalised first
+    (`kgloss_hf.runtime.normalization`), so that texts that look the same are one entry.
 
     Args:
         texts: Korean sentences; read once, 10,000 at a time. The different words stay in memory.
-        glosses: Gloss sequences whose glosses the vocabulary must hold, contents of placeholders aside.
-        model: `wordpiece` (default), or `wordlevel` for each different word of the texts, whole.
-        vocab_size: Word pieces with special tokens and placeholders, before glosses (paper: 10,000). The 2,000 most
-            frequent characters are pieces, also where that makes more. Without effect on `wordlevel`.
+        glosses: Gloss sequences whose glosses the vocabulary must hold, except contents of placeholders.
+        model: `wordpiece` (default), or `wordlevel` for each different whole word of the texts.
+        vocab_size: Number of word pieces, special tokens and placeholders, before glosses (paper: 10,000). The 2,000
+            most frequent characters are always pieces, even if that exceeds it. No effect with `wordlevel`.
         analyzer: Name of the morphological analyser, which is saved in the tokenizer.
-        normalize: Lower-case words and drop punctuation (default), or keep both.
-        lemmatize: Dictionary forms of verbs and adjectives (default, as the paper's text) or surfaces (its Table 4).
+        normalize: Lower-case words and drop punctuation (default), or keep case and punctuation.
+        lemmatize: Use dictionary forms of verbs and adjectives (default, as in the paper's text) or surfaces (as in its
+            Table 4).
         stop_words: Morphemes to drop.
-        copy_names: Nouns that are no vocabulary entry become the placeholder `Name`, which is a gloss then. Only Okt
-            finds nouns.
-        names: With copy_names, words to leave out of the vocabulary, and of the glosses, so that a model learns on them
-            to copy (`rare_names`).
+        copy_names: Replace nouns that are no vocabulary entry by the placeholder `Name`, which is then a gloss. Only
+            Okt finds nouns.
+        names: With copy_names, words to leave out of the vocabulary and of the glosses, so that a model learns from
+            them to copy (`rare_names`).
         max_length: Longest input in tokens, [BOS] and [EOS] included (paper: 128).
 
     Returns:
@@ -80,8 +81,8 @@ def train_tokenizer(
         glosses.
 
     Raises:
-        ValueError: The model or the analyser is not known, a gloss has more than 100 characters or no visible one, or
-            names are to be copied with another analyser than Okt.
+        ValueError: The model or the analyser is unknown, a gloss has more than 100 characters or no visible one, or
+            names are to be copied with an analyser other than Okt.
 
     Example:
         >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
@@ -102,13 +103,13 @@ def train_tokenizer(
 
 
 def check_names(analyzer: str) -> None:
-    """Refuse to copy names with an analyser whose nouns the tokenizer does not tell from other words.
+    """Refuse to copy names with an analyser whose nouns the tokenizer cannot distinguish from other words.
 
     Args:
-        analyzer: Its name.
+        analyzer: Name of the analyser.
 
     Raises:
-        ValueError: It is not Okt.
+        ValueError: The analyser is not Okt.
 
     Example:
         >>> check_names("okt")
@@ -116,17 +117,17 @@ def check_names(analyzer: str) -> None:
     if analyzer != ANALYZER:
         raise ValueError(
             f"copy_names: expected the analyser {ANALYZER}, whose nouns are copied as names, found {analyzer!r}; leave "
-            f"--copy_names out, or take --analyzer {ANALYZER}"
+            f"out --copy_names, or use --analyzer {ANALYZER}"
         )
 
 
 def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
-    """Return the nouns that a corpus signs as they are written, in so few sentences that a model should copy them.
+    """Return the nouns that a corpus signs as written, in so few sentences that a model should copy them.
 
     Args:
         pairs: The training pairs.
-        most: Different sentences that hold the noun, at most. In at least half of its pairs it must be a gloss, and it
-            may not be one where the sentence does not hold it, for there nothing could be copied.
+        most: Maximum number of different sentences with the noun. It must be a gloss in at least half of its pairs, and
+            never one of a sentence without the noun, because nothing could be copied there.
 
     Example:
         >>> rare_names([Pair("송파로 가요.", ("송파", "가다")), Pair("집에 가요.", ("우리집", "가다"))])
@@ -151,12 +152,12 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
     """Count the words of texts as a tokenizer with these options sees them.
 
     Args:
-        texts: Korean sentences, read once, with a progress bar on a terminal. Blank ones are skipped and counted.
+        texts: Korean sentences, read once, with a progress bar on a terminal. Blank texts are skipped and counted.
         model: As in `train_tokenizer`.
         **options: `analyzer`, `normalize`, `lemmatize` and `stop_words`, as in `train_tokenizer`.
 
     Raises:
-        ValueError: The model or the analyser is not known.
+        ValueError: The model or the analyser is unknown.
 
     Example:
         >>> count_words(["전시 전시가", " "])
@@ -177,10 +178,10 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
 
 
 def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size: int = 10_000) -> list[str]:
-    """Return the vocabulary between the reserved tokens and the glosses, sorted, and the same in each run.
+    """Return the sorted vocabulary between the reserved tokens and the glosses, which is the same in every run.
 
     Args:
-        counts: Words and how often each occurs, as `count_words` gives them.
+        counts: Words and how often each occurs, from `count_words`.
         model: As in `train_tokenizer`.
         vocab_size: As in `train_tokenizer`.
 
@@ -195,7 +196,7 @@ def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size:
 
 
 def _word_pieces(counts: Counter[str], size: int) -> list[str]:
-    """Return WordPiece's pieces, sorted, and the same in each run.
+    """Return the sorted pieces of WordPiece, which are the same in every run.
 
     The trainer breaks ties between merges by the ids of their parts, and hands out ids to characters in the order of a
     randomised hash table. Giving it the characters first, in order, fixes that.
@@ -226,12 +227,12 @@ def with_glosses(
     """Return a tokenizer of learnt entries and every gloss that is not among them.
 
     Args:
-        entries: Of `learn_entries`.
+        entries: Entries from `learn_entries`.
         glosses: As in `train_tokenizer`.
         model: As in `train_tokenizer`.
         max_length: As in `train_tokenizer`.
         options: `analyzer`, `normalize`, `lemmatize` and `stop_words`.
-        names: Words to leave out, so that a model learns on them to copy nouns; None to copy none.
+        names: Words to leave out, so that a model learns from them to copy nouns; None to copy none.
     """
     kept = distinct_glosses(glosses, names)
     if names is not None:
@@ -243,7 +244,7 @@ def with_glosses(
 
 
 def distinct_glosses(glosses: Iterable[Sequence[str]], names: Collection[str] | None = None) -> list[str]:
-    """Return the different glosses of sequences in their order, normalised, without contents of placeholders.
+    """Return the different glosses of sequences in order, normalised and without contents of placeholders.
 
     Args:
         glosses: As in `train_tokenizer`.
@@ -273,7 +274,7 @@ def distinct_glosses(glosses: Iterable[Sequence[str]], names: Collection[str] | 
 
 
 def untrained_tokenizer(model: str, options: dict[str, Any]) -> KGlossTokenizerFast:
-    """Return a tokenizer of the special tokens alone, which analyses text as a trained one will.
+    """Return a tokenizer with only the special tokens, which analyses text like a trained one.
 
     Args:
         model: As in `train_tokenizer`.

@@ -1,4 +1,4 @@
-"""Start from a pre-trained encoder: its own pieces for sentences, and its weights in front of a new gloss decoder."""
+"""Build a model from a pre-trained encoder, its own pieces for sentences and a new decoder for glosses."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoConfig, AutoModel, BertConfig, BertLMHeadModel
 
+from ..reporting import counted
 from ..runtime.arguments import positions_of
 from ..runtime.configuration_kgloss import KGlossJoinedConfig, check_configuration
 from ..runtime.glosses import PLACEHOLDERS
@@ -27,7 +28,7 @@ from .pruning import pruned
 from .vocabulary import check_names, count_words, distinct_glosses
 
 _LONGEST = 512
-"""Tokens of a sentence, where neither the encoder nor its tokenizer knows a limit."""
+"""Maximum tokens per sentence, where neither the encoder nor its tokenizer has a limit."""
 
 _FEW = 1_000
 
@@ -49,21 +50,21 @@ def warm_tokenizer(
     """Return a tokenizer with a pre-trained model's own pieces for sentences, and a vocabulary of glosses for targets.
 
     Args:
-        encoder: Folder or Hub repository of the pre-trained model. Code from there is never run.
-        glosses: Gloss sequences whose glosses the target side must hold, contents of placeholders aside.
-        prefix: What the encoder wants in front of a sentence, such as `"query: "` for E5 (default: nothing).
-        seq2seq: The model is a whole seq2seq, with one embedding matrix: the ids of glosses come after its own.
-        texts: The training sentences, whose words the tokenizer then knows (`KGlossTokenizerFast.knows`).
+        encoder: Folder or Hub repository of the pre-trained model. Code from there never runs.
+        glosses: Gloss sequences whose glosses the target side must hold, except contents of placeholders.
+        prefix: Text that the encoder expects before a sentence, such as `"query: "` for E5 (default: nothing).
+        seq2seq: The model is a whole seq2seq with one embedding matrix; the ids of glosses come after its own.
+        texts: Training sentences, whose words the tokenizer then knows (`KGlossTokenizerFast.knows`).
         analyzer: Name of the morphological analyser, for placeholders, alignment and spelling.
-        copy_names: Nouns that it does not know are copied by the gloss `Name`.
-        names: With copy_names, words to take for unknown, and to leave out of the glosses.
-        keep: Texts whose pieces, and each single character, are all that is kept of the model's pieces
-            (`kgloss_hf.models.pruning`); default: all are.
+        copy_names: Copy nouns that the tokenizer does not know with the gloss `Name`.
+        names: With copy_names, words to treat as unknown and to leave out of the glosses.
+        keep: Texts for pruning: of the model's pieces, only those of the texts and all single characters are kept
+            (`kgloss_hf.models.pruning`). Default: all pieces are kept.
 
     Raises:
-        ValueError: The checkpoint has no fast tokenizer, none that can pad, or is one of this package; a gloss is too
-            long or blank; or names are to be copied with another analyser than Okt.
-        OSError: There is no such checkpoint.
+        ValueError: The checkpoint has no fast tokenizer, or one that cannot pad, or it is a model of this package; a
+            gloss is too long or blank; or names are to be copied with an analyser other than Okt.
+        OSError: The checkpoint does not exist.
 
     Example:
         >>> tokenizer = warm_tokenizer(getfixture("encoder"), [["집", "불"]], texts=["집에 불이 났어요."])
@@ -83,12 +84,12 @@ def warm_tokenizer(
     known = count_words(texts, **options).words.keys() - left_out - {*RESERVED, *PLACEHOLDERS}
     entries = distinct_glosses(glosses, left_out if copy_names else None)
     if keep is not None:
-        # RoBERTa and its like count positions from the id of padding, which therefore stays where it is.
+        # RoBERTa and similar models count positions from the id of padding, which must therefore stay.
         first = own.pad_token_id + 1 if own.pad_token_id < _FEW else 0
         backend = pruned(backend, chain(([prefix + text for text in (*keep, "")]), entries), first)
     special = {name: str(token) for name, token in own.special_tokens_map.items() if name in _SPECIAL}
     before = json.loads(backend.to_str())["pre_tokenizer"] or {}
-    if "add_prefix_space" in before:  # transformers 4 sets it to what the tokenizer says
+    if "add_prefix_space" in before:  # transformers 4 sets it to the tokenizer's value
         options["add_prefix_space"] = before["add_prefix_space"]
     positions = positions_of(_Shape(AutoConfig.from_pretrained(encoder, trust_remote_code=False)), "encoder")
     return KGlossTokenizerFast(
@@ -108,14 +109,14 @@ def warm_tokenizer(
 
 
 class _Shape:
-    """A configuration in the place of its model."""
+    """Stand-in for a model that has only its configuration."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
 
 
 def _read_korean(tokenizer: Any) -> None:
-    """Let the tokenizer of a model of many languages mark its sentences as Korean."""
+    """Make the tokenizer of a multilingual model mark its sentences as Korean."""
     known = tokenizer.get_vocab()
     code = next((code for code in ("ko_KR", "kor_Hang", "__ko__") if code in known), None)
     if code and hasattr(tokenizer, "src_lang"):
@@ -132,27 +133,27 @@ def build_warm_model(
     joined_layers: Sequence[int] = (),
     num_beams: int | None = None,
 ) -> EncoderDecoderModel | JoinedEncoderDecoderModel:
-    """Return a pre-trained encoder in front of a new gloss decoder: a stock EncoderDecoderModel to whoever loads it.
+    """Return a model of a pre-trained encoder and a new gloss decoder, which loads as a stock EncoderDecoderModel.
 
     With `joined_layers` it is a `kgloss_hf.runtime.modeling_joined.JoinedEncoderDecoderModel` instead. The embedding of
-    a gloss begins from the encoder's own pieces of the gloss's name.
+    a gloss starts from the encoder's own pieces of the gloss's name.
 
     Args:
-        encoder: Folder or Hub repository of the encoder, with safetensors. Code from there is never run.
-        tokenizer: From `warm_tokenizer` for this encoder.
-        preset: Width, heads, dropout and beams of the decoder are the preset's (default: the encoder's own width, with
-            64 of it per head, dropout 0.2 and 4 beams).
+        encoder: Folder or Hub repository of the encoder, with safetensors. Code from there never runs.
+        tokenizer: Tokenizer from `warm_tokenizer` for this encoder.
+        preset: Preset that sets the decoder's width, heads, dropout and beams (default: the encoder's own width, with
+            64 dimensions per head, dropout 0.2 and 4 beams).
         decoder_layers: Layers of the decoder.
-        fresh_layers: New layers on top of the encoder's own, for a frozen encoder above all; with `joined_layers`, of
-            the decoder's shape.
+        fresh_layers: New layers on top of the encoder's own, mainly for a frozen encoder; with `joined_layers`, they
+            have the decoder's shape.
         joined_layers: Hidden states of the encoder that are joined for the decoder to read: 0 for its embeddings, N for
-            its layer N (default: the last alone). Layers above all of these are left out.
-        num_beams: Beams in generation; default is the preset's.
+            its layer N (default: only the last). Layers above the highest of these are left out.
+        num_beams: Beams in generation (default: the preset's).
 
     Raises:
-        ValueError: The checkpoint is no encoder, its weights do not fit its configuration, or it has no such layers;
-            the preset has no decoder of BERT's kind; or a number is out of range.
-        OSError: There is no such checkpoint, or it has no safetensors.
+        ValueError: The checkpoint is not an encoder, its weights do not fit its configuration, or it has no such
+            layers; the preset has no BERT decoder; or a number is out of range.
+        OSError: The checkpoint does not exist or has no safetensors.
 
     Example:
         >>> tokenizer = warm_tokenizer(getfixture("encoder"), [["집", "불"]])
@@ -218,7 +219,7 @@ def _load_encoder(checkpoint: str, fresh_layers: int, joined_layers: Sequence[in
     check_configuration(config.to_dict())
     if config.is_encoder_decoder:
         raise ValueError(
-            f"{checkpoint}: expected an encoder, found a whole seq2seq ({config.model_type}); give it as "
+            f"{checkpoint}: expected an encoder, found a whole seq2seq ({config.model_type}); pass it with "
             "--model_name_or_path"
         )
     layers = config.num_hidden_layers
@@ -231,7 +232,7 @@ def _load_encoder(checkpoint: str, fresh_layers: int, joined_layers: Sequence[in
     for option, asked in (("fresh_layers", fresh_layers), ("joined_layers", joined_layers)):
         if asked and _layers_of(encoder) is None:
             raise ValueError(f"--{option}: expected an encoder with a list of layers, found {type(encoder).__name__}")
-    encoder.config._name_or_path = ""  # may be a path of this machine; there is no public way
+    encoder.config._name_or_path = ""  # may be a local path; it has no public setter
     _check_reads_both_ways(encoder, checkpoint)
     return encoder
 
@@ -240,14 +241,14 @@ def _check_joined(joined_layers: Sequence[int], layers: int) -> None:
     wrong = [layer for layer in joined_layers if not 0 <= layer <= layers]
     if wrong or len({*joined_layers}) != len(joined_layers) or not any(joined_layers):
         raise ValueError(
-            f"--joined_layers: expected different layers up to the encoder's last, {layers}, besides 0 for its "
+            f"--joined_layers: expected different layers up to the encoder's last, {layers}, and optionally 0 for its "
             f"embeddings, found {' '.join(map(str, joined_layers))}"
         )
 
 
 @torch.no_grad()
 def _keep_rows(encoder: Any, rows: list[int]) -> None:
-    """Cut the embedding to the pieces of a pruned tokenizer."""
+    """Reduce the embedding to the pieces of a pruned tokenizer."""
     embeddings = encoder.get_input_embeddings()
     if len(rows) < embeddings.num_embeddings:
         embeddings.weight[: len(rows)] = embeddings.weight[rows]
@@ -257,23 +258,23 @@ def _keep_rows(encoder: Any, rows: list[int]) -> None:
 
 @torch.inference_mode()
 def _check_reads_both_ways(encoder: Any, checkpoint: str) -> None:
-    """Refuse a model whose states know nothing of what follows, as those of language models that generate."""
+    """Refuse a model whose states do not depend on what follows, as in language models that generate."""
     size = encoder.get_input_embeddings().num_embeddings
     ids = torch.tensor([[size - 1, size - 2, size - 3], [size - 1, size - 2, size - 2]])
     states = getattr(encoder.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)), "last_hidden_state", None)
     width = getattr(encoder.config, "hidden_size", None)
     if states is None or states.shape[-1] != width or torch.equal(states[0, 0], states[1, 0]):
         raise ValueError(
-            f"{checkpoint}: expected an encoder that reads a sentence both ways, such as BERT, RoBERTa, XLM-R, ELECTRA "
+            f"{checkpoint}: expected an encoder that reads both directions, such as BERT, RoBERTa, XLM-R, ELECTRA "
             f"or DistilBERT, found {type(encoder).__name__}, which does not"
         )
 
 
 def base_of(model: Any) -> Any:
-    """Return the pre-trained encoder of a model, without what joins its hidden states.
+    """Return the pre-trained encoder of a model, without the part that joins its hidden states.
 
     Args:
-        model: From `build_warm_model`.
+        model: Model from `build_warm_model`.
     """
     return model.encoder.base if isinstance(model, JoinedEncoderDecoderModel) else model.encoder
 
@@ -285,11 +286,11 @@ def _layers_of(encoder: Any) -> nn.ModuleList | None:
 
 
 def freeze_encoder(model: EncoderDecoderModel | JoinedEncoderDecoderModel, layers: int) -> None:
-    """Freeze the encoder's embeddings and its lowest layers, which then also stay without dropout.
+    """Freeze the encoder's embeddings and its lowest layers, which then have no dropout either.
 
     Args:
-        model: From `build_warm_model`, changed in place.
-        layers: How many; those of the pre-trained encoder are all but its fresh ones.
+        model: Model from `build_warm_model`, changed in place.
+        layers: Number of layers; all except the fresh ones belong to the pre-trained encoder.
 
     Raises:
         ValueError: The encoder has fewer layers, or no list of them.
@@ -302,23 +303,23 @@ def freeze_encoder(model: EncoderDecoderModel | JoinedEncoderDecoderModel, layer
         {False}
     """
     encoder = base_of(model)
-    found = _layers_of(encoder)
-    if found is None or not 0 <= layers <= len(found):
-        number = 0 if found is None else len(found)
-        raise ValueError(f"--freeze_layers: expected at most {number} layers of the encoder, found {layers}")
-    trained = {id(module) for layer in found[layers:] for module in layer.modules()}
-    # Whole attentions too, not their parts alone: fused attention asks the attention whether to drop anything.
+    own = _layers_of(encoder)
+    if own is None or not 0 <= layers <= len(own):
+        number = 0 if own is None else len(own)
+        raise ValueError(f"--freeze_layers: expected at most {counted(number, 'layer')} of the encoder, found {layers}")
+    trained = {id(module) for layer in own[layers:] for module in layer.modules()}
+    # Whole attention modules too, not only their parts: fused attention asks the module whether to drop anything.
     model.frozen = tuple(module for module in encoder.modules() if trained.isdisjoint(map(id, module.modules())))
     for module in model.frozen:
         module.requires_grad_(False)
 
 
 def pretrained_parameters(model: Any, fresh_layers: int) -> list[nn.Parameter]:
-    """Return the parameters that were not drawn anew: the encoder's, without its fresh layers.
+    """Return the pre-trained parameters: those of the encoder, without its fresh layers.
 
     Args:
-        model: From `build_warm_model`.
-        fresh_layers: How many it was built with.
+        model: Model from `build_warm_model`.
+        fresh_layers: Number of fresh layers that it was built with.
     """
     encoder = base_of(model)
     if encoder is not model.encoder:
@@ -331,9 +332,9 @@ def pretrained_parameters(model: Any, fresh_layers: int) -> list[nn.Parameter]:
 
 @torch.no_grad()
 def _start_from_names(model: Any, tokenizer: KGlossTokenizerFast) -> None:
-    """Let each gloss's embedding begin from the mean of the encoder's pieces of its name.
+    """Start each gloss's embedding from the mean of the encoder's pieces of its name.
 
-    Another width is reached by the principal directions of these means, and all are scaled to what is drawn otherwise.
+    The principal directions of these means fit another width. All are scaled like embeddings that are drawn at random.
     """
     target = model.decoder.get_input_embeddings().weight
     ids, means = means_of_names(tokenizer, model.encoder.get_input_embeddings().weight)

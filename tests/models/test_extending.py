@@ -16,7 +16,7 @@ from kgloss_hf.runtime.targets import RESERVED
 from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 NEW = [["형태", "처음보는글로스", "Number/3"], ["몸", "(사진)인화", "처음보는글로스"]]
-"""Two glosses that are no entry, one that is a word piece of the fixture's vocabulary, and known ones."""
+"""Two glosses outside the fixture's vocabulary, one that is a word piece of it, and known glosses."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def extended(tokenizer: KGlossTokenizerFast) -> KGlossTokenizerFast:
 
 
 def _trained(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, steps: int = 30) -> PreTrainedModel:
-    """A model that has learnt the fixture's sentences in part, so that its biases and embeddings are no fresh ones."""
+    """Return a model that has partly learnt the fixture's sentences, so that no bias or embedding is fresh."""
     batch = tokenizer(SENTENCES, text_target=GLOSSES, padding=True, return_tensors="pt")
     batch["labels"] = batch["labels"].masked_fill(batch["labels"] == tokenizer.pad_token_id, -100)
     model.token_loss.restrict(model.generation_config.suppress_tokens, tokenizer.target_size)
@@ -59,7 +59,7 @@ def test_ids_stay_and_new_glosses_follow(kind: str, tmp_path: Path) -> None:
         assert (made.model_max_length, made.init_kwargs["stop_words"]) == (40, ["하다"])
         assert made(SENTENCES)["input_ids"] == tokenizer(SENTENCES)["input_ids"]
     assert type(loaded.backend_tokenizer.model) is type(tokenizer.backend_tokenizer.model)
-    assert tokenizer.get_vocab() == known  # the one given is as it was
+    assert tokenizer.get_vocab() == known  # unchanged
     assert extend_tokenizer(tokenizer, GLOSSES).vocabulary_digest == tokenizer.vocabulary_digest
 
 
@@ -123,13 +123,13 @@ def test_new_rows_begin_from_the_words_of_the_gloss(
     before = model.encoder.get_input_embeddings().weight.detach().clone()
     extend_model(model, tokenizer, extended)
     encoder, decoder = (half.get_input_embeddings().weight for half in (model.encoder, model.decoder))
-    assert torch.equal(encoder, decoder)  # as SharedEmbeddings needs it
+    assert torch.equal(encoder, decoder)  # required by SharedEmbeddings
     assert decoder is model.decoder.get_output_embeddings().weight
     assert torch.equal(encoder[: len(tokenizer)], before)
     pieces = tokenizer.convert_tokens_to_ids(tokenizer.tokenize("사진"))
     unknown = tokenizer.unk_token_id
-    others = tokenizer.backend_tokenizer.encode(["인화"], is_pretokenized=True, add_special_tokens=False).ids
-    words = [index for index in [*pieces, *others] if index not in (unknown, *tokenizer.all_special_ids)]
+    other_pieces = tokenizer.backend_tokenizer.encode(["인화"], is_pretokenized=True, add_special_tokens=False).ids
+    words = [index for index in [*pieces, *other_pieces] if index not in (unknown, *tokenizer.all_special_ids)]
     torch.testing.assert_close(encoder[extended.target_vocab["(사진)인화"]], before[words].mean(dim=0))
 
 

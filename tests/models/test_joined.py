@@ -47,8 +47,8 @@ def test_each_family_learns(kind: str, frozen: bool, tmp_path: Path) -> None:
     assert (len(same) == len(before)) == frozen
     model.eval().save_pretrained(tmp_path / "saved")
     loaded = modeling_joined.JoinedEncoderDecoderModel.from_pretrained(tmp_path / "saved")
-    given = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    assert loaded.generate(**given).tolist() == model.generate(**given).tolist()
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    assert loaded.generate(**inputs).tolist() == model.generate(**inputs).tolist()
 
 
 def test_the_loss_is_that_of_a_whole_step(encoder: str) -> None:
@@ -56,8 +56,8 @@ def test_the_loss_is_that_of_a_whole_step(encoder: str) -> None:
     labels = batch["labels"]
     start = torch.full_like(labels[:, :1], model.config.decoder_start_token_id)
     read = torch.cat([start, labels[:, :-1].masked_fill(labels[:, :-1] == -100, 0)], dim=1)
-    given = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    logits = model(**given, decoder_input_ids=read).logits
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    logits = model(**inputs, decoder_input_ids=read).logits
     summed = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
     assert torch.allclose(model(**batch, num_items_in_batch=7).loss, summed / 7, atol=1e-3)
     assert model(**batch, smoothing=0.5).loss != model(**batch).loss
@@ -68,14 +68,14 @@ def test_a_frozen_encoder_reads_a_sentence_once(encoder: str) -> None:
     freeze_encoder(model, 2)
     model.train()
     read: list[Any] = []
-    model.encoder.base.register_forward_hook(lambda *given: read.append(given[2].last_hidden_state))
+    model.encoder.base.register_forward_hook(lambda *call: read.append(call[2].last_hidden_state))
     twice = tokenizer([SENTENCES[0]] * 3 + [SENTENCES[1]], padding=True, return_tensors="pt")
     labels = tokenizer(text_target=[["몸"]] * 4, padding=True, return_tensors="pt")["input_ids"]
     for _ in range(2):
         model(**twice, labels=labels)
     assert [len(states) for states in read] == [2, 2]
     assert torch.equal(*read)  # no dropout
-    assert not read[0].requires_grad  # a forward is all that it costs
+    assert not read[0].requires_grad  # it costs only a forward pass
     assert model.encoder.head.dropout.training
 
 

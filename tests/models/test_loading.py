@@ -41,7 +41,7 @@ def test_several_models(checkpoint: str, another_checkpoint: str) -> None:
 
 @pytest.fixture
 def folder(checkpoint: str, tmp_path: Path) -> Path:
-    """The folder of a run, with its model."""
+    """Return the folder of a run, with its model."""
     shutil.copytree(checkpoint, tmp_path / "run" / "model")
     return tmp_path / "run"
 
@@ -83,7 +83,7 @@ def test_damaged_files_are_named(folder: Path) -> None:
     (model / "tokenizer_config.json").write_text("{", "utf-8")
     _says(ValueError, f"^{model}: ", model)
     (model / "tokenizer_config.json").unlink()
-    _says(ValueError, "found no tokenizer class; take another", model)
+    _says(ValueError, "found no tokenizer class; use another model", model)
 
 
 @pytest.mark.parametrize("family", ["bert", "t5"])

@@ -110,7 +110,7 @@ def test_transfer_takes_all_but_the_final_layer(
 def test_transfer_says_what_differs(tokenizer: KGlossTokenizerFast, checkpoint: str) -> None:
     other = train_tokenizer(SENTENCES, [*GLOSSES, ["새글로스"]], vocab_size=300, stop_words=["없는말"])
     with pytest.raises(
-        ValueError, match=r"1 entries are only here, such as '새글로스'; stop_words is \['없는말'\] here and \[\] there"
+        ValueError, match=r"1 entry is only here, such as '새글로스'; stop_words is \['없는말'\] here and \[\] there"
     ):
         transfer(build_model("tiny", other), other, checkpoint)
     with pytest.raises(
@@ -178,8 +178,8 @@ def test_glosses_begin_from_their_words(preset: str, monkeypatch: pytest.MonkeyP
         weight = half.get_input_embeddings().weight
         for gloss, embedding in expected.items():
             torch.testing.assert_close(weight[row(gloss)], embedding, rtol=0, atol=1e-7, msg=gloss)
-        others = [index for token, index in tokenizer.get_vocab().items() if token not in expected]
-        assert torch.equal(weight[others], before[others])
+        unchanged = [index for token, index in tokenizer.get_vocab().items() if token not in expected]
+        assert torch.equal(weight[unchanged], before[unchanged])
     assert row("XÖ") not in model.generation_config.suppress_tokens
 
 

@@ -55,9 +55,9 @@ def test_the_whole_way_of_each_family(family: str, tmp_path: Path) -> None:
     assert type(loaded) is stock
     assert loaded.config.architectures == [stock.__name__]
     assert loaded.generation_config.to_diff_dict() == model.generation_config.to_diff_dict()
-    given = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    emitted = loaded.generate(**given).tolist()
-    assert emitted == model.generate(**given).tolist()
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    emitted = loaded.generate(**inputs).tolist()
+    assert emitted == model.generate(**inputs).tolist()
     assert min(map(min, emitted)) >= len(tokenizer)  # no piece of a sentence
     text_to_gloss = pipeline("text2text-generation", model=str(tmp_path), tokenizer=tokenizer)
     asked = {"return_types": True, "return_alignment": True, "fingerspell": True}
@@ -75,8 +75,8 @@ def test_the_loss_is_that_of_a_whole_step(family: str) -> None:
     labels, start = batch["labels"], tokenizer.target_special_ids["bos_token_id"]
     read = torch.cat([torch.full_like(labels[:, :1], start), labels[:, :-1]], dim=1)
     read = read.masked_fill(read == -100, tokenizer.pad_token_id)
-    given = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    logits = model(**given, decoder_input_ids=read).logits
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    logits = model(**inputs, decoder_input_ids=read).logits
     summed = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
     assert torch.allclose(model(**batch, num_items_in_batch=7).loss, summed / 7, atol=1e-3)
     smoothed = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum", label_smoothing=0.1)
@@ -87,13 +87,13 @@ def test_attention_is_the_models_own(family: str) -> None:
     tokenizer = tokenizer_of(family)
     model: Any = build_seq2seq(family, tokenizer, num_beams=1).eval()
     model.set_attn_implementation("eager")
-    given = tokenizer(SENTENCES[:2], padding=True, return_tensors="pt")
+    inputs = tokenizer(SENTENCES[:2], padding=True, return_tensors="pt")
     sequences = tokenizer(text_target=GLOSSES[:2])["input_ids"]
     sequences = [ids[:3] for ids in sequences]
-    explained = explain(model, given["input_ids"], given["attention_mask"], sequences)
+    explained = explain(model, inputs["input_ids"], inputs["attention_mask"], sequences)
     start = tokenizer.target_special_ids["bos_token_id"]
     read = torch.tensor([[start, *ids] for ids in sequences])
-    outputs = model(**given, decoder_input_ids=read, output_attentions=True, use_cache=False)
+    outputs = model(**inputs, decoder_input_ids=read, output_attentions=True, use_cache=False)
     expected = torch.stack(outputs.cross_attentions).mean(dim=(0, 2))
     assert torch.allclose(explained.attention, expected, atol=1e-5)
 
@@ -142,7 +142,7 @@ def test_what_is_no_seq2seq_is_refused(encoder: str, tmp_path: Path) -> None:
 
 
 def test_the_language_of_sentences_is_korean(tmp_path: Path) -> None:
-    """A tokenizer of many languages marks sentences; transformers takes English where nothing is said."""
+    """Check the language mark of a multilingual tokenizer, for which transformers assumes English by default."""
     folder = save_pretrained_model("mbart", tmp_path)
     own = AutoTokenizer.from_pretrained(folder)
     own.add_special_tokens({"additional_special_tokens": ["en_XX", "ko_KR"]})

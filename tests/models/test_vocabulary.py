@@ -72,12 +72,12 @@ def test_unknown_words_are_counted(arguments: TokenizerTrainingArguments, tmp_pa
 
 
 def test_statistics_of_word_pieces(arguments: TokenizerTrainingArguments) -> None:
-    arguments.model, arguments.vocab_size = "wordpiece", 0  # characters alone
+    arguments.model, arguments.vocab_size = "wordpiece", 0  # only characters
     statistics = train_and_save(arguments)
     # 몸 형 ##태 모 ##양, and 태 and 양, which the trainer wants without their prefix too
     assert statistics["vocabulary"]["word_pieces"] == 7
     assert statistics["vocabulary"]["glosses_already_there"] == 1  # 몸
-    assert statistics["corpus"]["tokens_a_sentence"] == (2 + 3) / 2  # 형태 is a gloss and so whole; 모양 is 모 ##양
+    assert statistics["corpus"]["tokens_a_sentence"] == (2 + 3) / 2  # 형태 is whole, as a gloss; 모양 is 모 ##양
     # 박물관 is a gloss; Number is reserved
     assert statistics["pairs"]["unknown_rate"] == 0.0
 

@@ -74,8 +74,8 @@ def test_the_whole_way_of_each_family(family: str, tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
     loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
     assert type(loaded).__name__ == "EncoderDecoderModel"
-    given = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    assert loaded.generate(**given).tolist() == model.generate(**given).tolist()
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    assert loaded.generate(**inputs).tolist() == model.generate(**inputs).tolist()
     assert AutoTokenizer.from_pretrained(tmp_path)(SENTENCES).data == tokenizer(SENTENCES).data
     text_to_gloss = pipeline("text2text-generation", model=str(tmp_path), tokenizer=tokenizer)
     asked = {"return_types": True, "return_alignment": True, "fingerspell": True}
@@ -162,14 +162,14 @@ def test_frozen_parts_are_deterministic_and_read_a_sentence_once(family: str) ->
     assert trained
     assert all(".2." in name or "pooler" in name for name in trained)
     read: list[int] = []
-    model.encoder.get_input_embeddings().register_forward_hook(lambda *given: read.append(len(given[1][0])))
+    model.encoder.get_input_embeddings().register_forward_hook(lambda *call: read.append(len(call[1][0])))
     twice = tokenizer([SENTENCES[0]] * 3 + [SENTENCES[1]], padding=True, return_tensors="pt")
     labels = tokenizer(text_target=[["몸"]] * 4, padding=True, return_tensors="pt")["input_ids"]
     model(**twice, labels=labels).loss.backward()
     assert read == [2]
     states: list[Any] = []
     layers = next(m for m in model.encoder.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == 3)
-    layers[1].register_forward_hook(lambda *given: states.append(given[2]))
+    layers[1].register_forward_hook(lambda *call: states.append(call[2]))
     for _ in range(2):
         model(**twice, labels=labels)
     first, second = (state[0] if isinstance(state, tuple) else state for state in states)
@@ -187,7 +187,7 @@ def test_pretrained_parameters_leave_out_fresh_layers(family: str) -> None:
 
 
 def test_the_loss_is_that_of_what_is_generated(encoder: str) -> None:
-    """The projection between two widths belongs to the loss as it does to generation."""
+    """Check that the loss includes the projection between two widths, as generation does."""
     tokenizer, model = tokenizer_of(encoder), model_of(encoder).eval()
     batch = batch_of(tokenizer)
     logits = super(StepLoss, model).forward(**batch).logits
@@ -201,19 +201,19 @@ def test_the_loss_is_that_of_what_is_generated(encoder: str) -> None:
 def test_our_own_loop_follows_a_projection(encoder: str) -> None:
     tokenizer, model = tokenizer_of(encoder), model_of(encoder, num_beams=1).eval()
     assert is_plain(model)
-    given = dict(tokenizer(SENTENCES, padding=True, return_tensors="pt"))
+    inputs = dict(tokenizer(SENTENCES, padding=True, return_tensors="pt"))
     read = torch.tensor([tokenizer(text_target=GLOSSES[0])["input_ids"]] * len(SENTENCES))
     decode, ids = GreedyDecoder(model), torch.arange(tokenizer.target_size)
     for factor in (1.0, 50.0):
         with torch.inference_mode():
             model.enc_to_dec_proj.weight.mul_(factor)
-            expected = model(**given, decoder_input_ids=read).logits
-        assert torch.allclose(decode.forced(**given, read=read, ids=ids)[0], expected, atol=1e-4)
-        rows = [[i for i in row if i] for row in model.generate(**given, max_length=12).tolist()]
-        assert decode(**given, max_length=12) == rows
+            expected = model(**inputs, decoder_input_ids=read).logits
+        assert torch.allclose(decode.forced(**inputs, read=read, ids=ids)[0], expected, atol=1e-4)
+        rows = [[i for i in row if i] for row in model.generate(**inputs, max_length=12).tolist()]
+        assert decode(**inputs, max_length=12) == rows
     int8 = with_int8_weights(model)
     assert type(int8.enc_to_dec_proj) is not torch.nn.Linear
-    assert GreedyDecoder(int8, int8=True)(**given, max_length=12)
+    assert GreedyDecoder(int8, int8=True)(**inputs, max_length=12)
 
 
 def test_glosses_begin_from_their_names(encoder: str) -> None:
@@ -234,7 +234,7 @@ def test_what_is_no_encoder_is_refused(encoder: str, checkpoint: str, tmp_path: 
         build_warm_model(whole, tokenizer)
     size = len(tokenizer)
     GPT2Model(GPT2Config(vocab_size=size, n_embd=16, n_layer=1, n_head=2)).save_pretrained(tmp_path / "gpt")
-    with pytest.raises(ValueError, match="reads a sentence both ways"):
+    with pytest.raises(ValueError, match="reads both directions"):
         build_warm_model(str(tmp_path / "gpt"), tokenizer)
     for options, words in (
         ({"preset": "rnn"}, "--preset"),
@@ -249,11 +249,11 @@ def test_what_is_no_encoder_is_refused(encoder: str, checkpoint: str, tmp_path: 
 
 
 def test_weights_of_another_kind_are_refused(encoder: str, tmp_path: Path) -> None:
-    """A configuration of BERT over weights of another encoder would train on random ones."""
+    """Check that BERT's configuration over another encoder's weights is refused: training would use random weights."""
     save_pretrained_model("distilbert", tmp_path)
     for name in ("config.json",):
         (tmp_path / name).write_bytes(Path(encoder, name).read_bytes())
-    with pytest.raises(ValueError, match="expected all weights of a model of the type"):
+    with pytest.raises(ValueError, match="expected all weights of a model of type"):
         build_warm_model(str(tmp_path), tokenizer_of(encoder))
 
 
