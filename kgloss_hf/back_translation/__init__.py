@@ -1,1 +1,1 @@
-"""Building the pretext corpus: Korean sentences, translated to another language and back."""
+"""Pretext corpora: Korean sentences, translated to another language and back."""

@@ -1,4 +1,4 @@
-"""Translate one file of sentences there and back, kept batch by batch, so that no answer is asked for twice."""
+"""Translate one file of sentences there and back, saving each batch, so that no answer is requested twice."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ..files import save_file, sole_writer
+from ..reporting import counted
 from ..runtime.normalization import normalize_line
 from .engines.engine import Engine, EngineError, RefusedError, batches
 
 logger = logging.getLogger(__name__)
 
-# `pivot` or `target` is null where the engine did not take the text.
+# `pivot` or `target` is null where the engine did not accept the text.
 _SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -34,7 +35,7 @@ _SCHEMA = pa.schema(
 
 @runtime_checkable
 class _SamplingEngine(Engine, Protocol):
-    """An engine whose translations are drawn at random, each draw from a seed."""
+    """An engine that draws translations at random, from a seed."""
 
     def seed(self, value: int) -> None:
         """Seed the next call of `translate`."""
@@ -52,26 +53,27 @@ def translate_chunk(
     score: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None,
     progress: Callable[[int], Any] = lambda texts: None,
 ) -> None:
-    """Translate a file of sentences to a pivot language and back, unless that is done.
+    """Translate a file of sentences to a pivot language and back, unless that has been done.
 
-    Each batch is on the disk before the next one begins, in a journal beside the file, which a later call goes on with.
-    Equal sentences, engines and seeds give equal files, interrupted or not, if the engines themselves do.
+    Each batch is written to a journal next to the file before the next batch begins; a later call continues from the
+    journal. The same sentences, engines and seeds give the same file, interrupted or not, if the engines themselves are
+    deterministic.
 
     Args:
-        sentences: A file of `write_sentences`.
-        translations: File to make.
-        engines: By their numbers in the file.
-        pivot: Language to translate to, and back to Korean from.
-        seed: Of engines that draw.
+        sentences: A file written by `write_sentences`.
+        translations: File to write.
+        engines: The engines, in the order of their numbers in the file.
+        pivot: Language to translate to, and then back to Korean from.
+        seed: Seed of engines that draw their translations at random.
         on_bad_rows: What to do with a text that its engine refuses: `raise`, or `skip`, which leaves it null.
-        score: Gives the similarity of each pair, if that is wanted.
-        progress: Called with the number of texts that a batch held, done now or before.
+        score: Function that returns the similarity of each pair (default: similarities are null).
+        progress: Called with the number of texts in each batch, whether translated now or earlier.
 
     Raises:
         EngineError: An engine gave no usable answer.
-        RuntimeError: Another process is at work on the file.
-        ValueError: An engine does not know a language.
-        OSError: The disk is full, for example.
+        RuntimeError: Another process is working on the file.
+        ValueError: An engine does not support a language.
+        OSError: The file cannot be written, for example because the disk is full.
     """
     journal_file = translations.with_suffix(".jsonl")
     with sole_writer(journal_file):
@@ -89,7 +91,7 @@ def translate_chunk(
 
 
 class _Work(NamedTuple):
-    """What translating needs besides engine and texts."""
+    """Everything that translating needs besides the engine and the texts."""
 
     journal: _Journal
     chunk: str
@@ -101,7 +103,7 @@ class _Work(NamedTuple):
 def _there_and_back(
     rows: pa.Table, engines: Sequence[Engine], pivot: str, work: _Work
 ) -> tuple[list[str | None], list[str | None]]:
-    """Return the translation of each row's sentence by its engine, and the translation of that."""
+    """Return the pivot translation of each row's sentence by its engine, and the translation back."""
     sources = rows["source"].to_pylist()
     chosen = rows["engine"].to_pylist()
     pivots: list[str | None] = [None] * len(rows)
@@ -118,7 +120,7 @@ def _there_and_back(
 def _one_way(
     engine: Engine, texts: Sequence[str | None], source: str, target: str, key: list[Any], work: _Work
 ) -> list[str | None]:
-    """Return the texts' translations; None for a text that is too long or refused, blank for a blank one."""
+    """Return the texts' translations: None for a text that is too long or refused, and "" for an empty text."""
     translations: list[str | None] = [text if text == "" else None for text in texts]
     taken = [(index, text) for index, text in enumerate(texts) if text and len(text) <= engine.limits.text]
     work.progress(len(texts) - len(taken))
@@ -150,7 +152,7 @@ def _similarities(
 
 
 def _translate(engine: Engine, texts: list[str], source: str, target: str, on_bad_rows: str) -> list[str | None]:
-    """Return the translations of a batch; None for a text that the engine refuses, where such texts are skipped."""
+    """Return the translations of a batch; with `on_bad_rows="skip"`, None for a text that the engine refuses."""
     try:
         answer = engine.translate(texts, source, target)
     except RefusedError as error:
@@ -161,13 +163,13 @@ def _translate(engine: Engine, texts: list[str], source: str, target: str, on_ba
             return [None]
         return [only for text in texts for only in _translate(engine, [text], source, target, on_bad_rows)]
     if len(answer) != len(texts):
-        raise EngineError(f"{engine.name}: expected {len(texts)} translations, found {len(answer)}")
-    # Half a character, which no file can hold, becomes a question mark.
+        raise EngineError(f"{engine.name}: expected {counted(len(texts), 'translation')}, found {len(answer)}")
+    # A lone surrogate, which UTF-8 cannot encode, becomes a question mark.
     return [normalize_line(text.encode("utf-8", "replace").decode()) for text in answer]
 
 
 class _Journal:
-    """Answers by batch in a file of one JSON array per line, each on the disk when `add` returns."""
+    """Answers by batch, in a file with one JSON array per line; each is on disk when `add` returns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -179,7 +181,7 @@ class _Journal:
         end = 0
         for line in self._file:
             if (entry := _entry(line)) is None:
-                logger.warning("%s: a broken line and what follows it are translated again", self._path)
+                logger.warning("%s: translating a damaged line and everything after it again", self._path)
                 break
             self._answers[json.dumps(entry[0])] = entry[1]
             end += len(line)
@@ -190,7 +192,7 @@ class _Journal:
         self._file.close()
 
     def answer(self, key: list[Any], length: int) -> list[str | None] | None:
-        """Return a batch's answer, or None where the journal has none of that length."""
+        """Return a batch's answer, or None if the journal holds none of that length."""
         answer = self._answers.get(json.dumps(key))
         return answer if answer is not None and len(answer) == length else None
 
@@ -202,7 +204,7 @@ class _Journal:
 
 
 def _entry(line: bytes) -> tuple[list[Any], list[str | None]] | None:
-    """Return a line of the journal, or None where it was cut off."""
+    """Return the key and the answer in a line of the journal, or None if the line was cut off."""
     if not line.endswith(b"\n"):
         return None
     try:

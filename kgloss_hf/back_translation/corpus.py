@@ -1,4 +1,4 @@
-"""Build a corpus of back-translations in a folder: begin it, and continue it after any interruption."""
+"""Build a corpus of back-translations in a folder, and continue it after any interruption."""
 
 from __future__ import annotations
 
@@ -26,63 +26,68 @@ from .similarity import SemanticScorer
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-"""File in the folder that says of what and how the corpus is made, and, once it is complete, what came of it."""
+"""Name of the file that records the corpus's sources and options and, once the corpus is complete, its result."""
 
-# Characters of an English translation for one Korean character, for estimates: 1.86 in NTREX's 1,997 sentences, 2.02
-# and 2.06 in the 1,000 and 2,000 of korean-parallel-corpora's development and test sets.
+# English characters per Korean character, for estimates: 1.86 in NTREX's 1,997 sentences, 2.02 and 2.06 in the 1,000
+# and 2,000 sentences of korean-parallel-corpora's development and test sets.
 _PIVOT_CHARACTERS = 2.0
 
 
 @dataclass
 class BackTranslationArguments:
-    """What `build_corpus` translates, by which engines, and where it writes; each option of `kgloss back-translate`."""
+    """Options of `build_corpus` and of `kgloss back-translate`: sources, engines and output."""
 
     sources: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Sentences to translate: corpora of ko_backtranslation (kornli, korsts, …, or all, with copies in "
-            "--data_dir), .txt, .txt.gz, CSV, TSV, JSON Lines, Parquet or XLSX files, or data sets as NAME or "
+            "help": "Sentences to translate: corpora of ko_backtranslation (kornli, korsts, … or all, with your copies "
+            "in --data_dir), .txt, .txt.gz, CSV, TSV, JSON Lines, Parquet or XLSX files, or data sets as NAME or "
             "NAME:CONFIGURATION."
         },
     )
     engines: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Translation engines, each KIND[:MODEL][,OPTION=VALUE…] of the kinds transformers, ctranslate2, "
-            "google and papago. weight=2 gives an engine twice the sentences of one with weight=1."
+            "help": "Translation engines, each written KIND[:MODEL][,OPTION=VALUE…]; the kinds are transformers, "
+            "ctranslate2, google and papago. An engine with weight=2 gets twice the sentences of one with weight=1."
         },
     )
     output_dir: str = field(
         default="outputs/back-translation", metadata={"help": "Folder of the corpus, new or to be continued."}
     )
     data_dir: str | None = field(default=None, metadata={"help": "Folder with your copies of the corpora."})
-    pivot: str = field(default="en", metadata={"help": "Language to translate to, and back from: en, ja, …"})
+    pivot: str = field(default="en", metadata={"help": "Language to translate to and back from: en, ja, …"})
     text_column: str | None = field(
-        default=None, metadata={"help": "Column with the sentence (default: by its name, such as text or 문장)."}
+        default=None, metadata={"help": "Column with the sentence (default: recognised by name, such as text or 문장)."}
     )
     encoding: str = field(default="utf-8", metadata={"help": "Encoding of text files, such as cp949."})
     on_bad_rows: str = field(
         default="raise",
         metadata={
-            "help": "raise, or skip: leave out and count bad rows of corpora and texts that an engine refuses.",
+            "help": "raise, or skip to leave out and count bad rows of corpora and texts that an engine refuses.",
             "choices": ("raise", "skip"),
         },
     )
-    chunk_size: int = field(default=1000, metadata={"help": "Sentences that a process takes at a time."})
-    seed: int = field(default=0, metadata={"help": "Of the draw of engines, and of engines that draw translations."})
+    chunk_size: int = field(
+        default=1000, metadata={"help": "Sentences per file; a process translates one file at a time."}
+    )
+    seed: int = field(
+        default=0, metadata={"help": "Seed for assigning sentences to engines and for engines that draw translations."}
+    )
     semantic_model: str | None = field(
-        default=None, metadata={"help": "sentence-transformers model that scores how alike a pair's meanings are."}
+        default=None, metadata={"help": "sentence-transformers model that scores how similar a pair is in meaning."}
     )
     reselect: bool = field(
-        default=False, metadata={"help": "Select again, with other thresholds, from what is translated."}
+        default=False, metadata={"help": "Select again from the existing translations, with other thresholds."}
     )
-    dry_run: bool = field(default=False, metadata={"help": "Count sentences and characters, print the cost, and end."})
+    dry_run: bool = field(default=False, metadata={"help": "Count sentences and characters, print the cost and stop."})
 
 
 class Estimate(NamedTuple):
-    """What an engine will be sent: `back` is estimated, at two characters per Korean one, the others are counted.
+    """The sentences and characters that an engine will be sent, and their cost.
 
-    `cost` is None for an engine that is not paid for.
+    `back`, the characters of the way back, is estimated at two per Korean character; the other numbers are counted.
+    `cost` is None for an engine that is free of charge.
     """
 
     engine: str
@@ -99,30 +104,31 @@ def build_corpus(
     *,
     engines: Sequence[tuple[Engine, float]] | None = None,
 ) -> dict[str, Any]:
-    """Build the corpus in a folder, or go on with it, on each process of `accelerate launch` (on CPUs: `torchrun`).
+    """Build a corpus in a folder, or continue it, on each process of `accelerate launch` (on CPUs: `torchrun`).
 
-    The folder holds `manifest.json`; `sentences/`, what is to be translated; `translations/`, all that is translated,
-    with pivot texts; and, at the end, `shards/`, the pairs that were selected, which
-    `load_dataset("ko_backtranslation", data_dir=FOLDER)` reads. Whatever ends a run, the same call goes on from there,
-    with any number of processes, and the finished corpus is the one that an uninterrupted run writes, byte for byte,
-    where engines answer the same each time. Processes need one folder in common, and each takes every n-th file.
+    The folder holds `manifest.json`; `sentences/`, the sentences to translate; `translations/`, all translations, with
+    the pivot texts; and, at the end, `shards/`, the selected pairs, which
+    `load_dataset("ko_backtranslation", data_dir=FOLDER)` reads. After any interruption, the same call continues, with
+    any number of processes. If the engines answer the same each time, the finished corpus is byte for byte the one that
+    an uninterrupted run writes. All processes must share the folder; each of n processes takes every n-th file.
 
     Args:
         arguments: Sources, engines, folder and options. Sentences are read when a corpus is begun. When it is
-            continued, files of sources may be gone, but not changed.
-        thresholds: Of the selection (default: `Thresholds()`).
+            continued, source files may be missing, but must not have changed.
+        thresholds: Thresholds of the selection (default: `Thresholds()`).
         engines: Engines with their weights, instead of those that the arguments name.
 
     Returns:
-        What the manifest holds. `result`: the number of `pairs`, by `origins` and `engines`, how many were `dropped`
-        by reason, and the `shards`. In a process that is not the main one, `result` is None.
+        The content of the manifest. Its `result` holds the number of `pairs`, their counts by `origins` and `engines`,
+        how many were `dropped` for which reason, and the `shards`. In a process that is not the main one, `result` is
+        None.
 
     Raises:
         ValueError: The folder holds a corpus that was begun with other options or other files, or an option, a source
             or a language is not as expected.
-        FileNotFoundError: A source is not there.
+        FileNotFoundError: A source does not exist.
         EngineError: An engine gave no usable answer, or its budget is used up.
-        RuntimeError: Another run is at work in the folder.
+        RuntimeError: Another run is working in the folder.
         ImportError: A library that an engine or an option needs is not installed.
 
     Example:
@@ -132,12 +138,12 @@ def build_corpus(
     import torch
     from accelerate import PartialState
 
-    # Without being told, accelerate takes each process of several on CPUs for the only one. Engines ask it too.
+    # Unless told to use the CPU, accelerate takes each of several CPU processes for the only one. Engines ask it too.
     state = PartialState(cpu=not torch.accelerator.is_available())
     thresholds = thresholds or Thresholds()
     if thresholds.min_similarity is not None and arguments.semantic_model is None:
         raise ValueError(
-            "min_similarity: expected a --semantic_model that gives similarities, such as "
+            "min_similarity: expected a --semantic_model to compute similarities, such as "
             "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2; found none"
         )
     folder = Path(arguments.output_dir)
@@ -157,9 +163,9 @@ def build_corpus(
             _write(folder, manifest)
         if manifest["result"] is None:
             _translate(arguments, manifest, opened, 0, state.num_processes)
-            # A process that was killed after it had finished a file leaves that file's journal and lock.
-            for left in (*folder.glob("translations/*.jsonl"), *folder.glob("translations/.*.lock")):
-                left.unlink(missing_ok=True)
+            # A process that was killed just after it finished a file leaves that file's journal and lock behind.
+            for leftover in (*folder.glob("translations/*.jsonl"), *folder.glob("translations/.*.lock")):
+                leftover.unlink(missing_ok=True)
             manifest["result"] = select_pairs(folder, [engine["name"] for engine in manifest["engines"]], thresholds)
             _write(folder, manifest)
     return manifest
@@ -168,14 +174,14 @@ def build_corpus(
 def estimate(
     arguments: BackTranslationArguments, *, engines: Sequence[tuple[Engine, float]] | None = None
 ) -> list[Estimate]:
-    """Return what building a corpus would send to each engine, and its cost, without asking any of them.
+    """Return what building a corpus would send to each engine and cost, without sending anything.
 
     Args:
         arguments: As for `build_corpus`; nothing is written.
         engines: Engines with their weights, instead of those that the arguments name.
 
     Raises:
-        ValueError, FileNotFoundError, ImportError: As `build_corpus`.
+        ValueError, FileNotFoundError, ImportError: As for `build_corpus`.
 
     Example:
         >>> (google,) = estimate(BackTranslationArguments(["mcksg:sample"], ["google"]))
@@ -206,7 +212,7 @@ def _opened(
     if arguments.chunk_size < 1:
         raise ValueError(f"expected chunk_size to be 1 or more, found {arguments.chunk_size}")
     if not arguments.sources:
-        raise ValueError("expected --sources, names of corpora, files or data sets to translate; found none")
+        raise ValueError("expected --sources to name corpora, files or data sets to translate; found none")
     spending = folder and folder / "spending.json"
     opened = engines or [open_engine(spec, spending=spending) for spec in arguments.engines]
     if not opened:
@@ -220,14 +226,14 @@ def _opened(
 def _options(
     arguments: BackTranslationArguments, thresholds: Thresholds, engines: Sequence[tuple[Engine, float]]
 ) -> dict[str, Any]:
-    """Return what may not change while a corpus is built, as JSON gives it back, without folders of this machine."""
+    """Return the options that may not change while a corpus is built, as JSON values, without paths of this machine."""
     described = [(engine, weight, engine.describe()) for engine, weight in engines]
     of_engines = {engine.name: description.pop("versions", {}) for engine, _, description in described}
     options = {
         "sources": [Path(source).name for source in arguments.sources],
         "files": digests_of_files(arguments.sources, data_dir=arguments.data_dir),
         "pivot": arguments.pivot,
-        "text_column": arguments.text_column or "text",  # as manifests of earlier versions have it
+        "text_column": arguments.text_column or "text",  # as in the manifests of earlier versions
         "encoding": arguments.encoding,
         "on_bad_rows": arguments.on_bad_rows,
         "chunk_size": arguments.chunk_size,
@@ -251,7 +257,9 @@ def _read(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise ValueError(f"{path}: expected JSON, found none ({error}); bring back a copy, or begin anew") from error
+        raise ValueError(
+            f"{path}: expected JSON, found something else ({error}); restore a copy of the file, or begin anew"
+        ) from error
     return manifest
 
 
@@ -260,14 +268,14 @@ def _write(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def _begun(folder: Path) -> dict[str, Any]:
-    """Return the manifest, as soon as the main process has written it."""
+    """Return the manifest as soon as the main process has written it."""
     while (manifest := _read(folder)) is None:
         time.sleep(0.5)
     return manifest
 
 
 def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any], *, reselect: bool) -> None:
-    """Refuse to go on with a corpus that was begun otherwise."""
+    """Refuse to continue a corpus that was begun with other options or files."""
     other = [name for name in wanted if name not in ("versions", "files") and manifest.get(name) != wanted[name]]
     if other and not (reselect and other == ["selection"]):
         differences = "; ".join(f"{name}: {manifest.get(name)!r} there, {wanted[name]!r} now" for name in other)
@@ -275,15 +283,15 @@ def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any], 
         raise ValueError(
             f"{folder} holds a corpus begun with other options: {differences}; {again}, or name another folder"
         )
-    then = manifest.get("files", {})
-    if changed := sorted(name for name, digest in wanted["files"].items() if then.get(name) != digest):
+    digests = manifest.get("files", {})
+    if changed := sorted(name for name, digest in wanted["files"].items() if digests.get(name) != digest):
         raise ValueError(
-            f"{folder} holds a corpus begun with other sentences: {', '.join(changed)} changed since; bring back what "
-            "was there, or name another folder"
+            f"{folder} holds a corpus begun with other sentences: {', '.join(changed)} changed since; restore the "
+            "original, or name another folder"
         )
     if manifest.get("versions") != wanted["versions"]:
         logger.warning(
-            "%s was begun with the versions %s, and now there are %s: what is translated now may come out otherwise",
+            "%s was begun with the versions %s, but %s are installed now: new translations may differ",
             folder,
             manifest.get("versions"),
             wanted["versions"],
@@ -293,10 +301,10 @@ def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any], 
 def _begin(
     folder: Path, arguments: BackTranslationArguments, engines: Sequence[tuple[Engine, float]], wanted: dict[str, Any]
 ) -> dict[str, Any]:
-    """Read the sources, and write sentences and manifest."""
-    # A run that ended before it wrote the manifest leaves no more than these.
-    left = {path.name for path in folder.iterdir() if path.name[0] != "."} - {"sentences", "translations"}
-    if left or any((folder / "translations").glob("*")):
+    """Read the sources, and write the sentences and the manifest."""
+    # A run that ended before it wrote the manifest leaves only these two folders.
+    unexpected = {path.name for path in folder.iterdir() if path.name[0] != "."} - {"sentences", "translations"}
+    if unexpected or any((folder / "translations").glob("*")):
         raise ValueError(
             f"{folder}: expected a new folder or a corpus, found files but no {MANIFEST}; name another --output_dir"
         )
@@ -333,7 +341,7 @@ def _translate(
     process: int,
     processes: int,
 ) -> None:
-    """Translate this process's files; the main process then waits for the others'."""
+    """Translate this process's files; the main process then waits for the other processes."""
     folder = Path(arguments.output_dir)
     remain = manifest["sentences"]["remain"]
     texts = {
@@ -367,5 +375,5 @@ def _translate(
                 progress.refresh()
                 time.sleep(0.5)
         except BaseException:
-            logger.warning("%s: what is translated is kept there, and the same command goes on from it", folder)
+            logger.warning("%s: the translations so far are kept; the same command continues from them", folder)
             raise

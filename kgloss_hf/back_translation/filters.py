@@ -1,4 +1,4 @@
-"""Decide by the pair alone which back-translated pairs are kept."""
+"""Filters that judge a back-translated pair by itself."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..runtime.normalization import normalize
 from .near_duplicates import check_jaccard, folded
 
 REASONS = ("empty", "identical", "script", "length", "repetition", "similarity", "near_duplicate")
-"""Why a pair is dropped, in the order of the filters; the first that applies is the one counted.
+"""Reasons for dropping a pair, in the order of the filters; only the first that applies is counted.
 
-`empty`: a side is blank. `identical`: the sides are equal but for case, white space, punctuation and symbols. `script`:
-too little of the target is Hangul. `length`: the target is too short or too long for the source. `repetition`: the
-target says something over and over, and the source does not. `similarity`: the sides differ too much in meaning.
-`near_duplicate`: an earlier pair is nearly the same.
+`empty`: a side is blank. `identical`: the sides are equal except for case, white space, punctuation and symbols.
+`script`: too little of the target is Hangul. `length`: the target is too short or too long for the source.
+`repetition`: the target repeats something over and over, and the source does not. `similarity`: the sides differ too
+much in meaning. `near_duplicate`: an earlier pair is nearly the same.
 """
 
-_LONGEST_LOOP = 30  # words, or letters, of the longest n-gram whose repetition is looked for
+_LONGEST_LOOP = 30  # words, or letters, in the longest n-gram that is checked for repetition
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]")
 _WORD = re.compile(r"\w(?:\S*\w)?")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -26,7 +26,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What a pair must meet to be kept; options of `kgloss back-translate`.
+    """Thresholds that a pair must meet to be kept; options of `kgloss back-translate`.
 
     Raises:
         ValueError: A value is out of its range.
@@ -39,28 +39,38 @@ class Thresholds:
 
     min_hangul: float = field(
         default=0.3,
-        metadata={"help": "Share of Hangul among the target's letters; 0 is off. No letters: a share of 0."},
+        metadata={
+            "help": "Minimum share of Hangul among the target's letters; a target without letters has a share of 0. "
+            "0 turns this off."
+        },
     )
     min_length_ratio: float = field(
-        default=0.3, metadata={"help": "Characters of the target over those of the source, at least; 0 is off."}
+        default=0.3, metadata={"help": "Minimum ratio of the target's characters to the source's; 0 turns this off."}
     )
-    max_length_ratio: float = field(default=3.0, metadata={"help": "The same, at most; inf is off."})
+    max_length_ratio: float = field(
+        default=3.0, metadata={"help": "Maximum ratio of the target's characters to the source's; inf turns this off."}
+    )
     max_word_repeats: int = field(
-        default=2, metadata={"help": "Times in a row that the target may say a sequence of up to 30 words."}
+        default=2,
+        metadata={"help": "Maximum number of times in a row that the target may repeat a sequence of up to 30 words."},
     )
     max_letter_repeats: int = field(
         default=3,
-        metadata={"help": "Times in a row that a word may have a sequence of up to 30 letters; digits do not count."},
+        metadata={
+            "help": "Maximum number of times in a row that a word may repeat a sequence of up to 30 letters; digits do "
+            "not count."
+        },
     )
     near_duplicates: float = field(
         default=0.9,
         metadata={
-            "help": "Jaccard index of two pairs' character trigrams, from 0.5 to 1, from which on the later pair is "
-            "dropped; 0 is off."
+            "help": "Jaccard index of two pairs' character trigrams, from 0.5 to 1, at or above which the later pair "
+            "is dropped; 0 turns this off."
         },
     )
     min_similarity: float | None = field(
-        default=None, metadata={"help": "Cosine similarity of the sentences' meanings, with a --semantic_model."}
+        default=None,
+        metadata={"help": "Minimum cosine similarity of the sentences' meanings; needs --semantic_model."},
     )
 
     def __post_init__(self) -> None:
@@ -88,19 +98,19 @@ class Thresholds:
 
 
 def reason(source: str, target: str, similarity: float | None, thresholds: Thresholds) -> str:
-    """Return why a pair is dropped, as far as the pair alone tells.
+    """Return the reason for dropping a pair, judging by the pair alone.
 
     Args:
-        source: The sentence as it was.
-        target: The sentence that came back.
-        similarity: What `SemanticScorer` gave for the pair, or None.
-        thresholds: Those to apply.
+        source: The original sentence.
+        target: The back-translated sentence.
+        similarity: The pair's similarity from `SemanticScorer`, or None.
+        thresholds: Thresholds to apply.
 
     Returns:
-        One of `REASONS`, but never the last; "" for a pair to keep.
+        One of `REASONS` except the last, or "" for a pair to keep.
 
     Raises:
-        ValueError: `thresholds.min_similarity` is set, and the pair passed every other filter and has no similarity.
+        ValueError: `thresholds.min_similarity` is set, and the pair passed every other filter but has no similarity.
 
     Example:
         >>> reason("불이 났어요.", "불이 났어요!", None, Thresholds())
@@ -123,7 +133,7 @@ def reason(source: str, target: str, similarity: float | None, thresholds: Thres
         return "repetition"
     if thresholds.min_similarity is not None:
         if similarity is None:
-            raise ValueError("similarity: expected a number, as min_similarity is set, found None; score the pair")
+            raise ValueError("similarity: expected a number, since min_similarity is set, found None; score the pair")
         if not similarity >= thresholds.min_similarity:
             return "similarity"
     return ""
@@ -142,7 +152,7 @@ def _repeats(text: str, thresholds: Thresholds) -> bool:
 
 
 def _loops(items: Sequence[str], times: int) -> bool:
-    """Return whether an n-gram stands `times` times in a row, in one step per item and length of n-gram."""
+    """Return whether an n-gram occurs `times` times in a row, in one step per item and n-gram length."""
     for length in range(1, min(len(items) // times, _LONGEST_LOOP) + 1):
         run = 0
         for item, later in zip(items, items[length:], strict=False):

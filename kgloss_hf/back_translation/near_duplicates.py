@@ -1,4 +1,4 @@
-"""Find pairs that nearly repeat an earlier one, by MinHash in a scratch file."""
+"""Find pairs that nearly repeat an earlier one, with MinHash and a scratch file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..optional import require
 from ..runtime.normalization import normalize
 
 _SHINGLE = 3
-_AT_ONCE = 10_000  # pairs whose bands are looked up and written together: sorted, they touch a page of the file once
+_AT_ONCE = 10_000  # pairs whose bands are looked up and written together; sorted, they touch each page of the file once
 _SIGNED_AT_ONCE = 1000
 _CACHE_KIB = 32_768
 
@@ -25,26 +25,26 @@ _Texts = tuple[str, str]
 
 
 class NearDuplicates:
-    """Remember pairs on disk, and find those that nearly repeat an earlier one.
+    """A record of pairs on disk that finds pairs which nearly repeat an earlier one.
 
-    Two pairs are compared as the sets of their character trigrams, those of the source and those of the target apart,
-    without regard to case, white space, punctuation and symbols. Candidates are found by MinHash and locality-sensitive
-    hashing (LSH), so that a few near duplicates at the threshold are missed, and none that is equal; then they are
-    compared exactly, so that nothing is taken for a near duplicate that is not. The permutations and the choice of
-    bands are datasketch's. Its tables are in memory or on a server (Redis, Cassandra); these are in a scratch file
-    (SQLite), so that memory does not grow with the number of pairs. The file takes some 300 bytes per pair.
+    Pairs are compared by their sets of character trigrams, with source and target kept apart and case, white space,
+    punctuation and symbols ignored. MinHash and locality-sensitive hashing (LSH) find the candidates: they miss a few
+    near duplicates at the threshold, but never an equal pair. The candidates are then compared exactly, so there are no
+    false positives. The permutations and the choice of bands come from datasketch. datasketch keeps its tables in
+    memory or on a server (Redis, Cassandra); this class keeps them in a scratch file (SQLite), so that memory does not
+    grow with the number of pairs. The file takes about 300 bytes per pair.
 
     The same pairs in the same order get the same verdicts in any process.
 
     Args:
-        path: The scratch file. One that is there is replaced, and it is deleted at the end: nothing can be continued
-            from it.
-        threshold: Jaccard index from which on a pair is a near duplicate, from 0.5 to 1.
+        path: The scratch file. An existing file is replaced, and the file is deleted at the end, so it cannot be
+            continued from.
+        threshold: Jaccard index, from 0.5 to 1, at or above which a pair is a near duplicate.
 
     Raises:
         ImportError: datasketch is not installed.
         ValueError: `threshold` is out of range.
-        RuntimeError: In the `with` block: the scratch file cannot be written.
+        RuntimeError: In the `with` block, if the scratch file cannot be written.
 
     Source:
         Broder, "On the resemblance and containment of documents", 1997; Leskovec, Rajaraman and Ullman, Mining of
@@ -64,10 +64,10 @@ class NearDuplicates:
         check_jaccard("threshold", threshold)
         self.path = Path(path)
         self.threshold = threshold
-        # A false candidate costs a comparison, a missed one stays in the corpus. Beyond 0.99 there is but one band.
+        # A false candidate costs a comparison; a missed one stays in the corpus. Beyond 0.99 there is only one band.
         lsh = MinHashLSH(threshold=min(threshold, 0.99), num_perm=96, weights=(0.01, 0.99))
-        self.bands: int = lsh.b  # of a signature
-        self.rows: int = lsh.r  # hash values of a band
+        self.bands: int = lsh.b  # per signature
+        self.rows: int = lsh.r  # hash values per band
         self._permutations = MinHash(self.bands * self.rows, seed=1, scheme="affine32").permutations
         self._multipliers = np.random.default_rng(1).integers(2**64, size=(self.bands, self.rows), dtype=np.uint64)
         self._count = 0
@@ -95,13 +95,13 @@ class NearDuplicates:
         self.path.unlink(missing_ok=True)
 
     def seen_many(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """Return for each pair whether an earlier one is nearly the same; a pair without such a one is remembered.
+        """Return for each pair whether it nearly repeats an earlier one; if it does not, remember it.
 
         Args:
-            pairs: Source and target of each; thousands at once are much faster.
+            pairs: Source and target of each pair; passing thousands at once is much faster.
 
         Raises:
-            RuntimeError: Outside the `with` block.
+            RuntimeError: The call is outside the `with` block.
         """
         if self._database is None:
             raise RuntimeError("NearDuplicates has no scratch file open; write: with NearDuplicates(path) as earlier:")
@@ -117,8 +117,8 @@ class NearDuplicates:
             yield
         except (OSError, sqlite3.Error) as error:
             raise RuntimeError(
-                f"the scratch file {self.path} cannot be used ({error}); expected a folder that is there and can be "
-                "written to, on a disk with room: some 300 bytes per pair"
+                f"the scratch file {self.path} cannot be used ({error}); expected an existing, writable folder on a "
+                "disk with about 300 bytes of free space per pair"
             ) from error
 
     def _seen(self, database: sqlite3.Connection, pairs: Sequence[tuple[str, str]]) -> list[bool]:
@@ -145,7 +145,7 @@ class NearDuplicates:
         return verdicts
 
     def _bands_of(self, texts: Sequence[_Texts]) -> npt.NDArray[np.int64]:
-        """Return each pair's bands, each as one number; pairs with equal numbers by chance are compared in vain."""
+        """Return each pair's bands as numbers; pairs whose numbers are equal by chance are compared in vain."""
         signatures = np.concatenate(
             [
                 _signatures(texts[start : start + _SIGNED_AT_ONCE], self._permutations)
@@ -181,7 +181,7 @@ class NearDuplicates:
 
 
 def folded(text: str) -> str:
-    """Return the letters and digits of a text in lower case, or the text itself where it has none.
+    """Return the letters and digits of a text in lower case, or the text itself if it has none.
 
     Example:
         >>> folded("QR 코드!")
@@ -191,16 +191,16 @@ def folded(text: str) -> str:
 
 
 def _comparable(text: str) -> str:
-    """Return the text as its shingles are taken, no shorter than a shingle."""
+    """Return the form of a text from which its shingles are taken, padded to at least the length of one."""
     return folded(normalize(text).strip()).ljust(_SHINGLE, "\0")
 
 
 def check_jaccard(name: str, value: float) -> None:
-    """Raise ValueError, in the name of an option, for a Jaccard index below 0.5 or above 1."""
+    """Raise ValueError, naming the option, for a Jaccard index below 0.5 or above 1."""
     if not 0.5 <= value <= 1:
         raise ValueError(
-            f"{name}: expected a Jaccard index from 0.5 to 1, found {value!r}; 0.9 finds copies with a character or "
-            "two changed"
+            f"{name}: expected a Jaccard index from 0.5 to 1, found {value!r}; 0.9 finds copies in which one or two "
+            "characters differ"
         )
 
 
@@ -213,7 +213,7 @@ def _shingles(texts: _Texts) -> set[str]:
 
 
 def _signatures(texts: Sequence[_Texts], permutations: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """Return each pair's MinHash of `_shingles`; datasketch's own takes one pair at a time, and ten times as long."""
+    """Return each pair's MinHash of `_shingles`; datasketch hashes one pair at a time and takes ten times as long."""
     from pandas.util import hash_array
 
     sides = list(chain.from_iterable(texts))

@@ -1,4 +1,4 @@
-"""Show a corpus of back-translations, or what one would cost, as tables and as a section of a card."""
+"""Show a corpus of back-translations, or its estimated cost, as tables and as a section of a card."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .corpus import MANIFEST, Estimate
 
 
 def corpus_tables(manifest: Mapping[str, Any]) -> list[Table]:
-    """Return tables of where the sentences of a corpus went, and of how many pairs each engine wrote.
+    """Return tables of a corpus's sentences by outcome, and of its pairs by engine and by origin.
 
     Args:
-        manifest: What `build_corpus` returns in the main process.
+        manifest: The return value of `build_corpus` in the main process.
 
     Example:
         >>> sentences = {"read": 3, "repeated": 1, "remain": 2, "origins": {}, "engines": [{"sentences": 2}]}
@@ -47,10 +47,10 @@ def corpus_tables(manifest: Mapping[str, Any]) -> list[Table]:
 
 
 def estimate_table(estimates: Sequence[Estimate]) -> Table:
-    """Return a table of what building a corpus would send to each engine, and its cost.
+    """Return a table of what building a corpus would send to each engine and cost.
 
     Args:
-        estimates: What `estimate` returns.
+        estimates: The return value of `estimate`.
 
     Example:
         >>> estimate_table([Estimate("papago", 2, 40, 80, 2.4, "KRW")]).rows
@@ -71,13 +71,13 @@ def estimate_table(estimates: Sequence[Estimate]) -> Table:
 
 
 def corpus_card(data_dir: str) -> str:
-    """Return a section of a card: how a folder's pairs were made, with engines, versions, options and counts.
+    """Return a card's section on how a folder's pairs were made, with engines, versions, options and counts.
 
     Args:
-        data_dir: A folder of `build_corpus`.
+        data_dir: Folder that `build_corpus` wrote.
 
     Returns:
-        The section, or "" where the folder's pairs have no manifest.
+        The section, or "" if the folder has no manifest or its corpus is not complete.
 
     Example:
         >>> corpus_card("nowhere")
@@ -101,11 +101,11 @@ def corpus_card(data_dir: str) -> str:
         *corpus_tables(manifest),
         Table("Options of engines", ("engine", "option", "value"), engines),
         Table("Options", ("option", "value"), [(name, _shown(value)) for name, value in options.items()]),
-        Table("Versions", ("of", "version"), [(name, _shown(value)) for name, value in manifest["versions"].items()]),
+        Table("Versions", ("name", "version"), [(name, _shown(value)) for name, value in manifest["versions"].items()]),
     ]
     how = (
-        f"Korean sentences were translated to the language {code(str(manifest['pivot']))} and back by machine, with "
-        "`kgloss back-translate`; pairs were then selected by the thresholds below. Nobody has read them."
+        f"Korean sentences were machine-translated to the language {code(str(manifest['pivot']))} and back with "
+        "`kgloss back-translate`; pairs were then selected by the thresholds below. No one has read them."
     )
     return f"## How the pairs were made\n\n{how}\n\n{markdown(tables)}"
 

@@ -1,4 +1,4 @@
-"""Select the pairs of a corpus of back-translations that are worth learning from, and write them as shards."""
+"""Select the pairs of a corpus of back-translations that are worth training on, and write them as shards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .near_duplicates import NearDuplicates
 
 logger = logging.getLogger(__name__)
 
-_NOT_TRANSLATED = "not_translated"  # counted with REASONS: a text was longer than its engine takes, or refused by it
+_NOT_TRANSLATED = "not_translated"  # counted with REASONS: a text was too long for its engine, or refused by it
 _BATCH = 10_000
 _SHARD_BATCHES = 20
 _Row = tuple[str, str, str, str]
@@ -30,12 +30,12 @@ _SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
 
 
 def select_pairs(folder: Path, names: Sequence[str], thresholds: Thresholds) -> dict[str, Any]:
-    """Write the pairs that pass to the folder of shards, and count the others by reason.
+    """Write the selected pairs as shards, and count the dropped ones by reason.
 
     Args:
-        folder: The corpus, whose sentences are all translated.
-        names: The engines by their numbers in the translations.
-        thresholds: What a pair must meet.
+        folder: Folder of the corpus, whose sentences must all be translated.
+        names: Names of the engines, in the order of their numbers in the translations.
+        thresholds: Thresholds that a pair must meet.
 
     Returns:
         `result` as `kgloss_hf.back_translation.corpus.build_corpus` returns it.
@@ -59,7 +59,7 @@ def select_pairs(folder: Path, names: Sequence[str], thresholds: Thresholds) -> 
 
     save_folder(folder / SHARDS, write)
     if not shards:
-        logger.warning("%s: no pair passed the selection: %s", folder, dict(dropped))
+        logger.warning("%s: no pair passed the selection; pairs dropped by reason: %s", folder, dict(dropped))
     return {
         "pairs": origins.total(),
         "dropped": dict(dropped),
@@ -70,7 +70,7 @@ def select_pairs(folder: Path, names: Sequence[str], thresholds: Thresholds) -> 
 
 
 def _passed(folder: Path, names: Sequence[str], thresholds: Thresholds, dropped: Counter[str]) -> Iterator[_Row]:
-    """Return the rows that pass each filter by themselves, in the order of the sentences."""
+    """Return the rows that pass the filters of single pairs, in the order of the sentences."""
     for path in tqdm(sorted((folder / "translations").glob("*.parquet")), "selecting", unit=" files", disable=None):
         for row in parquet.read_table(path).to_pylist():
             if row["target"] is None:
@@ -84,7 +84,7 @@ def _passed(folder: Path, names: Sequence[str], thresholds: Thresholds, dropped:
 def _different(
     folder: Path, rows: Iterator[_Row], thresholds: Thresholds, dropped: Counter[str]
 ) -> Iterator[list[_Row]]:
-    """Return the rows in batches, without near duplicates."""
+    """Return batches of rows, without near duplicates."""
     with ExitStack() as stack:
         near_duplicates = None
         if thresholds.near_duplicates:

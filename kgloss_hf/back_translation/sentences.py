@@ -1,4 +1,4 @@
-"""The sentences of a corpus before they are translated: read once, each different one kept, in files of equal size."""
+"""Read the sentences of a corpus before translation, and write each distinct one once, in files of equal size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..data.lines import is_text
 from ..runtime.normalization import normalize_line
 
 SCHEMA = pa.schema([("source", pa.string()), ("origin", pa.string()), ("engine", pa.int16())])
-"""Columns of a file of sentences: the sentence, where it is from, and the number of the engine that translates it."""
+"""Columns of a file of sentences: the sentence, its origin, and the number of the engine that translates it."""
 
 _HANGUL = re.compile("[가-힣]")
 
@@ -34,22 +34,24 @@ def read_sources(
     encoding: str = "utf-8",
     on_bad_rows: str = "raise",
 ) -> Iterator[tuple[str, str]]:
-    """The sentences of several sources with their origins, one source after another.
+    """Iterate over the sentences of several sources and their origins, one source after another.
 
     Args:
-        sources: Names of corpora that `load_dataset("ko_backtranslation")` knows, with copies in data_dir, or `all` of
-            those; and whatever `kgloss_hf.data.texts.read_texts` takes: files, and data sets as `NAME` or
+        sources: Names of corpora that `load_dataset("ko_backtranslation")` knows, with copies in data_dir, or `all` for
+            all of them; and any source that `kgloss_hf.data.texts.read_texts` takes: files, and data sets as `NAME` or
             `NAME:CONFIGURATION`.
         data_dir: Folder with the user's copies of the corpora.
-        text_column: Column with the sentence, in sources that are no corpora (default: by its name).
-        encoding: Of text files.
-        on_bad_rows: Of the corpora: `raise`, or `skip`, which counts them in a warning.
+        text_column: Column with the sentence, in sources other than corpora (default: recognised by name).
+        encoding: Encoding of text files.
+        on_bad_rows: What to do with bad rows of the corpora: `raise`, or `skip`, which reports their number in a
+            warning.
 
     Returns:
-        An iterator over sentences and origins: a corpus's or a data set's name, or a file's without its endings.
+        An iterator over sentences and origins. An origin is the name of a corpus or data set, or the name of a file
+        without its extensions.
 
     Raises:
-        FileNotFoundError: A file, or every file of a corpus, is not there.
+        FileNotFoundError: A file does not exist, or no file of a corpus does.
         ValueError: No source is named, or something in one is not as expected.
 
     Example:
@@ -73,10 +75,10 @@ def read_sources(
 
 
 def digests_of_files(sources: Sequence[str], *, data_dir: str | None = None) -> dict[str, str]:
-    """Return a hash of each file that the sources name and that is there, by its name without folders.
+    """Return the hash of each existing file that the sources name, by its file name without folders.
 
     Args:
-        sources: As for `read_sources`. Data sets that are named have no files here.
+        sources: As for `read_sources`. Data sets given by name have no files here.
         data_dir: As for `read_sources`.
 
     Example:
@@ -101,22 +103,22 @@ def digests_of_files(sources: Sequence[str], *, data_dir: str | None = None) -> 
 def write_sentences(
     folder: Path, sentences: Iterable[tuple[str, str]], *, weights: Sequence[float], chunk_size: int, seed: int
 ) -> dict[str, Any]:
-    """Write different Korean sentences as `00000.parquet`, `00001.parquet`, …, each with the engine it falls to.
+    """Write distinct Korean sentences to `00000.parquet`, `00001.parquet`, …, each assigned to an engine.
 
-    Sentences are normalised (`kgloss_hf.runtime.normalization`) and white space is folded. Engines are drawn at random,
-    by weight. What was seen is remembered on disk, so that memory does not grow with the corpus.
+    Sentences are normalised (`kgloss_hf.runtime.normalization`) and their white space is folded. Engines are drawn at
+    random, by weight. Sentences already seen are recorded on disk, so that memory does not grow with the corpus.
 
     Args:
         folder: An empty folder.
         sentences: Sentences and their origins.
         weights: Each engine's share of the sentences.
-        chunk_size: Sentences in a file.
-        seed: Of the draw.
+        chunk_size: Sentences per file.
+        seed: Seed for drawing the engines.
 
     Returns:
-        How many sentences were `read`, how many of those are `blank`, `without_hangul`, `not_text` (half a character)
-        or `repeated`, and so left out, how many `remain`, in total and of each origin (`origins`), and for each engine
-        its `sentences` and their `characters` (`engines`).
+        The number of sentences `read`; of those left out because they are `blank`, `without_hangul`, `not_text` (they
+        hold a lone surrogate) or `repeated`; of those that `remain`, in total and by origin (`origins`); and for each
+        engine its number of `sentences` and of their `characters` (`engines`).
 
     Example:
         >>> import tempfile
@@ -161,7 +163,7 @@ def write_sentences(
 
 
 def _fault(text: str) -> str:
-    """Return why a sentence is left out, or nothing if it is translated."""
+    """Return the reason for leaving out a sentence, or "" for a sentence to translate."""
     if not text:
         return "blank"
     if not is_text(text):
@@ -170,7 +172,7 @@ def _fault(text: str) -> str:
 
 
 class _Seen:
-    """A set of texts on disk, gone when it is left."""
+    """A set of texts on disk, deleted when its `with` block ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -178,7 +180,7 @@ class _Seen:
     def __enter__(self) -> _Seen:
         self._path.unlink(missing_ok=True)
         self._database = sqlite3.connect(self._path, isolation_level=None)
-        # Of no use to any other process, so nothing has to outlast this one.
+        # The database serves this process only, so it need not survive a crash.
         self._database.execute("PRAGMA journal_mode = off")
         self._database.execute("PRAGMA synchronous = off")
         self._database.execute("CREATE TABLE seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
@@ -190,6 +192,6 @@ class _Seen:
         self._path.unlink()
 
     def add(self, text: str) -> bool:
-        """Whether the text is new."""
+        """Add a text, and return whether it is new."""
         key = hashlib.blake2b(text.encode(), digest_size=16).digest()
         return bool(self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount)

@@ -1,4 +1,4 @@
-"""Score how near two sentences are in meaning."""
+"""Similarity of sentences in meaning."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..optional import require
 
 
 class SemanticScorer:
-    """Score how near two sentences are in meaning, by any model of sentence-transformers.
+    """A scorer of how similar two sentences are in meaning, which uses any sentence-transformers model.
 
-    The model is loaded at the first call, on the device that `accelerate` gives this process.
+    The model is loaded at the first call, on the device that `accelerate` assigns to this process.
 
     Args:
-        model: Name on the Hub, or a folder.
-        batch_size: Sentences at once.
+        model: Name of a model on the Hub, or a folder.
+        batch_size: Sentences per batch.
 
     Raises:
         ImportError: sentence-transformers is not installed.
@@ -36,7 +36,7 @@ class SemanticScorer:
 
     @property
     def name(self) -> str:
-        """Return the model's name; of a folder, its own name without the way there."""
+        """The model's name; for a folder, its last path component."""
         return Path(self.model).resolve().name if Path(self.model).is_dir() else self.model
 
     def __call__(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
@@ -44,10 +44,10 @@ class SemanticScorer:
 
         Args:
             sources: Sentences. A lone surrogate is read as a question mark.
-            targets: As many.
+            targets: One sentence per source.
 
         Raises:
-            ValueError: There are not as many targets as sources.
+            ValueError: The numbers of sources and targets differ.
         """
         if len(sources) != len(targets):
             raise ValueError(f"expected one target per source, found {len(sources)} sources and {len(targets)} targets")

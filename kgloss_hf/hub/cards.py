@@ -1,4 +1,4 @@
-"""Render the cards of models and tokenizers from the facts of a run, and find what a card lacks or contradicts."""
+"""Render the cards of models and tokenizers from the facts of a run, and check cards for gaps and contradictions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .licences import UNKNOWN, license_of, license_problems
 from .remote_code import PACKAGES
 
 _NOT_STATED = "not stated"
-"""Stands in a card for each fact that the run did not record; `card_problems` finds it."""
+"""Placeholder in a card for each fact that the run did not record; `card_problems` reports it."""
 
 _OF_ALL = ("language", "license", "library_name", "tags")
 REQUIRED = {
@@ -32,7 +32,7 @@ REQUIRED = {
     "tokenizer": _OF_ALL,
     "dataset": ("language", "license", "pretty_name", "size_categories", "task_categories"),
 }
-"""Metadata that each kind of card needs. The first three kinds have a template, `model_cards/KIND.md`."""
+"""Metadata that each kind of card requires. The first three kinds have a template, `model_cards/KIND.md`."""
 
 _TAGS = {
     "text2gloss": ["sign-language", "korean-sign-language", "gloss", "text2gloss", "kgloss-hf"],
@@ -40,7 +40,7 @@ _TAGS = {
     "tokenizer": ["sign-language", "gloss", "tokenizer", "kgloss-hf"],
 }
 EXAMPLES = ("이 토기는 4세기에 만들어졌습니다.", "박물관 2층에서 그림을 볼 수 있습니다.")
-"""Sentences that a model's page proposes."""
+"""Example sentences on a model's page."""
 
 _ARCHITECTURES = {
     "encoder-decoder": "an encoder-decoder of two BERTs",
@@ -64,7 +64,7 @@ _ESTABLISHED = {
     "bleu_4_of_references": ("BLEU-4 against all references", None),
     "chrf_of_references": ("chrF against all references", None),
 }
-"""Titles of the scores, and the Hub's name of the metric where the model-index has them too."""
+"""Titles of the scores, each with the Hub's name of the metric if the score is also in the model-index."""
 
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 # An indented line is code, such as a command; BibTeX writes `title = {{...}}`.
@@ -72,18 +72,19 @@ _NOT_JINJA = re.compile(r"^(?: {4}.*|\s*\w+ *= *\{\{.*\}\},?)$", re.MULTILINE)
 
 
 def model_card(folder: Path) -> str:
-    """Return the card of a trained model: a text-to-gloss model where metrics.json has scores, else a pretext model.
+    """Return the card of a trained model: a text-to-gloss model if metrics.json has scores, otherwise a pretext model.
 
-    What the run did not record is `not stated`; nothing is made up. No value can bring markup into the card.
+    Facts that the run did not record appear as `not stated`; nothing is made up. No value can act as markup in the
+    card.
 
     Args:
-        folder: Holds metrics.json and config.json, and may hold tokenizer_config.json and training.png.
+        folder: Folder with metrics.json and config.json, and optionally tokenizer_config.json and training.png.
 
     Returns:
         Markdown with YAML metadata, in which `NAMESPACE/NAME` and `"COMMIT"` stand for the repository and its revision.
 
     Raises:
-        FileNotFoundError: metrics.json or config.json is not there.
+        FileNotFoundError: metrics.json or config.json does not exist.
 
     Example:
         >>> import shutil, tempfile
@@ -177,10 +178,10 @@ def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Ma
     """Write metrics.json, predictions.jsonl and the card, README.md, next to a run's weights.
 
     Args:
-        folder: Holds the model, and training.png where the card is to show it.
-        facts: Content of metrics.json. `established` is added to it: the established scores of the predictions, or the
-            reason why there are none.
-        predictions: Rows of predictions.jsonl (default: no such file).
+        folder: Folder with the model, and with training.png if the card should show it.
+        facts: Content of metrics.json, to which `established` is added: the established scores of the predictions, or
+            the reason why there are none.
+        predictions: Rows of predictions.jsonl (default: the file is not written).
 
     Example:
         >>> import shutil, tempfile
@@ -199,13 +200,13 @@ def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Ma
 
 
 def tokenizer_card(folder: Path) -> str:
-    """Return the card of a tokenizer of `kgloss train-tokenizer`, in the form of `model_card`.
+    """Return the card of a tokenizer that `kgloss train-tokenizer` made, in the form of `model_card`.
 
     Args:
-        folder: Holds statistics.json.
+        folder: Folder with statistics.json.
 
     Raises:
-        FileNotFoundError: statistics.json is not there.
+        FileNotFoundError: statistics.json does not exist.
 
     Example:
         >>> import tempfile
@@ -216,8 +217,8 @@ def tokenizer_card(folder: Path) -> str:
     """
     statistics = json.loads((folder / "statistics.json").read_text("utf-8"))
     arguments = statistics.get("arguments") or {}
-    told_elsewhere = ("corpus", "dataset", "data_dir", "data_license", "data_domain", "output_dir")
-    options = {name: value for name, value in arguments.items() if name not in told_elsewhere}
+    stated_elsewhere = ("corpus", "dataset", "data_dir", "data_license", "data_domain", "output_dir")
+    options = {name: value for name, value in arguments.items() if name not in stated_elsewhere}
     corpus, pairs = (statistics.get(name) or {} for name in ("corpus", "pairs"))
     shared = statistics.get("target_in_source") or {}
     vocabulary = statistics.get("vocabulary") or {}
@@ -240,12 +241,12 @@ def tokenizer_card(folder: Path) -> str:
 
 
 def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
-    """List what a card lacks or contradicts, one sentence each: what was expected, what was found, what to do.
+    """List a card's gaps and contradictions, one sentence each: what was expected, what was found, what to do.
 
     Args:
-        text: The card: of a data set where its metadata have `pretty_name`, `size_categories` or `task_categories`,
-            else of the kind among its tags, else of a text-to-gloss model.
-        data: The training data, as `data` in metrics.json; empty where there are none.
+        text: Text of the card. If its metadata have `pretty_name`, `size_categories` or `task_categories`, it is the
+            card of a data set; otherwise its kind is the one among its tags, or else a text-to-gloss model.
+        data: The training data, as `data` in metrics.json; empty if there are none.
 
     Example:
         >>> card_problems("---\\nlanguage: ko\\nlicense: mit\\ntags: [tokenizer]\\n---\\n", [])[0]
@@ -254,11 +255,11 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
     block = REGEX_YAML_BLOCK.search(text)
     try:
         if block and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(block[2])):
-            # A few lines of them can stand for more than memory holds.
+            # A few lines of references can expand to more than memory holds.
             return ["metadata: expected values, found a reference (*) to one; write the value in its place"]
         parsed = ModelCard(text).data
         fields = parsed.to_dict()
-    except Exception as error:  # PyYAML and huggingface_hub have their own, and trip over what they do not expect
+    except Exception as error:  # PyYAML and huggingface_hub raise errors of many kinds on unexpected input
         return [f"metadata: expected YAML that huggingface_hub reads, found an error: {error}; correct it"]
     tags = fields.get("tags") or []
     kind = next((name for name in _TAGS if name in tags), "text2gloss")
@@ -270,8 +271,8 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
     index = (yaml.safe_load(block[2]) or {}).get("model-index") if block else None
     if index != fields.get("model-index"):
         problems.append(
-            f"metadata: expected a model-index that huggingface_hub writes as it reads it, found {index!r:.90}; make "
-            "it of huggingface_hub.EvalResult"
+            f"metadata: expected a model-index that huggingface_hub reads and writes back unchanged, found "
+            f"{index!r:.90}; write it with huggingface_hub.EvalResult"
         )
     licences = fields.get("license") or []
     licences = [str(licence) for licence in (licences if isinstance(licences, list) else [licences])]
@@ -281,12 +282,12 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     problems += [f"expected the section {name!r}, found none; add it" for name in headings if name not in lines]
     problems += [
-        f"line {number}: expected a fact, found {line!r:.90}; write it in place of {_NOT_STATED!r}"
+        f"line {number}: expected a fact, found {line!r:.90}; write the fact in place of {_NOT_STATED!r}"
         for number, line in enumerate(lines, 1)
         if _NOT_STATED in line.lower()
     ]
     problems += [
-        f"expected a value, found {expression!r:.60} of a template; write the value in its place"
+        f"expected a value, found the template expression {expression!r:.60}; write the value in its place"
         for expression in _JINJA.findall(_NOT_JINJA.sub("", text))
     ]
     return problems
@@ -298,7 +299,7 @@ def _template(kind: str) -> str:
 
 def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> str:
     card_data["license"] = licence = license_of(data)
-    # Of a library that it does not know, the Hub prints no code; that for transformers would not run here.
+    # The Hub prints no code for a library that it does not know; its code for transformers would not run here.
     card_data["library_name"], card_data["tags"] = "kgloss-hf", _TAGS[kind]
     own = dict.fromkeys(entry.get("name") for entry in data if entry.get("name") in DATASETS)
     cards = (artefact(f"dataset_scripts/{name}/README.md").read_text("utf-8") for name in own)
@@ -316,13 +317,13 @@ def _render(kind: str, card_data: ModelCardData, data: Sequence[Mapping[str, Any
         "licence": _NOT_STATED if licence == UNKNOWN else licence,
         "citations": [paper[1].strip() for paper in papers if paper],
     }
-    # Not by template_path: the script era's huggingface_hub reads files in the encoding of the locale.
+    # Not by template_path, since the script era's huggingface_hub reads files in the locale's encoding.
     card = ModelCard.from_template(card_data, template_str=_template(kind), **values)
     return f"{str(card).rstrip()}\n"
 
 
 def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: Iterable[Any]) -> list[EvalResult]:
-    """Return the model-index: the Jaccard score, and the established scores that the Hub has a metric for."""
+    """Return the model-index: the Jaccard score, and each established score for which the Hub has a metric."""
     names = [entry.get("name") for entry in metrics.get("data") or [] if entry.get("use") == "glosses"]
     dataset = " + ".join(one_line(name) for name in names if name) or _NOT_STATED
     split = {
@@ -350,7 +351,7 @@ def _results(metrics: Mapping[str, Any], own: Mapping[str, Any], established: It
 
 
 def _emissions(metrics: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    """Return the measured emissions as the Hub's metadata, in grams, and in words."""
+    """Return the measured emissions, in grams, as the Hub's metadata and in words."""
     measured = metrics.get("emissions")
     if not measured:
         return None, "not measured"
@@ -363,7 +364,7 @@ def _emissions(metrics: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
         "hardware_used": metrics.get("hardware"),
     }
     place = f", {_text(measured['country'])}" if measured.get("country") else ""
-    words = f"{_number(grams)} g of CO₂ equivalent, by {_text(measured.get('source'))}{place}"
+    words = f"{_number(grams)} g of CO₂ equivalent, measured by {_text(measured.get('source'))}{place}"
     return {"emissions": grams} | {name: one_line(value) for name, value in facts.items() if value}, words
 
 
@@ -389,7 +390,7 @@ def _size_of(part: Mapping[str, Any]) -> str:
 
 
 def _is_on_the_hub(name: Any) -> bool:
-    if not isinstance(name, str) or is_table(name) or os.path.exists(name):  # Path raises if it is long
+    if not isinstance(name, str) or is_table(name) or os.path.exists(name):  # Path raises for a long name
         return False
     return bool(re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name, re.ASCII))
 

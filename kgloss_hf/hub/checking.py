@@ -22,22 +22,23 @@ from ..data.tables import read_rows
 from ..evaluation.metrics import jaccard
 from ..evaluation.sequences import GlossLists
 from ..optional import require
+from ..reporting import counted
 from .cards import card_problems
 from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
 
 OWN_FOLDERS = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}
-"""What is published as it is in this package, by kind."""
+"""Folders of this package that are published without changes, by kind."""
 
 _SENTENCES = ["이 토기는 4세기에 만들어졌습니다.", "QR 코드는 2층에 있습니다.", ""]
-_TOLERANCE = 0.5  # points of Jaccard by which a score may differ from metrics.json: other hardware rounds otherwise
+_TOLERANCE = 0.5  # points of JC by which a score may differ from metrics.json, since hardware differs in rounding
 _BINARY = (".png", ".parquet")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<~-])(/(?:[\w.~+-]+/)+[\w.~+-]+|[A-Za-z]:\\{1,2}\w[^\"'\s]*)")
 _EXPORT = re.compile(r"`kgloss export-dataset (\w+)`")
 _KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 _HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z]{30,}\b")
 _PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".h5", ".msgpack")
-# Detectors of detect-secrets that know the form of a token; those that guess by entropy or names take glosses for one.
+# Detectors of detect-secrets that know a token's form; those that guess by entropy or by name mistake glosses for one.
 _DETECTORS = (
     *("ArtifactoryDetector", "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "CloudantDetector"),
     *("DiscordBotTokenDetector", "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "MailchimpDetector"),
@@ -48,16 +49,16 @@ _DETECTORS = (
 
 @dataclass
 class _Report:
-    """The result of a check: `problems`, each of which forbids publishing, and `notes` on what was looked at."""
+    """The result of a check: `problems` that forbid publishing, and `notes` on what was checked."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def _kind_of(folder: Path) -> str:
-    """Return what a folder holds: `model`, `tokenizer`, `dataset`, `metric` or `space`."""
+    """Return the kind of a folder: `model`, `tokenizer`, `dataset`, `metric` or `space`."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
+        raise FileNotFoundError(f"{folder}: expected a folder, found none")
     marks = {
         "model": "config.json",
         "tokenizer": "tokenizer_config.json",
@@ -70,22 +71,22 @@ def _kind_of(folder: Path) -> str:
         inside = next((path for path in (folder / "model", folder / "tokenizer") if path.is_dir()), None)
         hint = f"; did you mean {inside}?" if inside else ""
         raise ValueError(
-            f"{folder}: expected a folder of training, of kgloss train-tokenizer or of kgloss export-dataset; found no "
-            f"{', '.join(marks.values())} in it{hint}"
+            f"{folder}: expected a folder that training, kgloss train-tokenizer or kgloss export-dataset wrote, found "
+            f"none of {', '.join(marks.values())} in it{hint}"
         )
     return kind
 
 
 def check_folder(folder: Path, *, predictions: Path | None = None) -> _Report:
-    """Check every file of a folder, and load the folder where this package cannot be imported.
+    """Check every file of a folder, and load a model or a tokenizer without this package.
 
     Args:
-        folder: Of a training run, of `kgloss train-tokenizer`, of `kgloss export-dataset`, or a Space.
+        folder: Folder of a training run, of `kgloss train-tokenizer`, of `kgloss export-dataset`, or of a Space.
         predictions: The run's `predictions.jsonl`, for its sentences (default: the one in the folder).
 
     Raises:
-        FileNotFoundError: The folder is not there.
-        ValueError: It holds nothing that can be published.
+        FileNotFoundError: The folder does not exist.
+        ValueError: The folder holds nothing that can be published.
         ImportError: detect-secrets is not installed.
 
     Example:
@@ -99,10 +100,14 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> _Report:
     report.problems += _code_problems(folder, kind)
     metrics = _json(folder / "metrics.json") or _json(folder / "statistics.json")
     if kind in ("model", "tokenizer") and not metrics:
-        report.problems.append("metrics.json: expected what training or train-tokenizer wrote, found no such file")
+        report.problems.append(
+            "metrics.json: expected the file that training writes, or statistics.json of train-tokenizer, found neither"
+        )
     card = folder / "README.md"
     if not card.is_file():
-        report.problems.append(f"README.md: expected a card, found none; kgloss publish --dry_run writes {kind} cards")
+        report.problems.append(
+            f"README.md: expected a card, found none; kgloss publish --dry_run writes the card of a {kind}"
+        )
     else:
         report.problems += [f"README.md: {problem}" for problem in _card_problems(card, kind, metrics)]
     if kind == "dataset" and not report.problems:
@@ -116,14 +121,14 @@ def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[st
     try:
         text = card.read_text("utf-8-sig")
     except UnicodeDecodeError:
-        return []  # reported for the file already
+        return []  # the check of the file has reported it
     if kind not in ("metric", "space"):
         made_of = _EXPORT.search(text) if kind == "dataset" else None
         data = [source_of(made_of[1])] if made_of and made_of[1] in DOMAINS else metrics.get("data", [])
         return card_problems(text, data)
     try:
         fields = metadata_load(card) or {}
-    except Exception as error:  # PyYAML and huggingface_hub have their own, and trip over what they do not expect
+    except Exception as error:  # PyYAML and huggingface_hub raise errors of many kinds on unexpected input
         return [f"metadata: expected YAML, found an error: {error}; correct it"]
     needed = ("title", "sdk", "sdk_version", "python_version", "app_file", "license")
     return [f"metadata: expected {name}, found none; add it" for name in needed if not fields.get(name)]
@@ -139,14 +144,14 @@ def _json(path: Path) -> Any:
 def _file_problems(folder: Path, path: Path) -> Iterator[str]:
     name = path.relative_to(folder).as_posix()
     if path.is_symlink():
-        yield f"{name}: expected a file, found a link; put the file itself in its place"
+        yield f"{name}: expected a file, found a link; replace it with the file itself"
         return
     with path.open("rb") as file:
         start = file.read(2)
     if path.suffix in _PICKLE_SUFFIXES or (start[:1] == b"\x80" and start[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")):
         yield f"{name}: expected no file that can hold a pickle, which runs code when it is loaded; delete it"
     elif zipfile.is_zipfile(path):
-        yield f"{name}: expected no archive; delete it, or unpack it"
+        yield f"{name}: expected no archive; delete or unpack it"
     elif path.suffix == ".safetensors":
         yield from _weight_problems(folder, path)
     elif path.suffix not in _BINARY:
@@ -163,12 +168,12 @@ def _weight_problems(folder: Path, path: Path) -> Iterator[str]:
         yield f"{path.name}: expected weights, found a file that safetensors cannot read ({error}); copy it again"
         return
     decoder = _json(folder / "config.json").get("decoder")
-    tied = not isinstance(decoder, dict) or decoder.get("tie_word_embeddings", True)  # loading says what is wrong
+    tied = not isinstance(decoder, dict) or decoder.get("tie_word_embeddings", True)  # loading reports a bad config
     if not tied and path.name == "model.safetensors" and not (len(biases) == 2 and biases[0].equal(biases[1])):
         yield (
-            f"{path.name}: expected the output bias under both of its names, or transformers 4 or 5 would lose it; "
-            "load the model with kgloss_hf.models.modeling.EncoderDecoderModel, in the transformers it was saved with, "
-            "and save it again"
+            f"{path.name}: expected the output bias under both of its names, without which transformers 4 or 5 loses "
+            "it; load the model with kgloss_hf.models.modeling.EncoderDecoderModel, in the version of transformers it "
+            "was saved with, and save it again"
         )
 
 
@@ -176,11 +181,11 @@ def _text_problems(name: str, path: Path) -> Iterator[str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        yield f"{name}: expected UTF-8, found byte {error.start} that is not"
+        yield f"{name}: expected UTF-8, found an invalid byte at position {error.start}; save the file as UTF-8"
         return
     for number, line in enumerate(lines, 1):
         if path.suffix != ".py" and (match := _ABSOLUTE_PATH.search(line)):
-            yield f"{name}, line {number}: expected no path of one machine, found {match[0]!r:.80}; shorten it"
+            yield f"{name}, line {number}: expected no absolute path of a machine, found {match[0]!r:.80}; shorten it"
         if _HUB_TOKEN.search(line):
             yield f"{name}, line {number}: expected no secret, found what looks like a token of the Hub; revoke it"
     for _, number, secret in find_secrets([path]):
@@ -188,13 +193,13 @@ def _text_problems(name: str, path: Path) -> Iterator[str]:
 
 
 def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
-    """List strings with the form of a key or a token of a known service.
+    """List strings that have the form of a key or a token of a known service.
 
     Args:
         paths: Text files.
 
     Returns:
-        File, line and kind of each.
+        File, line and kind of each string.
 
     Raises:
         ImportError: detect-secrets is not installed.
@@ -212,15 +217,15 @@ def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
 
 
 def _code_problems(folder: Path, kind: str) -> Iterator[str]:
-    """Find code that is missing, that is not this package's own, or that a configuration takes from elsewhere."""
+    """Find code that is missing, that is not this package's own, or that a configuration loads from elsewhere."""
     if kind in ("model", "tokenizer"):
         ours = {path.name: path for path in travelling_modules(_json(folder / "config.json").get("model_type"))}
         if missing := [name for name in ours if not (folder / name).is_file()]:
-            yield f"{', '.join(missing)}: expected the code that loads the model, found none; publish adds it"
+            yield f"{', '.join(missing)}: expected the code that loads the model, found none; kgloss publish adds it"
         for file in sorted(folder.glob("*config.json")):
             for reference in _named_code(_json(file)):
                 if not isinstance(reference, str) or f"{reference.partition('.')[0]}.py" not in ours:
-                    yield f"{file.name}: expected no code but that of the folder, found {reference!r:.80}; delete it"
+                    yield f"{file.name}: expected only code of the folder, found {reference!r:.80}; delete it"
         if kind == "model":
             ours["handler.py"] = Path(__file__).with_name("handler.py")
     else:
@@ -229,13 +234,16 @@ def _code_problems(folder: Path, kind: str) -> Iterator[str]:
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(folder).as_posix()
         if name not in ours:
-            yield f"{name}: expected no code but kgloss-hf's own; delete it"
+            yield f"{name}: expected only kgloss-hf's own code, found other code; delete it"
         elif path.read_bytes() != ours[name].read_bytes():
-            yield f"{name}: expected the code of this version of kgloss-hf, found other; publish writes it anew"
+            yield (
+                f"{name}: expected the code of this version of kgloss-hf, found other code; kgloss publish writes it "
+                "anew"
+            )
 
 
 def _named_code(settings: Any) -> Iterator[Any]:
-    """Yield what transformers would load code from: modules of classes, and repositories of attention kernels."""
+    """Yield the places that transformers would load code from: modules of classes, and kernels' repositories."""
     if isinstance(settings, list):
         settings = dict(enumerate(settings))
     if not isinstance(settings, dict):
@@ -252,7 +260,7 @@ def _named_code(settings: Any) -> Iterator[Any]:
 
 
 def _splits(folder: Path) -> Iterator[str]:
-    """Load the first row of every split, as the card describes it."""
+    """Load the first row of every split in the way that the card describes."""
     from datasets import get_dataset_config_names, load_dataset
 
     for config in get_dataset_config_names(str(folder)):
@@ -267,7 +275,7 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
         rows = [row for _, row in read_rows(predictions)]
     sentences = [row["text"] for row in rows] or _SENTENCES
     try:
-        answers = _load_like_a_stranger(folder, sentences)
+        answers = _load_without_this_package(folder, sentences)
     except RuntimeError as error:
         report.problems.append(str(error))
         return
@@ -275,44 +283,47 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
 
     ids = KGlossTokenizerFast.from_pretrained(folder)(sentences)["input_ids"]
     if answers["ids"] != ids:
-        report.problems.append("tokenizer: expected the plug-in's ids from the folder's own code, found others")
+        report.problems.append(
+            "tokenizer: expected the same ids from the folder's own code as from kgloss-hf, found other ids"
+        )
     report.notes.append("loads with transformers alone, by the code in the folder")
     scores = metrics.get("scores", {}).get(metrics.get("preset"))
     if scores is None:
         return
     if not rows:
-        report.notes.append("no predictions.jsonl: the score in metrics.json was not compared")
+        report.notes.append("found no predictions.jsonl, so the score in metrics.json was not verified")
         return
     references = GlossLists([row["reference"] for row in rows])
     score, stated = jaccard(GlossLists(answers["glosses"]), references), scores["jaccard"]
     different = sum(row["prediction"] != glosses for row, glosses in zip(rows, answers["glosses"], strict=True))
     report.notes.append(
-        f"JC {score:.2f} on {len(rows)} test pairs, {stated:.2f} in metrics.json; {different} predictions differ"
+        f"JC {score:.2f} on {counted(len(rows), 'test pair')}, {stated:.2f} in metrics.json; predictions that differ: "
+        f"{different:,}"
     )
     if abs(score - stated) > _TOLERANCE:
         report.problems.append(
-            f"metrics.json: expected the score of this model, JC {score:.2f} on {len(rows)} pairs, found {stated:.2f}; "
-            "is it another model's?"
+            f"metrics.json: expected the score of this model, JC {score:.2f} on {counted(len(rows), 'pair')}, found "
+            f"{stated:.2f}; replace the file if it belongs to another model"
         )
 
 
-def _load_like_a_stranger(folder: Path, sentences: list[str]) -> dict[str, Any]:
-    """Return the ids and, of a model, the glosses of sentences in a process where this package cannot be imported.
+def _load_without_this_package(folder: Path, sentences: list[str]) -> dict[str, Any]:
+    """Return the ids and, for a model, the glosses of sentences from a process that cannot import this package.
 
     Raises:
-        RuntimeError: It does not load; with the last lines of what was printed.
+        RuntimeError: The checkpoint does not load; the message holds the last lines of the process's output.
     """
-    with tempfile.TemporaryDirectory() as made:
-        texts, answers = Path(made, "texts.json"), Path(made, "answers.json")
+    with tempfile.TemporaryDirectory() as scratch:
+        texts, answers = Path(scratch, "texts.json"), Path(scratch, "answers.json")
         texts.write_text(json.dumps(sentences, ensure_ascii=False), "utf-8")
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(made, "modules"))}
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(scratch, "modules"))}
         environment["PYTHONIOENCODING"] = "utf-8"
         environment.pop("PYTHONPATH", None)
         script = Path(__file__).with_name("stranger.py")
         command = [sys.executable, "-P", str(script), str(folder.resolve()), str(texts), str(answers)]
         result = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)  # noqa: S603
         if result.returncode:
-            last = "\n".join(result.stderr.replace(f"{made}{os.sep}", "").strip().splitlines()[-5:])
+            last = "\n".join(result.stderr.replace(f"{scratch}{os.sep}", "").strip().splitlines()[-5:])
             raise RuntimeError(f"{folder}: expected a checkpoint that loads with transformers alone, found:\n{last}")
         loaded: dict[str, Any] = json.loads(answers.read_text("utf-8"))
     return loaded

@@ -1,4 +1,4 @@
-"""Write a data set of the plug-in in the form that the Hub takes: Parquet files and a card, without a script."""
+"""Export a data set of this package in the form that the Hub accepts: Parquet files and a card, without a script."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _SHARD_BYTES = 256 * 2**20
 """Size at which a Parquet file is closed and the next one begun."""
 
 RIGHTS = {
-    "mcksg/full": "This is a holder's own copy of a corpus. It must not be published without its owners' permission.",
+    "mcksg/full": "This is a private copy of a corpus. It must not be published without the owners' permission.",
     "gksl": "The data are KETI's, under [CC BY-NC-SA 4.0](https://creativecommons.org/licenses/by-nc-sa/4.0/): name "
-    "the source, no commercial use, and what you derive carries the same licence. Changed here against the published "
-    "files: the gloss strings are lists, and rows have ids and splits.",
+    "the source, make no commercial use of them, and share derivatives under the same licence. This export changes the "
+    "published files: the gloss strings are lists, and rows have ids and splits.",
     "ko_backtranslation": "Each corpus keeps its own licence. Rows of naver_ner and mcksg must not be published "
     "without their owners' permission.",
 }
-"""What whoever publishes an export has to know, by data set, or by data set and configuration."""
+"""Conditions for publishing an export, by data set, or by data set and configuration."""
 
 _BATCH = 10_000
 _ABOUT_THE_LOADER = ("Use", "Files", "Splits and options", "`full`: your own copy", "Shards")
-"""Sections of the scripts' cards that are not true of an export."""
+"""Sections of the loading scripts' cards that do not apply to an export."""
 
 
 class _Part(NamedTuple):
-    """The size of a split: its rows, their bytes in memory, and the bytes of its files."""
+    """The size of a split: its number of rows, their bytes in memory, and the bytes of its files."""
 
     rows: int
     num_bytes: int
@@ -52,7 +52,7 @@ class _Part(NamedTuple):
 
 
 class _Exported(NamedTuple):
-    """The splits by configuration, and the reason for each configuration that was left out."""
+    """The exported splits by configuration, and for each configuration left out the reason."""
 
     parts: dict[str, dict[str, _Part]]
     left_out: dict[str, str]
@@ -68,15 +68,15 @@ def export_dataset(
 
     Args:
         name: One of `kgloss_hf.artefacts.DATASETS`.
-        output_dir: Folder to make.
+        output_dir: Folder to create.
         data_dir: Folder with the user's own copy, for data sets that are not shipped.
-        config: The configuration. Default: all that can be built; a warning says why others cannot.
-        options: Of the configuration, such as `split_by`, `pairs` or `encoding`.
+        config: Configuration to export (default: all that can be built; a warning gives the reason for each other one).
+        options: Options of the configuration, such as `split_by`, `pairs` or `encoding`.
 
     Raises:
-        ValueError: The name is not known, the folder holds something already, a local folder of the data set's name
-            hides it, no configuration can be built, or a file of the data set is not as expected.
-        FileNotFoundError: `data_dir` does not hold what the configuration is made of.
+        ValueError: The name is not known, the folder is not empty, a local folder with the data set's name hides it, no
+            configuration can be built, or a file of the data set is not as expected.
+        FileNotFoundError: `data_dir` lacks the files that the configuration is built from.
 
     Example:
         >>> import tempfile
@@ -93,7 +93,10 @@ def export_dataset(
     folder = new_folder(output_dir)
     builder = load_dataset_builder(name, config, data_dir=data_dir, **options)
     if type(builder).__module__.partition(".")[0] != "kgloss_hf":
-        raise ValueError(f"the local folder {name}/ hides the data set; rename it or change the working directory")
+        raise ValueError(
+            f"expected the data set {name} of kgloss-hf, found the local folder {name}/, which hides it; rename the "
+            "folder or change the working directory"
+        )
     streams: dict[str, Mapping[str, IterableDataset]] = {}
     left_out: dict[str, str] = {}
     for wanted in [config] if config else builder.builder_configs:
@@ -106,9 +109,9 @@ def export_dataset(
             left_out[wanted] = str(error).partition("\n")[0]
     if not streams:
         reasons = "".join(f"\n- {wanted}: {reason}" for wanted, reason in left_out.items())
-        raise ValueError(f"no configuration of {name} can be built:{reasons}")
+        raise ValueError(f"expected a configuration of {name} that can be built, found none:{reasons}")
     for wanted, reason in left_out.items():
-        logger.warning("%s/%s is left out: %s", name, wanted, reason)
+        logger.warning("leaving out %s/%s: %s", name, wanted, reason)
     if rights := _rights(name, streams):
         logger.warning("%s", rights)
     exported = _Exported({}, left_out)
@@ -122,7 +125,7 @@ def export_dataset(
         infos = {wanted: next(iter(splits.values())).info for wanted, splits in streams.items()}
         default = builder.config.name if builder.config.name in streams else next(iter(streams))
         by = getattr(builder.config, "split_by", "none")
-        leak_free = by == "group" or (by is None and default != "full")  # which may come in parts of its own
+        leak_free = by == "group" or (by is None and default != "full")  # `full` may come in sets of its own
         made = corpus_card(data_dir) if data_dir and getattr(builder.config, "pairs", None) == "backtranslation" else ""
         card = _card(name, exported.parts, infos, default, leak_free, made)
         (partial / "README.md").write_text(card, "utf-8")
@@ -135,10 +138,10 @@ def export_dataset(
 
 
 def feature_yaml(features: Features) -> list[dict[str, Any]]:
-    """Return features as the YAML of a card has them, so that both generations of `datasets` read them.
+    """Return features in the form of a card's YAML that both generations of `datasets` read.
 
     Args:
-        features: Their lists hold values, not structures.
+        features: Features whose lists hold values, not structures.
 
     Example:
         >>> from datasets import Sequence, Value
@@ -148,7 +151,7 @@ def feature_yaml(features: Features) -> list[dict[str, Any]]:
 
     def readable(node: Any) -> Any:
         if isinstance(node, dict):
-            # What datasets 4 and later call a list, earlier ones call a sequence.
+            # datasets 4 and later say "list" where earlier versions say "sequence".
             return {"sequence" if key == "list" else key: readable(value) for key, value in node.items()}
         return [readable(value) for value in node] if isinstance(node, list) else node
 
@@ -159,7 +162,7 @@ def feature_yaml(features: Features) -> list[dict[str, Any]]:
 
 
 def _write_split(stream: IterableDataset, folder: Path, split: str) -> _Part:
-    """Write a split's rows as Parquet files, of which only one batch is ever in memory."""
+    """Write a split's rows as Parquet files, with only one batch in memory at a time."""
     schema = _readable_schema(stream.features)
     files: list[Path] = []
     rows = num_bytes = 0
@@ -186,7 +189,7 @@ def _write_split(stream: IterableDataset, folder: Path, split: str) -> _Part:
 def _readable_schema(features: Features) -> pa.Schema:
     """Return the schema with metadata that both generations of `datasets` read, so that class labels keep their names.
 
-    What datasets 4 and later call a List, earlier ones know as a Sequence, which all read.
+    datasets 4 and later write List where earlier versions write Sequence; all versions read Sequence.
     """
     schema = features.arrow_schema
     content = json.loads(
@@ -213,12 +216,12 @@ def _card(
     leak_free: bool,
     made: str,
 ) -> str:
-    """Return the loading script's card, with its words on loading replaced by what is true of the export."""
+    """Return the loading script's card, with its sections on loading replaced by those of the export."""
     text = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
     _, front, body = text.split("---\n", 2)
     fields = yaml.safe_load(front)
     own_copy = name == "mcksg" and "full" in exported
-    if own_copy:  # the card is the sample's, and true of nothing else
+    if own_copy:  # the card describes only the sample
         fields.update(pretty_name="Korean text to KSL gloss (private copy)", annotations_creators=[])
         fields.update(license="other", license_name="private-copy", license_link="README.md")
         body = ""
@@ -257,24 +260,24 @@ def _card(
         infos[default].description,
         _rights(name, exported),
         f"Written by `kgloss export-dataset {name}` of kgloss-hf {__version__}. This folder holds Parquet files and no "
-        "code; `datasets` 3 and later load it:",
+        "code. `datasets` 3 and later load it:",
         f'```python\nfrom datasets import load_dataset\n\nrows = load_dataset("FOLDER", "{default}")\n```',
         "| configuration | split | rows |\n|---|---|---|\n" + "\n".join(rows),
-        "Rows with an equal sentence or an equal gloss string are in one split." if leak_free else "",
+        "Rows with the same sentence or the same gloss string are in one split." if leak_free else "",
     ]
     written = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False, width=120)
     return f"---\n{written}---\n\n" + "\n\n".join(filter(None, [*head, made, _about_the_data(body)])) + "\n"
 
 
 def _about_the_data(body: str) -> str:
-    """Return a loading script's card without its first section and without the sections on loading."""
+    """Return a loading script's card without its first section and its sections on loading."""
     sections = re.split(r"^##? ", body, flags=re.MULTILINE)[2:]
     kept = [f"## {section.strip()}" for section in sections if section.partition("\n")[0] not in _ABOUT_THE_LOADER]
     return "\n\n".join(kept)
 
 
 def _size_category(rows: int) -> str:
-    """Return the Hub's name of a size."""
+    """Return the Hub's size category for a number of rows."""
     bounds = {1_000: "1K", 10_000: "10K", 100_000: "100K", 1_000_000: "1M", 10_000_000: "10M", 100_000_000: "100M"}
     above = next((bound for bound in bounds if rows < bound), None)
     if above is None:

@@ -1,4 +1,4 @@
-"""Count data sets for their cards: sentence–gloss pairs, or pairs of sentences such as back-translations."""
+"""Statistics of data sets for their cards: sentence–gloss pairs, or sentence pairs such as back-translations."""
 
 from __future__ import annotations
 
@@ -38,30 +38,33 @@ def write_statistics(source: PartArguments, output_dir: str, *, analyzer: str = 
     """Write `statistics.json`, `statistics.md` (tables for a card) and `lengths.png` of a data set.
 
     Args:
-        source: A data set of pairs, maybe with files for its parts, or of sentences with columns `source` and `target`.
-        output_dir: Folder to make; it appears once it is complete.
+        source: A data set of sentence–gloss pairs, optionally with files for its training, validation and test sets, or
+            of sentence pairs with the columns `source` and `target`.
+        output_dir: Folder to create; it appears once it is complete.
         analyzer: Name of the morphological analyser that finds the words of sentences with glosses (default: `okt`).
 
     Returns:
-        The content of `statistics.json`: `arguments`, `versions`, `rows`, and for glosses `different_sentences`,
-        `different_gloss_strings`, `repeated_rows` (equal to an earlier one), `gloss_tokens`, `different_glosses`,
-        `hapax_glosses` (that occur once), `types` (the paper's Table 3: different glosses and tokens by type),
-        `target_in_source` (shares of gloss tokens that are also a lemma of their sentence, as
-        `kgloss_hf.training.tokenizer_run.train_and_save` counts them with whole words), `eojeols` and `glosses` per row
-        (`mean`, `median`, `most`, `histogram`), and `splits`: for the parts that the data come in, and for both splits
-        of training with seed 0 (`kgloss_hf.data.pairs.split_pairs`), the rows, repeated rows, test rows whose sentence,
-        gloss string, pair, or any of them stands in the training part too, and the test part's gloss tokens and glosses
-        that training does not know; and, where some sentence has several different gloss strings, `ceiling`: how far
-        these human versions agree (`kgloss_hf.evaluation.ceiling.ceiling`), of the `different_versions` and of
-        `all_rows`. For pairs of sentences `identical` (equal but for white space), `origins` and `engines` (rows by
-        value),
-        `source_eojeols` and `target_eojeols`, and `overlap`: the same of the Jaccard score of the two sets of eojeols,
-        in percent, rounded in the histogram.
+        The content of `statistics.json`: `arguments`, `versions`, `rows`, and the following.
+
+        For glosses: `different_sentences`, `different_gloss_strings`, `repeated_rows` (equal to an earlier row),
+        `gloss_tokens`, `different_glosses`, `hapax_glosses` (glosses that occur once), `types` (the paper's Table 3:
+        different glosses and tokens by type), `target_in_source` (shares of gloss tokens that are also a lemma of their
+        sentence, as `kgloss_hf.training.tokenizer_run.train_and_save` counts them with whole words), and `eojeols` and
+        `glosses` per row (`mean`, `median`, `most`, `histogram`). `splits` describes the split that the data come in,
+        and both splits of training with seed 0 (`kgloss_hf.data.pairs.split_pairs`): the rows; the repeated rows; the
+        test rows whose sentence, gloss string, pair, or any of them is also in the training set; and the test set's
+        gloss tokens and glosses that the training set lacks. If some sentence has several different gloss strings,
+        `ceiling` describes how far these human versions agree (`kgloss_hf.evaluation.ceiling.ceiling`), for the
+        `different_versions` and for `all_rows`.
+
+        For sentence pairs: `identical` (equal except for white space), `origins` and `engines` (rows by value),
+        `source_eojeols` and `target_eojeols`, and `overlap`, the distribution of the Jaccard score of the two sets of
+        eojeols, in percent, rounded in the histogram.
 
     Raises:
-        FileNotFoundError: A file is not there.
+        FileNotFoundError: A file does not exist.
         ImportError: Matplotlib is not installed.
-        ValueError: The folder holds something already, or a row is not as expected.
+        ValueError: The folder is not empty, or a row is not as expected.
 
     Example:
         >>> import tempfile
@@ -95,10 +98,10 @@ def write_statistics(source: PartArguments, output_dir: str, *, analyzer: str = 
 
 
 def _pair_statistics(rows: Iterable[Row], dataset: str, analyzer: str = ANALYZER) -> dict[str, Any]:
-    """Count pairs.
+    """Compute the statistics of sentence–gloss pairs.
 
-    A placeholder with content (`Number/4C`) counts as the placeholder. A split that the pairs are too few or too alike
-    for is left out, with a warning.
+    A placeholder with content (`Number/4C`) counts as the placeholder. If the pairs are too few or too similar for a
+    split, the split is left out with a warning.
     """
     types: Counter[tuple[str, str]] = Counter()
     pairs: list[Pair] = []
@@ -107,8 +110,8 @@ def _pair_statistics(rows: Iterable[Row], dataset: str, analyzer: str = ANALYZER
         kinds = row.types or [type_of_notation(gloss) for gloss in row.pair.glosses]
         if not {*kinds} <= {*GLOSS_TYPES, UNKNOWN_TYPE}:
             raise ValueError(
-                f"{row.where}: expected types of glosses ({', '.join((*GLOSS_TYPES, UNKNOWN_TYPE))}), found "
-                f"{kinds!r:.80}; correct the column gloss_types or remove it"
+                f"{row.where}: expected gloss types ({', '.join((*GLOSS_TYPES, UNKNOWN_TYPE))}), found {kinds!r:.80}; "
+                "correct the column gloss_types or remove it"
             )
         types.update(zip(kinds, map(placeholder_of, row.pair.glosses), strict=True))
         pairs.append(row.pair)
@@ -143,7 +146,7 @@ def _pair_statistics(rows: Iterable[Row], dataset: str, analyzer: str = ANALYZER
 
 
 def _sentence_statistics(rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Count pairs of sentences, given where each stands, read once; only counts stay in memory."""
+    """Compute the statistics of sentence pairs in one pass, keeping only counts in memory; each row has its place."""
     origins: Counter[str] = Counter()
     engines: Counter[str] = Counter()
     sources: Counter[int] = Counter()
@@ -156,7 +159,7 @@ def _sentence_statistics(rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         sides = [row.get(name) if isinstance(row, dict) else None for name in ("source", "target")]
         source, target = (side.split() if isinstance(side, str) else [] for side in sides)
         if not (source and target):
-            raise ValueError(f"{where}: expected sentences in source and target, found {row!r:.80}; correct it")
+            raise ValueError(f"{where}: expected sentences in source and target, found {row!r:.80}; correct the row")
         sources[len(source)] += 1
         targets[len(target)] += 1
         identical += source == target
@@ -182,7 +185,7 @@ def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
     """Return the tables of `statistics.md`.
 
     Args:
-        statistics: What `write_statistics` returned.
+        statistics: Return value of `write_statistics`.
 
     Example:
         >>> statistics = _sentence_statistics([("row 1", {"source": "집에 불이 났어요.", "target": "집에 불이 났다."})])
@@ -193,7 +196,7 @@ def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
 
 
 def _statistics_card(statistics: Mapping[str, Any]) -> str:
-    """Return a section of a card: the command, with `FOLDER` for the user's folder, and the tables."""
+    """Return a card's section of statistics: the command, with `FOLDER` for the user's folder, and the tables."""
     arguments = statistics["arguments"]
     words = ["kgloss", "dataset-stats", _public(arguments["dataset"])]
     for option in fields(PartArguments):
@@ -207,7 +210,7 @@ def _statistics_card(statistics: Mapping[str, Any]) -> str:
 
 
 def _public(name: str) -> str:
-    """Return names of files without their folders."""
+    """Return the names of files without their folders, or the name of a data set."""
     return ",".join(Path(file).name for file in name.split(",")) if is_files(name) else name
 
 
@@ -232,7 +235,7 @@ def _splits(pairs: Sequence[Pair], names: Sequence[str | None]) -> dict[str, Any
         try:
             parts = split_pairs(pairs, by=by)
         except ValueError as error:
-            logger.warning("no statistics of the split by %s: %s", by, error)
+            logger.warning("leaving out the statistics of the split by %s: %s", by, error)
             continue
         splits[by] = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         if by == "row":
@@ -271,11 +274,11 @@ def _pair_tables(statistics: Mapping[str, Any]) -> list[Table]:
         ("rows equal to an earlier one", f"{statistics['repeated_rows']:,}"),
         ("gloss tokens", f"{statistics['gloss_tokens']:,}"),
         ("different glosses", f"{glosses:,}"),
-        ("of these, occurring once", _share(statistics["hapax_glosses"], glosses)),
-        ("eojeols a sentence: mean, median, most", _spread(statistics["eojeols"])),
-        ("glosses a row: mean, median, most", _spread(statistics["glosses"])),
+        ("glosses that occur once", _share(statistics["hapax_glosses"], glosses)),
+        ("eojeols per sentence: mean, median, maximum", _spread(statistics["eojeols"])),
+        ("glosses per row: mean, median, maximum", _spread(statistics["glosses"])),
         ("gloss tokens that are a lemma of the sentence", f"{shared['of_tokens']:.1%}"),
-        ("the same, mean of rows", f"{shared['mean_of_pairs']:.1%}"),
+        ("the same, mean over rows", f"{shared['mean_of_pairs']:.1%}"),
     ]
     types = [
         (code(name), f"{count['different']:,}", f"{count['tokens']:,}")
@@ -303,13 +306,13 @@ def _pair_tables(statistics: Mapping[str, Any]) -> list[Table]:
             )
         labels = (
             "rows",
-            "repeated rows within a part",
-            "test rows whose sentence is in training",
-            "test rows whose gloss string is in training",
-            "test rows that are in training as they are",
-            "test rows with a sentence or gloss string in training",
-            "test gloss tokens unknown to training",
-            "different test glosses unknown to training",
+            "repeated rows within a set",
+            "test rows whose sentence is in the training set",
+            "test rows whose gloss string is in the training set",
+            "test rows that are in the training set unchanged",
+            "test rows with a sentence or gloss string in the training set",
+            "test gloss tokens not in the training set",
+            "different test glosses not in the training set",
         )
         header = ("", *("as given" if name == "given" else f"by {name}" for name in splits))
         rows = [(label, *cells) for label, *cells in zip(labels, *columns, strict=True)]
@@ -347,10 +350,10 @@ def _sentence_tables(statistics: Mapping[str, Any]) -> list[Table]:
     overlap = statistics["overlap"]
     counts = [
         ("pairs", f"{rows:,}"),
-        ("of these, source and target equal", _share(statistics["identical"], rows)),
-        ("eojeols of a source: mean, median, most", _spread(statistics["source_eojeols"])),
-        ("eojeols of a target: mean, median, most", _spread(statistics["target_eojeols"])),
-        ("Jaccard score of the eojeols, mean", f"{overlap['mean']:.1f}%"),
+        ("pairs with equal source and target", _share(statistics["identical"], rows)),
+        ("eojeols per source: mean, median, maximum", _spread(statistics["source_eojeols"])),
+        ("eojeols per target: mean, median, maximum", _spread(statistics["target_eojeols"])),
+        ("mean Jaccard score of the eojeols", f"{overlap['mean']:.1f}%"),
         ("pairs without a common eojeol", _share(overlap["histogram"].get("0", 0), rows)),
     ]
     values = [
@@ -371,10 +374,10 @@ def _spread(distribution: Mapping[str, Any]) -> str:
 
 def _panels(statistics: Mapping[str, Any]) -> dict[str, dict[int, int]]:
     wanted = {
-        "eojeols": "eojeols a sentence",
-        "glosses": "glosses a row",
-        "source_eojeols": "eojeols of a source",
-        "target_eojeols": "eojeols of a target",
+        "eojeols": "eojeols per sentence",
+        "glosses": "glosses per row",
+        "source_eojeols": "eojeols per source",
+        "target_eojeols": "eojeols per target",
         "overlap": "Jaccard score of the eojeols, %",
     }
     return {

@@ -1,7 +1,7 @@
-"""Answer requests of Hugging Face Inference Endpoints with the model beside this file.
+"""Answer requests of Hugging Face Inference Endpoints with the model in this file's folder.
 
-`kgloss publish --handler` puts it into a model's repository, where it runs the repository's own code and needs no
-kgloss-hf.
+`kgloss publish --handler` adds this file to a model's repository, where it runs the repository's own code and does not
+need kgloss-hf.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from transformers import pipeline
 
 
 class EndpointHandler:
-    """Load the model once, and answer a request per call.
+    """A handler that loads the model once and answers one request per call.
 
     Args:
-        path: Folder of the repository, given by the Endpoint.
+        path: Folder of the repository, passed by the Endpoint.
 
     Example:
         >>> import shutil, tempfile
@@ -29,7 +29,7 @@ class EndpointHandler:
     """
 
     def __init__(self, path: str = "") -> None:
-        self.text_to_gloss = pipeline(model=path, trust_remote_code=True)  # the code beside this file
+        self.text_to_gloss = pipeline(model=path, trust_remote_code=True)  # the code in this folder
 
     def __call__(self, data: dict[str, Any]) -> Any:
         """Return the answer to a sentence, or a list of answers to a list of sentences.

@@ -1,7 +1,7 @@
-"""Say what the licences of training data allow, and derive the licence of a model from them.
+"""Terms of the licences of training data, and the licence of a model that follows from them.
 
-The Hub's ids are those of hub-docs (repositories-licenses.md, read in its version of 2026-08-22). The terms of the
-Korea Open Government License (KOGL, 공공누리) are those of 2026-01-28, which added type 0 and the AI mark; AI-Hub's are
+The Hub's ids are those of hub-docs (repositories-licenses.md, in its version of 2026-08-22). The terms of the Korea
+Open Government License (KOGL, 공공누리) are those of 2026-01-28, which added type 0 and the AI mark. AI-Hub's terms are
 its data use policy (https://aihub.or.kr/intro/policy).
 """
 
@@ -17,18 +17,18 @@ UNKNOWN = "unknown"
 """The Hub's id for a licence that nobody has stated."""
 
 OTHER = "other"
-"""The Hub's id for a licence that it has no id for; `license_name` and `license_link` say which."""
+"""The Hub's id for any licence without an id of its own; `license_name` and `license_link` identify it."""
 
 
 class Terms(NamedTuple):
-    """What a licence of data asks of those who train a model on them, or pass them on.
+    """The terms of a data licence for training models and for passing on.
 
     Args:
-        commerce: Data and what is made of them may be used commercially.
-        changes: What is made of the data may be passed on.
-        same_licence: What is made of them carries the same licence.
+        commerce: The data and their derivatives may be used commercially.
+        changes: Derivatives of the data may be passed on.
+        same_licence: Derivatives must carry the same licence.
         passing_on: The data themselves may be passed on.
-        model_licence: The terms say how a model that was trained on them may be licensed.
+        model_licence: The terms state how a model trained on the data may be licensed.
     """
 
     commerce: bool = True
@@ -67,9 +67,9 @@ def licence_id(stated: Any) -> str:
     """Return the id under which this package knows a licence, or `unknown`.
 
     Args:
-        stated: The Hub's id, or the name of a Korean public licence in any of its spellings: of the Korea Open
-            Government License `kogl-type-0` to `kogl-type-4`, with `-ai` where the AI mark stands beside it; `aihub`
-            for AI-Hub's terms; `nikl` for those of the National Institute of Korean Language's corpora.
+        stated: The Hub's id, or the name of a Korean public licence in any spelling: `kogl-type-0` to `kogl-type-4` for
+            the Korea Open Government License, followed by `-ai` if it carries the AI mark; `aihub` for AI-Hub's terms;
+            `nikl` for those of the National Institute of Korean Language's corpora.
 
     Example:
         >>> [licence_id(name) for name in ("MIT", "공공누리 제2유형", "KOGL Type 4 + AI", "AI-Hub", "NIKL", "all mine")]
@@ -87,10 +87,10 @@ def licence_id(stated: Any) -> str:
 
 
 def terms_of(licence: str) -> Terms | None:
-    """Return the terms of a licence, or None where this package knows none.
+    """Return the terms of a licence, or None if this package does not know them.
 
     Args:
-        licence: Of `licence_id`.
+        licence: Return value of `licence_id`.
 
     Example:
         >>> terms_of("kogl-type-2")
@@ -101,7 +101,7 @@ def terms_of(licence: str) -> Terms | None:
     if _PERMISSIVE.fullmatch(licence):
         return Terms()
     if kogl := re.fullmatch(r"kogl-type-([234])(-ai)?", licence):
-        if kogl[2]:  # learning from the data is free of the type's conditions; the data themselves keep them
+        if kogl[2]:  # the AI mark exempts training from the type's conditions, but not the data themselves
             return Terms(passing_on=False)
         return Terms(commerce=kogl[1] == "3", changes=kogl[1] == "2")
     if licence in ("aihub", "nikl"):
@@ -116,7 +116,7 @@ def may_pass_on(data: Iterable[Mapping[str, Any]]) -> bool:
     """Return whether rows of corpora may be published with a model that was trained on them.
 
     Args:
-        data: As for `license_of`; without a corpus nothing may.
+        data: As for `license_of`; if it is empty, the answer is False.
 
     Example:
         >>> may_pass_on([{"license": "kogl-type-1"}]), may_pass_on([{"license": "aihub"}])
@@ -127,15 +127,16 @@ def may_pass_on(data: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def license_of(data: Sequence[Mapping[str, Any]]) -> str:
-    """Return the licence that training data require of a model trained on them, by the Hub's id.
+    """Return the Hub's id of the licence that training data require of a model trained on them.
 
     Args:
         data: Corpora, each with `name` and `license`, as in metrics.json.
 
     Returns:
-        `apache-2.0` where no corpus requires more than to be named; else the strictest of their licences; `unknown`
-        where one is not stated, forbids derivatives, says nothing of models, or excludes another, and where nothing is
-        known of the data. Only public bodies may give KOGL: a model gets the Creative Commons licence of like terms.
+        `apache-2.0` if no corpus requires more than attribution; otherwise the strictest of their licences. `unknown`
+        if a licence is not stated, forbids derivatives, says nothing about models or excludes another, or if nothing is
+        known about the data. Only public bodies may grant KOGL, so a model gets the Creative Commons licence with
+        similar terms.
 
     Example:
         >>> license_of([{"license": "mit"}, {"license": "cc-by-nc-4.0"}, {"license": "cc-by-nc-sa-4.0"}])
@@ -162,15 +163,15 @@ def license_problems(
     """List the problems of a card's licences, one sentence each.
 
     Args:
-        licences: Those of its metadata.
+        licences: Licences in the card's metadata.
         data: As for `license_of`.
-        body: The card's text, where the words "with permission of" say that right holders agreed.
-        name: Its `license_name`, which `other` needs.
-        link: Its `license_link`, likewise.
+        body: Text of the card, in which the words "with permission of" state that the right holders agreed.
+        name: `license_name` in the metadata, which `other` needs.
+        link: `license_link` in the metadata, which `other` needs.
 
     Example:
         >>> license_problems(["mit"], [{"name": "gksl", "license": "cc-by-nc-4.0"}], "")
-        ["license: expected one with -nc, as the data 'gksl' have cc-by-nc-4.0, found mit; choose one"]
+        ["license: expected a licence with -nc, since the data 'gksl' have cc-by-nc-4.0, found mit; choose one"]
         >>> license_problems(["other"], [], "", name="kogl-type-1")
         ["license_link: expected the address of the licence 'other', found none; add it"]
     """
@@ -178,11 +179,11 @@ def license_problems(
     for licence in licences:
         if fields := hub_fields(licence_id(licence)):
             stated = " and ".join(f"{key}: {value}" for key, value in fields.items() if key != "license")
-            problems.append(f"license: expected 'other' with {stated}, found {licence!r}; write these")
+            problems.append(f"license: expected 'other' with {stated}, found {licence!r}; write these fields")
         elif licence not in _IDS:
             problems.append(
                 f"license: expected the Hub's id of a licence that the training data allow, found {licence!r}; choose "
-                "one"
+                "such a licence"
             )
     if OTHER in licences:
         problems += [
@@ -196,10 +197,10 @@ def license_problems(
 
 
 def hub_fields(licence: str) -> dict[str, str]:
-    """Return how a card states a licence that the Hub has no id for, or nothing where it has one, or none is known.
+    """Return the fields in which a card states a licence without an id on the Hub; for any other licence, no fields.
 
     Args:
-        licence: Of `licence_id`.
+        licence: Return value of `licence_id`.
 
     Example:
         >>> hub_fields("kogl-type-0")
@@ -212,20 +213,20 @@ def hub_fields(licence: str) -> dict[str, str]:
 
 
 def _contradictions(licences: Sequence[str], data: Iterable[Mapping[str, Any]], *, permitted: bool) -> Iterator[str]:
-    """Yield the licences that do not fit the data's; `permitted` means that the card says the right holders agreed."""
+    """Yield conflicts between a card's licences and its data's; `permitted` says that the card states a permission."""
     own = ", ".join(licences)
     remedy = "train without them, or ask the right holder for permission and write 'with permission of …' in the card"
     for entry in data:
         name, licence = f"the data {entry.get('name')!r}", _id(entry)
         terms = terms_of(licence) or Terms()
         if licence == UNKNOWN and not {OTHER, UNKNOWN}.issuperset(licences):
-            yield f"license: expected the licence of {name} too, found {own} without it; state it in metrics.json"
+            yield f"license: expected the licence of {name} too, found only {own}; state it in metrics.json"
         if not terms.commerce and any("-nc" not in one and (terms_of(one) or Terms()).commerce for one in licences):
-            yield f"license: expected one with -nc, as {name} have {licence}, found {own}; choose one"
+            yield f"license: expected a licence with -nc, since {name} have {licence}, found {own}; choose one"
         if terms.same_licence and any(one != licence for one in licences) and not permitted:
-            yield f"license: expected {licence}, as {name} require it, found {own}; take it, {remedy}"
+            yield f"license: expected {licence}, since {name} require it, found {own}; use it, {remedy}"
         if not terms.changes and not permitted:
-            yield f"license: expected data of which derivatives may be passed on, found {licence} of {name}; {remedy}"
+            yield f"license: expected data whose derivatives may be passed on, found {licence} for {name}; {remedy}"
 
 
 def _id(entry: Mapping[str, Any]) -> str:

@@ -28,11 +28,11 @@ DOMAINS = {
     "stylekqc": "questions and commands, formal and informal",
     "pawsx": "Wikipedia, in translation",
 }
-"""What the bundled data sets, and the pretext's corpora, are about."""
+"""Domains of the bundled data sets and of the pretext's corpora."""
 
 _http: Any = importlib.import_module(HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
 NO_ANSWER: type[Exception] = getattr(_http, "TransportError", None) or _http.RequestException
-"""What the HTTP library that huggingface_hub uses (it was another before version 1) raises where nobody answers."""
+"""Error that the HTTP library of huggingface_hub, another one before version 1, raises if no server answers."""
 
 _HUB_LICENSES = {"CC BY-SA 4.0": "cc-by-sa-4.0", "MIT": "mit", "free for any purpose": "other"}
 
@@ -45,17 +45,17 @@ def source_of(
     license: str | None = None,
     domain: str | None = None,
 ) -> dict[str, Any]:
-    """Return what is known of a corpus.
+    """Return the known facts about a corpus.
 
     Args:
         dataset: As for `kgloss_hf.data.pairs.load_pairs`, or one source of `read_texts`.
-        use: What was learnt on it: `glosses`, `pretext` or `vocabulary`.
-        data_dir: As there. `mcksg` with it is the user's own copy, of which nothing is known.
-        license: Its licence, as the Hub names it, where no card states one.
-        domain: What it is about, where that is not known.
+        use: What the corpus was used to learn: `glosses`, `pretext` or `vocabulary`.
+        data_dir: As for `load_pairs`. `mcksg` with a data_dir is the user's own copy, about which nothing is known.
+        license: Licence of the corpus, as the Hub names it, used if no card states one.
+        domain: Domain of the corpus, used if it is not known.
 
     Returns:
-        `name`, `use`, `license`, `domain` and `url`; None for what is not known. Paths of files are left out.
+        `name`, `use`, `license`, `domain` and `url`; unknown facts are None. Folders of files are left out.
 
     Example:
         >>> source_of("gksl")["license"]
@@ -77,16 +77,16 @@ def source_of(
             source["url"] = "https://github.com/AIRC-KETI/GKSL-dataset"
     else:
         source |= {"license": _license_on_the_hub(name), "url": f"https://huggingface.co/datasets/{name}"}
-    given = {"license": license, "domain": domain}
-    return source | {key: value for key, value in given.items() if source[key] is None}
+    defaults = {"license": license, "domain": domain}
+    return source | {key: value for key, value in defaults.items() if source[key] is None}
 
 
 def gloss_sources(arguments: PartArguments, **known: Any) -> list[dict[str, Any]]:
-    """Return what is known of the corpora that a run learns glosses on.
+    """Return the known facts about the corpora that a run learns glosses on.
 
     Args:
-        arguments: The data set, files of its parts, and more training pairs: a configuration of the same data set, or
-            files, which are a corpus of their own.
+        arguments: The data set, the files of its training, validation and test sets, and extra training pairs: a
+            configuration of the same data set, or files, which count as a corpus of their own.
         **known: `license` and `domain`, as for `source_of`.
 
     Example:
@@ -105,7 +105,7 @@ def _license_on_the_hub(dataset: str) -> str | None:
     try:
         card = HfApi().dataset_info(dataset).card_data
     except (HfHubHTTPError, HFValidationError, NO_ANSWER, OSError):
-        return None  # the author is asked
+        return None  # the card then asks its author
     fields: Any = card or {}
     licence = fields.get("license")
     if licence == OTHER:
@@ -114,13 +114,13 @@ def _license_on_the_hub(dataset: str) -> str | None:
 
 
 def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
-    """Return what is known of a pretext's corpora.
+    """Return the known facts about a pretext's corpora.
 
     Args:
         origins: Values of the column `origin` of `ko_backtranslation`.
 
     Returns:
-        As `source_of`, one for each.
+        Facts as from `source_of`, one entry per origin.
 
     Example:
         >>> [(source["name"], source["license"]) for source in pretext_sources({"parakqc", "naver_ner"})]

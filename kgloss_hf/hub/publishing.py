@@ -22,6 +22,7 @@ from huggingface_hub.utils import HfHubHTTPError, RepositoryNotFoundError, valid
 from ..artefacts import artefact
 from ..evaluation.results import established_scores
 from ..files import new_folder, save_folder, write_json
+from ..reporting import counted
 from ..version import __version__
 from .cards import model_card, tokenizer_card
 from .checking import OWN_FOLDERS, check_folder, find_secrets
@@ -32,7 +33,7 @@ from .remote_code import add_remote_code, endpoint_files
 logger = logging.getLogger(__name__)
 
 KINDS = ("dataset", "tokenizer", "metric", "model", "space")
-"""What can be published, in the order in which it is: what another one names comes first."""
+"""Kinds of publications, in the order of publishing: a kind that another refers to comes before it."""
 
 _REPO_TYPES = {"dataset": "dataset", "metric": "space", "space": "space"}
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -46,19 +47,19 @@ _FILES = {
     "metric": ("*.py", "requirements.txt", "README.md"),
     "space": ("*.py", "requirements.txt", "README.md"),
 }
-# What an earlier version of a repository may hold and the new one not, and what then would be loaded with it.
+# Files of an earlier version that would be loaded together with the new one, so they are deleted.
 _REPLACED = ("*.safetensors", "*.safetensors.index.json", "*.py", "*.parquet", *_TOKENIZER_FILES)
 _LOG_IN = "the Hub knows no such token; log in with `hf auth login`, or set HF_TOKEN"
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A folder and the repository it goes to.
+    """A folder and the repository it is published to.
 
     Args:
         kind: One of `KINDS`.
-        repo_id: `NAMESPACE/NAME` on the Hub, or a name in the account that is logged in.
-        source: Folder of the model, tokenizer or data set; for a demo the model's repository; for the metric none.
+        repo_id: `NAMESPACE/NAME` on the Hub, or a name in the namespace of the account that is logged in.
+        source: Folder of the model, tokenizer or data set; for a demo, the model's repository; empty for the metric.
     """
 
     kind: str
@@ -68,17 +69,17 @@ class Publication:
     def __post_init__(self) -> None:
         for name in (self.repo_id, self.source) if self.kind == "space" else (self.repo_id,):
             validate_repo_id(name)
-            if name.endswith("\n"):  # huggingface_hub before version 1 lets it pass
-                raise ValueError(f"Repo id must be one line, found {name!r}")
+            if name.endswith("\n"):  # huggingface_hub before version 1 accepts it
+                raise ValueError(f"expected a repository id in one line, found {name!r}; remove the line end")
 
     @property
     def repo_type(self) -> str:
-        """Return `model`, `dataset` or `space`."""
+        """The repository's type on the Hub: `model`, `dataset` or `space`."""
         return _REPO_TYPES.get(self.kind, "model")
 
 
 class _Published(NamedTuple):
-    """The address, commit and files of a repository on the Hub, and the files of the folder that stayed behind."""
+    """The address, commit and files of a published repository, and the files of the folder that were left out."""
 
     url: str
     commit: str
@@ -87,7 +88,7 @@ class _Published(NamedTuple):
 
 
 class _CheckFailed(ValueError):
-    """Raised for a folder with problems that forbid publishing it."""
+    """A folder has problems that forbid publishing it."""
 
 
 def _stage(
@@ -98,7 +99,7 @@ def _stage(
     handler: bool = False,
     benchmark: str | None = None,
 ) -> list[str]:
-    """Write a repository into an empty folder, and return the files of the source that stay behind."""
+    """Write a repository into an empty folder, and return the files of the source that are left out."""
     kind = publication.kind
     source = artefact(OWN_FOLDERS[kind]) if kind in OWN_FOLDERS else Path(publication.source)
     _check_source(source, kind)
@@ -110,8 +111,8 @@ def _stage(
         name = path.relative_to(source).as_posix()
         if any(fnmatch(name, pattern) for pattern in patterns):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / name, follow_symlinks=False)  # a link is refused
-        elif path.suffix != ".py":  # code is written anew, below
+            shutil.copyfile(path, folder / name, follow_symlinks=False)  # keeps links, which the check then refuses
+        elif path.suffix != ".py":  # code is written anew below
             left_out.append(name)
     if kind in ("model", "tokenizer"):
         add_remote_code(folder)
@@ -130,7 +131,7 @@ def _write_evaluation(folder: Path, benchmark: str) -> None:
     try:
         from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     except ImportError as error:
-        raise ImportError("--benchmark needs huggingface-hub 1.4 or later; leave it out, or update that") from error
+        raise ImportError("--benchmark needs huggingface-hub 1.4 or later; update it, or omit --benchmark") from error
     dataset, _, task = benchmark.partition(":")
     validate_repo_id(dataset)
     if "/" not in dataset:
@@ -156,7 +157,7 @@ def _check_source(source: Path, kind: str) -> None:
 
 
 def _may_pass_on_sentences(source: Path) -> bool:
-    """Return whether the corpus's licences allow passing on predictions.jsonl, which holds its test part."""
+    """Return whether the corpora's licences allow passing on predictions.jsonl, which holds their test set."""
     metrics = source / "metrics.json"
     data = json.loads(metrics.read_text("utf-8")).get("data", []) if metrics.is_file() else []
     return may_pass_on(corpus for corpus in data if corpus["use"] == "glosses")
@@ -168,7 +169,9 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
     if not path.is_file():
         facts, write = {"model": ("metrics.json", model_card), "tokenizer": ("statistics.json", tokenizer_card)}[kind]
         if not (folder / facts).is_file():
-            raise ValueError(f"{publication.source}: expected {facts}, to make a card of, or README.md; found none")
+            raise ValueError(
+                f"{publication.source}: expected {facts}, to make a card from, or README.md; found neither"
+            )
         if kind == "model":
             _complete(folder / facts, Path(publication.source, "predictions.jsonl"))
         path.write_text(write(folder), "utf-8")
@@ -190,12 +193,11 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
         needed.write_text(pinned, "utf-8")
     if kind == "space":
         metadata_save(path, {**(metadata_load(path) or {}), "models": [publication.source]})
-        shown = {"model": publication.source, "revision": tag or "main"}
-        write_json(folder / "model.json", shown)
+        write_json(folder / "model.json", {"model": publication.source, "revision": tag or "main"})
 
 
 def _complete(file: Path, predictions: Path) -> None:
-    """Add the established scores to a metrics.json that lacks them: of an earlier version, or without the extra."""
+    """Add the established scores to a metrics.json written by an earlier version or without the extra."""
     metrics = json.loads(file.read_text("utf-8"))
     if "scores" in metrics and not isinstance(metrics.get("established"), dict):
         write_json(file, {**metrics, "established": established_scores(predictions)})
@@ -212,36 +214,37 @@ def publish(
     benchmark: str | None = None,
     say: Callable[[str], None] = logger.info,
 ) -> list[_Published]:
-    """Put folders on the Hub, each as one commit, after asking the Hub who is logged in and looking all of them over.
+    """Upload folders to the Hub, each as one commit, after checking the login and all of the folders.
 
-    Nothing is uploaded where one of them has a problem (`kgloss_hf.hub.checking`). A commit happens as a whole or not
-    at all, so whatever ends an upload, the repository is as it was, and the same call can be made again; what is there
-    already is not sent twice. The token is the one that huggingface_hub finds (`hf auth login`, or `HF_TOKEN`).
+    If one folder has a problem (`kgloss_hf.hub.checking`), nothing is uploaded. A commit succeeds as a whole or not at
+    all, so an interrupted upload leaves the repository unchanged and the same call can be repeated. Files that are
+    already on the Hub are not sent again. The token is the one that huggingface_hub finds (`hf auth login`, or
+    `HF_TOKEN`).
 
     Args:
-        publications: What goes where.
+        publications: Folders and the repositories they go to.
         public: Make the repositories public (default: new ones are private, and a public one is refused).
-        revision: Branch to commit to; made where it is not there (default: main).
-        create_pr: Open a pull request for each.
-        tag: Tag for the commits. One that is there is never moved.
-        handler: Add what Inference Endpoints need to each model: `handler.py` and `requirements.txt`.
+        revision: Branch to commit to, created if missing (default: main).
+        create_pr: Open a pull request for each repository.
+        tag: Tag for the commits. An existing tag is never moved.
+        handler: Add to each model the files that Inference Endpoints need: `handler.py` and `requirements.txt`.
         benchmark: Benchmark of the Hub that the models' scores belong to, DATASET or DATASET:TASK; each model gets
             `.eval_results/gloss_jaccard.yaml` (default: none).
-        say: Gets one line per step.
+        say: Function that receives one line per step.
 
     Returns:
-        What is on the Hub now, in the order of `KINDS`.
+        The published repositories, in the order of `KINDS`.
 
     Raises:
-        ValueError: A folder has a problem, a repository is public, a tag is there, or options exclude each other.
-        FileNotFoundError: A folder is not there.
-        PermissionError: There is no token, or it may not do that.
-        ConnectionError: The Hub answered with an error, or could not be reached; names what was published before.
+        ValueError: A folder has a problem, a repository is public, a tag exists, or options exclude each other.
+        FileNotFoundError: A folder does not exist.
+        PermissionError: There is no token, or it lacks the permission.
+        ConnectionError: The Hub answered with an error, or could not be reached; the message names the repositories
+            published before it.
     """
     if create_pr and (revision or tag):
         raise ValueError("create_pr: expected neither revision nor tag with it; tag what has been merged")
-    ordered = sorted(_with_namespaces(publications), key=lambda publication: KINDS.index(publication.kind))
-    check_access(ordered, public=public, tag=tag)
+    ordered = _accessible(sorted(publications, key=lambda publication: KINDS.index(publication.kind)), public, tag)
     done: list[_Published] = []
     added = {"handler": handler, "benchmark": benchmark}
     with ExitStack() as stack:
@@ -252,13 +255,15 @@ def publish(
         for publication, folder, left_out in staged:
             with _explained(publication.repo_id, [before.url for before in done]):
                 done.append(_upload(HfApi(), publication, folder, left_out, public, revision, create_pr, tag))
-            say(f"{publication.repo_id}: {len(done[-1].files)} files in commit {done[-1].commit}")
+            say(f"{publication.repo_id}: {counted(len(done[-1].files), 'file')} in commit {done[-1].commit}")
     return done
 
 
-def _with_namespaces(publications: Iterable[Publication]) -> list[Publication]:
-    """Return publications whose repositories all have a namespace: that of the account, where none is given."""
-    account = ""
+def _with_namespaces(publications: Iterable[Publication], account: str = "") -> list[Publication]:
+    """Return publications whose repositories all have a namespace: by default the account that is logged in.
+
+    The Hub is asked for the account only if a repository has no namespace and `account` is empty.
+    """
 
     def named(repo_id: str) -> str:
         nonlocal account
@@ -276,26 +281,33 @@ def _with_namespaces(publications: Iterable[Publication]) -> list[Publication]:
 
 
 def check_access(publications: Sequence[Publication], *, public: bool = False, tag: str | None = None) -> None:
-    """Find what would forbid an upload, as far as the Hub tells beforehand.
+    """Check that nothing which the Hub can report beforehand forbids an upload.
 
     Args:
-        publications: What goes where.
+        publications: Folders and the repositories they go to.
         public: As for `publish`.
         tag: As for `publish`.
 
     Raises:
-        ValueError: A repository is public, or the tag is there.
+        ValueError: A repository is public, or the tag exists.
         PermissionError: There is no token, or the Hub does not know it.
         ConnectionError: The Hub could not be reached.
         ImportError: The extra `publish` is not installed.
     """
+    _accessible(publications, public, tag)
+
+
+def _accessible(publications: Sequence[Publication], public: bool, tag: str | None) -> list[Publication]:
+    """Return the publications with their namespaces, after the checks of `check_access`."""
     find_secrets(())
     api = HfApi()
     with _explained(publications[0].repo_id):
-        api.whoami()
-    for publication in _with_namespaces(publications):
+        account = api.whoami()["name"]
+    named = _with_namespaces(publications, account)
+    for publication in named:
         with _explained(publication.repo_id):
             _check_repository(api, publication, public, tag)
+    return named
 
 
 def dry_run(
@@ -307,24 +319,24 @@ def dry_run(
     benchmark: str | None = None,
     say: Callable[[str], None] = logger.info,
 ) -> dict[str, list[str]]:
-    """Write what `publish` would upload, and nothing else, into a folder.
+    """Write the files that `publish` would upload, and nothing else, to a folder.
 
     Args:
-        publications: What goes where.
-        output_dir: Folder to make; each repository is in it as `models/…`, `datasets/…` or `spaces/…`.
+        publications: Folders and the repositories they go to.
+        output_dir: Folder to create; it holds each repository as `models/…`, `datasets/…` or `spaces/…`.
         tag: As for `publish`.
         handler: As for `publish`.
         benchmark: As for `publish`.
-        say: Gets one line per step.
+        say: Function that receives one line per step.
 
     Returns:
         The files of each repository, by its folder in `output_dir`.
 
     Raises:
-        FileNotFoundError: A folder is not there.
-        ValueError: As for `publish`, or `output_dir` is there already.
+        FileNotFoundError: A folder does not exist.
+        ValueError: As for `publish`, or `output_dir` exists already.
         PermissionError: A repository has no namespace, and nobody is logged in.
-        ConnectionError: A repository has no namespace, and the Hub could not be asked.
+        ConnectionError: A repository has no namespace, and the Hub could not be reached.
     """
     root = new_folder(output_dir)
     files: dict[str, list[str]] = {}
@@ -351,16 +363,16 @@ def dry_run(
 def _stage_checked(
     publication: Publication, folder: Path, tag: str | None, say: Callable[[str], None], **added: Any
 ) -> list[str]:
-    """Stage a repository and look it over; where it has problems, it is written all the same."""
+    """Write and check a repository; it is written even if it has problems."""
     left_out = _stage(publication, folder, tag, **added)
     report = check_folder(folder, predictions=Path(publication.source, "predictions.jsonl"))
     for note in report.notes:
         say(f"{publication.repo_id}: {note}")
     if left_out:
-        say(f"{publication.repo_id}: {len(left_out)} files are left out: {', '.join(left_out)}")
+        say(f"{publication.repo_id}: {counted(len(left_out), 'file')} left out: {', '.join(left_out)}")
     if report.problems:
         listed = "".join(f"\n- {problem}" for problem in report.problems)
-        raise _CheckFailed(f"{publication.repo_id}: not to be published as it is:{listed}")
+        raise _CheckFailed(f"{publication.repo_id}: cannot be published until these problems are solved:{listed}")
     return left_out
 
 
@@ -375,9 +387,9 @@ def _check_repository(api: HfApi, publication: Publication, public: bool, tag: s
     except RepositoryNotFoundError:
         return
     if not info.private and not public:
-        raise ValueError(f"{repo_id}: expected a private repository, found a public one; say --public to publish in it")
+        raise ValueError(f"{repo_id}: expected a private repository, found a public one; add --public to publish to it")
     if tag and any(existing.name == tag for existing in api.list_repo_refs(repo_id, repo_type=repo_type).tags):
-        raise ValueError(f"{repo_id}: the tag {tag} is there already, and others may have pinned it; choose another")
+        raise ValueError(f"{repo_id}: the tag {tag} exists already, and others may have pinned it; choose another")
 
 
 def _upload(
@@ -402,8 +414,8 @@ def _upload(
         for path in api.list_repo_files(repo_id, repo_type=repo_type, revision=head.sha)
         if path not in files and any(fnmatch(path, pattern) for pattern in _REPLACED)
     ]
-    # upload_folder would do, but in huggingface_hub 2 it may commit in several parts, between which weights and
-    # configuration are of different models.
+    # Not upload_folder: in huggingface_hub 2 it may make several commits, between which the weights and the
+    # configuration belong to different models.
     commit = api.create_commit(
         repo_id,
         [
@@ -425,24 +437,26 @@ def _upload(
 
 @contextmanager
 def _explained(repo_id: str, published: Sequence[str] = ()) -> Iterator[None]:
-    """Turn errors of the Hub, and of the way there, into errors that say what to do."""
+    """Turn errors of the Hub and of the connection into errors that say what to do."""
     try:
         yield
     except LocalTokenNotFoundError as error:
         raise PermissionError(f"{repo_id}: {_LOG_IN}") from error
     except (HfHubHTTPError, RuntimeError, NO_ANSWER) as error:
-        # An upload's threads wrap what they met.
+        # The upload's threads wrap errors in a RuntimeError.
         cause = error.__cause__ if isinstance(error, RuntimeError) else error
         if not isinstance(cause, (HfHubHTTPError, NO_ANSWER)):
             raise
         status = getattr(getattr(cause, "response", None), "status_code", None)
         before = f" Published before it: {', '.join(published)}." if published else ""
-        state = f"It holds its last whole commit; the same command can be given again.{before}"
+        state = f"It still holds its last complete commit; the same command can be run again.{before}"
         if status == 401:
             raise PermissionError(f"{repo_id}: {_LOG_IN}. {state}") from error
         if status == 403:
-            raise PermissionError(f"{repo_id}: the token may not write there; make one that may. {state}") from error
-        changed = "somebody else changed it at the same time"
+            raise PermissionError(
+                f"{repo_id}: the token may not write there; create one with write access. {state}"
+            ) from error
+        changed = "someone else changed it at the same time"
         reasons = {409: changed, 412: changed, 429: "too many requests; the Hub asks to wait"}
         answered = f"the Hub answered with status {status}" if status else f"no answer ({type(cause).__name__})"
         raise ConnectionError(f"{repo_id}: {reasons.get(status or 0, answered)}. {state}") from error

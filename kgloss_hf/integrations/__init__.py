@@ -1,1 +1,1 @@
-"""Glosses for other people's pipelines."""
+"""Interfaces of other projects, served with this package's glosses."""

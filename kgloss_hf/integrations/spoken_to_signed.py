@@ -1,4 +1,4 @@
-"""Give spoken-to-signed-translation the glosses of a Korean text, for its step from glosses to a pose."""
+"""Glosses of Korean text for spoken-to-signed-translation, which turns them into a pose."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def text_to_gloss(
     """Return the glosses of a Korean text as GlossItems.
 
     The function has the interface of the library's own modules in `spoken_to_signed.text_to_gloss`. The library has no
-    entry point for others, so hand the result to its `gloss_to_pose`, as `examples/text_to_pose.py` does.
+    entry point for other modules, so pass the result to its `gloss_to_pose`, as `examples/text_to_pose.py` does.
 
     Args:
         text: One sentence per line. Blank lines are skipped.
-        language: `ko`.
+        language: Must be `ko`.
         model: Folder, Hub repository or pipeline of a trained model (default: the environment variable KGLOSS_MODEL).
-            A model that is named is loaded once.
-        signed_language: `kvk`, which the library's commands pass too.
+            A model given by name is loaded once.
+        signed_language: Must be `kvk`, which the library's commands pass too.
         **options: Arguments of the pipeline, such as `fingerspell=True`.
 
     Returns:
-        One list of GlossItems per line. `word` and `gloss` of an item are both the gloss: the library looks the word up
-        before the gloss, and a word of the sentence could find another sign of the same name.
+        One list of GlossItems per line. An item's `word` and `gloss` both hold the gloss, because the library looks up
+        the word before the gloss, and a word of the sentence could match another sign of the same name.
 
     Raises:
-        ValueError: A language is not the expected one, or there is no model.
+        ValueError: A language is not the expected one, or no model is given.
         ImportError: spoken-to-signed is not installed.
 
     Example:
@@ -68,7 +68,9 @@ def text_to_gloss(
             raise ValueError(f"{name}: expected {expected}, found {value!r:.60}")
     chosen = os.environ.get("KGLOSS_MODEL") if model is None else model
     if not chosen:
-        raise ValueError("model: expected a folder, a Hub repository or a pipeline, found none; or set KGLOSS_MODEL")
+        raise ValueError(
+            "model: expected a folder, a Hub repository or a pipeline, found none; pass one, or set KGLOSS_MODEL"
+        )
     text_to_gloss = chosen if isinstance(chosen, Text2GlossPipeline) else _loaded(os.fspath(chosen))
     answers = text_to_gloss([line for line in text.splitlines() if line.strip()], **options)
     return [[GlossItem(word=gloss, gloss=gloss) for gloss in answer.glosses] for answer in answers]

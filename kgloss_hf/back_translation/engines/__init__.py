@@ -1,1 +1,1 @@
-"""Translation engines."""
+"""Translation engines, and the budgets, languages and batches that they share."""

@@ -1,4 +1,4 @@
-"""Keep what is sent to a paid service under a budget, over processes and restarts, and at a pace."""
+"""Budgets and rates for paid services, kept across processes and restarts."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from time import monotonic, sleep
 from filelock import FileLock, Timeout
 
 from ...files import acquire, save_file
+from ...reporting import counted
 from .engine import EngineError, Price
 
 _LOCK_TIMEOUT = 60.0
 
 
 class BudgetError(EngineError):
-    """A request would go over the budget, or what is spent cannot be told. Nothing was sent."""
+    """A request would exceed the budget, or the amount spent is unknown. Nothing was sent."""
 
 
 @dataclass
 class Budget:
-    """Counts the characters that an engine sends, and keeps them under a limit over processes and restarts.
+    """A count of the characters that an engine sends, with a limit that holds across processes and restarts.
 
     Args:
-        name: The engine's, under which its characters are counted.
-        price: What they cost.
-        max_characters: Characters in all at most; None for no limit.
-        max_cost: Money in all at most, in the price's currency; None for no limit.
+        name: Name of the engine, under which its characters are counted.
+        price: Price of the characters.
+        max_characters: Maximum number of characters in total; None for no limit.
+        max_cost: Maximum cost in total, in the price's currency; None for no limit.
         path: JSON file of engines' names and characters, shared by all processes; None counts in memory only.
 
     Example:
@@ -37,8 +38,8 @@ class Budget:
         >>> budget.reserve(30)
         >>> budget.reserve(30)
         Traceback (most recent call last):
-        kgloss_hf.back_translation.engines.budget.BudgetError: papago: expected at most 50 characters in all (1.00 \
-KRW), found 30 spent and 30 in the next request; raise max_characters or max_cost to go on
+        kgloss_hf.back_translation.engines.budget.BudgetError: papago: expected at most 50 characters in total (1.00 \
+KRW), found 30 spent and 30 in the next request; raise max_characters or max_cost to continue
         >>> budget.give_back(20)
         >>> budget.spent()
         10
@@ -58,7 +59,7 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
         self.limit = min(limits, default=None)
 
     def spent(self) -> int:
-        """Characters sent so far, by all processes that share the file.
+        """Return the number of characters sent so far by all processes that share the file.
 
         Raises:
             BudgetError: The file is damaged.
@@ -69,12 +70,12 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
         """Count characters that are about to be sent.
 
         Raises:
-            BudgetError: There is not enough left, or the file is damaged. Nothing is counted.
+            BudgetError: Too little of the budget is left, or the file is damaged. Nothing is counted.
         """
         self._change(characters)
 
     def give_back(self, characters: int) -> None:
-        """Take back characters that are certainly not billed."""
+        """Subtract characters that are certainly not billed."""
         self._change(-characters)
 
     def _change(self, characters: int) -> None:
@@ -87,7 +88,8 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
             acquire(lock, self.path, timeout=_LOCK_TIMEOUT)
         except Timeout as error:
             raise BudgetError(
-                f"{self.path}: another process holds {self.path}.lock for {_LOCK_TIMEOUT:.0f} s; end it, then go on"
+                f"{self.path}: another process has held {self.path}.lock for {_LOCK_TIMEOUT:.0f} s; end it, then run "
+                "the command again"
             ) from error
         try:
             self._add(characters)
@@ -100,8 +102,8 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
             cost = f"{limit * self.price.per_million / 1_000_000:,.2f} {self.price.currency}"
             where = f" ({self.path})" if self.path else ""
             raise BudgetError(
-                f"{self.name}: expected at most {limit:,} characters in all ({cost}), found {spent:,} spent{where} and "
-                f"{characters:,} in the next request; raise max_characters or max_cost to go on"
+                f"{self.name}: expected at most {counted(limit, 'character')} in total ({cost}), found {spent:,} spent"
+                f"{where} and {characters:,} in the next request; raise max_characters or max_cost to continue"
             )
         self._counts = self._read() | {self.name: max(0, spent + characters)}
         if self.path:
@@ -119,20 +121,20 @@ KRW), found 30 spent and 30 in the next request; raise max_characters or max_cos
             counts = None
         if not isinstance(counts, dict) or not all(type(count) is int and count >= 0 for count in counts.values()):
             raise BudgetError(
-                f"{self.path}: expected a JSON object of engines and the characters that they have sent, such as "
-                '{"papago": 1200}; the file is damaged: write into it what the services\' consoles say'
+                f"{self.path}: expected a JSON object of engines and the numbers of characters that they have sent, "
+                'such as {"papago": 1200}, found a damaged file; enter the numbers that the services\' consoles show'
             )
         return counts
 
 
 class Pace:
-    """Let units through at a rate: at most `most` in any `seconds`; more at once wait in portions.
+    """A rate limit: at most `most` units in any window of `seconds`; larger amounts pass in portions.
 
-    A queue of what was sent is all that takes: tenacity waits only after failures, and what a service asks for by
-    `Retry-After` comes too late.
+    tenacity waits only after failures, and a service's `Retry-After` comes too late, so this class keeps a queue of the
+    units sent.
 
     Args:
-        most: Units, at least 1.
+        most: Maximum number of units per window, at least 1.
         seconds: Length of the window.
 
     Example:
@@ -146,7 +148,7 @@ class Pace:
         self._sent: deque[tuple[float, int]] = deque()
 
     def wait(self, units: int) -> None:
-        """Wait until units may be sent, and count them."""
+        """Wait until this many units may be sent, and count them."""
         for start in range(0, units, self.most):
             portion = min(self.most, units - start)
             while sum(count for _, count in self._sent) > self.most - portion:

@@ -1,4 +1,4 @@
-"""What the engines with a checkpoint of one's own share: options, loading, tokens, lengths of translations."""
+"""Options, loading, tokens and lengths of translations, shared by the engines that run a local checkpoint."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from ...optional import install_command
+from ...reporting import counted
 from .engine import EngineError, Limits, Price, RefusedError, batches
 from .languages import Direction, find_direction, into_korean
 
 MAX_CHARACTERS = 1000
-"""Characters of one text at most; more is no sentence, and hardly fits the 512 tokens that Marian takes."""
+"""Maximum number of characters per text; a longer text is no sentence and hardly fits Marian's 512 tokens."""
 
 _READ = 2**20
 
 
 class Checkpoint(NamedTuple):
-    """A loaded checkpoint; `positions` are the tokens that it takes at most, where it says so."""
+    """A loaded checkpoint; `positions` is the maximum number of tokens that it takes, if it states one."""
 
     model: Any
     tokenizer: Any
@@ -30,20 +31,20 @@ class Checkpoint(NamedTuple):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class CheckpointEngine(ABC):
-    """An engine that puts texts into batches of similar length, and loads its checkpoints when first needed.
+    """An engine that groups texts of similar length into batches, and loads its checkpoints when first needed.
 
     Args:
         model: Checkpoint that translates.
-        back_model: Checkpoint for translating into Korean, where `model` is of one direction, as Marian's are (default:
-            `model`).
+        back_model: Checkpoint that translates into Korean, needed if `model` translates in one direction only, as
+            Marian's do (default: `model`).
         name: Value of the corpus's column `engine` (default: the last part of `model`).
-        num_beams: Beams; 1 is greedy.
-        batch_size: Texts in a batch at most.
-        batch_characters: Characters in a batch at most, each text counted as long as the longest.
+        num_beams: Number of beams; 1 is greedy.
+        batch_size: Maximum number of texts per batch.
+        batch_characters: Maximum number of characters per batch, with each text counted as long as the longest.
 
     Raises:
-        FileNotFoundError: A checkpoint is written as a folder and is none.
-        ValueError: An option has no use, or a value that it cannot have.
+        FileNotFoundError: A checkpoint is given as a path but is no folder of a checkpoint.
+        ValueError: An option has no effect, or its value is not allowed.
     """
 
     model: str
@@ -55,11 +56,11 @@ class CheckpointEngine(ABC):
 
     price: ClassVar[Price | None] = None
     limits: Limits = field(init=False)
-    """What the builder gives at a time."""
+    """Limits of the texts that the builder passes per call."""
     batch_limits: Limits = field(init=False)
-    """What the model takes at a time."""
+    """Limits of the texts that the model takes per batch."""
     forth: tuple[str, str | None] = field(init=False)
-    """What `load` is told, and `back` for translating into Korean."""
+    """Arguments of `load` for translating from Korean; `back` holds those for translating into Korean."""
     back: tuple[str, str | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +73,7 @@ class CheckpointEngine(ABC):
 
     @abstractmethod
     def load(self, model: str, other: str | None) -> Checkpoint:
-        """Load a checkpoint by `forth` or `back`."""
+        """Load the checkpoint that `forth` or `back` names."""
 
     @abstractmethod
     def generate(
@@ -114,10 +115,10 @@ def name_of(model: str) -> str:
 
 
 def identity(model: str, revision: str | None = None) -> dict[str, Any]:
-    """Return what tells a checkpoint from another, as values that JSON takes, without a path of this machine.
+    """Return what identifies a checkpoint, as JSON values, without a path of this machine.
 
-    A checkpoint of the Hub is told by id and revision. A folder is told by a SHA-256 of its files' names, sizes, and
-    contents, of which the first and the last mebibyte is read, so that it is quick.
+    A checkpoint of the Hub is identified by its id and revision. A folder is identified by a SHA-256 of its files'
+    names, sizes and contents; to be quick, only the first and the last mebibyte of each file are read.
     """
     if not Path(model).is_dir():
         return {"model": model, "revision": revision}
@@ -136,7 +137,7 @@ def load_tokenizer(model: str, revision: str | None = None) -> Any:
     """Load the tokenizer of a checkpoint.
 
     Raises:
-        EngineError: There is none, or a library that it needs is not installed.
+        EngineError: The checkpoint has no tokenizer that loads, or a library that it needs is not installed.
     """
     from transformers import AutoTokenizer
 
@@ -144,13 +145,13 @@ def load_tokenizer(model: str, revision: str | None = None) -> Any:
         return AutoTokenizer.from_pretrained(model, revision=revision)
     except (OSError, ValueError, ImportError, TypeError) as error:
         raise EngineError(
-            f"{model}: expected a checkpoint with its tokenizer, found none that loads ({error}); Marian's, M2M100's "
-            f"and NLLB's need {install_command('back-translation')}"
+            f"{model}: expected a checkpoint with its tokenizer, found none that loads ({error}); the tokenizers of "
+            f"Marian, M2M100 and NLLB need {install_command('back-translation')}"
         ) from error
 
 
 def _encode(tokenizer: Any, texts: Sequence[str], direction: Direction, positions: int | None) -> list[list[int]]:
-    """Turn texts into ids; raise RefusedError where one has more than the tokenizer or the model takes."""
+    """Turn texts into ids; raise RefusedError if one has more tokens than the tokenizer or the model takes."""
     if direction.source:
         tokenizer.src_lang = direction.source
     ids = tokenizer([direction.prefix + text for text in texts], verbose=False)["input_ids"]
@@ -158,16 +159,16 @@ def _encode(tokenizer: Any, texts: Sequence[str], direction: Direction, position
     for text, tokens in zip(texts, ids, strict=True):
         if len(tokens) > most:
             raise RefusedError(
-                f"expected texts of at most {most} tokens, found one of {len(tokens)} tokens ({len(text)} characters) "
-                f"that begins {text[:40]!r}; split it or leave it out"
+                f"expected texts of at most {most} tokens, found one of {counted(len(tokens), 'token')} and "
+                f"{counted(len(text), 'character')} that begins {text[:40]!r}; split it or leave it out"
             )
     return ids
 
 
 def most_new_tokens(ids: Sequence[Sequence[int]]) -> int:
-    """Return how many tokens translations of a batch may have: three times those of its longest text, and at least 50.
+    """Return the maximum number of tokens per translation of a batch: three times its longest text, and at least 50.
 
-    A sentence and its translation differ by less than that in every pair of languages that we know of; a decoder that
+    A sentence and its translation differ by less than that in every language pair that we know of; a decoder that
     repeats itself until it is stopped costs no more than three times its share.
 
     Example:

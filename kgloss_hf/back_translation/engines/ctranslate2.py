@@ -1,4 +1,4 @@
-"""Translation with a checkpoint converted for CTranslate2, the faster engine on a CPU."""
+"""Translation with a checkpoint converted for CTranslate2, which is faster on a CPU."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _BATCHES = 8
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class CTranslate2Engine(CheckpointEngine):
-    """An engine of checkpoints that `ct2-transformers-converter` made, on a CUDA device or else on the CPU.
+    """An engine for checkpoints made by `ct2-transformers-converter`, on a CUDA device or else on the CPU.
 
     The same texts in the same batches give the same translations. The models are loaded when first needed.
 
-    CTranslate2 starts a Marian's translations with zero, as published ones do. In one that transformers trained or
-    fine-tuned, the embedding of the padding token is often no longer zero, and first words go wrong: keep it zero in
-    training, or use TransformersEngine.
+    CTranslate2 starts a Marian model's translations from a zero embedding, as published Marian models do. In a model
+    that was trained or fine-tuned with transformers, the embedding of the padding token is often no longer zero, and
+    the first words go wrong: keep it zero in training, or use TransformersEngine.
 
-    Options are those of `CheckpointEngine`, and these. `model` and `back_model` are folders, `num_beams` is 4, and
-    `batch_size` 16.
+    The options are those of `CheckpointEngine` and the following. `model` and `back_model` are folders, `num_beams` is
+    4, and `batch_size` is 16.
 
     Args:
         tokenizer: Checkpoint that `model` was converted from, for its tokenizer (default: `model`, for a conversion
             with `--copy_files` of the tokenizer's files).
-        back_tokenizer: The same of `back_model` (default: `back_model`, or `tokenizer` where there is none).
-        threads: Batches translated at the same time on a CPU, each by one thread (default: the cores that this process
-            may use).
-        compute_type: CTranslate2's, such as `int8` (`default` is how the checkpoint was converted).
+        back_tokenizer: The same for `back_model` (default: `back_model`, or `tokenizer` if no `back_model` is given).
+        threads: Batches translated at the same time on a CPU, each by one thread (default: the number of cores that
+            this process may use).
+        compute_type: CTranslate2's compute type, such as `int8` (`default`: the one the checkpoint was converted with).
 
     Raises:
         ImportError: ctranslate2 is not installed.
@@ -68,14 +68,14 @@ class CTranslate2Engine(CheckpointEngine):
                 )
         super().__post_init__()
         self.batch_limits = Limits(self.batch_size, self.batch_characters, MAX_CHARACTERS)
-        # Several batches at a time, so that each thread has one; not as many as threads, which differ by machine.
+        # Several batches per call, to keep the threads busy; their number is fixed, since threads differ by machine.
         self.limits = Limits(_BATCHES * self.batch_size, _BATCHES * self.batch_characters, MAX_CHARACTERS)
         tokenizer = self.tokenizer or self.model
         self.forth = (self.model, tokenizer)
         self.back = (self.back_model or self.model, self.back_tokenizer or self.back_model or tokenizer)
 
     def describe(self) -> dict[str, Any]:
-        """Return all that decides what comes out, besides `limits`."""
+        """Return everything besides `limits` that determines the translations."""
         return {
             "kind": "ctranslate2",
             "forth": [identity(path) for path in self.forth if path],
@@ -101,26 +101,24 @@ class CTranslate2Engine(CheckpointEngine):
     def generate(
         self, checkpoint: Checkpoint, rows: Sequence[list[list[int]]], direction: Direction
     ) -> Iterator[list[list[int]]]:
-        """Translate batches of ids to batches of ids, in their order; all are begun before the first is waited for."""
+        """Translate batches of ids to batches of ids, in their order; start them all before waiting for the first."""
         translator, tokenizer = checkpoint.model, checkpoint.tokenizer
-        begun = [
+        pending = [
             translator.translate_batch(
                 [tokenizer.convert_ids_to_tokens(row) for row in batch],
                 target_prefix=[[direction.target]] * len(batch) if direction.target else None,
                 beam_size=self.num_beams,
-                # The tokenizer's limit has been looked at; CTranslate2 would cut in silence.
+                # The tokenizer's limit has been checked; CTranslate2 would truncate silently.
                 max_input_length=0,
                 max_decoding_length=min(most_new_tokens(batch), tokenizer.model_max_length - 1),
                 asynchronous=True,
             )
             for batch in rows
         ]
-        for made in begun:
+        for results in pending:
             try:
-                hypotheses = [result.result().hypotheses[0] for result in made]
+                hypotheses = [result.result().hypotheses[0] for result in results]
             except RuntimeError as error:
-                raise EngineError(
-                    f"{self.name}: expected translations, found that CTranslate2 stopped: {error}"
-                ) from error
+                raise EngineError(f"{self.name}: expected translations, but CTranslate2 failed: {error}") from error
             skipped = 1 if direction.target else 0
             yield [tokenizer.convert_tokens_to_ids(tokens[skipped:]) for tokens in hypotheses]

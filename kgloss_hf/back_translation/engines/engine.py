@@ -1,4 +1,4 @@
-"""What the corpus builder asks of a translation engine, and how an engine is named on the command line."""
+"""The interface of a translation engine, and the engines by their names on the command line."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ ENGINES = {
     "google": "GoogleEngine",
     "papago": "PapagoEngine",
 }
-"""The class of each kind of engine, in the module of that name."""
+"""Class of each kind of engine, in the module of the kind's name."""
 
 
 class EngineError(RuntimeError):
-    """An engine gave no usable answer. What it translated before is kept by the builder."""
+    """An engine gave no usable answer. The builder keeps its earlier translations."""
 
 
 class RefusedError(EngineError):
-    """An engine will not take these texts, while it might take others: trying again cannot help."""
+    """An engine refuses these texts, though it may accept others. Trying again cannot help."""
 
 
 class Limits(NamedTuple):
-    """What an engine takes at a time.
+    """The limits of an engine's batches.
 
     Args:
-        texts: Texts in one batch or request at most.
-        characters: Characters of a batch at most, each text counted as long as the longest.
-        text: Characters of one text at most. The builder leaves longer ones out and counts them.
+        texts: Maximum number of texts per batch or request.
+        characters: Maximum number of characters per batch, with each text counted as long as the longest.
+        text: Maximum number of characters per text. The builder leaves longer texts out and counts them.
     """
 
     texts: int
@@ -43,20 +43,20 @@ class Limits(NamedTuple):
 
 
 class Price(NamedTuple):
-    """What an engine costs: per million characters of what is sent to it, in a currency (ISO 4217)."""
+    """The price of an engine per million characters sent to it, in a currency (ISO 4217)."""
 
     per_million: float
     currency: str
 
 
 class Engine(Protocol):
-    """Something that translates. Any object with these members can build a corpus.
+    """The interface of a translation engine. Any object with these members can build a corpus.
 
-    `name` stands in the corpus's column `engine`; it names no folder of this machine and holds no key. `price` is None
-    where nothing is paid for. `describe()` gives all that decides what comes out, as values that JSON takes, and is
-    quick: a corpus that was begun with another description is not continued; only other `versions`, a dict in it, are
-    said in a warning. A constructor is quick too: models are
-    loaded when they are first needed.
+    `name` is the value of the corpus's column `engine`; it contains neither a path of this machine nor a key. `price`
+    is None for an engine that is free of charge. `describe()` returns everything that determines the translations, as
+    JSON values, and is quick. A corpus that was begun with another description is not continued, except that different
+    `versions`, a dict in it, only cause a warning. The constructor must be quick too: models are loaded when they are
+    first needed.
     """
 
     @property
@@ -71,33 +71,33 @@ class Engine(Protocol):
     def describe(self) -> dict[str, Any]: ...
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """The translations of any number of texts, in their order.
+        """Translate any number of texts, in their order.
 
         Args:
-            texts: Not blank, without line ends, none longer than `limits.text`.
+            texts: Texts that are not blank, hold no line ends, and are no longer than `limits.text`.
             source: Language of the texts, as ISO 639-1 (`ko`) or as the engine itself writes it (`kor_Hang`).
             target: Language to translate to.
 
         Returns:
-            As many texts as were given.
+            One translation per text.
 
         Raises:
-            ValueError: A language is not known.
-            RefusedError: The engine will not take one of the texts.
-            EngineError: There is no usable answer.
+            ValueError: The engine does not know a language.
+            RefusedError: The engine refuses one of the texts.
+            EngineError: The engine gave no usable answer.
         """
         ...
 
 
 def batches(texts: Sequence[str], limits: Limits) -> list[list[int]]:
-    """Divide texts into batches that an engine takes, of similar length, the longest first.
+    """Divide texts into batches of similar length that an engine accepts, the longest texts first.
 
     Args:
-        texts: None longer than `limits.text`.
-        limits: Of the engine. A text longer than `limits.characters` is a batch of its own.
+        texts: Texts, none longer than `limits.text`.
+        limits: Limits of the engine. A text longer than `limits.characters` forms a batch of its own.
 
     Returns:
-        Indices of the texts.
+        Indices of the texts in each batch.
 
     Example:
         >>> batches(["물", "도와 주세요.", "불"], Limits(texts=2, characters=100, text=100))
@@ -117,7 +117,7 @@ def batches(texts: Sequence[str], limits: Limits) -> list[list[int]]:
 
 
 def is_number(value: object) -> bool:
-    """Return whether an option's value is a number that a float can hold: neither a bool, nor nan, nor beyond 1.8e308.
+    """Return whether an option's value is a number that a float can hold, and not a bool, nan or beyond 1.8e308.
 
     Example:
         >>> is_number(2), is_number(True), is_number(float("inf")), is_number(10**400)
@@ -127,17 +127,18 @@ def is_number(value: object) -> bool:
 
 
 def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, float]:
-    """An engine and its weight, by name and options.
+    """Create an engine from its specification, and return it with its weight.
 
     Args:
-        spec: `KIND[:MODEL][,OPTION=VALUE…]`: a key of `ENGINES`, a checkpoint where the kind has one, and arguments of
-            the kind's class. `weight` (1) is its share of the sentences, against the other engines' weights.
-        spending: File in which engines that are paid for count what they have sent, so that a limit outlasts the
+        spec: `KIND[:MODEL][,OPTION=VALUE…]`: a key of `ENGINES`, a checkpoint if the kind uses one, and arguments of
+            the kind's class. `weight` (1) sets the engine's share of the sentences, relative to the other engines'
+            weights.
+        spending: File in which paid engines count the characters that they have sent, so that a limit outlasts the
             process.
 
     Raises:
-        ValueError: The kind, an option or a value is not known; says which there are.
-        ImportError: A library that the engine needs is not installed; says how to get it.
+        ValueError: The kind, an option or a value is not known; the message lists those that exist.
+        ImportError: A library that the engine needs is not installed; the message gives the install command.
 
     Example:
         >>> open_engine("bing")
@@ -165,18 +166,18 @@ def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, flo
         inspect.signature(engine_class).bind(**options)
     except TypeError as error:
         names = ", ".join(name for name in known if name != "spending")
-        raise ValueError(f"{spec}: {error}; options of {kind} are {names}, weight") from error
+        raise ValueError(f"{spec}: {error}; the options of {kind} are {names}, weight") from error
     return engine_class(**options), float(weight)
 
 
 def _value(spec: str, option: str, value: str, annotation: str) -> Any:
-    """The value of an option as the kind's class annotates it."""
+    """Parse the value of an option by its annotation in the kind's class."""
     try:
-        read = yaml.safe_load(value)
-    except Exception as error:  # PyYAML has its own, and trips over tags such as !!bool
+        parsed = yaml.safe_load(value)
+    except Exception as error:  # PyYAML raises errors of its own, and others on tags such as !!bool
         raise ValueError(f"{spec}: expected a number, true, false or a word for {option}, found {value!r}") from error
-    if annotation.startswith("bool") and not isinstance(read, bool):
+    if annotation.startswith("bool") and not isinstance(parsed, bool):
         raise ValueError(f"{spec}: expected {option} to be true or false, found {value!r}")
-    if annotation.startswith("float") and (isinstance(read, bool) or not isinstance(read, int | float)):
+    if annotation.startswith("float") and (isinstance(parsed, bool) or not isinstance(parsed, int | float)):
         raise ValueError(f"{spec}: expected {option} to be a number, found {value!r}")
-    return value if annotation.startswith("str") or not isinstance(read, int | float | bool) else read
+    return value if annotation.startswith("str") or not isinstance(parsed, int | float | bool) else parsed

@@ -1,4 +1,4 @@
-"""Google Cloud Translation - Advanced (v3)."""
+"""Translation with Google Cloud Translation - Advanced (v3)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ...reporting import counted
 from .engine import EngineError, Limits, Price
 from .remote import RemoteEngine, RequestError, is_local
 
@@ -25,22 +26,22 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class GoogleEngine(RemoteEngine):
-    """Translates by Google Cloud Translation.
+    """An engine that translates with Google Cloud Translation.
 
-    A request has up to 1,024 texts (https://cloud.google.com/translate/docs/reference/rest/v3/projects/translateText)
-    and 5,000 code points, which is recommended; at most it may have 30,000 (https://cloud.google.com/translate/quotas).
+    A request holds up to 1,024 texts (https://cloud.google.com/translate/docs/reference/rest/v3/projects/translateText)
+    and 5,000 code points, as recommended; the maximum is 30,000 (https://cloud.google.com/translate/quotas).
     Spaces count as characters. Check Google Cloud's Service Specific Terms (https://cloud.google.com/terms/service-terms)
-    before you train models on translations, or give them to others.
+    before you train models on translations or pass them on.
 
-    Options are those of `RemoteEngine`, and these. `max_cost` and `price` are in US dollars. A project has 6,000,000
-    `characters_per_minute`.
+    The options are those of `RemoteEngine` and the following. `max_cost` and `price` are in US dollars. A project's
+    quota is 6,000,000 `characters_per_minute`.
 
     Args:
-        project: Google Cloud project; by default that of `GOOGLE_CLOUD_PROJECT` or of the credentials.
-        location: Region of the model; `global` has no custom models, and regional endpoints want theirs.
-        model: `general/nmt`, or the part after `models/` or the whole of another one's name. Needs `price`: of models
-            that are paid for by output too, such as `general/translation-llm`, give the sum, and leave some room.
-        endpoint: Such as `https://translate-eu.googleapis.com`. `http://localhost…` is asked without credentials.
+        project: Google Cloud project (default: the one in `GOOGLE_CLOUD_PROJECT`, or that of the credentials).
+        location: Region of the model. `global` has no custom models, and a regional endpoint needs its own region.
+        model: `general/nmt`, or another model's full name or the part of it after `models/`. Another model needs
+            `price`; if its output is billed too, as for `general/translation-llm`, give the sum, with some margin.
+        endpoint: URL such as `https://translate-eu.googleapis.com`. `http://localhost…` is called without credentials.
 
     Example:
         >>> engine = GoogleEngine(max_cost=10)
@@ -62,7 +63,7 @@ class GoogleEngine(RemoteEngine):
         f"{_CREDENTIALS} (or gcloud auth application-default login), the project ({_PROJECT}), and that the Cloud "
         "Translation API is enabled and has quota there"
     )
-    # Of _MODEL; the first 500,000 characters of a month are free, which is left out of account
+    # Price of _MODEL; the first 500,000 characters per month are free, which is not taken into account
     # (https://cloud.google.com/translate/pricing, a stored copy read in November 2026).
     list_price = Price(20.0, "USD")
     result = "translations"
@@ -79,17 +80,17 @@ class GoogleEngine(RemoteEngine):
     def __post_init__(self) -> None:
         if self.price is None and self.model != _MODEL:
             raise ValueError(
-                f"{self.name}: expected price=… for the model {self.model!r}, which may cost other than {_MODEL}; see "
-                "https://cloud.google.com/translate/pricing"
+                f"{self.name}: expected price=… for the model {self.model!r}, whose price may differ from {_MODEL}'s, "
+                "found none; see https://cloud.google.com/translate/pricing"
             )
         super().__post_init__()
 
     def describe(self) -> dict[str, Any]:
-        """Return what decides the translations."""
+        """Return the settings that determine the translations."""
         return {"kind": "google", "model": self.model}
 
     def check_languages(self, source: str, target: str) -> None:
-        """Raise ValueError if a language is not written as BCP-47, or both are one."""
+        """Raise ValueError if a language is not a BCP 47 tag, or both are the same."""
         for language in (source, target):
             if not _LANGUAGE.fullmatch(language):
                 raise ValueError(f"{self.name}: expected a language such as ko or zh-TW, found {language!r}")
@@ -108,12 +109,12 @@ class GoogleEngine(RemoteEngine):
         url = f"{self.endpoint.rstrip('/')}/v3/{parent}:translateText"
         translations = self.ask(url, body, sum(map(len, texts)))
         if len(translations) != len(texts):
-            raise EngineError(f"{self.name}: expected {len(texts)} translations, found {len(translations)}")
+            raise EngineError(f"{self.name}: expected {counted(len(texts), 'translation')}, found {len(translations)}")
         return translations
 
     @cached_property
     def _session(self) -> requests.Session:
-        """A session that renews its access token."""
+        """HTTP session that renews its access token."""
         from google.auth.transport.requests import AuthorizedSession
 
         session: requests.Session = AuthorizedSession(self._access[0])
@@ -131,12 +132,12 @@ class GoogleEngine(RemoteEngine):
 
     def read(self, answer: Any) -> list[str]:
         """Return the translations in an answer."""
-        # The service leaves out what is empty.
+        # The service leaves out empty values.
         return [translation.get("translatedText", "") for translation in answer.get("translations", [])]
 
     @cached_property
     def _access(self) -> tuple[Credentials, str]:
-        """Credentials and the project."""
+        """Credentials and project."""
         import google.auth
         from google.auth.credentials import AnonymousCredentials
         from google.auth.exceptions import DefaultCredentialsError

@@ -1,4 +1,4 @@
-"""Languages as a checkpoint writes them (`ko`, `ko_KR`, `kor_Hang`, `>>kor<<`), found from ISO 639 codes."""
+"""Find the language codes of a checkpoint (`ko`, `ko_KR`, `kor_Hang`, `>>kor<<`) from ISO 639 codes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SPECIAL = re.compile(r"[a-z]{2}_[A-Z]{2}|[a-z]{3}_[A-Z][a-z]{3}")
 
 
 class Direction(NamedTuple):
-    """How a checkpoint is told what to translate.
+    """The settings that tell a checkpoint the languages to translate from and to.
 
     Args:
-        prefix: Put before each text.
-        source: The tokenizer's `src_lang`; None where it has none.
-        target: Token that each translation is made to begin with; None where there is none.
+        prefix: Text to put before each text.
+        source: Value of the tokenizer's `src_lang`; None if it has none.
+        target: Token that each translation must begin with; None if there is none.
     """
 
     prefix: str = ""
@@ -28,7 +28,7 @@ class Direction(NamedTuple):
 
 
 def into_korean(target: str) -> bool:
-    """Whether a target language is Korean, in any checkpoint's way of writing it.
+    """Return whether a target language is Korean, as any checkpoint writes it.
 
     Example:
         >>> [into_korean(code) for code in ("ko", "kor_Hang", "ko_KR", "kok")]
@@ -38,17 +38,18 @@ def into_korean(target: str) -> bool:
 
 
 def find_direction(tokenizer: Any, source: str, target: str, model: str) -> Direction:
-    """How to tell a checkpoint to translate from one language to another.
+    """Return the settings that make a checkpoint translate from one language to another.
 
     Args:
-        tokenizer: Of Marian, M2M100, NLLB or mBART-50. One that knows no languages is taken as of one direction, which
-            is checked where it says which (Marian's `source_lang` and `target_lang`).
-        source: As ISO 639-1 (`ko`) or as the tokenizer writes it.
-        target: The same.
+        tokenizer: Tokenizer of Marian, M2M100, NLLB or mBART-50. If it lists no languages, the checkpoint is taken to
+            translate in one direction only, which is checked if the tokenizer states it (Marian's `source_lang` and
+            `target_lang`).
+        source: Source language, as ISO 639-1 (`ko`) or as the tokenizer writes it.
+        target: Target language, likewise.
         model: Name of the checkpoint, for messages.
 
     Raises:
-        ValueError: A language is not known, is ambiguous, or is not the one the checkpoint translates.
+        ValueError: A language is not known, is ambiguous, or is not one that the checkpoint translates.
     """
     # M2M100 lists its languages; mBART's and NLLB's are among the special tokens.
     tokens = getattr(tokenizer, "lang_code_to_token", None) or {
@@ -57,27 +58,27 @@ def find_direction(tokenizer: Any, source: str, target: str, model: str) -> Dire
     if tokens:
         code = find_language(target, tokens, model)
         return Direction(source=find_language(source, tokens, model), target=tokens[code])
-    # A Marian with several target languages is told which in the text.
+    # A Marian checkpoint with several target languages takes the target from the text.
     targets = [token[2:-2] for token in getattr(tokenizer, "supported_language_codes", [])]
     own_source, own_target = (getattr(tokenizer, name, None) for name in ("source_lang", "target_lang"))
     if _other(own_source, source) or (not targets and _other(own_target, target)):
         raise ValueError(
-            f"{model}: expected to be asked for {own_source} to {own_target}, found {source} to {target}; a Marian "
-            "checkpoint is of one direction, so give one for each (model=…,back_model=…)"
+            f"{model}: expected {own_source} to {own_target}, found {source} to {target}; a Marian checkpoint "
+            "translates in one direction only, so give one for each (model=…,back_model=…)"
         )
     return Direction(prefix=f">>{find_language(target, targets, model)}<< ") if targets else Direction()
 
 
 def find_language(language: str, codes: Iterable[str], model: str) -> str:
-    """The one of a checkpoint's codes that means a language.
+    """Return the code by which a checkpoint knows a language.
 
     Args:
-        language: One of the codes, or a language as ISO 639-1 or 639-3, with a script or a country where that matters.
-        codes: What the checkpoint knows.
+        language: One of the codes, or a language as ISO 639-1 or 639-3, with a script or a country if it matters.
+        codes: Codes that the checkpoint knows.
         model: Name of the checkpoint, for the message.
 
     Raises:
-        ValueError: No code means it, or more than one does; says which there are.
+        ValueError: No code means the language, or more than one does; the message lists them.
         ImportError: langcodes is not installed, and the language is none of the codes.
 
     Example:
@@ -86,7 +87,7 @@ def find_language(language: str, codes: Iterable[str], model: str) -> str:
         ('kor_Hang', 'zho_Hant')
         >>> find_language("zh", codes, "nllb")
         Traceback (most recent call last):
-        ValueError: nllb: expected one language, found that zh can be zho_Hans, zho_Hant; give one of these
+        ValueError: nllb: expected one language, but zh can mean zho_Hans, zho_Hant; give one of these
     """
     codes = list(codes)
     if language in codes:
@@ -94,7 +95,7 @@ def find_language(language: str, codes: Iterable[str], model: str) -> str:
     wanted = _parts(language)
     if wanted:
         parsed = [(code, parts) for code in codes if (parts := _parts(code))]
-        # Level 0 is the language itself; 1 is what it is a part of, as Standard Arabic (arb) of Arabic (ar).
+        # Level 0 is the language itself; level 1 is its macrolanguage, as Arabic (ar) is for Standard Arabic (arb).
         for level in (0, 1):
             matches = [
                 code
@@ -104,8 +105,7 @@ def find_language(language: str, codes: Iterable[str], model: str) -> str:
             ]
             if len(matches) > 1:
                 raise ValueError(
-                    f"{model}: expected one language, found that {language} can be {', '.join(matches)}; "
-                    "give one of these"
+                    f"{model}: expected one language, but {language} can mean {', '.join(matches)}; give one of these"
                 )
             if matches:
                 return matches[0]
@@ -117,14 +117,14 @@ def find_language(language: str, codes: Iterable[str], model: str) -> str:
 
 
 def _other(code: str | None, asked: str) -> bool:
-    """Whether a language is surely not the one asked for; of a group (`mul`, `gmq`) nothing is sure."""
+    """Return whether a code certainly means another language than asked for; a group (`mul`, `gmq`) never does."""
     own, wanted = _parts(code) if code else None, _parts(asked)
     return bool(own and wanted and len(own[1]) == 2 and own[0] != wanted[0] and own[1] != wanted[1])
 
 
 @lru_cache(maxsize=4096)
 def _parts(code: str) -> tuple[str, str, str | None, str | None] | None:
-    """ISO 639-3 code, tag of the language it is a part of, script and country; None if it is no language."""
+    """Return the ISO 639-3 code, the macrolanguage's tag, script and country, or None if the code is no language."""
     require("back-translation", "langcodes", purpose=f"{code!r}, which is not written as the checkpoint writes it")
     import langcodes
 

@@ -1,4 +1,4 @@
-"""Papago, NAVER Cloud Platform's translation service."""
+"""Translation with Papago, NAVER Cloud Platform's translation service."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ...reporting import counted
 from .engine import EngineError, Limits, Price, RefusedError
 from .remote import RemoteEngine
 
 logger = logging.getLogger(__name__)
 
-_CHARACTERS = 5000  # of one request at most
+_CHARACTERS = 5000  # maximum per request
 _PARTNERS = {
     "ko": "en ja zh-CN zh-TW vi th id fr es ru de it",
     "en": "ja zh-CN zh-TW vi th id fr es ru de",
@@ -20,31 +21,32 @@ _PARTNERS = {
     "zh-CN": "zh-TW",
 }
 PAIRS = frozenset(frozenset((one, other)) for one, others in _PARTNERS.items() for other in others.split())
-"""Languages that are translated to each other."""
+"""Pairs of languages that Papago translates, in both directions."""
 _HONORIFIC = frozenset({("en", "ko"), ("ja", "ko"), ("zh-CN", "ko"), ("zh-TW", "ko")}) | frozenset(
     {("ko", "ja"), ("en", "ja"), ("zh-CN", "ja"), ("zh-TW", "ja")}
 )
-"""Sources and targets that know honorific translation."""
+"""Pairs of source and target that support honorific translation."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class PapagoEngine(RemoteEngine):
-    """Translates by Papago Text Translation.
+    """An engine that translates with Papago Text Translation.
 
-    The API takes one text per request, so several are sent as lines of one. If other than that many lines come back,
-    the texts are sent again one by one, which is counted and paid for again.
+    The API takes one text per request, so several texts are sent as the lines of one. If a different number of lines
+    comes back, the texts are sent again one by one, which is counted and billed again.
 
-    Requests, languages, limits and errors are those of https://api.ncloud-docs.com/docs/en/ai-naver-papagonmt and
+    Requests, languages, limits and errors follow https://api.ncloud-docs.com/docs/en/ai-naver-papagonmt and
     https://api.ncloud-docs.com/docs/en/ai-naver-papagonmt-translation (September 2026). Spaces and line ends count as
-    characters. NAVER Cloud asks to name Papago where its translations are used
-    (https://guide.ncloud-docs.com/docs/en/papagotranslation-spec); check its terms before you train models on them, or
-    give them to others.
+    characters. NAVER Cloud asks users to name Papago where its translations are used
+    (https://guide.ncloud-docs.com/docs/en/papagotranslation-spec); check its terms before you train models on
+    translations or pass them on.
 
-    Options are those of `RemoteEngine`, and these. `max_cost` and `price` are in won; Papago bills by the million.
+    The options are those of `RemoteEngine` and the following. `max_cost` and `price` are in won; Papago bills per
+    million characters.
 
     Args:
-        honorific: Translate to polite Korean and Japanese, from the languages from which Papago can.
-        texts_per_request: Lines of a request at most. 1 costs the same and rules out that lines get mixed up, but is
+        honorific: Translate to polite Korean and Japanese, from the languages for which Papago supports it.
+        texts_per_request: Maximum number of lines per request. 1 costs the same and rules out mixed-up lines, but is
             slower.
 
     Example:
@@ -70,9 +72,9 @@ class PapagoEngine(RemoteEngine):
     credentials = (
         f"{' and '.join(keys.values())}, and that Text Translation is selected for the Application in the console"
     )
-    # NAVER Cloud's price list was not at hand; what a user reported in February 2025, about 100 yuan, accords
-    # (https://github.com/immersive-translate/immersive-translate/issues/2524). See the price of your account at
-    # https://www.ncloud.com/product/aiService/papagoTranslation, and give it as `price`.
+    # NAVER Cloud's price list was not available; the price that a user reported in February 2025, about 100 yuan,
+    # agrees with this one (https://github.com/immersive-translate/immersive-translate/issues/2524). See the price of
+    # your account at https://www.ncloud.com/product/aiService/papagoTranslation, and give it as `price`.
     list_price = Price(20_000.0, "KRW")
     result = "message.result.translatedText"
     explanations = (
@@ -93,7 +95,7 @@ class PapagoEngine(RemoteEngine):
         self.limits = Limits(lines, _CHARACTERS + 1 - lines, _CHARACTERS)
 
     def describe(self) -> dict[str, Any]:
-        """Return what decides the translations."""
+        """Return the settings that determine the translations."""
         return {"kind": "papago", "honorific": self.honorific, "texts_per_request": self.texts_per_request}
 
     def check_languages(self, source: str, target: str) -> None:
@@ -117,11 +119,11 @@ class PapagoEngine(RemoteEngine):
         if len(texts) == 1:
             raise RefusedError(f"{self.name}: expected a translation of one line, found {len(lines)}")
         logger.warning(
-            "%s: expected %d lines, found %d; the texts are sent again one by one, %d characters",
+            "%s: expected %d lines, found %d; sending the texts again one by one (%s)",
             self.name,
             len(texts),
             len(lines),
-            sum(map(len, texts)),
+            counted(sum(map(len, texts)), "character"),
         )
         lines = []
         for text in texts:
@@ -130,5 +132,5 @@ class PapagoEngine(RemoteEngine):
         return lines
 
     def read(self, answer: Any) -> list[str]:
-        """Return the translation in an answer, all lines in one."""
+        """Return the translation in an answer, with all lines in one text."""
         return [answer["message"]["result"]["translatedText"]]

@@ -1,4 +1,4 @@
-"""Send texts to paid web services: what their engines share."""
+"""Requests, retries and errors, shared by the engines that call paid web services."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 6
-"""Times that a request is sent at most."""
+"""Maximum number of times that a request is sent."""
 LONGEST_WAIT = 300.0
-"""Seconds that a service may ask to wait; if it asks for more, the request is given up."""
+"""Maximum number of seconds that a service may ask to wait; beyond it, the request is given up."""
 LARGEST_ANSWER = 2**24
-"""Bytes of an answer that are read at most, unpacked; a request of 30,000 characters brings a hundredth of that."""
+"""Maximum size of an unpacked answer in bytes; the answer to 30,000 characters has a hundredth of that."""
 
 
 class RequestError(Exception):
-    """A request that brought no translation.
+    """A request that returned no translation.
 
     Args:
-        message: What happened, without keys and texts. Control characters of a service's own words are escaped.
-        status: HTTP status of the answer; None if there was none, or none that can be read.
+        message: Description of the failure, without keys and texts. Control characters in a service's own message are
+            escaped.
+        status: HTTP status of the answer; None if there was no answer, or none that can be read.
         wait: Seconds that the service asks to wait.
         sent: Whether the request may have reached the service.
     """
@@ -55,33 +56,33 @@ class RequestError(Exception):
 
     @property
     def passes(self) -> bool:
-        """Whether the same request may succeed later."""
+        """True if the same request may succeed later."""
         return self.status is None or self.status in (408, 429) or self.status >= 500
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RemoteEngine(ABC):
-    """An engine behind a web service that takes JSON and is paid for by the character.
+    """An engine that calls a web service which takes JSON and bills per character.
 
-    Errors that may pass (429, 5xx), timeouts, cut connections and answers that are no JSON are tried again up to
-    `ATTEMPTS` times, after a wait that doubles each time, or after the one that the service asks for (`Retry-After`).
-    Each attempt is counted before it is sent. It is taken back if the service answers with an error; what had no answer
-    stays counted, since it may be billed.
+    After a temporary error (429, 5xx), a timeout, a lost connection or an answer that is not JSON, the request is sent
+    again, up to `ATTEMPTS` times in total. The wait between attempts doubles each time, or is the one that the service
+    asks for (`Retry-After`). The characters of each attempt are counted before it is sent. They are subtracted if the
+    service answers with an error; without an answer they stay counted, since they may be billed.
 
     Args:
-        name: Stands in the corpus's column `engine`, and in the file of what is spent (default: the engine's kind).
-        max_characters: Characters to send in all at most (default: no limit).
-        max_cost: Money to spend in all at most, by `price` (default: no limit).
-        price: Of a million characters, in the service's currency (default: its list price).
-        requests_per_second: At most, of all processes together (default: no limit).
-        characters_per_minute: At most, of all processes together (default: no limit).
+        name: Value of the corpus's column `engine`, and the key in the spending file (default: the engine's kind).
+        max_characters: Maximum number of characters to send in total (default: no limit).
+        max_cost: Maximum amount of money to spend in total, by `price` (default: no limit).
+        price: Price of a million characters, in the service's currency (default: its list price).
+        requests_per_second: Maximum for all processes together (default: no limit).
+        characters_per_minute: Maximum for all processes together (default: no limit).
         timeout: Seconds to wait for a connection, and for each part of an answer (30).
         endpoint: URL of the API, or of a proxy for it.
         spending: File in which characters are counted (default: they are counted in memory).
 
     Raises:
-        ValueError: An option has no sense.
-        ImportError: A library is missing.
+        ValueError: The value of an option is not allowed.
+        ImportError: A library is not installed.
     """
 
     name: str
@@ -95,18 +96,18 @@ class RemoteEngine(ABC):
     spending: Path | None = None
 
     extra: ClassVar[str]
-    """Extra of kgloss-hf that installs the libraries."""
+    """Name of the kgloss-hf extra that installs the libraries."""
     libraries: ClassVar[Sequence[str]]
     """Modules that the engine needs."""
     keys: ClassVar[Mapping[str, str]] = {}
-    """Headers, each with the environment variable that has its key."""
+    """Headers, each with the environment variable that holds its key."""
     credentials: ClassVar[str]
-    """What to look at if the service does not let us in."""
+    """Settings to check if the service denies access, for messages."""
     list_price: ClassVar[Price]
     result: ClassVar[str]
-    """Where an answer has translations, for messages."""
+    """Location of the translations in an answer, for messages."""
     explanations: ClassVar[Sequence[tuple[str, type[Exception], str]]] = ()
-    """Patterns of errors, each with the exception to raise and with what to add to its message."""
+    """Patterns of errors, each with the exception to raise and the words to add to its message."""
     limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,7 +129,7 @@ class RemoteEngine(ABC):
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         self._requests = self._characters = None
         if self.requests_per_second is not None:
-            # One request in an interval, instead of several in a second, allows fractions and makes no bursts.
+            # One request per interval, instead of several per second, allows fractions and avoids bursts.
             self._requests = Pace(1, processes / self.requests_per_second)
         if self.characters_per_minute is not None:
             self._characters = Pace(max(1, int(self.characters_per_minute / processes)), 60)
@@ -144,13 +145,13 @@ class RemoteEngine(ABC):
 
     @abstractmethod
     def read(self, answer: Any) -> list[str]:
-        """Return the translations in an answer; raise KeyError, TypeError or AttributeError if it has another form."""
+        """Return the translations in an answer; raise KeyError, TypeError or AttributeError for any other form."""
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate any number of texts, in their order; see `Engine.translate`.
 
-        Equal texts are sent once. What was translated before a call failed, also by the budget (BudgetError), is kept,
-        and not sent again by the next. A translation is "" where the service gave nothing.
+        Equal texts are sent once. If a call fails, also because of the budget (BudgetError), its translations so far
+        are kept, and the next call does not send them again. A translation is "" if the service returned none.
         """
         self.check_languages(source, target)
         missing = [text for text in dict.fromkeys(texts) if (text, source, target) not in self._kept]
@@ -163,22 +164,22 @@ class RemoteEngine(ABC):
         return translations
 
     def keep(self, texts: Iterable[str], translations: Iterable[str], source: str, target: str) -> None:
-        """Keep translations, as many as texts, for this call or, if it fails, for the next."""
+        """Keep the translations of texts for this call or, if it fails, for the next."""
         for text, translation in zip(texts, translations, strict=True):
             self._kept[text, source, target] = translation
 
     def ask(self, url: str, body: dict[str, Any], characters: int) -> list[str]:
-        """Request translations, within the budget, at the pace, and again where that can help.
+        """Request translations within the budget and the rate limits, and retry where that can help.
 
         Args:
-            url: To post to.
-            body: What is sent as JSON.
-            characters: That are paid for.
+            url: URL to post to.
+            body: Content to send as JSON.
+            characters: Number of characters that are billed.
 
         Raises:
             BudgetError: The budget is spent.
-            RefusedError: The service will not take the request.
-            EngineError: There is no usable answer.
+            RefusedError: The service refuses the request.
+            EngineError: The service gave no usable answer.
         """
         import tenacity
 
@@ -222,7 +223,7 @@ class RemoteEngine(ABC):
         """Send one request, and return its translations.
 
         Raises:
-            RequestError: The request brought nothing.
+            RequestError: The request returned no translation.
         """
         from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
@@ -238,10 +239,10 @@ class RemoteEngine(ABC):
         status = response.status_code
         if status != 200:
             message = _message(content)
-            for header, variable in self.keys.items():  # before it is cut, lest a part of a key is left
+            for header, variable in self.keys.items():  # before truncating, so that no part of a key is left
                 message = message.replace(str(session.headers[header]), f"${variable}")
             message = message[:300] or "no message"
-            # Google's quota by the minute may come as 403, as that by the day does.
+            # Google may report its quota per minute as 403, as it does the quota per day.
             busy = status == 403 and "rate limit exceeded" in message.lower()
             wait = retry_after(response.headers.get("retry-after"))
             raise RequestError(f"HTTP {status}: {message}", status=429 if busy else status, wait=wait)
@@ -257,7 +258,7 @@ class RemoteEngine(ABC):
 
     @cached_property
     def _session(self) -> requests.Session:
-        """A session that carries the keys."""
+        """HTTP session that sends the keys."""
         import requests
 
         session = requests.Session()
@@ -265,11 +266,11 @@ class RemoteEngine(ABC):
         return session
 
     def _explained(self, error: RequestError) -> Exception:
-        """Return what to raise for a request that is given up."""
+        """Return the exception to raise for a request that is given up."""
         message = f"{self.name}: {error}"
         if error.passes:
-            asked = f", and asks to wait {error.wait:.0f} s" if error.wait > LONGEST_WAIT else ""
-            message += f"{asked}; given up, run it again later to go on"
+            asked = f", and the service asks to wait {error.wait:.0f} s" if error.wait > LONGEST_WAIT else ""
+            message += f"{asked}; given up: run the command again later to continue"
         for pattern, kind, advice in self.explanations:
             if re.search(pattern, str(error), re.IGNORECASE | re.DOTALL):
                 return kind(message + advice)
@@ -279,13 +280,13 @@ class RemoteEngine(ABC):
 
 
 def retry_after(value: str | None) -> float:
-    """Seconds to wait by the header `Retry-After` (RFC 9110), which is a number of seconds or a date.
+    """Return the seconds to wait by the header `Retry-After` (RFC 9110), which is a number of seconds or a date.
 
     Args:
-        value: Of the header; None if there is none.
+        value: Value of the header; None if there is none.
 
     Returns:
-        From 0; 0 also if the value is neither.
+        At least 0; also 0 if the value is neither a number nor a date.
 
     Example:
         >>> retry_after("120"), retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), retry_after("soon"), retry_after(None)
@@ -302,17 +303,17 @@ def retry_after(value: str | None) -> float:
 
 
 def check_endpoint(name: str, endpoint: str) -> None:
-    """Raise ValueError if keys and texts would go unencrypted over a network.
+    """Raise ValueError if keys and texts would be sent unencrypted over a network.
 
     Args:
-        name: Of the engine.
+        name: Name of the engine.
         endpoint: URL that requests go to.
 
     Example:
         >>> check_endpoint("papago", "https://papago.apigw.ntruss.com/nmt/v1/translation")
         >>> check_endpoint("papago", "http://example.com/")
         Traceback (most recent call last):
-        ValueError: papago: expected endpoint to be https://…, or http://localhost…, found http://example.com
+        ValueError: papago: expected endpoint to be https://… or http://localhost…, found http://example.com
     """
     try:
         url = urlsplit(endpoint if isinstance(endpoint, str) else "")
@@ -321,21 +322,21 @@ def check_endpoint(name: str, endpoint: str) -> None:
     local = url.scheme == "http" and url.hostname in ("localhost", "127.0.0.1", "::1")
     if not url.hostname or url.username is not None or not (url.scheme == "https" or local):
         raise ValueError(
-            f"{name}: expected endpoint to be https://…, or http://localhost…, found "
+            f"{name}: expected endpoint to be https://… or http://localhost…, found "
             f"{url.scheme or 'no scheme'}://{url.hostname or ''}"
         )
 
 
 def is_local(endpoint: str) -> bool:
-    """Whether an endpoint that was checked is not encrypted, so on this machine."""
+    """Return whether an endpoint that `check_endpoint` accepted is on this machine, and so not encrypted."""
     return urlsplit(endpoint).scheme == "http"
 
 
 def _errors_of_reading() -> tuple[type[Exception], ...]:
-    """Return requests' errors, and brotli's, which urllib3 lets through where it decodes with it."""
+    """Return the errors of requests, and those of brotli, which urllib3 passes on when it decodes with brotli."""
     import requests
 
-    brotli = sys.modules.get("brotli")  # which urllib3 imports where it is installed
+    brotli = sys.modules.get("brotli")  # urllib3 imports it if it is installed
     return (requests.RequestException, *([brotli.error] if brotli else []))
 
 
@@ -350,7 +351,7 @@ def _content(response: requests.Response) -> bytes:
 
 
 def _message(content: bytes) -> str:
-    """Return a service's own message, in the form of Google, of NAVER's gateway, or of Papago behind that."""
+    """Return a service's own message, in the form of Google, of NAVER's gateway or of Papago behind the gateway."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
@@ -364,7 +365,7 @@ def _message(content: bytes) -> str:
 
 def _key(name: str, variable: str) -> str:
     key = os.environ.get(variable, "").strip()
-    # An HTTP library that does not take a key says so with the key in its message.
+    # An HTTP library that rejects a key quotes the key in its message.
     if not key or not key.isascii() or not key.isprintable():
         raise EngineError(
             f"{name}: expected the environment variable {variable} to hold a key, found "

@@ -1,4 +1,4 @@
-"""Translation with a checkpoint of transformers: Marian, NLLB, M2M100, mBART-50."""
+"""Translation with a transformers checkpoint: Marian, NLLB, M2M100 or mBART-50."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...optional import versions
+from ...reporting import counted
 from .checkpoints import (
     MAX_CHARACTERS,
     Checkpoint,
@@ -27,19 +28,20 @@ _DTYPES = ("float32", "bfloat16", "float16")
 class TransformersEngine(CheckpointEngine):
     """An engine that generates with transformers, on the device that accelerate chooses.
 
-    Options are those of `CheckpointEngine`, and these. `model` is an id on the Hub, or a folder. `num_beams` is 4, or 1
-    with `do_sample`. `batch_size` is 64, or 16 on a CPU, which is faster there. Options of generation that are not
-    listed here, such as a length penalty, are the checkpoint's own.
+    The options are those of `CheckpointEngine` and the following. `model` is an id on the Hub, or a folder. `num_beams`
+    is 4, or 1 with `do_sample`. `batch_size` is 64, or 16 on a CPU, which is faster there. Generation options that are
+    not listed here, such as a length penalty, are the checkpoint's own.
 
     Args:
-        revision: Branch, tag or commit of `model` on the Hub. A commit makes sure that it is the same tomorrow.
-        back_revision: The same of `back_model`.
-        do_sample: Draw each token instead of taking the likeliest, from `torch`'s random state.
-        temperature: Of drawing (1); needs `do_sample`.
+        revision: Branch, tag or commit of `model` on the Hub. Only a commit is certain not to change.
+        back_revision: The same for `back_model`.
+        do_sample: Draw each token from `torch`'s random state instead of taking the likeliest.
+        temperature: Sampling temperature (1); needs `do_sample`.
         top_p: Draw from the likeliest tokens that together have this probability (1); needs `do_sample`.
-        max_new_tokens: Tokens of a translation at most (default: three times as many as the longest text of the batch
-            has, and at least 50, which stops a decoder that repeats itself and no translation).
-        dtype: `float32`, `bfloat16` or `float16` (default: `bfloat16` on a CUDA device that has it, else `float32`).
+        max_new_tokens: Maximum number of tokens per translation (default: three times as many as the longest text of
+            the batch has, and at least 50, which stops a decoder that repeats itself but no translation).
+        dtype: `float32`, `bfloat16` or `float16` (default: `bfloat16` on a CUDA device that supports it, else
+            `float32`).
 
     Example:
         >>> engine = TransformersEngine(
@@ -68,7 +70,7 @@ class TransformersEngine(CheckpointEngine):
                 raise FileNotFoundError(f"{model}: expected the folder of a checkpoint, found none there")
         super().__post_init__()
         if self.back_revision and not self.back_model:
-            raise ValueError(f"back_revision: expected a back_model that it is of, found only {self.back_revision!r}")
+            raise ValueError(f"back_revision: expected a back_model with it, found only {self.back_revision!r}")
         if not self.do_sample and (self.temperature, self.top_p) != (None, None):
             raise ValueError(
                 "temperature and top_p: expected do_sample=true with them, found it false; give it, or leave them out"
@@ -87,11 +89,11 @@ class TransformersEngine(CheckpointEngine):
             "do_sample": self.do_sample,
         }
         if self.do_sample:
-            # A checkpoint's own default is to draw from 50 tokens only.
+            # By default, a checkpoint draws from the 50 likeliest tokens only.
             self._generation |= {"temperature": self.temperature or 1.0, "top_p": self.top_p or 1.0, "top_k": 0}
 
     def describe(self) -> dict[str, Any]:
-        """Return all that decides what comes out, besides `limits`."""
+        """Return everything besides `limits` that determines the translations."""
         return {
             "kind": "transformers",
             "forth": identity(*self.forth),
@@ -103,7 +105,7 @@ class TransformersEngine(CheckpointEngine):
         }
 
     def seed(self, value: int) -> None:
-        """Seed `torch`, from whose random state the next translations are drawn, by a number from 0."""
+        """Seed `torch`, whose random state the next translations are drawn from, with a number from 0."""
         import torch
 
         torch.manual_seed(value)
@@ -116,10 +118,10 @@ class TransformersEngine(CheckpointEngine):
         device = PartialState().device
         if device.type == "cpu":
             self.batch_limits = self.limits._replace(texts=self.batch_size or 16)
-        # Weights are drawn before they are read, which must not change what the caller's seed gives.
+        # Loading draws weights before it reads them, which must not change the caller's random state.
         with torch.random.fork_rng(devices=[]):
             loaded = _load_model(model, other, self._dtype)
-        loaded.generation_config.max_length = None  # max_new_tokens is always given, and warns beside it.
+        loaded.generation_config.max_length = None  # max_new_tokens is always set, and both together cause a warning
         positions = getattr(loaded.config, "max_position_embeddings", None)
         return Checkpoint(loaded.to(device), load_tokenizer(model, other), name_of(model), positions)
 
@@ -139,7 +141,7 @@ class TransformersEngine(CheckpointEngine):
         return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
     def _generate(self, checkpoint: Checkpoint, ids: list[list[int]], direction: Direction) -> list[list[int]]:
-        """Translate one batch, or its halves where it needs more memory than a CUDA device has."""
+        """Translate one batch, or its halves if it needs more memory than the CUDA device has."""
         import torch
 
         model, tokenizer, name, positions = checkpoint
@@ -152,19 +154,19 @@ class TransformersEngine(CheckpointEngine):
                 rows = [torch.tensor(row) for row in ids]
                 inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=tokenizer.pad_token_id)
                 mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-                made = model.generate(
+                generated = model.generate(
                     inputs.to(model.device), attention_mask=mask.to(model.device), **self._generation, **options
                 )
-            # The decoder's start, and the language it was made to begin with, are no part of the translation.
-            translations: list[list[int]] = made[:, 2 if direction.target else 1 :].tolist()
+            # The decoder's start token and the forced language token do not belong to the translation.
+            translations: list[list[int]] = generated[:, 2 if direction.target else 1 :].tolist()
             return translations
         except torch.cuda.OutOfMemoryError as error:
             if len(ids) == 1:
                 raise EngineError(
-                    f"{name}: expected memory for one text of {len(ids[0])} tokens, found none left on {model.device}; "
-                    "give fewer beams, or dtype=bfloat16"
+                    f"{name}: expected memory for one text of {counted(len(ids[0]), 'token')}, found too little on "
+                    f"{model.device}; use fewer beams or dtype=bfloat16"
                 ) from error
-        # After the except clause, so that nothing holds on to the tensors of the failed batch.
+        # This runs after the except clause, so that nothing keeps the tensors of the failed batch alive.
         torch.cuda.empty_cache()
         half = len(ids) // 2
         return [*self._generate(checkpoint, ids[:half], direction), *self._generate(checkpoint, ids[half:], direction)]
@@ -181,10 +183,10 @@ def _load_model(model: str, revision: str | None, dtype: str) -> Any:
         ) from error
     if type(config) not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
         raise ValueError(
-            f"{model}: expected a checkpoint that translates, such as Marian, NLLB, M2M100 or mBART-50, found one of "
-            f"the kind {config.model_type}"
+            f"{model}: expected a checkpoint that translates, such as Marian, NLLB, M2M100 or mBART-50, found the "
+            f"model type {config.model_type}"
         )
     try:
         return AutoModelForSeq2SeqLM.from_pretrained(model, revision=revision, dtype=dtype).eval()
     except OSError as error:
-        raise EngineError(f"{model}: expected a checkpoint with its weights, found none ({error})") from error
+        raise EngineError(f"{model}: expected a checkpoint with its weights, found no weights ({error})") from error
