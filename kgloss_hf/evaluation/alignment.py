@@ -1,4 +1,4 @@
-"""Measure predicted places of glosses in the sentence against those that people marked."""
+"""Compare predicted places of glosses in the sentence with those that people marked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .sequences import as_signed
 
 Spans = list[tuple[int, int] | None]
-"""For each gloss its start and end in characters of the sentence, the end exclusive; or None."""
+"""Start and end of each gloss in characters of the sentence, the end exclusive; or None."""
 
 
 def alignment_scores(
@@ -18,21 +18,20 @@ def alignment_scores(
 ) -> dict[str, float]:
     """Compare the spans of predicted glosses with those of the same glosses in the references.
 
-    Predicted and reference glosses of a row are matched in order, as many as possible of equal ones (the longest common
-    subsequence; of several the one that matches earliest), as they are signed. Of these, glosses with a reference span
-    count.
+    Equal glosses of a row's prediction and reference, compared as they are signed, are matched in order by the longest
+    common subsequence; of several, the one that matches earliest. Only matches with a reference span count.
 
     Args:
         predictions: Gloss sequences.
-        alignments: For each prediction the span of each gloss; None for a row that is left out.
+        alignments: Span of each gloss of each prediction; None for a row that is left out.
         references: As many gloss sequences.
-        spans: For each reference the span of each gloss.
+        spans: Span of each gloss of each reference.
 
     Returns:
-        Numbers of glosses that were `matched`, and of these that were `compared` because they have a reference span. Of
-        the latter, from 0 to 1: `coverage`, the share with a predicted span; `overlap`, the share whose predicted span
-        overlaps the reference span; and `iou`, the mean of the spans' intersection over their union, which is 0 without
-        a predicted span. The shares are absent where no gloss was compared.
+        The number of glosses that were `matched`, and of those that were `compared` because they have a reference span.
+        For the latter, from 0 to 1: `coverage`, the share with a predicted span; `overlap`, the share whose predicted
+        span overlaps the reference span; and `iou`, the mean of the spans' intersection over their union, which is 0
+        without a predicted span. The shares are absent where no gloss was compared.
 
     Raises:
         ValueError: The arguments have different lengths.

@@ -1,4 +1,4 @@
-"""What one would use without a model: the sentence's own words as glosses, or a similar sentence's glosses."""
+"""Baselines without a model: the sentence's own words as glosses, or a similar sentence's glosses."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _SIMILARITIES_AT_ONCE = 4_000_000
 
 
 def baseline_predictions(split: Split, analyzer: str = ANALYZER) -> dict[str, list[list[str]]]:
-    """Return the glosses of two baselines for the sentences of a split's test part.
+    """Return the glosses of two baselines for the sentences of a split's test set.
 
     `copy` takes the content words of the sentence in their order, without training or a gloss vocabulary: the
     dictionary forms of Okt's Noun (which includes pronouns and counting words), Verb, Adjective, Adverb and VerbPrefix
     (못, 안, 잘), and Number and Alpha (Latin words) by their content. A number and 세기 (century) make one gloss, `4C`,
-    as in the paper's data (Table 2). It leaves out what the grammar of Korean Sign Language does without, or shows by
+    as in the paper's data (Table 2). `copy` leaves out what the grammar of Korean Sign Language omits or expresses by
     place and face: particles, endings, suffixes, determiners, conjunctions, exclamations, punctuation.
-    With Kiwi, MeCab and Komoran it takes the same parts of speech, with `whitespace` each word. Copied words are
-    upper-cased where most gloss tokens of the training part are upper case (`WETTER`), and lower-cased where most are
+    With Kiwi, MeCab and Komoran, it takes the same parts of speech; with `whitespace`, every word. Copied words are
+    upper-cased where most gloss tokens of the training set are upper case (`WETTER`), and lower-cased where most are
     lower case.
 
     `nearest neighbour` takes the glosses of the most similar training sentence: the bar a trained model has to clear.
-    Similarity is the cosine between TF-IDF vectors of character 1- to 4-grams. Of equally similar sentences the first
-    wins; a sentence that shares no character with any gets the first one's glosses.
+    Similarity is the cosine between TF-IDF vectors of character 1- to 4-grams. Of equally similar sentences, the first
+    wins; a sentence that shares no character with any training sentence gets the glosses of the first.
 
     Args:
-        split: From `kgloss_hf.data.pairs.split_pairs`; the nearest neighbour searches its training part.
+        split: Split from `kgloss_hf.data.pairs.split_pairs`; the nearest neighbour searches its training set.
         analyzer: Name of the morphological analyser that finds the words to copy (default: `okt`).
 
     Returns:
         For each baseline one list of glosses per test pair.
 
     Raises:
-        ValueError: The analyser is not known, or does not read the language of the training sentences.
+        ValueError: The analyser is unknown or does not read the language of the training sentences.
         ImportError: scikit-learn, KoNLPy, JPype, a Java runtime or another analyser's package is missing.
         RuntimeError: The JVM cannot be started, or was started before this process was forked.
 
@@ -64,7 +64,7 @@ def baseline_predictions(split: Split, analyzer: str = ANALYZER) -> dict[str, li
 
 
 def _case_of(glosses: Iterable[str]) -> Callable[[str], str]:
-    """Return what writes a word in the case of most gloss tokens: upper, lower, or, as for Hangul, as it is."""
+    """Return a function that writes a word in the case of most gloss tokens: upper, lower, or unchanged (Hangul)."""
     tokens = list(glosses)
     for fold, other in ((str.upper, str.lower), (str.lower, str.upper)):
         if 2 * sum(gloss == fold(gloss) != other(gloss) for gloss in tokens) > len(tokens):

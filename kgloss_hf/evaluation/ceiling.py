@@ -1,4 +1,4 @@
-"""Measure how far human versions of one sentence agree, which bounds what a score against one of them can reach."""
+"""Measure how far human versions of one sentence agree, which limits every score against one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sequences import GlossLists, as_signed
 
 
 class Agreement(NamedTuple):
-    """How far versions agree: one item per version of a sentence that has several.
+    """Agreement of versions, with one item per version of a sentence that has several.
 
     `sentence` numbers the sentence, `mean` and `best` are the version's Jaccard scores with the other versions, from 0
     to 1, and `answer` is the score of the sentence's best single answer with the version.
@@ -27,18 +27,17 @@ class Agreement(NamedTuple):
 
 
 def agreement(pairs: Iterable[tuple[str, Sequence[str]]], *, repeats: bool = False) -> Agreement:
-    """Compare each human version of a sentence with the others: leave one out.
+    """Compare each human version of a sentence with the others (leave-one-out).
 
     Args:
         pairs: Sentences and their glosses, such as `kgloss_hf.data.pairs.load_pairs` returns; pairs of equal sentences
-            are versions of one. Glosses are compared as they are
-            signed (`kgloss_hf.evaluation.sequences.as_signed`).
-        repeats: Let a gloss string that stands in several rows of a sentence count as that many versions. Default: as
-            one, because a copied row shows no agreement.
+            are versions of one. Glosses are compared as they are signed (`kgloss_hf.evaluation.sequences.as_signed`).
+        repeats: Count a gloss string that occurs in several rows of a sentence as that many versions. Default: count it
+            once, because a copied row shows no agreement.
 
     Returns:
         The scores of each version, or empty arrays where no sentence has two versions. The best single answer is the
-        version that agrees most with all versions of its sentence, itself among them.
+        version that agrees most with all versions of its sentence, itself included.
 
     Example:
         >>> pairs = [("불이 났어요.", ("불",)), ("불이 났어요.", ("불", "나다")), ("네.", ("네",))]
@@ -60,8 +59,8 @@ def agreement(pairs: Iterable[tuple[str, Sequence[str]]], *, repeats: bool = Fal
         answer, most = np.zeros(0), -1.0
         for index, version in enumerate(versions):
             own = jaccard_scores(GlossLists([version] * len(versions)), versions)
-            others = weights - (np.arange(len(versions)) == index)
-            scores.append((float(own @ others) / (total - 1), float(own[others > 0].max())))
+            other_weights = weights - (np.arange(len(versions)) == index)
+            scores.append((float(own @ other_weights) / (total - 1), float(own[other_weights > 0].max())))
             if (of_all := float(own @ weights)) > most:
                 answer, most = own, of_all
         for (mean, best), score, weight in zip(scores, answer.tolist(), weights.tolist(), strict=True):
@@ -72,30 +71,30 @@ def agreement(pairs: Iterable[tuple[str, Sequence[str]]], *, repeats: bool = Fal
 
 
 def ceiling(pairs: Iterable[tuple[str, Sequence[str]]], *, repeats: bool = False) -> dict[str, float]:
-    """Return how far the human versions of a corpus agree: what a system's Jaccard score can be held against.
+    """Return how far the human versions of a corpus agree, as a standard for a system's Jaccard score.
 
     Args:
         pairs: As for `agreement`.
         repeats: As for `agreement`.
 
     Returns:
-        The number of `sentences` with several versions and of these `versions`, and scores from 0 to 100. `mean` is the
-        mean score of a version with the others, `best` its score with the other that agrees most. `answer` is the score
-        of each sentence's best single answer with all versions; no system that always answers a sentence with the same
-        one of its versions has a higher one. Each is a mean over versions (`_by_row`), and a mean over sentences of
-        the mean over a sentence's versions (`_by_sentence`). Empty where no sentence has two versions.
+        The number of `sentences` with several versions, the number of these `versions`, and scores from 0 to 100.
+        `mean` is the mean score of a version with the others, `best` its score with the other that agrees most.
+        `answer` is the score of each sentence's best single answer with all versions; no system that always gives the
+        same one of a sentence's versions can score higher. Each is a mean over versions (`_by_row`), and a mean over
+        sentences of the mean over a sentence's versions (`_by_sentence`). Empty if no sentence has two versions.
 
     Example:
         >>> scores = ceiling([("불이 났어요.", ("불",)), ("불이 났어요.", ("불", "나다"))])
         >>> scores["versions"], scores["mean_by_row"], scores["answer_by_sentence"]
         (2, 50.0, 75.0)
     """
-    found = agreement(pairs, repeats=repeats)
-    if not len(found.sentence):
+    versions = agreement(pairs, repeats=repeats)
+    if not len(versions.sentence):
         return {}
-    result: dict[str, float] = {"sentences": len(np.unique(found.sentence)), "versions": len(found.sentence)}
+    result: dict[str, float] = {"sentences": len(np.unique(versions.sentence)), "versions": len(versions.sentence)}
     for name in ("mean", "best", "answer"):
-        scores = getattr(found, name)
+        scores = getattr(versions, name)
         result[f"{name}_by_row"] = 100 * float(scores.mean())
-        result[f"{name}_by_sentence"] = 100 * float(by_group(scores, found.sentence).mean())
+        result[f"{name}_by_sentence"] = 100 * float(by_group(scores, versions.sentence).mean())
     return result

@@ -1,4 +1,4 @@
-"""Say in words how a model compares with the baselines, and how it was set to decode."""
+"""Describe in words how a model compares with the baselines and how it decodes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ADVICE = (
 def compare(
     references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], others: Mapping[str, Sequence[Any]]
 ) -> dict[str, dict[str, float]]:
-    """Return by how much a system's Jaccard score is above those of others, and the p value of each difference.
+    """Return how far a system's Jaccard score exceeds those of others, and the p value of each difference.
 
     Args:
         references: Lists of glosses; `Number/4C` counts as `4C`.
-        predictions: The system's, as many.
-        others: For each other system's name, as many lists of glosses.
+        predictions: As many lists of glosses of the system.
+        others: As many lists of glosses of each other system, by its name.
 
     Returns:
         For each other system `difference`, in JC, and `p_value` of the paired approximate randomisation.
@@ -45,9 +45,9 @@ def comparison_words(system: str, comparisons: Mapping[str, Mapping[str, float]]
     """Return sentences that say whether a system beats others, by how much, and whether that may be chance.
 
     Args:
-        system: Its name.
+        system: Name of the system.
         comparisons: From `compare`.
-        advice: End with what can help, where the system does not beat all of them (default True).
+        advice: End with advice if the system does not beat all of them (default: True).
 
     Example:
         >>> comparison_words("tiny", {"copy": {"difference": 5.9, "p_value": 0.01}})
@@ -74,10 +74,10 @@ def comparison_words(system: str, comparisons: Mapping[str, Mapping[str, float]]
 
 
 def decoding_words(decoding: Mapping[str, Any]) -> str:
-    """Return a sentence on the penalties that a model decodes with, and on what the validation part says of them.
+    """Return a sentence on the penalties that a model decodes with, and on their scores on the validation set.
 
     Args:
-        decoding: `decoding` of metrics.json.
+        decoding: The `decoding` of metrics.json.
 
     Example:
         >>> off = {"encoder_repetition_penalty": 1.0, "repetition_penalty": 1.0}
@@ -89,7 +89,7 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
     """
     names = ("encoder_repetition_penalty", "repetition_penalty")
     words = "Decoding: " + ", ".join(f"{name} {decoding[name]:g}{' (off)' * (decoding[name] == 1)}" for name in names)
-    tried = {tuple(one[name] for name in names): one["jaccard"] for one in decoding.get("validation", ())}
+    tried = {tuple(trial[name] for name in names): trial["jaccard"] for trial in decoding.get("validation", ())}
     best, off = tuple(decoding[name] for name in names), (1.0, 1.0)
     if best in tried:
         words += f"; validation JC {tried[best]:.2f}"

@@ -32,22 +32,22 @@ def jaccard(predictions: Iterable[str | Iterable[str]], references: References) 
 
     Where a prediction has several references, its score is the mean over them, so that each prediction weighs the same.
 
-    Order and repetition of glosses do not count. A gloss is compared as it is signed: `Number/4C` is `4C`, and a form
+    Order and repetition of glosses do not count. A gloss is compared as signed: `Number/4C` is `4C`, and a form
     with other code points for the same characters is the same gloss (`kgloss_hf.evaluation.sequences.as_signed`).
 
     Args:
-        predictions: One gloss sequence per pair: a list of glosses, or a string of glosses with spaces between them, of
-            which one before parentheses belongs to a gloss (`V (불꽃무늬)`). A string can also be a JSON list.
+        predictions: One gloss sequence per pair: a list of glosses, or a string of glosses with spaces between them,
+            where a space before parentheses belongs to a gloss (`V (불꽃무늬)`). A string can also be a JSON list.
         references: For each prediction one gloss sequence, or several as a list of lists of glosses. Predictions can
             have different numbers of references.
 
     Returns:
-        A number from 0 to 100. A pair counts 1 when both sides are empty and 0 when one is.
+        A number from 0 to 100. A pair counts 1 when both sides are empty and 0 when only one is.
 
     Raises:
-        TypeError: An argument is one string or no sequence, or one of its items is no gloss sequence.
-        ValueError: The two lengths differ, there are no pairs, or a list holds strings of several glosses each, which
-            may be one sequence or several references: write references as lists of lists of glosses.
+        TypeError: An argument is a single string or no sequence, or one of its items is no gloss sequence.
+        ValueError: The lengths differ, there are no pairs, or a list holds strings of several glosses each, which may
+            be one sequence or several references: write references as lists of lists of glosses.
 
     Example:
         >>> jaccard([["문화", "유산"], ["감사"]], ["유산 문화 보다 원하다", "감사"])
@@ -71,16 +71,16 @@ def jaccard_scores(
     Args:
         predictions: As for `jaccard`.
         references: As for `jaccard`.
-        multiset: Count repetitions: a gloss that is twice on one side and once on the other matches once.
-        best: Of several references take the one that agrees most (default: the mean over them).
+        multiset: Count repetitions: a gloss that occurs twice on one side and once on the other matches once.
+        best: Of several references, use the one that agrees most (default: the mean over them).
         synonyms: As for `jaccard_result`.
 
     Returns:
         Array of shape (predictions,), each score from 0 to 1; 1 when both sides of a pair are empty, 0 when one is.
 
     Raises:
-        TypeError: An argument is one string or no sequence, or one of its items is no gloss sequence.
-        ValueError: The two lengths differ, or there are no pairs.
+        TypeError: An argument is a single string or no sequence, or one of its items is no gloss sequence.
+        ValueError: The lengths differ, or there are no pairs.
 
     Example:
         >>> jaccard_scores([["집", "불"], [], []], [["불", "나다"], [], ["불"]]).round(2).tolist()
@@ -108,35 +108,35 @@ def jaccard_result(
     resamples: int = 0,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Return the mean Jaccard score, × 100, with the parts asked for and a signature that says how it was computed.
+    """Return the mean Jaccard score, × 100, with the requested parts and a signature that tells how it was computed.
 
     Args:
         predictions: As for `jaccard`.
         references: As for `jaccard`.
         multiset: As for `jaccard_scores`.
         types: Type of each gloss, such as `{"집": "sign_word"}`, for a score per type. Contents have the type of their
-            placeholder (`Number`). A gloss it does not list is `unknown`.
+            placeholder (`Number`). A gloss that it does not list is `unknown`.
         ignore_non_manual: Drop the glosses of type `non_manual` from both sides first. A pair with nothing left counts
             1, like any pair of two empty sequences.
-        synonyms: Glosses that count as equal, such as `{"집": ["가옥", "주택"]}`. Equality reaches on: what is equal to
-            `가옥` is equal to `집` as well. Types are those of the glosses as they stand.
+        synonyms: Glosses that count as equal, such as `{"집": ["가옥", "주택"]}`. Equality is transitive: what is equal
+            to `가옥` is equal to `집` as well. A gloss keeps its own type.
         resamples: Samples for the 95% bootstrap interval, usually 10,000; 0 for no interval.
         seed: Seed of the interval.
 
     Returns:
         `jaccard`, from 0 to 100; with `resamples`, `low` and `high`; with `types`, `by_type`: for each type found, the
-        `jaccard` of its glosses alone, over those `pairs` that have one on either side; `signature`, where `types` and
+        `jaccard` of only its glosses, over the `pairs` with one on either side; `signature`, in which `types` and
         `synonyms` are the beginning of the mapping's SHA-256.
 
         Where a prediction has several references, `jaccard` is the mean over them, with each prediction weighing the
-        same, and its signature says `refs:mean`. In addition come `jaccard_best`, each prediction against the
-        reference that agrees most, its interval `low_best` and `high_best`, and `signature_best` with `refs:best`. By
-        type, `jaccard` is the mean as well, and `pairs` counts predictions.
+        same, and its signature has `refs:mean`. The result then also has `jaccard_best`, which compares each prediction
+        with the reference that agrees most, its interval `low_best` and `high_best`, and `signature_best` with
+        `refs:best`. By type, `jaccard` is the mean as well, and `pairs` counts predictions.
 
     Raises:
-        TypeError: As for `jaccard`, or `types` is no mapping of strings to strings, or `synonyms` none of strings to
-            lists of strings.
-        ValueError: As for `jaccard`, or `resamples` is negative, or `ignore_non_manual` has no type to go by.
+        TypeError: As for `jaccard`, or `types` is no mapping of strings to strings, or `synonyms` is no mapping of
+            strings to lists of strings.
+        ValueError: As for `jaccard`, or `resamples` is negative, or `ignore_non_manual` finds no such type in `types`.
 
     Source:
         The paper, section IV.2. Signatures as in sacreBLEU (Post, "A Call for Clarity in Reporting BLEU Scores", 2018).
@@ -203,16 +203,16 @@ def jaccard_result(
 def by_group(
     scores: npt.NDArray[np.float64], groups: npt.NDArray[np.int64], *, best: bool = False
 ) -> npt.NDArray[np.float64]:
-    """Return the mean, or the best, score of each group.
+    """Return the mean or the best score of each group.
 
     Args:
         scores: One score per row.
-        groups: The group of each row, as a number; rows of a group need not stand side by side.
+        groups: The group of each row, as a number; rows of a group need not be adjacent.
         best: Take each group's highest score (default: the mean).
 
     Returns:
-        One score per group, in the order of the groups' numbers. The order of rows within a group changes nothing, to
-        the last digit, and a mean lies between the group's lowest and highest score.
+        One score per group, in the order of the groups' numbers. The order of rows within a group changes no digit
+        of the result, and a mean lies between the group's lowest and highest score.
 
     Example:
         >>> by_group(np.array([0.5, 0.25, 1.0]), np.array([0, 1, 0])).tolist()
@@ -240,16 +240,16 @@ def bootstrap_interval(
     It says nothing about the spread between training runs, which needs several runs (the paper averages ten).
 
     Args:
-        scores: One score per pair, as `jaccard_scores` gives them; the interval is in their unit.
+        scores: One score per pair, as from `jaccard_scores`; the interval is in their unit.
         level: Share of resampled means inside the interval, between 0 and 1.
-        resamples: How many samples to draw, with replacement, each as large as `scores`.
+        resamples: Number of samples to draw, with replacement, each as large as `scores`.
         seed: The same seed gives the same interval.
 
     Returns:
-        Lower and upper end. Memory stays under some 50 MB, or 24 bytes per score where there are over two million.
+        Lower and upper end. Memory stays under some 50 MB, or 24 bytes per score for more than two million.
 
     Raises:
-        TypeError: `scores` holds something that is no number.
+        TypeError: `scores` holds something other than numbers.
         ValueError: `scores` is empty, not one-dimensional or not finite; `level` or `resamples` is out of range.
 
     Source:
@@ -281,22 +281,23 @@ def paired_p_value(
     trials: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """Return how likely two equal systems differ as much in their mean: paired approximate randomisation.
+    """Return the chance that two equal systems differ as much in their mean (paired approximate randomisation).
 
     Each trial exchanges the two systems' scores of a pair, or not, at random.
 
     Args:
-        first: One system's score for each pair.
-        second: The other's for the same pairs, in the same order.
-        trials: How many exchanges to draw.
+        first: Score of one system for each pair.
+        second: Scores of the other system for the same pairs, in the same order.
+        trials: Number of exchanges to draw.
         seed: The same seed gives the same number.
 
     Returns:
         Two-sided p-value from 1 / (trials + 1) to 1; 1 where the means are equal.
 
     Raises:
-        TypeError: Scores that are no numbers.
-        ValueError: Scores that are empty, not one-dimensional, not finite or not as many for both; no trials.
+        TypeError: Scores are not numbers.
+        ValueError: Scores are empty, not one-dimensional, not finite or not equally many for both, or `trials` is below
+            1.
 
     Source:
         Riezler and Maxwell, "On Some Pitfalls in Automatic Evaluation and Significance Testing for MT", 2005.
@@ -305,12 +306,13 @@ def paired_p_value(
         >>> paired_p_value([0.5, 0.25], [0.25, 0.5])
         1.0
     """
-    scores, others = _finite_scores(first), _finite_scores(second)
-    if len(scores) != len(others):
+    scores, other_scores = _finite_scores(first), _finite_scores(second)
+    if len(scores) != len(other_scores):
         raise ValueError(
-            f"expected as many scores for both systems, found {len(scores)} and {len(others)}; score the same pairs"
+            f"expected equally many scores for both systems, found {len(scores)} and {len(other_scores)}; score the "
+            "same pairs"
         )
-    differences = scores - others
+    differences = scores - other_scores
     if trials < 1:
         raise ValueError(f"trials: expected at least 1, found {trials!r}; 10,000 is usual")
     # Sums that are equal on paper can differ in their last digits.
@@ -325,10 +327,10 @@ def paired_p_value(
 
 
 def _types_as_signed(types: Mapping[str, str], sides: Iterable[list[list[str]]]) -> dict[str, str]:
-    given = {normalize(gloss): kind for gloss, kind in types.items()}
+    listed = {normalize(gloss): kind for gloss, kind in types.items()}
     forms = {normalize(gloss) for side in sides for glosses in side for gloss in glosses}
-    kinds = {form: given.get(form, given.get(placeholder_of(form))) for form in sorted(forms)}
-    return {content_of(form): kind for form, kind in kinds.items() if kind} | given
+    kinds = {form: listed.get(form, listed.get(placeholder_of(form))) for form in sorted(forms)}
+    return {content_of(form): kind for form, kind in kinds.items() if kind} | listed
 
 
 def _rows(counts: Sequence[int]) -> npt.NDArray[np.int64]:
@@ -340,7 +342,7 @@ def _digest(text: str) -> str:
 
 
 def _one_of_synonyms(synonyms: Mapping[str, Iterable[str]]) -> tuple[dict[str, str], str]:
-    """Return for each gloss of several that are equal the one that stands for them, and a digest of these groups."""
+    """Return the representative of each gloss that has synonyms, and a digest of the groups of synonyms."""
     above: dict[str, str] = {}
 
     def top(gloss: str) -> str:

@@ -17,6 +17,7 @@ from ..data.lines import is_text, read_lines
 from ..data.review import Sheet, eaf_rows, review_columns, review_tiers
 from ..data.sign_corpora import is_corpus, read_corpus
 from ..data.tables import read_rows
+from ..reporting import counted
 from ..runtime.glosses import PLACEHOLDERS
 from ..runtime.normalization import normalize_line
 from .alignment import Spans
@@ -29,7 +30,7 @@ _MARKED = re.compile(rf"(?<!\S)({'|'.join(PLACEHOLDERS)})\?(?!\S)")
 
 _LINES = "lines"
 _SCORED = re.compile(r"-?(\d+\.\d{4}|inf|nan)\t")
-"""Begins a line of `kgloss translate --n_best N`, whose format text has an empty line after the N of a sentence."""
+"""Start of a line of `kgloss translate --n_best N`, whose text format has an empty line after a sentence's N lines."""
 
 _GLOSS_COLUMNS = {
     "prediction": ("prediction", "predictions", "예측", "예측 글로스", "예측글로스"),
@@ -43,23 +44,23 @@ _LEXICON = {
     **{name: LEXICON_COLUMNS[name] for name in ("type", "synonyms", "group")},
 }
 _DELIMITERS = {",": ".csv", "\t": ".tsv", ";": ".csv", "|": ".csv"}
-"""What separates the names of a header, and the kind of table that is then read."""
+"""Separators of names in a header, and the kind of table that each stands for."""
 
 
 class Review(NamedTuple):
-    """Who reviewed each row of a sheet, and how many rows were corrected, approved, rejected, or not reviewed."""
+    """Reviewers of the rows of a sheet, and counts of rows: corrected, approved, rejected and not reviewed."""
 
     reviewers: list[str]
     counts: Counter[str]
 
 
 class SystemFiles(NamedTuple):
-    """What `read_systems` reads.
+    """Contents of the files that `read_systems` reads.
 
-    `references` are lists of references where some row has several. `sentences` is None where no file has any.
-    `alignments` holds, for each system whose file has them and where the references have `spans`, the span of each
-    gloss of each row, or None for a row whose sentence is written in another way in the references. `review` tells of
-    a system's file that is a review sheet.
+    `references` holds lists of references if some row has several. `sentences` is None if no file has any.
+    `alignments` is filled for each system whose file has them, if the references have `spans`: it holds the span of
+    each gloss of each row, or None for a row whose sentence is written differently in the references. `review`
+    describes a system's file that is a review sheet.
     """
 
     systems: dict[str, GlossLists]
@@ -71,7 +72,7 @@ class SystemFiles(NamedTuple):
 
 
 class Lexicon(NamedTuple):
-    """The type of each gloss, and the glosses that count as equal to it; each empty where the table has no column."""
+    """Type of each gloss, and the glosses that count as equal to it; each is empty if the table lacks the column."""
 
     types: dict[str, str]
     synonyms: dict[str, list[str]]
@@ -88,15 +89,15 @@ def read_systems(
     """Read the predictions of one or two systems and the references, each from a table or a text file.
 
     Args:
-        predictions: The system's file, as for `kgloss_hf.evaluation.scores.evaluate_files`.
-        references: File with the references (default: those in `predictions`).
-        baseline: File of a second system's predictions for the same sentences.
+        predictions: File of the system, as for `kgloss_hf.evaluation.scores.evaluate_files`.
+        references: File of the references (default: those in `predictions`).
+        baseline: File of a second system's predictions for the same sentences (default: none).
         gloss_separator: As for `kgloss_hf.evaluation.scores.evaluate_files`.
         encoding: As for `kgloss_hf.evaluation.scores.evaluate_files`.
 
     Returns:
-        The gloss sequences of `system`, and of `baseline` where there is one; those of the references; the sentences,
-        and the spans of glosses, where the files have them.
+        The gloss sequences of `system`, and of `baseline` if given; those of the references; the sentences and spans of
+        glosses, if the files have them.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -142,21 +143,21 @@ def read_systems(
 
 
 def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
-    """Read the type of each gloss, and what is equal to it, from a table with `gloss`, `type`, `synonyms` and `group`.
+    """Read the type and the synonyms of each gloss from a table with `gloss`, `type`, `synonyms` and `group`.
 
     Args:
-        path: A file for `kgloss_hf.data.tables.read_rows`. Headers can be Korean (글로스, 유형, 동의어, 같은 수어). One
+        path: File for `kgloss_hf.data.tables.read_rows`. Headers can be Korean (글로스, 유형, 동의어, 같은 수어). One
             of `type`, `synonyms` and `group` is enough. A cell of `synonyms` holds glosses in any form that
             `kgloss_hf.runtime.glosses.split_glosses` reads, or none. Glosses with the same `group` are synonyms, so
-            that a table for `kgloss_hf.load_lexicon` does both jobs.
-        encoding: Of a text file, such as `cp949`.
+            that a table for `kgloss_hf.load_lexicon` serves both purposes.
+        encoding: Encoding of a text file, such as `cp949`.
 
     Returns:
-        Types, and synonyms by gloss.
+        Types and synonyms by gloss.
 
     Raises:
         FileNotFoundError: The file is missing.
-        ValueError: The file cannot be read, a row is not complete, a gloss has two types, or there are no rows.
+        ValueError: The file cannot be read, a row is incomplete, a gloss has two types, or there are no rows.
 
     Example:
         >>> import tempfile
@@ -189,9 +190,9 @@ def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
             lexicon.synonyms.setdefault(gloss, []).extend(synonyms)
         if group not in (None, "") and group == group:  # NaN, as of pandas
             groups.setdefault(str(group), []).append(gloss)
-    for first_gloss, *others in groups.values():
-        if others:
-            lexicon.synonyms.setdefault(first_gloss, []).extend(others)
+    for first_gloss, *equals in groups.values():
+        if equals:
+            lexicon.synonyms.setdefault(first_gloss, []).extend(equals)
     cells.warn()
     return lexicon
 
@@ -201,8 +202,8 @@ def _lexicon_columns(path: str, numbered: tuple[int, Any]) -> dict[str, str]:
     columns = find_columns(row, path, wanted=_LEXICON, needed=()) if isinstance(row, dict) else {}
     if "gloss" not in columns or len(columns) < 2:
         raise ValueError(
-            f"{path}, row {number}: expected columns gloss and type, found {row!r:.90}; add the header (a column "
-            "synonyms may stand beside type, or in its place, and so may group)"
+            f"{path}, row {number}: expected columns gloss and type, found {row!r:.90}; add the header (columns "
+            "synonyms and group may accompany type or replace it)"
         )
     return columns
 
@@ -233,7 +234,7 @@ def _read(path: str, gloss_separator: str | None, encoding: str) -> dict[str, li
 
 
 def _sequences_of(path: str, gloss_separator: str | None, encoding: str) -> list[list[str]]:
-    """Return the gloss sequences of a text file, of several answers to a sentence the first."""
+    """Return the gloss sequences of a text file; of several answers to a sentence, only the first."""
     lines = [line.rstrip("\r\n") for line in read_lines(Path(path), encoding=encoding)]
     lines = [_MARKED.sub(r"\1", line) for line in lines]
     filled = [line for line in lines if line.strip()]
@@ -286,15 +287,15 @@ def _columns_of(path: str, rows: Iterable[tuple[int | str, Any]], gloss_separato
                 columns[name].append(row[name])
         for name in sorted(_GLOSS_COLUMNS & fields.keys()):
             cell, named = row[fields[name]], f"{where}, {fields[name]}"
-            several = name == "reference" and isinstance(cell, list) and any(isinstance(one, list) for one in cell)
-            lists = [_listed(one, named) for one in cell] if several else [gloss_list(cell, named, cells[name].split)]
+            several = name == "reference" and isinstance(cell, list) and any(isinstance(item, list) for item in cell)
+            lists = [_listed(item, named) for item in cell] if several else [gloss_list(cell, named, cells[name].split)]
             if not is_text("".join(chain.from_iterable(lists))):
                 raise ValueError(f"{named}: expected text, found half a character; correct it")
             columns[name].append(lists if name == "reference" else lists[0])
     for name, sequences in columns.items():
         if name in _GLOSS_COLUMNS and len(sequences) not in (0, count):
             raise ValueError(
-                f"{path}: expected {name!r} in all {count} rows, found it in {len(sequences)}; complete it"
+                f"{path}: expected {name!r} in all {count} rows, found it in {len(sequences)}; complete the column"
             )
     for column in cells.values():
         column.warn()
@@ -311,14 +312,14 @@ def _columns_of_sheet(
     """Return the glosses that a review sheet shows as predictions, and those that reviewers made of them as references.
 
     Args:
-        path: The sheet.
-        rows: Its rows.
-        fields: Its columns.
+        path: File of the sheet.
+        rows: Rows of the sheet.
+        fields: Columns of the sheet.
         gloss_separator: As for `kgloss_hf.evaluation.scores.evaluate_files`.
     """
     if not {"sentence", "glosses"} <= fields.keys():
         raise ValueError(
-            f"{path}: expected the columns text and glosses beside {fields['correction']!r}, found no "
+            f"{path}: expected the columns text and glosses besides {fields['correction']!r}, found no "
             f"{' and no '.join(sorted({'sentence', 'glosses'} - fields.keys()))}; name them as kgloss review does"
         )
     sheet = Sheet(path, {**fields, "text": fields["sentence"]}, gloss_separator)
@@ -391,8 +392,8 @@ def _column(files: Mapping[str, Mapping[str, list[Any]]], path: str, name: str) 
     if name not in columns and "glosses" in columns:
         return columns["glosses"]
     if name not in columns:
-        others = " and ".join(column for column in columns if column in _GLOSS_COLUMNS) or "no rows with glosses"
-        raise ValueError(f"{path}: expected rows with {name!r}, found {others}; name the column {name!r}")
+        columns_found = " and ".join(column for column in columns if column in _GLOSS_COLUMNS) or "no rows with glosses"
+        raise ValueError(f"{path}: expected rows with {name!r}, found {columns_found}; name the column {name!r}")
     return columns[name]
 
 
@@ -401,30 +402,29 @@ def _known(references: list[Any]) -> GlossLists | GlossReferences:
 
 
 def _compared(references: list[Any]) -> list[list[list[str]]]:
-    lists = references if isinstance(references, GlossReferences) else [[one] for one in references]
+    lists = references if isinstance(references, GlossReferences) else [[glosses] for glosses in references]
     return [as_signed(several) for several in lists]
 
 
 def _alignment(
     path: str, columns: Mapping[str, list[Any]], glosses: list[list[str]], gold: Mapping[str, list[Any]]
 ) -> list[Spans | None]:
-    """Return the spans of each row's glosses, and None where its sentence is written in another way than the gold one.
+    """Return the spans of each row's glosses, or None where its sentence is written differently from the gold one.
 
-    Columns of sentences agree but for white space and forms of characters, which move places.
+    The sentences of both agree except for white space and forms of characters, which shift places.
     """
     alignment: list[Spans | None] = [
         _checked_spans(row, of, f"{path}, sentence {number}, alignment")
         for number, (row, of) in enumerate(zip(columns["alignment"], glosses, strict=True), 1)
     ]
     both = zip(columns.get("written", ()), gold.get("written", ()), strict=False)
-    if others := [row for row, (own, other) in enumerate(both) if own != other]:
+    if differing := [row for row, (own, other) in enumerate(both) if own != other]:
         logger.warning(
-            "%s: %d %s written in another way than in the references, and not compared in the place of glosses",
+            "%s: %s written differently in the references, so places of glosses are not compared there",
             path,
-            len(others),
-            "sentence is" if len(others) == 1 else "sentences are",
+            counted(len(differing), "sentence is", "sentences are"),
         )
-    for row in others:
+    for row in differing:
         alignment[row] = None
     return alignment
 
@@ -444,7 +444,9 @@ def _checked_spans(spans: list[Any], glosses: Sequence[str], where: str) -> Span
             raise ValueError(f"{where}: expected a start and an end, or null, found {span!r:.60}; correct it")
         checked.append((span[0], span[1]))
     if len(checked) != len(glosses):
-        raise ValueError(f"{where}: expected one for each of {len(glosses)} glosses, found {len(checked)}; correct it")
+        raise ValueError(
+            f"{where}: expected {counted(len(glosses), 'span')}, one per gloss, found {len(checked)}; correct it"
+        )
     return checked
 
 

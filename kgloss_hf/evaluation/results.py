@@ -1,4 +1,4 @@
-"""Score what a run predicted, and show scores as tables."""
+"""Score the predictions of a run, and show scores as tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..reporting import Table
+from ..reporting import Table, counted
 from ..version import __version__
 from .ceiling import agreement
 from .metrics import bootstrap_interval, jaccard_result
@@ -22,7 +22,7 @@ _COLUMNS = {
     "rouge_l": ("ROUGE-L", ".2f"),
     "gloss_error_rate": ("GER", ".1f"),
 }
-"""The scores that a score table shows besides Jaccard: title and format. A terminal of 80 columns shows all of them."""
+"""Title and format of the scores in a score table besides Jaccard. All of them fit in a terminal of 80 columns."""
 
 
 def scores_on(
@@ -30,12 +30,12 @@ def scores_on(
 ) -> dict[str, dict[str, Any]]:
     """Return each system's Jaccard score, from 0 to 100, with its 95% bootstrap interval and its signature.
 
-    Where the extra `evaluate` is installed, a system has `bleu_1` to `bleu_4`, `chrf`, `rouge_l` and `gloss_error_rate`
-    as well, × 100, and their `signatures` by name. Where it is not, a warning says so once.
+    If the extra `evaluate` is installed, a system has `bleu_1` to `bleu_4`, `chrf`, `rouge_l` and `gloss_error_rate`
+    as well, × 100, and their `signatures` by name. If it is not, a single warning says so.
 
     Args:
         references: Lists of glosses; `Number/4C` counts as `4C`.
-        systems: For each system's name, as many lists of glosses.
+        systems: As many lists of glosses of each system, by its name.
 
     Example:
         >>> scores_on([["전남", "지역"]], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS
@@ -49,16 +49,16 @@ def scores_on(
 
 
 def human_scores(pairs: Sequence[tuple[str, Sequence[str]]]) -> dict[str, dict[str, Any]]:
-    """Return the scores of people on the pairs, in the form of `scores_on`, to stand beside systems in a score table.
+    """Return human scores on the pairs in the form of `scores_on`, for a score table with systems.
 
     Args:
-        pairs: Sentences and their glosses, such as those of the test part. Only sentences with several different
+        pairs: Sentences and their glosses, such as those of the test set. Only sentences with several different
             versions count (`kgloss_hf.evaluation.ceiling.agreement`).
 
     Returns:
-        Two rows, each with the number of `pairs` it is of: the mean Jaccard score of each human version with the other
-        versions of its sentence, and of the sentence's best single answer with all of them. No rows where no sentence
-        has two versions.
+        Two rows, each with its number of `pairs`: the mean Jaccard score of each human version with the other versions
+        of its sentence, and that of the sentence's best single answer with all of them. No rows if no sentence has two
+        versions.
 
     Example:
         >>> pairs = [("불이 났어요.", ("불",)), ("불이 났어요.", ("불", "나다"))]
@@ -86,8 +86,8 @@ def established_scores(predictions: Path) -> dict[str, dict[str, Any]] | str:
     """Return the scores of `kgloss evaluate` for a run's predictions, or the reason why there are none.
 
     Args:
-        predictions: The run's `predictions.jsonl`; it need not exist. No error leaves this function, so that a finished
-            training keeps its result whatever happens here.
+        predictions: The run's `predictions.jsonl`, which need not exist. This function raises no error, so that a
+            finished training run keeps its result in any case.
 
     Example:
         >>> established_scores(Path("nowhere", "predictions.jsonl"))
@@ -105,7 +105,7 @@ def established_scores(predictions: Path) -> dict[str, dict[str, Any]] | str:
 
 
 def score_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a table with one row per system: its Jaccard score, 95% interval, and the other scores that there are.
+    """Return a table with one row per system: its Jaccard score, 95% interval and any other scores.
 
     GER is the gloss error rate: lower is better, and it can exceed 100.
 
@@ -119,17 +119,17 @@ def score_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
         >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0, "bleu_4": 1.0}}).header
         ('system', 'JC', '95% interval', 'BLEU-4')
     """
-    others = {key: shown for key, shown in _COLUMNS.items() if any(key in row for row in scores.values())}
+    columns = {key: shown for key, shown in _COLUMNS.items() if any(key in row for row in scores.values())}
     rows = []
     for name, row in scores.items():
-        of = f", {row['pairs']} {'pair' if row['pairs'] == 1 else 'pairs'}" if "pairs" in row else ""
-        cells = (format(row[key], form) if key in row else "" for key, (_, form) in others.items())
-        rows.append((f"{name}{of}", f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}", *cells))
-    return Table(title, ("system", "JC", "95% interval", *(name for name, _ in others.values())), rows)
+        pairs = f", {counted(row['pairs'], 'pair')}" if "pairs" in row else ""
+        cells = (format(row[key], form) if key in row else "" for key, (_, form) in columns.items())
+        rows.append((f"{name}{pairs}", f"{row['jaccard']:.2f}", f"{row['low']:.2f} – {row['high']:.2f}", *cells))
+    return Table(title, ("system", "JC", "95% interval", *(name for name, _ in columns.values())), rows)
 
 
 def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a table with one row per score, with an interval and a p value where there are any.
+    """Return a table with one row per score, with an interval and a p value if there are any.
 
     Args:
         scores: The `scores` of `kgloss_hf.evaluation.scores.evaluate_systems`.
@@ -150,7 +150,7 @@ def evaluation_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def review_table(review: Mapping[str, Any]) -> Table:
-    """Return a table with what each reviewer left as it was, and the gloss error rate of what was shown.
+    """Return a table of the share of rows that each reviewer left unchanged, and the gloss error rate of shown glosses.
 
     Args:
         review: The `review` of `kgloss_hf.evaluation.scores.evaluate_files`.
@@ -166,7 +166,7 @@ def review_table(review: Mapping[str, Any]) -> Table:
         for name, own in of.items()
     ]
     title = f"Reviewed rows; left out: {review['not_reviewed']:,} not reviewed, {review['rejected']:,} rejected"
-    header = ("reviewer", "rows", "left as they were, %", "post-edit gloss error rate")
+    header = ("reviewer", "rows", "unchanged, %", "post-edit gloss error rate")
     return Table(title, header, rows[: 1 if len(rows) == 2 else None])
 
 
@@ -175,7 +175,7 @@ def _other_scores(predictions: GlossLists, references: GlossLists) -> dict[str, 
         from .scores import corpus_scores
 
         scores = corpus_scores(predictions, references)
-    except Exception as error:  # a finished training keeps its Jaccard score whatever happens here
+    except Exception as error:  # a finished training run keeps its Jaccard score in any case
         _say_once(str(error) or repr(error))
         return {}
     signatures = {name: score["signature"] for name, score in scores.items()}

@@ -1,4 +1,4 @@
-"""Score predicted glosses in files by Jaccard and established metrics, and test the difference of two systems."""
+"""Score predicted glosses in files with Jaccard and established metrics, and test the difference of two systems."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..files import save_file, sole_writer, write_json
 from ..optional import install_command, versions
+from ..reporting import counted
 from ..version import __version__
 from .alignment import alignment_scores
 from .metrics import References, bootstrap_interval, by_group, jaccard_result, jaccard_scores, paired_p_value
@@ -35,7 +36,7 @@ except ImportError as error:
 logger = logging.getLogger(__name__)
 
 _SPACE = "␣"
-"""Stands for white space inside a gloss, so that the libraries take a gloss for one token."""
+"""Substitute for white space inside a gloss, so that the libraries treat a gloss as one token."""
 
 _ERROR_RATE_SIGNATURE = f"ger|jiwer:{versions('jiwer')['jiwer']}"
 _RESAMPLES = 10_000
@@ -62,13 +63,13 @@ def evaluate_files(
 ) -> dict[str, Any]:
     """Score the predictions in a file, alone or against a second system's, and write the scores.
 
-    A file is one of these, and what it is shows:
+    The kind of a file is recognised. It can be:
 
-    - a table (CSV, TSV, JSON Lines, also packed with gzip; Parquet, XLSX) with columns `prediction` and `reference`,
-      like the `predictions.jsonl` of a training run, or with `glosses`, like the answers of `kgloss translate` and like
-      data sets; of several answers to a sentence the first counts. Headers can be Korean. Cells are lists of glosses,
-      or strings; a `reference` can be several, as a list of lists;
-    - UTF-8 text with one gloss sequence per line, or that of `kgloss translate --n_best`;
+    - a table (CSV, TSV, JSON Lines, also compressed with gzip; Parquet, XLSX) with columns `prediction` and
+      `reference`, like the `predictions.jsonl` of a training run, or with `glosses`, like answers of `kgloss translate`
+      and data sets; of several answers to a sentence, the first counts. Headers can be Korean. Cells are lists of
+      glosses, or strings; a list of lists in `reference` holds several references;
+    - UTF-8 text with one gloss sequence per line, or the text of `kgloss translate --n_best`;
     - for `references`, a sign corpus: a folder, archive or file that `kgloss_hf.data.sign_corpora` reads.
 
     Strings are split by `kgloss_hf.runtime.glosses.split_glosses`, at the sign that separates glosses in most of them,
@@ -76,33 +77,34 @@ def evaluate_files(
     must be the same. Rows of one sentence are grouped by it for the scores of references (`evaluate_systems`). Where
     the predictions have a column `alignment` and the references `spans`, `alignment_overlap`, `alignment_iou` and
     `alignment_coverage` are added (`kgloss_hf.evaluation.alignment.alignment_scores`), × 100, with the number of
-    `glosses` they are of.
+    `glosses` that were compared.
 
-    Of a review sheet (`kgloss review`), what was shown is scored against what reviewers made of it, so that the gloss
-    error rate is that of post-editing; rows that were not reviewed, or were rejected, are left out and counted.
+    In a review sheet (`kgloss review`), the glosses that were shown are scored against the reviewers' versions, so that
+    the gloss error rate is that of post-editing. Rows that were not reviewed or were rejected are left out and counted.
 
     Args:
-        predictions: The system's file; or a review sheet (XLSX, CSV, ELAN), or several with commas between them.
-        references: File with the references (default: those in `predictions`).
-        baseline: File of a second system's predictions for the same sentences.
+        predictions: File of the system; or a review sheet (XLSX, CSV, ELAN), or several with commas between them.
+        references: File of the references (default: those in `predictions`).
+        baseline: File of a second system's predictions for the same sentences (default: none).
         types: Table with columns `gloss` and `type` (a CSV file, or another of `kgloss_hf.data.tables.read_rows`), for
-            Jaccard scores by type and without `non_manual` glosses. A column `synonyms`, beside `type` or in its place,
-            lists glosses that count as equal to the row's gloss, for `jaccard_synonyms`; so does a column `group`, the
-            same for equal glosses, as in a lexicon of `kgloss_hf.load_lexicon`.
-        gloss_separator: Sign between the glosses of a string in all files but `types`; a space for white space.
+            Jaccard scores by type and without `non_manual` glosses. A column `synonyms`, alongside or instead of
+            `type`, lists glosses that count as equal to the row's gloss, for `jaccard_synonyms`. A column `group`
+            has the same purpose: equal glosses have the same group, as in a lexicon of `kgloss_hf.load_lexicon`.
+        gloss_separator: Sign between the glosses of a string in all files except `types`; a space for white space.
             Default: recognised in each column.
-        encoding: Of text files, such as `cp949`.
+        encoding: Encoding of text files, such as `cp949`.
         trials: As for `evaluate_systems`.
         output_dir: Folder for `scores.json` and `sentences.csv`; each replaces an older one only once it is complete.
 
     Returns:
-        What scores.json holds: `pairs` (their number), `scores` as of `evaluate_systems`, `files`, `versions`; of a
-        review sheet also `review`: `rows`, `unchanged` (the share left as they were, × 100), `gloss_error_rate`, the
-        rows `corrected`, `approved`, `rejected` and `not_reviewed`, and for each of the `reviewers` the first three.
+        The content of scores.json: `pairs` (their number), `scores` as from `evaluate_systems`, `files`, `versions`;
+        for a review sheet also `review`: `rows`, `unchanged` (the share left unchanged, × 100), `gloss_error_rate`, the
+        numbers of rows `corrected`, `approved`, `rejected` and `not_reviewed`, and for each of the `reviewers`
+        `rows`, `unchanged` and `gloss_error_rate`.
 
     Raises:
-        FileNotFoundError: A file is not there.
-        TypeError: A row holds something else than glosses.
+        FileNotFoundError: A file does not exist.
+        TypeError: A row holds something other than glosses.
         ValueError: A file cannot be read, or the files do not belong together.
         ImportError: At import: sacrebleu, rouge-score or jiwer is not installed.
 
@@ -137,7 +139,7 @@ def evaluate_files(
     if output_dir:
         folder = Path(output_dir)
         sentences = _as_csv(evaluation.sentences)
-        with sole_writer(folder):  # both files are of one evaluation
+        with sole_writer(folder):  # both files belong to one evaluation
             save_file(folder / "scores.json", lambda path: write_json(path, result))
             save_file(folder / "sentences.csv", lambda path: path.write_text(sentences, "utf-8", newline=""))
     return result
@@ -160,13 +162,13 @@ def evaluate_systems(
     | bleu_1 to bleu_4, chrf | corpus | sacreBLEU, BLEU with its tokenisation off and n-grams up to that order |
     | rouge_l | mean F1 over sentences | rouge-score, glosses as tokens |
     | gloss_error_rate | edits over reference glosses, corpus; lower is better, can exceed 100 | jiwer |
-    | exact_match | share of sentences with the same glosses in the same order | here |
+    | exact_match | share of sentences with the same glosses in the same order | this module |
 
-    A gloss is one token for all of them, also with a space in it. A pair of two empty sequences counts 100 for jaccard
-    and exact_match, and 0 for rouge_l: that is what rouge-score does.
+    A gloss is one token for all of them, even with a space in it. A pair of two empty sequences counts 100 for jaccard
+    and exact_match, and 0 for rouge_l, as rouge-score computes it.
 
-    Each row, a prediction and its reference, weighs the same above. Where some sentence has several references, because
-    it has several rows or its row several references, these are added:
+    Each row, a prediction and its reference, has the same weight above. If some sentence has several references, in
+    several rows or in one, these scores are added:
 
     | score | of |
     |---|---|
@@ -176,30 +178,30 @@ def evaluate_systems(
     | bleu_4_of_references, chrf_of_references | each sentence once, against all its different references |
 
     A system can predict different glosses for the rows of one sentence. Each row then keeps its own prediction, and a
-    sentence's score is the mean over its rows; BLEU and chrF of references take the prediction of its first row, with
+    sentence's score is the mean over its rows. BLEU and chrF of references use the prediction of its first row, with
     a warning.
 
     Args:
-        systems: For each system's name, one gloss sequence per sentence, as for `kgloss_hf.evaluation.metrics.jaccard`.
+        systems: One gloss sequence per sentence, by system name, as for `kgloss_hf.evaluation.metrics.jaccard`.
         references: As many gloss sequences, or lists of lists of glosses. A row with several references counts as that
             many rows of one sentence.
-        sentences: The sentence of each row, by which rows are grouped; None where a row has none. Default: each row has
-            a sentence of its own.
+        sentences: The sentence of each row, by which rows are grouped; None for a row without one. Default: each row
+            has its own sentence.
         types: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_manual`, the score without the
             `non_manual` glosses, and `jaccard_of_TYPE` for each type found.
         synonyms: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_synonyms`, the Jaccard score in
             which they count as equal.
-        trials: Of the paired approximate randomisation; sacreBLEU's takes some 11 bytes per trial and sentence.
+        trials: Trials of the paired approximate randomisation; sacreBLEU's takes some 11 bytes per trial and sentence.
 
     Returns:
         `scores`: for each score, under each system's name its `score` × 100 (with the 95% bootstrap interval `low`,
-        `high` where it is a mean over sentences, with `pairs` where it is of one type), its `signature`, and for two
+        `high` where it is a mean over sentences, with `pairs` where it covers one type), its `signature`, and for two
         systems, but not by type, `p_value` and the `test`'s signature. `sentences`: for each system and row the scores
         that rows have, `edits` and the number of `reference_glosses`.
 
     Raises:
         TypeError: As for `kgloss_hf.evaluation.metrics.jaccard`.
-        ValueError: Not one or two systems, no or unequally many sequences, or no gloss in any reference.
+        ValueError: There are not one or two systems, no or unequally many sequences, or no gloss in any reference.
 
     Source:
         Papineni et al. 2002 (BLEU), Popović 2015 (chrF), Lin 2004 (ROUGE-L), Riezler and Maxwell 2005 (the test).
@@ -268,14 +270,14 @@ def evaluate_systems(
 def corpus_scores(
     predictions: Iterable[str | Iterable[str]], references: Iterable[str | Iterable[str]]
 ) -> dict[str, dict[str, Any]]:
-    """Return BLEU-1 to BLEU-4, chrF, ROUGE-L and gloss error rate of one system, without intervals and quickly.
+    """Return BLEU-1 to BLEU-4, chrF, ROUGE-L and gloss error rate of one system, quickly and without intervals.
 
     Args:
         predictions: As for `evaluate_systems`.
-        references: One gloss sequence per prediction; some glosses must be among them.
+        references: One gloss sequence per prediction, with at least one gloss in all.
 
     Returns:
-        For each score its `score` × 100 and `signature`, the same as of `evaluate_systems` except that the signature of
+        For each score its `score` × 100 and `signature`, as from `evaluate_systems`, except that the signature of
         ROUGE-L names no interval.
 
     Raises:
@@ -307,9 +309,7 @@ def _alignment_scores(files: SystemFiles) -> dict[str, dict[str, Any]]:
     for system, alignment in files.alignments.items():
         own = alignment_scores(files.systems[system], alignment, files.references, files.spans)
         if not own["compared"]:
-            logger.warning(
-                "%s: no predicted gloss has a place in the references; there are no scores of places", system
-            )
+            logger.warning("%s: no predicted gloss has a place in the references, so places are not scored", system)
             continue
         for name in ("overlap", "iou", "coverage"):
             score = scores.setdefault(f"alignment_{name}", {"signature": f"alignment|{name}|match:lcs|v:{__version__}"})
@@ -320,10 +320,10 @@ def _alignment_scores(files: SystemFiles) -> dict[str, dict[str, Any]]:
 def _review_scores(
     review: Review, shown: GlossLists, corrected: GlossLists | GlossReferences
 ) -> dict[str, int | float | dict[str, Any]]:
-    """Return what `evaluate_files` says of a review sheet."""
+    """Return the `review` of `evaluate_files`."""
     predictions = as_signed(shown)
     references = as_signed(
-        [one for several in corrected for one in several] if isinstance(corrected, GlossReferences) else corrected
+        [glosses for row in corrected for glosses in row] if isinstance(corrected, GlossReferences) else corrected
     )
     columns = _rouge_and_edits(predictions, references)
     unchanged = np.array([one == other for one, other in zip(predictions, references, strict=True)])
@@ -341,7 +341,7 @@ def _review_scores(
 
 
 class _WhiteSpace:
-    """The tokenizer for rouge-score, whose own drops whatever is not a Latin letter or a digit."""
+    """Tokenizer for rouge-score, whose own drops everything except Latin letters and digits."""
 
     tokenize = staticmethod(str.split)
 
@@ -351,7 +351,8 @@ def _groups(sentences: Sequence[str | None] | None, counts: Sequence[int]) -> np
     rows = [None] * len(counts) if sentences is None else list(sentences)
     if len(rows) != len(counts):
         raise ValueError(
-            f"sentences: expected one per row, found {len(rows)} for {len(counts)} rows; add None for none"
+            f"sentences: expected one per row, found {len(rows)} for {counted(len(counts), 'row')}; add None for a "
+            "row without one"
         )
     numbers: dict[str | int, int] = {}
     of_rows = [numbers.setdefault(sentence or row, len(numbers)) for row, sentence in enumerate(rows)]
@@ -373,20 +374,20 @@ def _rouge_and_edits(predictions: list[list[str]], references: list[list[str]]) 
 
 
 def _sentence_scores(predictions: list[list[str]], references: list[list[str]]) -> dict[str, npt.NDArray[Any]]:
-    others = _rouge_and_edits(predictions, references)
+    rouge_and_edits = _rouge_and_edits(predictions, references)
     exact = [100 * (prediction == reference) for prediction, reference in zip(predictions, references, strict=True)]
     return {
         "jaccard": 100 * jaccard_scores(predictions, references),
         "jaccard_multiset": 100 * jaccard_scores(predictions, references, multiset=True),
-        "rouge_l": others["rouge_l"],
+        "rouge_l": rouge_and_edits["rouge_l"],
         "exact_match": np.array(exact, dtype=np.float64),
-        "edits": others["edits"],
-        "reference_glosses": others["reference_glosses"],
+        "edits": rouge_and_edits["edits"],
+        "reference_glosses": rouge_and_edits["reference_glosses"],
     }
 
 
 def _references_of(references: list[list[str]], groups: npt.NDArray[np.int64]) -> list[list[list[str]]]:
-    """Return the different references of each sentence, in an order that their rows do not decide."""
+    """Return the different references of each sentence, in an order that does not depend on their rows."""
     different: list[dict[tuple[str, ...], list[str]]] = [{} for _ in range(groups.max() + 1)]
     for group, reference in zip(groups, references, strict=True):
         different[group].setdefault(tuple(reference), reference)
@@ -401,9 +402,9 @@ def _best_of_references(
     scores: dict[tuple[int, tuple[str, ...]], float] = {}
     keys = [(group, tuple(prediction)) for group, prediction in zip(groups.tolist(), predictions, strict=True)]
     for group, prediction in dict.fromkeys(keys):
-        others = GlossLists(of_sentences[group])
-        once = GlossLists([list(prediction)] * len(others))
-        scores[group, prediction] = 100 * float(jaccard_scores(once, others).max())
+        candidates = GlossLists(of_sentences[group])
+        repeated = GlossLists([list(prediction)] * len(candidates))
+        scores[group, prediction] = 100 * float(jaccard_scores(repeated, candidates).max())
     return np.array([scores[key] for key in keys])
 
 
@@ -430,7 +431,7 @@ def _corpus_scores_of_references(
     metrics: Mapping[str, Any],
     trials: int,
 ) -> dict[str, dict[str, Any]]:
-    """Score each sentence once, against all its references; of different predictions the first one counts."""
+    """Score each sentence once, against all its references; of different predictions, the first counts."""
     _, firsts = np.unique(groups, return_index=True)
     once = {}
     for name, lines in outputs.items():
@@ -439,14 +440,12 @@ def _corpus_scores_of_references(
             group for group, line in zip(groups.tolist(), lines, strict=True) if line != once[name][group]
         }:
             logger.warning(
-                "%s: %d %s different predictions in its rows, of which BLEU and chrF against all references take the "
-                "first",
+                "%s: %s different predictions across rows; BLEU and chrF against all references use the first",
                 name,
-                len(differing),
-                "sentence has" if len(differing) == 1 else "sentences have",
+                counted(len(differing), "sentence has", "sentences have"),
             )
     # sacreBLEU takes references as streams, in which None stands for a reference that a sentence lacks.
-    streams = [*zip_longest(*([_line(one) for one in several] for several in _references_of(references, groups)))]
+    streams = [*zip_longest(*(map(_line, several) for several in _references_of(references, groups)))]
     chosen = {f"{name}_of_references": metrics[name] for name in ("bleu_4", "chrf")}
     return _corpus_scores(once, streams, chosen, trials)
 
@@ -457,7 +456,7 @@ def _with_interval(scores: npt.NDArray[Any]) -> dict[str, float]:
 
 
 def _test(score: dict[str, Any], values: Sequence[npt.NDArray[Any]], trials: int) -> None:
-    """Add the p value where there are two systems."""
+    """Add the p value if two systems are compared."""
     if len(values) == 2:
         score["p_value"] = paired_p_value(*values, trials=trials, seed=_SEED)
         score["test"] = f"ar:{trials}|seed:{_SEED}|v:{__version__}"
@@ -513,7 +512,7 @@ def _corpus_scores(
         }
         scores[name]["signature"] = str(metric.get_signature())
         if len(outputs) == 2:
-            # One test a metric: sacreBLEU tells metrics apart by a name that BLEU-1 to BLEU-4 share.
+            # One test per metric: sacreBLEU tells metrics apart by a name that BLEU-1 to BLEU-4 share.
             paired: Any = PairedTest([*outputs.items()], {name: metric}, references, "ar", trials)()
             (signature,), (_, (first, second)) = paired[0].values(), paired[1].values()
             scores[name]["p_value"] = 1.0 if first.score == second.score else second.p_value

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from ..reporting import counted
 from ..runtime.glosses import content_of, split_glosses
 from ..runtime.normalization import normalize
 
 
 class GlossLists(list[list[str]]):
-    """Gloss sequences that are known to be lists of glosses, so that nothing in them is taken for something else."""
+    """Gloss sequences that are known to be lists of glosses, so that nothing in them is mistaken for something else."""
 
 
 class GlossReferences(list[list[list[str]]]):
@@ -23,9 +24,9 @@ class GlossReferences(list[list[list[str]]]):
 
 
 class GlossPairs(NamedTuple):
-    """A prediction and a reference per pair.
+    """Pairs of a prediction and a reference.
 
-    `counts` holds the number of references of each prediction, whose pairs stand side by side; it is None where each
+    `counts` holds the number of references of each prediction, whose pairs are adjacent; it is None where each
     prediction has one.
     """
 
@@ -45,11 +46,11 @@ def gloss_pairs(
             lists of glosses where it has several.
 
     Returns:
-        The pairs, in order. A prediction with several references stands once for each of them. Items that are lists
-        are not copied, which takes long for a million.
+        The pairs, in order. A prediction with several references is repeated for each of them. Items that are lists
+        are not copied, because that takes long for a million.
 
     Raises:
-        TypeError: An argument is one string or no sequence, or one of its items is no gloss sequence.
+        TypeError: An argument is a single string or no sequence, or one of its items is no gloss sequence.
         ValueError: As for `kgloss_hf.evaluation.metrics.jaccard`.
 
     Example:
@@ -63,9 +64,9 @@ def gloss_pairs(
     rows = len(reference_lists if counts is None else counts)
     if len(hypothesis_lists) != rows:
         raise ValueError(
-            f"expected one item of references per prediction, found {len(hypothesis_lists)} predictions and "
-            f"{rows} references; where a sentence has several references, pass them as a list of lists of glosses, or "
-            "repeat it"
+            f"expected one item of references per prediction, found "
+            f"{counted(len(hypothesis_lists), 'prediction')} and {counted(rows, 'reference')}; where a sentence has "
+            "several references, pass them as a list of lists of glosses, or repeat it"
         )
     if not hypothesis_lists:
         raise ValueError("expected at least one pair, found none; check that the split or filter left some rows")
@@ -81,7 +82,7 @@ def gloss_references(references: Iterable[Any]) -> GlossLists | GlossReferences:
         references: As for `kgloss_hf.evaluation.metrics.jaccard`.
 
     Raises:
-        TypeError: `references` is one string or no sequence, or one of its items is no gloss sequence.
+        TypeError: `references` is a single string or no sequence, or one of its items is no gloss sequence.
         ValueError: As for `gloss_list`.
 
     Example:
@@ -96,17 +97,17 @@ def gloss_references(references: Iterable[Any]) -> GlossLists | GlossReferences:
 
 
 def gloss_lists(sequences: Iterable[str | Iterable[str]], name: str = "glosses") -> list[list[str]]:
-    """Return gloss sequences as lists of glosses: split strings, and refuse what is neither.
+    """Return gloss sequences as lists of glosses, with strings split.
 
     Args:
-        sequences: A list of lists of glosses, of strings, or of both; tuples, arrays and dataset columns do as well.
-        name: What errors call the argument.
+        sequences: A list of lists of glosses, of strings, or of both; tuples, arrays and dataset columns work as well.
+        name: Name of the argument in errors.
 
     Returns:
         One new list of glosses per sequence.
 
     Raises:
-        TypeError: `sequences` is one string or not iterable, or one of its items is no gloss sequence.
+        TypeError: `sequences` is a single string or not iterable, or one of its items is no gloss sequence.
         ValueError: As for `gloss_list`.
 
     Example:
@@ -122,16 +123,16 @@ def gloss_list(
     """Return one gloss sequence as a list of glosses.
 
     Args:
-        sequence: A list of glosses; or a string of glosses with any white space between them, or of a JSON list.
-        name: What errors call the argument.
-        split: Splits a string.
+        sequence: A list of glosses, a string of glosses with any white space between them, or a JSON list as a string.
+        name: Name of the argument in errors.
+        split: Function that splits a string.
 
     Returns:
         The list; `sequence` itself where it is one.
 
     Raises:
         TypeError: `sequence` is neither, or one of its items is no string.
-        ValueError: Each string in a list holds several glosses, or a string begins a JSON list that is none.
+        ValueError: Each string in a list holds several glosses, or a string begins like a JSON list but is none.
 
     Example:
         >>> gloss_list("집  불 V (불꽃무늬)")
@@ -154,18 +155,18 @@ def gloss_list(
             raise TypeError(f"{name}: expected glosses as strings, found {kind}; pass one decoded sequence per pair")
     if glosses and not isinstance(sequence, str) and all(map(_holds_several, glosses)):
         raise ValueError(
-            f"{name}: expected glosses, found strings of several glosses in a list, {glosses!r:.60}; for one sequence "
-            "pass the string itself, of several references choose one or pass a list of lists of glosses, and pass one "
+            f"{name}: expected glosses, found strings of several glosses in a list, {glosses!r:.60}; pass one sequence "
+            "as the string itself, choose one of several references or pass a list of lists of glosses, and pass one "
             "gloss with spaces as a JSON list"
         )
     return glosses
 
 
 def as_signed(sequences: list[list[str]]) -> list[list[str]]:
-    """Return gloss sequences as they are compared: placeholders by their content, and characters in one form.
+    """Return gloss sequences in the form that is compared: contents for placeholders, and characters in one form.
 
     Args:
-        sequences: Lists of glosses; returned themselves where nothing in them differs.
+        sequences: Lists of glosses; returned themselves if nothing in them changes.
 
     Example:
         >>> as_signed([["Number/4C", "흙", "\u1109\u1165\u11ab"]])
@@ -213,7 +214,7 @@ def _references(references: Iterable[Any]) -> tuple[list[list[str]], list[int] |
         if not isinstance(row, list) or not row or isinstance(row[0], str) or not _is_listing(row[0]):
             return gloss_list(row, name)
         several[index] = len(row)
-        return [_reference(one, f"{name}[{number}]") for number, one in enumerate(row)]
+        return [_reference(reference, f"{name}[{number}]") for number, reference in enumerate(row)]
 
     # Nearly every row is a list of strings, which the first condition finds fast.
     rows: list[Any] = [
@@ -224,7 +225,7 @@ def _references(references: Iterable[Any]) -> tuple[list[list[str]], list[int] |
     ]
     if not several:
         return rows, None
-    lists = [one for index, row in enumerate(rows) for one in (row if index in several else [row])]
+    lists = [glosses for index, row in enumerate(rows) for glosses in (row if index in several else [row])]
     return lists, None if len(lists) == len(rows) else [several.get(index, 1) for index in range(len(rows))]
 
 

@@ -1,4 +1,4 @@
-"""Demo of the metric: paste glosses, a sequence a line. By hand, as evaluate's own widget does not run on Gradio 6."""
+"""Demo of the metric for pasted glosses, one sequence per line; evaluate's own widget does not run on Gradio 6."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kgloss_hf.evaluation.metrics import jaccard_result, jaccard_scores
 EXAMPLE = ("집 불\n나라 박물관 높이", "불 집 나다 빨리\n나라 박물관 높이")
 
 LIMIT = 500_000
-"""Characters that each side may have: some ten thousand sequences."""
+"""Maximum number of characters per side: some ten thousand sequences."""
 
 
 def score(predictions: str, references: str, multiset: bool = False) -> tuple[float, str, str, list[list[str | float]]]:
-    """Score glosses as they are pasted.
+    """Score pasted glosses.
 
     Args:
         predictions: One gloss sequence per line, with spaces between glosses; an empty line is an empty sequence.
@@ -41,7 +41,7 @@ def score(predictions: str, references: str, multiset: bool = False) -> tuple[fl
 
 
 def build() -> Any:
-    """The app, as Gradio blocks; its API is `/score`."""
+    """Return the app as Gradio blocks; its API is `/score`."""
     import gradio
 
     def answer(predictions: str, references: str, multiset: bool) -> Any:
@@ -53,7 +53,7 @@ def build() -> Any:
 
     with gradio.Blocks(title="Gloss Jaccard") as app:
         gradio.Markdown(
-            "# Gloss Jaccard\nHow much of two gloss sequences is the same set of glosses. One sequence a line."
+            "# Gloss Jaccard\nHow far two gloss sequences agree as sets of glosses. Write one sequence per line."
         )
         with gradio.Row():
             predictions = gradio.Textbox(EXAMPLE[0], label="Predictions", lines=6)
@@ -72,4 +72,4 @@ def build() -> Any:
 
 
 if __name__ == "__main__":
-    build().launch(max_file_size=0)  # Gradio takes uploads whatever the page has; this one needs none
+    build().launch(max_file_size=0)  # Gradio accepts uploads on any page; this one needs none

@@ -1,4 +1,4 @@
-"""The gloss Jaccard score as an `evaluate` metric, thin over `kgloss_hf.evaluation.metrics`."""
+"""Gloss Jaccard score as an `evaluate` metric, a thin layer over `kgloss_hf.evaluation.metrics`."""
 
 from itertools import islice
 from typing import Any
@@ -48,10 +48,10 @@ Korean Text to Gloss: Self-Supervised Learning approach. Section IV.2.
 
 
 class GlossJaccard(evaluate.Metric):
-    """Collect gloss sequences as lists, however they come, and score them with `kgloss_hf.evaluation.metrics`."""
+    """Metric that collects gloss sequences in any form as lists and scores them with `kgloss_hf.evaluation.metrics`."""
 
     def _info(self) -> evaluate.MetricInfo:
-        # One format for all kinds of input: where alternatives are listed, evaluate chooses by the first row only.
+        # One format for all kinds of input, because evaluate chooses among several by the first row only.
         glosses = datasets.Sequence(datasets.Value("string"))
         several = datasets.Sequence(glosses)
         return evaluate.MetricInfo(
@@ -66,12 +66,12 @@ class GlossJaccard(evaluate.Metric):
         self.add_batch(predictions=[prediction], references=[reference])
 
     def add_batch(self, *, predictions: Any = None, references: Any = None) -> None:
-        """Add pairs, after checking them: inside evaluate an empty list ends in a bare IndexError."""
+        """Add pairs after checking them, because evaluate raises a bare IndexError for an empty list."""
         pairs = gloss_pairs(predictions, references)
         counts = pairs.counts or [1] * len(pairs.predictions)
-        ones, others = iter(pairs.predictions), iter(pairs.references)
-        rows = [next(islice(ones, count - 1, None)) for count in counts]
-        super().add_batch(predictions=rows, references=[list(islice(others, count)) for count in counts])
+        predicted, wanted = iter(pairs.predictions), iter(pairs.references)
+        rows = [next(islice(predicted, count - 1, None)) for count in counts]
+        super().add_batch(predictions=rows, references=[list(islice(wanted, count)) for count in counts])
 
     def _compute(
         self, predictions: list[list[str]], references: list[list[list[str]]], **options: Any

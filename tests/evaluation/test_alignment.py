@@ -29,19 +29,19 @@ glosses = st.lists(st.sampled_from("집불물"), max_size=6)
     ],
 )
 def test_by_hand(prediction, alignment, reference, spans, expected) -> None:
-    found = alignment_scores([prediction], [alignment], [reference], [spans])
+    scores = alignment_scores([prediction], [alignment], [reference], [spans])
     names = ("matched", "compared", "coverage", "overlap", "iou")
-    assert found == pytest.approx(dict(zip(names, expected, strict=True)))
+    assert scores == pytest.approx(dict(zip(names, expected, strict=True)))
 
 
 def test_means_are_over_glosses_and_rows_can_be_left_out() -> None:
-    found = alignment_scores(
+    scores = alignment_scores(
         [["집", "불"], ["물"], ["물"]],
         [[(0, 1), (1, 2)], [(0, 4)], None],
         [["집", "불"], ["물"], ["물"]],
         [[(0, 1), (1, 2)], [(0, 1)], [(0, 1)]],
     )
-    assert found == pytest.approx(
+    assert scores == pytest.approx(
         {"matched": 3, "compared": 3, "coverage": 1, "overlap": 1, "iou": (1 + 1 + 1 / 4) / 3}
     )
     assert alignment_scores([["집"]], [[None]], [["불"]], [[(0, 1)]]) == {"matched": 0, "compared": 0}

@@ -70,11 +70,11 @@ BAD_INPUT = [
         [["집"]], [[[["집"]]]], TypeError, r"references\[0\]\[0\]: .* found list", id="references nested too deep"
     ),
     pytest.param(
-        ["집 불"], [["집 불"]], ValueError, r"references\[0\]: .* pass the string itself", id="string in a list"
+        ["집 불"], [["집 불"]], ValueError, r"references\[0\]: .* pass one sequence as the string itself", id="string in a list"
     ),
     pytest.param([("집 불",)], [["집 불"]], ValueError, r"predictions\[0\]: .*several glosses", id="strings in lists"),
     pytest.param(
-        ["집 불"], [["집 불", "불 집"]], ValueError, r"references\[0\]: .* several references choose", id="references"
+        ["집 불"], [["집 불", "불 집"]], ValueError, r"references\[0\]: .* choose one of several references", id="references"
     ),
     pytest.param(["집"], [['["집"]']], ValueError, r"references\[0\]: .* in a list", id="JSON in a list"),
     pytest.param(
@@ -90,15 +90,15 @@ BAD_INPUT = [
         ["집", "집"],
         [[["집"], ["불"]]],
         ValueError,
-        "2 predictions and 1 references; .* list of lists",
+        "2 predictions and 1 reference; .* list of lists",
         id="lengths with several references",
     ),
     pytest.param(["['집', '불'"], ["집"], ValueError, r"predictions\[0\]: expected a JSON list", id="damaged list"),
     pytest.param([{"glosses": ["집"]}], ["집"], TypeError, "found dict; take its 'glosses'", id="answer of a pipeline"),
     pytest.param([["집", float("nan")]], ["집"], TypeError, "expected glosses as strings, found float", id="NaN"),
     pytest.param([["집", None]], ["집"], TypeError, "expected glosses as strings, found NoneType", id="none inside"),
-    pytest.param(["집"], ["집", "불"], ValueError, "1 predictions and 2 references; .* repeat it", id="lengths"),
-    pytest.param([], ["집"], ValueError, "0 predictions and 1 references", id="no predictions"),
+    pytest.param(["집"], ["집", "불"], ValueError, "1 prediction and 2 references; .* repeat it", id="lengths"),
+    pytest.param([], ["집"], ValueError, "0 predictions and 1 reference;", id="no predictions"),
     pytest.param([], [], ValueError, "expected at least one pair, found none; check", id="no pairs"),
 ]
 
@@ -133,7 +133,7 @@ pairs = st.lists(st.tuples(gloss_sequences, gloss_sequences), min_size=1, max_si
 @pytest.fixture(scope="module")
 def metric(tmp_path_factory):
     evaluate = pytest.importorskip("evaluate")
-    # In memory: it waits a second for the lock of a file that an error left.
+    # In memory, because it waits a second for the lock of a file that an error left behind.
     return evaluate.load(str(SCRIPT), cache_dir=str(tmp_path_factory.mktemp("evaluate")), keep_in_memory=True)
 
 
@@ -159,7 +159,7 @@ def test_errors_name_expected_found_and_way_out(metric, predictions, references,
     for compute in (jaccard, lambda *sides: metric.compute(predictions=sides[0], references=sides[1])):
         with pytest.raises(error, match=message):
             compute(predictions, references)
-    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100  # it goes on
+    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100  # it still works
 
 
 @settings(deadline=None)
@@ -357,7 +357,7 @@ def test_bad_options(metric, options, error, message):
         jaccard_result(["집"], ["집"], **options)
     with pytest.raises(error, match=message):
         metric.compute(predictions=["집"], references=["집"], **options)
-    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100  # it goes on
+    assert metric.compute(predictions=["집"], references=["집"])["jaccard"] == 100  # it still works
 
 
 def test_bootstrap_depends_on_its_seed_and_not_on_chunks(monkeypatch):
@@ -429,7 +429,7 @@ def test_p_value_is_fixed_by_its_seed_and_symmetric(monkeypatch):
 @pytest.mark.parametrize(
     ("first", "second", "trials", "error", "message"),
     [
-        ([1, 2], [1], 10, ValueError, "as many scores for both systems, found 2 and 1"),
+        ([1, 2], [1], 10, ValueError, "equally many scores for both systems, found 2 and 1"),
         ([], [], 10, ValueError, "scores: expected"),
         (["a"], [1], 10, TypeError, "scores: expected numbers"),
         ([1], [1], 0, ValueError, "trials: expected at least 1, found 0"),
@@ -473,7 +473,7 @@ def test_app_computes_without_gradio(app):
     assert interval == "0.00 – 100.00"
     assert rows == [["집 불", "불", 50], ["", "집", 0], ["<b>", "<b>", 100]]
     assert app.score("집 집", "집", multiset=True)[0] == 50
-    with pytest.raises(ValueError, match="1 predictions and 2 references"):
+    with pytest.raises(ValueError, match="1 prediction and 2 references"):
         app.score("집", "집\n불")
     with pytest.raises(ValueError, match="expected at most 500,000 characters, found 500,001"):
         app.score("집", "집" * 500_001)
@@ -491,7 +491,7 @@ def test_app_answers_requests(app, monkeypatch):
         assert mean == 75
         assert signature.startswith("jaccard|set|")
         assert table["data"] == [["집 불", "불", 50], ["집", "집", 100]]
-        with pytest.raises(Exception, match="1 predictions and 2 references"):
+        with pytest.raises(Exception, match="1 prediction and 2 references"):
             caller.predict("집", "집\n불", False, api_name="/score")
     finally:
         demo.close()

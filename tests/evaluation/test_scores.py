@@ -152,7 +152,7 @@ def test_types() -> None:
         ({}, ["집"], "systems: expected one, or two to compare, found 0"),
         ({"a": ["집"], "b": ["집"], "c": ["집"]}, ["집"], "found 3; compare two at a time"),
         ({"a": []}, [], "expected at least one pair, found none"),
-        ({"a": ["집"]}, ["집", "불"], "1 predictions and 2 references"),
+        ({"a": ["집"]}, ["집", "불"], "1 prediction and 2 references"),
         ({"a": ["집"]}, [""], "references: expected glosses, found only empty"),
     ],
 )
@@ -202,7 +202,7 @@ def test_different_predictions_for_one_sentence(caplog: pytest.LogCaptureFixture
     assert [row["jaccard_best"] for row in evaluation.sentences] == [100, 50, 100]
     expected = sacrebleu.corpus_chrf(["집", "새"], [["집", "새"], ["집 불", None]]).score
     assert scores["chrf_of_references"] == expected
-    assert "ours: 1 sentence has different predictions in its rows" in caplog.text
+    assert "ours: 1 sentence has different predictions across rows" in caplog.text
 
 
 def test_no_new_lines_where_each_sentence_has_one_reference() -> None:
@@ -308,7 +308,7 @@ ANSWERS = [["4C", "그릇", "흙"], [], ["V (불꽃무늬)"]]
 
 @pytest.fixture
 def gold(tmp_path: Path) -> str:
-    """A data set's file, of which one sentence is blank."""
+    """Return the file of a data set with one blank sentence."""
     rows = [{"text": text, "glosses": glosses} for text, glosses in zip(SENTENCES, GOLD, strict=True)]
     (tmp_path / "gold.jsonl").write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
     return str(tmp_path / "gold.jsonl")
@@ -356,8 +356,8 @@ def test_tables_of_every_kind(tmp_path: Path) -> None:
     assert evaluate_files(str(tmp_path / "a.csv"))["scores"]["exact_match"]["system"]["score"] == 100
     (tmp_path / "a.txt").write_text("집 V (불꽃무늬)\n", "utf-8")
     parquet.write_table(pyarrow.table({"glosses": [["집", "V (불꽃무늬)"]]}), tmp_path / "gold.parquet")
-    found = evaluate_files(str(tmp_path / "a.txt"), references=str(tmp_path / "gold.parquet"))
-    assert found["scores"]["exact_match"]["system"]["score"] == 100
+    result = evaluate_files(str(tmp_path / "a.txt"), references=str(tmp_path / "gold.parquet"))
+    assert result["scores"]["exact_match"]["system"]["score"] == 100
 
 
 def test_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -416,9 +416,9 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
         ("a.txt", "집\n", [], "a.txt: expected references too, found a text file; .* --references"),
         ("a.jsonl", '{"prediction": "집"}\n', [], "a.jsonl: expected rows with 'reference', found prediction"),
         ("a.jsonl", '{"prediction": "집"}\n[1]\n', [], "a.jsonl, row 2: expected a JSON object, found list"),
-        ("a.jsonl", "{\n", [], "a.jsonl, row 1: expected one JSON object a line"),
-        ("a.jsonl", "[" * 99_999, [], "a.jsonl, row 1: expected one JSON object a line"),
-        ("a.jsonl", "9" * 5_000, [], "a.jsonl, row 1: expected one JSON object a line"),
+        ("a.jsonl", "{\n", [], "a.jsonl, row 1: expected one JSON object per line"),
+        ("a.jsonl", "[" * 99_999, [], "a.jsonl, row 1: expected one JSON object per line"),
+        ("a.jsonl", "9" * 5_000, [], "a.jsonl, row 1: expected one JSON object per line"),
         (
             "a.jsonl",
             '{"prediction": "\\ud800", "reference": "집"}',
@@ -598,8 +598,8 @@ def test_two_columns_that_may_be_meant(tmp_path: Path) -> None:
 )
 def test_lexicons(lexicon: str, types: int, synonyms: int, tmp_path: Path) -> None:
     (tmp_path / "lexicon.csv").write_text(lexicon, "utf-8")
-    found = read_lexicon(str(tmp_path / "lexicon.csv"))
-    assert (len(found.types), len(found.synonyms)) == (types, synonyms)
+    read = read_lexicon(str(tmp_path / "lexicon.csv"))
+    assert (len(read.types), len(read.synonyms)) == (types, synonyms)
     file = write_rows(tmp_path / "a.jsonl", ["가옥", "새"], ["집", "불"])
     scores = evaluate_files(file, types=str(tmp_path / "lexicon.csv"))["scores"]
     assert ("jaccard_synonyms" in scores, "jaccard_of_sign_word" in scores) == (bool(synonyms), bool(types))
@@ -611,7 +611,7 @@ def test_lexicons(lexicon: str, types: int, synonyms: int, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("lexicon", "message"),
     [
-        ("gloss\n집\n", "row 2: expected columns gloss and type, found .*synonyms may stand"),
+        ("gloss\n집\n", "row 2: expected columns gloss and type, found .*synonyms and group may accompany type"),
         ("gloss,type,synonyms\n집,,\n", "row 2: expected a gloss and its type"),
         ("gloss,synonyms\n,집\n", "row 2: expected a gloss and its type"),
         ('gloss,synonyms\n집,"[""가옥"", 3]"\n', "row 2, synonyms: expected glosses as strings"),
@@ -644,19 +644,19 @@ def test_places_of_glosses(tmp_path: Path) -> None:
     assert scores["alignment_iou"]["baseline"] == {"score": 25, "glosses": 2}
 
 
-def test_places_in_a_sentence_that_is_written_in_another_way(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_places_in_a_sentence_that_is_written_differently(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     gold = [{"text": " 집에 불", "glosses": ["집", "불"], "spans": [[1, 3], [4, 5]]}]
     gold.append({"text": "물", "glosses": ["물"], "spans": [[0, 1]]})
     references = rows_file(tmp_path / "gold.jsonl", gold)
     scores = evaluate_files(rows_file(tmp_path / "a.jsonl", ALIGNED), references=references)["scores"]
     assert scores["alignment_iou"]["system"] == {"score": 100, "glosses": 1}
-    assert "1 sentence is written in another way" in caplog.text
+    assert "1 sentence is written differently in the references, so places of glosses are not compared" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("alignment", "message"),
     [
-        ([[0, 1]], "sentence 1, alignment: expected one for each of 2 glosses, found 1"),
+        ([[0, 1]], "sentence 1, alignment: expected 2 spans, one per gloss, found 1"),
         ([[0, 1], [2, 1]], r"sentence 1, alignment: expected a start and an end, or null, found \[2, 1\]"),
         ([[0, 1], "2"], "expected a start and an end, or null, found '2'"),
         ([[0, 1], [0.5, 2]], "expected a start and an end, or null"),

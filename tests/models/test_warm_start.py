@@ -119,7 +119,7 @@ def test_truncation_keeps_the_template_and_is_counted(family: str, caplog: pytes
     whole = tokenizer(SENTENCES[0])["input_ids"]
     ids = tokenizer(SENTENCES[0], truncation=True, max_length=9)["input_ids"]
     assert [len(ids), ids[0], ids[-1]] == [9, whole[0], whole[-1]]
-    assert f"truncation dropped {len(whole) - 9} tokens of 1 texts" in caplog.text
+    assert f"truncation dropped tokens: {len(whole) - 9} (texts cut: 1);" in caplog.text
     assert tokenizer.model_max_length == 64
 
 
