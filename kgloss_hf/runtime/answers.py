@@ -1,4 +1,4 @@
-"""Make answers of what a model emitted: glosses with their types, their places in the sentence, and spelled names."""
+"""Build answers from what a model emitted: glosses with their types, places in the sentence, and spelled names."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .placeholders import assign_sources
 from .words import DROPPED_TAGS
 
 BATCH_SIZE = 128
-"""Sentences per step where a call does not say."""
+"""Default batch size, in sentences."""
 
 WINDOW = 16
-"""Batches that are sorted by length together, and read ahead where the input is no list."""
+"""Number of batches that are sorted by length together, and read ahead if the input is not a list."""
 
-# Lines beneath glosses, which a notebook's light and dark theme both show. The names of types stand there too.
+# Colours of the lines under glosses, visible in a notebook's light and dark themes. The types are also named there.
 _COLOURS = {
     "sign_word": "#3b82f6",
     "similar_word": "#0d9488",
@@ -41,40 +41,40 @@ Row = tuple[list[Morpheme], list[tuple[int, int]]]
 
 
 class GlossSequence(dict[str, Any]):
-    """The glosses of a sentence: a dict that goes to JSON as it is, and prints as its glosses.
+    """Glosses of a sentence: a dict that can be written to JSON directly, and prints as its glosses.
 
-    Each key is also an attribute, with a type. It stays a dict, as transformers' pipelines give, so that `json`,
-    `datasets`, `pandas` and `|` take it: `len` and iteration are those of its keys. Take `len(answer.glosses)` and
-    `for gloss in answer.glosses`; an answer without glosses is true, and its `glosses` are not. In print, `?` marks a
-    placeholder without a source, `*` what was fingerspelled, and `!` what nothing in a lexicon plays. A notebook shows
-    the glosses with their types, where `return_types` asks for these.
+    Each key is also a typed attribute. The class is a dict, like the answers of transformers' pipelines, so that
+    `json`, `datasets`, `pandas` and `|` accept it. `len` and iteration therefore concern its keys: use
+    `len(answer.glosses)` and `for gloss in answer.glosses`. An answer without glosses is truthy, its `glosses` are
+    not. In print, `?` marks a placeholder without a source, `*` a fingerspelled gloss, and `!` a gloss that nothing in
+    a lexicon plays. A notebook also shows the types of the glosses, if `return_types` was set.
 
     Keys:
         generated_text: The glosses joined by a space.
-        glosses: The glosses in signing order; one may hold a space itself.
-        unresolved: Places in `glosses` of placeholders for which the sentence has no content.
-        log_prob: Natural logarithm of the sequence's probability among glosses, its end included, as the search weighs
-            it: `encoder_repetition_penalty` and `repetition_penalty` count. 0.0 for a text without a word, whose answer
-            needs no model; None where `generate` was made to emit what the model cannot.
-        unknown_words: Words of the sentence that the vocabulary does not hold, as they stand in the text, each once.
-            Particles, numbers and Latin words are not among them, nor is a name that the model copied.
-        score: What sequences are ranked by: `log_prob` divided by the number of glosses, the end counted as one, to
-            the power of `length_penalty`; where glosses are drawn without beams, `log_prob`. With
+        glosses: The glosses in signing order; a gloss may contain a space.
+        unresolved: Indices in `glosses` of placeholders for which the sentence has no content.
+        log_prob: Natural logarithm of the sequence's probability among glosses, including its end, as weighed by the
+            search, with `encoder_repetition_penalty` and `repetition_penalty` applied. 0.0 for a text without words,
+            whose answer needs no model; None if `generate` was made to emit what the model cannot.
+        unknown_words: Words of the sentence that are not in the vocabulary, as written in the text, each once.
+            Particles, numbers and Latin words are not included, nor is a name that the model copied.
+        score: Score by which sequences are ranked: `log_prob` divided by the number of glosses, the end counted as
+            one, to the power of `length_penalty`; `log_prob` itself if glosses are sampled without beams. With
             `num_return_sequences`.
-        types: Each gloss's type, one of `kgloss_hf.runtime.glosses.GLOSS_TYPES`, or `unknown`; with `return_types`.
-        alignment: For each gloss start and end, in characters of the text, of the morpheme that the model attends to
+        types: Type of each gloss, one of `kgloss_hf.runtime.glosses.GLOSS_TYPES`, or `unknown`; with `return_types`.
+        alignment: For each gloss, start and end, in characters of the text, of the morpheme that the model attends to
             most, or None; with `return_alignment`.
-        agreement: The mean Jaccard score, from 0 to 1, between the glosses and all candidates, by their probability;
-            with `consensus`, instead of `log_prob` and `score`.
-        fallback: Places in `glosses` of what was fingerspelled for want of a gloss; with `fingerspell`.
-        signs: What plays each gloss; with `lexicon`. Each is a dict with the `gloss`, and with `entry`, the lexicon's
-            (`way` tells where that of another word stands in: `group` or `headword`), with `letters`, a list of
-            entries, or with the `reason` why nothing plays it, one of `kgloss_hf.runtime.lexicon.REASONS`.
-        confidence: For each gloss its probability, from 0 to 1, after those before it, among the glosses that could
-            come out; None for letters, which the model did not emit; with `return_confidence`.
+        agreement: Mean Jaccard score, from 0 to 1, between the glosses and all candidates, weighted by their
+            probability; with `consensus`, instead of `log_prob` and `score`.
+        fallback: Indices in `glosses` of signs that were fingerspelled for want of a gloss; with `fingerspell`.
+        signs: What plays each gloss; with `lexicon`. Each is a dict with the `gloss` and one of: `entry`, an entry of
+            the lexicon (`way` is `group` or `headword` if it is that of another word); `letters`, a list of entries;
+            `reason`, why nothing plays it, one of `kgloss_hf.runtime.lexicon.REASONS`.
+        confidence: For each gloss, its probability given the glosses before it, from 0 to 1, among the glosses that
+            could be emitted; None for letters, which the model did not emit; with `return_confidence`.
 
     Raises:
-        AttributeError: An answer does not hold what an attribute asks for.
+        AttributeError: The answer has no key of this name.
 
     Example:
         >>> print(GlossSequence(generated_text="흙 그릇", glosses=["흙", "그릇"], unresolved=[]))
@@ -91,57 +91,57 @@ class GlossSequence(dict[str, Any]):
 
     @property
     def generated_text(self) -> str:
-        """The glosses joined by a space."""
+        """Glosses joined by a space."""
         return self._value("generated_text")
 
     @property
     def glosses(self) -> list[str]:
-        """The glosses in signing order."""
+        """Glosses in signing order."""
         return self._value("glosses")
 
     @property
     def unresolved(self) -> list[int]:
-        """Places in `glosses` of placeholders for which the sentence has no content."""
+        """Indices in `glosses` of placeholders for which the sentence has no content."""
         return self._value("unresolved")
 
     @property
     def log_prob(self) -> float | None:
-        """The natural logarithm of the sequence's probability; None where the model cannot emit it."""
+        """Natural logarithm of the sequence's probability; None if the model cannot emit the sequence."""
         return self._value("log_prob", "consensus=False")
 
     @property
     def unknown_words(self) -> list[str]:
-        """Words of the sentence that the vocabulary does not hold."""
+        """Words of the sentence that are not in the vocabulary."""
         return self._value("unknown_words")
 
     @property
     def score(self) -> float:
-        """The number by which sequences are ranked."""
+        """Score by which sequences are ranked."""
         return self._value("score", "num_return_sequences=N")
 
     @property
     def types(self) -> list[str]:
-        """Each gloss's type."""
+        """Type of each gloss."""
         return self._value("types", "return_types=True")
 
     @property
     def alignment(self) -> list[list[int] | None]:
-        """For each gloss start and end of its source in the text, or None."""
+        """Start and end of each gloss's source in the text, or None."""
         return self._value("alignment", "return_alignment=True")
 
     @property
     def agreement(self) -> float:
-        """The expected Jaccard score with all candidates, from 0 to 1."""
+        """Expected Jaccard score with all candidates, from 0 to 1."""
         return self._value("agreement", "consensus=True")
 
     @property
     def fallback(self) -> list[int]:
-        """Places in `glosses` of what was fingerspelled for want of a gloss."""
+        """Indices in `glosses` of signs that were fingerspelled for want of a gloss."""
         return self._value("fallback", "fingerspell=True")
 
     @property
     def signs(self) -> list[dict[str, Any]]:
-        """What plays each gloss, or why nothing does."""
+        """Entry or letters that play each gloss, or the reason why nothing does."""
         return self._value("signs", "lexicon=LEXICON")
 
     @property
@@ -164,13 +164,13 @@ class GlossSequence(dict[str, Any]):
         return f"{glosses} [unknown: {', '.join(unknown)}]".lstrip() if unknown else glosses
 
     def _missed(self) -> dict[int, str]:
-        """Return the places of glosses that nothing plays, and the reasons."""
+        """Return the indices of glosses that nothing plays, with the reasons."""
         return {place: sign["reason"] for place, sign in enumerate(self.get("signs", ())) if "reason" in sign}
 
     def _repr_html_(self) -> str:
-        """Return the glosses as notebooks show them: with `return_types`, each in its type's colour, over its name.
+        """Return the glosses as HTML for notebooks; with `return_types`, each in its type's colour, above the type.
 
-        With `lexicon`, a gloss links to its video, where that has an address of http or https.
+        With `lexicon`, a gloss links to its video if the video's address is http or https.
         """
         types = dict(enumerate(self.get("types", ())))
         notes = self._missed() | dict.fromkeys(self.get("unresolved", ()), "no source")
@@ -208,15 +208,15 @@ def answer_of(
     """Return the answer for what a model emitted.
 
     Args:
-        tokens: What it emitted, without special tokens.
-        row: Morphemes of what it read, and the span of each of its tokens.
-        attention: For each emitted token the weight of each token that it read; None where nothing asks for it.
-        types: Types of glosses that the checkpoint knows.
-        knows: Tells whether a word is an entry of the vocabulary.
-        options: `return_types`, `return_alignment`, `return_confidence`, `fingerspell` and `lexicon`, as of the
+        tokens: Emitted tokens, without special tokens.
+        row: Morphemes of the text that the model read, and the span of each of its tokens.
+        attention: For each emitted token, the weight of each token that the model read; None if no option needs it.
+        types: Types of glosses stored in the checkpoint.
+        knows: Returns whether a word is an entry of the vocabulary.
+        options: `return_types`, `return_alignment`, `return_confidence`, `fingerspell` and `lexicon`, as for the
             pipeline.
         stop_words: Words that the model does not read (default: none).
-        log_probs: Natural logarithm of each emitted token's probability after those before it (default: not known).
+        log_probs: Natural logarithm of each emitted token's probability given those before it (default: not known).
 
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -261,7 +261,7 @@ def answer_of(
 def _unknown_words(
     morphemes: Sequence[Morpheme], knows: Callable[[Morpheme], bool], copied: set[int], stop_words: Collection[str]
 ) -> list[str]:
-    """Return the words that the model reads without knowing them, each once; `copied` are the starts of sources."""
+    """Return the words that the model reads but does not know, each once; `copied` holds the starts of sources."""
     words: dict[str, None] = {}
     for morpheme in morphemes:
         if morpheme.tag == NAME:
@@ -281,7 +281,7 @@ def _spelled(
     morphemes: Sequence[Morpheme],
     knows: Callable[[Morpheme], bool],
 ) -> list[_Sign]:
-    """Return signs with restored contents spelled, and nouns beyond the vocabulary put in by their neighbours."""
+    """Return signs with restored contents spelled, and with nouns that are not in the vocabulary inserted."""
     spelled: list[_Sign] = []
     for sign, source in zip(signs, sources, strict=True):
         spelled += [sign] if source is None else _letters(source.content, sign.span)
@@ -289,7 +289,7 @@ def _spelled(
     covered = bytearray(max([0, *ends, *(morpheme.end for morpheme in morphemes)]))
     for start, end in {sign.span for sign in spelled if sign.span}:
         covered[start:end] = b"\1" * (end - start)
-    # A noun goes behind the last sign whose source ends before it, and behind the nouns there already.
+    # A noun goes after the last sign whose source ends before it, and after nouns already inserted there.
     last = sorted((end, place) for place, end in enumerate(ends) if end >= 0)
     latest = list(accumulate((place for _, place in last), max))
     behind: dict[int, list[_Sign]] = {}
@@ -304,12 +304,12 @@ def _spelled(
 
 
 def what_is_read(morphemes: list[Morpheme], offsets: list[tuple[int, int]], encoding: Any) -> Row:
-    """Return what the model has read of a text: all of it, or where it is cut, up to its last token.
+    """Return the part of a text that the model has read: all of it or, if it was cut, up to its last token.
 
     Args:
-        morphemes: The text's.
-        offsets: The span of each token that the model reads.
-        encoding: The backend's, which knows what was cut.
+        morphemes: Morphemes of the text.
+        offsets: Span of each token that the model reads.
+        encoding: The backend's encoding, which records what was cut.
     """
     if encoding.overflowing:
         end = max((end for _, end in offsets), default=0)
@@ -319,7 +319,7 @@ def what_is_read(morphemes: list[Morpheme], offsets: list[tuple[int, int]], enco
 
 @dataclass
 class _Sign:
-    """One gloss of an answer in the making."""
+    """One gloss of an answer under construction."""
 
     gloss: str
     type: str
@@ -338,7 +338,7 @@ def _letters(content: str, span: tuple[int, int] | None) -> list[_Sign]:
 
 
 def _most_attended(offsets: Sequence[tuple[int, int]], weights: Sequence[float]) -> tuple[int, int] | None:
-    """The span of the morpheme whose word pieces together have the greatest weight."""
+    """Return the span of the morpheme whose word pieces together have the greatest weight."""
     sums: dict[tuple[int, int], float] = {}
     for (start, end), weight in zip(offsets, weights, strict=False):  # weights of padding are left over
         if end > start:

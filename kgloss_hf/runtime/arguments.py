@@ -1,4 +1,4 @@
-"""Check what a pipeline is asked for: by its arguments, by a call's, and by the checkpoint."""
+"""Check the settings of a pipeline: its own arguments, those of a call, and those of the checkpoint."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .consensus import CANDIDATES
 from .decoding import emitted_ids
 from .penalties import PENALTY, REPETITION
 
-# Arguments of the pipeline itself, which `generate` does not see.
+# Arguments of the pipeline itself, which are not passed to `generate`.
 _OWN = {
     *("batch_size", "num_workers", "truncation", "return_types", "return_alignment", "return_confidence"),
     *("fingerspell", "consensus", "lexicon", "playable"),
 }
 PLAYABLE = ("prefer", "only")
-"""What `playable` can be."""
-# What generate can return besides sequences. It changes none of them, so that a checkpoint's setting is overruled.
+"""Values of `playable`."""
+# Further outputs of generate. They do not change the sequences, so a checkpoint's setting is overruled.
 OUTPUTS = {"return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states"}
 _RANGES: dict[str, tuple[int, int]] = {
     **{
@@ -53,28 +53,28 @@ _OF_ANY_MODEL = _CHECKED | {"truncation", "early_stopping", "lexicon", "playable
 _ID = {"bos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id"}
 _IDS = {"eos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"}
 
-# Arguments of the stock pipeline, or of `generate`, for values other than these: why not.
+# Arguments of the stock pipeline or of `generate`: the values accepted, and why others are refused.
 _REFUSED = {
     "return_tensors": ((False,), "an answer holds glosses; call the model's generate for ids"),
     "return_text": ((True,), "an answer always holds generated_text"),
     "return_type": (("TEXT",), "an answer holds glosses; call the model's generate for ids"),
     "clean_up_tokenization_spaces": ((False,), "glosses are joined by a space, and none is superfluous"),
     "stop_sequence": ((), "sequences end at ids; give eos_token_id, a list of ids of glosses"),
-    "padding": ((True, "longest"), "a batch is padded to its longest text, and batches are made by length"),
+    "padding": ((True, "longest"), "texts are batched by length, and a batch is padded to its longest text"),
     "num_workers": ((0,), "texts are read and batched in this process; give batch_size"),
     "prefix": ((), "a model reads the Korean sentence alone"),
     "stop_strings": ((), "sequences end at ids; give eos_token_id, a list of ids of glosses"),
     "custom_generate": ((), "it may return anything; call the model's generate"),
     **dict.fromkeys(
         ("guidance_scale", "negative_prompt_ids", "negative_prompt_attention_mask", "token_healing"),
-        ((), "it is for models that go on with a text"),
+        ((), "it is for models that continue a text"),
     ),
     **dict.fromkeys(
         ("constraints", "force_words_ids", "penalty_alpha", "dola_layers", "low_memory"),
-        ((), "transformers does this by code from the Hub, which is not run"),
+        ((), "transformers does this with code from the Hub, which is not run"),
     ),
-    "num_beam_groups": ((1,), "transformers does this by code from the Hub, which is not run"),
-    "diversity_penalty": ((0.0,), "transformers does this by code from the Hub, which is not run"),
+    "num_beam_groups": ((1,), "transformers does this with code from the Hub, which is not run"),
+    "diversity_penalty": ((0.0,), "transformers does this with code from the Hub, which is not run"),
     **dict.fromkeys(
         (
             *("assistant_model", "assistant_tokenizer", "assistant_early_exit", "assistant_confidence_threshold"),
@@ -82,7 +82,7 @@ _REFUSED = {
             *("num_assistant_tokens", "num_assistant_tokens_schedule", "prompt_lookup_num_tokens", "speculation_type"),
             "max_matching_ngram_size",
         ),
-        ((), "assisted generation takes single sentences; call the model's generate"),
+        ((), "assisted generation accepts only single sentences; call the model's generate"),
     ),
     **dict.fromkeys(OUTPUTS, ((False,), "an answer holds glosses; call the model's generate for its other outputs")),
 }
@@ -93,33 +93,35 @@ _FROM_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "rober
 
 @dataclass
 class Request:
-    """What one call asks for, with the model that answers it, which another thread may replace meanwhile."""
+    """Settings of one call, with the model that answers it, which another thread may replace meanwhile."""
 
     model: Any
     options: dict[str, Any]  # of the pipeline itself
     generate: dict[str, Any]
     config: GenerationConfig  # the model's, with the call's values
-    sequences: int | None  # for each text, in a list; None is one without a list
-    searched: int | None  # candidates that the search gives for each text, if not `sequences`
+    sequences: int | None  # per text, returned as a list; None: one, without a list
+    searched: int | None  # candidates per text that the search returns, if not `sequences`
     plain: dict[str, Any] | None = None  # arguments of a second search, for the answer without `playable="prefer"`
 
 
 def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
-    """Return what a call asks for: its arguments before those of the pipeline, of the task, and of the checkpoint.
+    """Return the settings of a call.
+
+    Its arguments take precedence over those of the pipeline, then of the task, then of the checkpoint.
 
     Args:
-        model: What answers.
-        task: The pipeline's, for `task_specific_params`.
+        model: Model that answers.
+        task: Task of the pipeline, for `task_specific_params`.
         given_before: The pipeline's own arguments, from `settings_of`.
-        given: The call's.
+        given: The call's arguments.
 
     Raises:
         TypeError: As for `settings_of`.
-        ValueError: As for `settings_of`; also where the checkpoint's own settings are wrong.
+        ValueError: As for `settings_of`; also if the checkpoint's own settings are wrong.
     """
     size = vocab_size_of(model)
     for name, value in vars(model.generation_config).items():
-        if name not in ("suppress_tokens", "begin_suppress_tokens"):  # which are long
+        if name not in ("suppress_tokens", "begin_suppress_tokens"):  # too long to check at each call
             _check_kind(f"generation_config.json, {name}", name, value, size)
     if model.generation_config.stop_strings:
         raise ValueError(f"generation_config.json, stop_strings: expected none: {_REFUSED['stop_strings'][1]}")
@@ -153,8 +155,8 @@ def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Ma
         searched = generate["num_return_sequences"] = max(sequences or 1, generate.get("num_beams", CANDIDATES))
         if searched == 1:
             raise ValueError(
-                "playable: expected several candidates to prefer one of, found one (num_beams); ask for more, or leave "
-                "playable out"
+                "playable: expected several candidates to choose from, found one (num_beams); ask for more, or leave "
+                "out playable"
             )
     if searched is not None and ((config.num_beams or 1) > 1 or not config.do_sample):
         generate["num_beams"] = config.num_beams = max(config.num_beams or 1, searched)
@@ -165,16 +167,17 @@ def request_of(model: Any, task: str, given_before: Mapping[str, Any], given: Ma
 
 
 def _check_playable(options: Mapping[str, Any], config: GenerationConfig) -> None:
-    """Refuse `playable` where there is nothing to play by, or nothing to choose from."""
+    """Refuse `playable` without a lexicon, or without several candidates to choose from."""
     if (playable := options.get("playable")) is None:
         return
     if options.get("lexicon") is None:
         raise ValueError(
-            f"playable: expected a lexicon to go by, found none; give lexicon=, or leave out playable={playable!r}"
+            f"playable: expected a lexicon to look glosses up in, found none; pass lexicon=, or leave out "
+            f"playable={playable!r}"
         )
     if playable == "prefer" and options.get("consensus"):
         raise ValueError(
-            "playable: expected 'only' or nothing with consensus, whose answer is made of all candidates, found "
+            "playable: expected 'only' or nothing with consensus, which combines all candidates into one answer, found "
             "'prefer'; leave one out"
         )
     if playable == "prefer" and config.do_sample:
@@ -182,35 +185,35 @@ def _check_playable(options: Mapping[str, Any], config: GenerationConfig) -> Non
 
 
 def settings_for_others(request: Request) -> dict[str, Any]:
-    """Return what a call asks for as arguments for models with other vocabularies.
+    """Return the settings of a call as arguments for models with other vocabularies.
 
     Args:
-        request: Of the call, to the first model.
+        request: The call's request to the first model.
 
     Raises:
-        ValueError: An argument means something else to each model, such as ids.
+        ValueError: An argument means something different for each model, such as ids.
     """
-    given = request.options | request.generate
-    if strange := sorted(name for name, value in given.items() if name not in _OF_ANY_MODEL and value is not None):
+    settings = request.options | request.generate
+    if specific := sorted(name for name, value in settings.items() if name not in _OF_ANY_MODEL and value is not None):
         raise ValueError(
-            f"{strange[0]}: expected no such argument with others, whose vocabularies have other ids; give it to the "
+            f"{specific[0]}: expected no such argument with others, whose vocabularies have other ids; pass it to the "
             "pipeline of each model"
         )
-    asked = {name: bool(given.get(name)) for name in ("return_types", "return_alignment", "fingerspell")}
+    asked = {name: bool(settings.get(name)) for name in ("return_types", "return_alignment", "fingerspell")}
     asked["return_confidence"] = False
-    return {name: value for name, value in given.items() if name != "consensus"} | asked
+    return {name: value for name, value in settings.items() if name != "consensus"} | asked
 
 
 def settings_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments by name, checked, with those of a GenerationConfig among them.
+    """Return checked arguments by name, including those of a GenerationConfig.
 
     Args:
-        model: What answers.
+        model: Model that answers.
         given: Arguments of the pipeline or of `generate`; those that are None are left out.
 
     Raises:
-        TypeError: An argument is not known, or of another type.
-        ValueError: It cannot have the value, or the pipeline does not do what it asks for.
+        TypeError: An argument is unknown or has the wrong type.
+        ValueError: An argument has an impossible value, or asks for something that the pipeline does not do.
     """
     size, (known, defaults) = vocab_size_of(model), _arguments()
     settings = {}
@@ -225,7 +228,7 @@ def settings_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     if beams and sequences and beams < sequences and not (beams == 1 and settings.get("do_sample")):
         raise ValueError(
             f"num_return_sequences: expected at most num_beams, which is {beams}, found {sequences}; leave out "
-            "num_beams, or give as many"
+            "num_beams, or raise it"
         )
     for kind in ("max", "min"):
         if settings.keys() >= {f"{kind}_length", f"{kind}_new_tokens"}:
@@ -235,44 +238,44 @@ def settings_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         return settings
     if not isinstance(config, GenerationConfig):
         raise TypeError(f"generation_config: expected a GenerationConfig, found {type(config).__name__}")
-    said = {name: value for name, value in vars(config).items() if value not in (None, defaults.get(name))}
-    theirs = vars(model.generation_config)  # of which it may be a copy
-    if unknown := [name for name in said if name not in {*known, *theirs, "transformers_version"}]:
+    chosen = {name: value for name, value in vars(config).items() if value not in (None, defaults.get(name))}
+    of_model = vars(model.generation_config)  # config may be a copy of this
+    if unknown := [name for name in chosen if name not in {*known, *of_model, "transformers_version"}]:
         raise TypeError(f"generation_config: expected arguments of generate, found {', '.join(unknown)}")
-    return _nearer({name: checked(name, value, size) for name, value in said.items() if name in known}, settings)
+    return _nearer({name: checked(name, value, size) for name, value in chosen.items() if name in known}, settings)
 
 
 @cache
 def _arguments() -> tuple[frozenset[str], dict[str, Any]]:
-    """Return the names of all arguments, and generate's own with their defaults in this version of transformers."""
+    """Return the names of all arguments, and those of generate with their defaults in this version of transformers."""
     defaults = {name: value for name, value in vars(GenerationConfig()).items() if not name.startswith("_")}
-    others = signature(transformers.GenerationMixin.generate).parameters
-    defaults |= {"num_return_sequences": 1}  # in a GenerationConfig of transformers 4, 1 may have been said or not
-    names = {*_OWN, *_REFUSED, *defaults, *others}
+    parameters = signature(transformers.GenerationMixin.generate).parameters
+    defaults |= {"num_return_sequences": 1}  # a GenerationConfig of transformers 4 does not tell whether 1 was set
+    names = {*_OWN, *_REFUSED, *defaults, *parameters}
     names -= {"self", "inputs", "kwargs", "use_model_defaults", "transformers_version"}
     return frozenset(names), defaults
 
 
 def _nearer(far: Mapping[str, Any], near: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with nearer ones in their place, a length also in that of one counted otherwise."""
+    """Return settings overridden by nearer ones; a length also overrides one that is counted in the other way."""
     merged = dict(far)
     for kind in ("max", "min"):
         if f"{kind}_length" in near and f"{kind}_new_tokens" not in near:
-            merged[f"{kind}_new_tokens"] = None  # which generate would take
+            merged[f"{kind}_new_tokens"] = None  # generate would prefer it
     return merged | dict(near)
 
 
 def checked(name: str, value: Any, vocab_size: int = 0) -> Any:
-    """Return an argument's value as a plain number where it is one.
+    """Return the checked value of an argument, numbers as plain Python numbers.
 
     Args:
-        name: The argument's.
-        value: As given.
-        vocab_size: All ids, for arguments that are ids.
+        name: Name of the argument.
+        value: Value as given.
+        vocab_size: Number of ids, for arguments that are ids.
 
     Raises:
-        TypeError: It is of another type.
-        ValueError: It cannot be, or the pipeline does not do what it asks for.
+        TypeError: The value has the wrong type.
+        ValueError: The value is impossible, or asks for something that the pipeline does not do.
     """
     if value is None:
         return None
@@ -339,10 +342,10 @@ def _check_kind(label: str, name: str, value: Any, vocab_size: int) -> Any:
 
 
 def truncates(value: Any) -> bool:
-    """Return whether a text is cut, of the forms in which the stock pipeline lets one say so.
+    """Return whether a text is cut, for any value that the stock pipeline accepts.
 
     Args:
-        value: Of the argument `truncation`.
+        value: Value of the argument `truncation`.
     """
     name = getattr(value, "value", value)
     cut: dict[Any, bool] = {True: True, False: False, "longest_first": True, "only_first": True}
@@ -353,7 +356,7 @@ def truncates(value: Any) -> bool:
 
 
 def vocab_size_of(model: Any) -> int:
-    """Return how many ids a model can emit.
+    """Return the size of a model's output vocabulary.
 
     Args:
         model: An encoder-decoder or the RNN.
@@ -362,7 +365,7 @@ def vocab_size_of(model: Any) -> int:
 
 
 def positions_of(model: Any, part: str) -> int | None:
-    """Return how many tokens a part can read; None where it knows no limit.
+    """Return how many tokens a part can read, or None if it has no limit.
 
     Args:
         model: An encoder-decoder or the RNN.
@@ -372,14 +375,14 @@ def positions_of(model: Any, part: str) -> int | None:
     if config.model_type == "kgloss-rnn" and part == "encoder":
         return None
     positions = getattr(config, "max_position_embeddings", None)
-    # RoBERTa and its like count from behind the id of padding.
+    # RoBERTa and similar models count positions from the id after that of padding.
     return positions - config.pad_token_id - 1 if positions and config.model_type in _FROM_PADDING else positions
 
 
 def _check_length(model: Any, config: GenerationConfig) -> None:
     name = "max_length" if config.max_new_tokens is None else "max_new_tokens"
     length, positions = getattr(config, name), positions_of(model, "decoder")
-    # The decoder reads neither the last token nor, where new ones are counted, more than [BOS] besides.
+    # The decoder does not read the last token. Where only new tokens are counted, it reads [BOS] in addition.
     longest = None if positions is None else positions + (name == "max_length")
     if longest is not None and length is not None and length > longest:
-        raise ValueError(f"{name}: expected at most {longest}, which the model has positions for, found {length}")
+        raise ValueError(f"{name}: expected at most {longest}, the model's number of positions, found {length}")

@@ -1,4 +1,4 @@
-"""Configurations: the RNN's, and the one with which a checkpoint brings its own pipeline, where its code is trusted."""
+"""Configurations of our models, and the one through which a checkpoint with trusted code brings its own pipeline."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, ClassVar, TypeGuard
 
 from transformers import PretrainedConfig
 
-# Sizes above which no model of these kinds exists: building one would go on until memory is full.
+# No model of these kinds exceeds these sizes; building one would only fill the memory.
 _LARGEST = {
     **{"num_hidden_layers": 1_000, "num_attention_heads": 1_024, "type_vocab_size": 1_024},
     **{"hidden_size": 65_536, "embedding_size": 65_536, "intermediate_size": 262_144},
     **{"vocab_size": 10_000_000, "max_position_embeddings": 1_000_000},
 }
-# The same sizes under the names that other kinds of models give them.
+# The same sizes under the names that other kinds of models use.
 _OTHER_NAMES = {
     **dict.fromkeys(("n_layers", "num_layers", "encoder_layers", "decoder_layers"), "num_hidden_layers"),
     **dict.fromkeys(("num_decoder_layers",), "num_hidden_layers"),
@@ -25,11 +25,11 @@ _OTHER_NAMES = {
     **{"decoder_vocab_size": "vocab_size", "relative_attention_num_buckets": "max_position_embeddings"},
 }
 SEQ2SEQS = ("bart", "mbart", "t5", "mt5", "m2m_100", "marian")
-"""Kinds of whole pre-trained models that learn glosses (`kgloss_hf.models.seq2seq`)."""
+"""Kinds of whole pre-trained models that can learn glosses (`kgloss_hf.models.seq2seq`)."""
 
 _MOST_PARAMETERS = 10**10
 _FROM_0_TO_1 = ["dropout", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "initializer_range"]
-_OUR_KINDS = ("kgloss-rnn", "bert")  # of others, only what would fill the memory is looked for
+_OUR_KINDS = ("kgloss-rnn", "bert")  # other kinds are checked only for sizes that would fill the memory
 _OF_TWO_PARTS = ("encoder-decoder", "kgloss-joined")
 
 
@@ -40,17 +40,17 @@ def check_configuration(content: Mapping[str, Any]) -> None:
         content: A configuration's attributes, as in `config.json`.
 
     Raises:
-        ValueError: A size is no positive integer or beyond reason, a share is not between 0 and 1, sizes do not fit
-            one another, a part of an encoder-decoder is missing, or `gloss_types` is no mapping of names.
+        ValueError: A size is not a positive integer or is unreasonably large, a share is not between 0 and 1, sizes do
+            not match, a part of an encoder-decoder is missing, or `gloss_types` is not a mapping of names.
 
     Example:
         >>> check_configuration({"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2})
         >>> check_configuration({"model_type": "bert", "num_hidden_layers": 10**9})
         Traceback (most recent call last):
-        ValueError: config.json, num_hidden_layers: expected an integer from 1 to 1,000, found 1000000000; take ...
+        ValueError: config.json, num_hidden_layers: expected an integer from 1 to 1,000, found 1000000000; use ...
     """
     if not isinstance(content, Mapping):
-        raise ValueError(f"config.json: expected an object, found {content!r:.80}; take the checkpoint's own file")
+        raise ValueError(f"config.json: expected an object, found {content!r:.80}; use the checkpoint's own file")
     kind = content.get("model_type")
     _check_shape(content, "")
     types = content.get("gloss_types")
@@ -77,11 +77,11 @@ def check_joined(joined_layers: Any, fresh_layers: Any, layers: int = _LARGEST["
 
     Args:
         joined_layers: Hidden states of the encoder.
-        fresh_layers: Layers that read them.
-        layers: The encoder's.
+        fresh_layers: Number of layers that read them.
+        layers: Number of layers of the encoder.
 
     Raises:
-        ValueError: `joined_layers` is no list of different layers of the encoder, or `fresh_layers` is out of range.
+        ValueError: `joined_layers` is not a list of different layers of the encoder, or `fresh_layers` is out of range.
 
     Example:
         >>> check_joined([0, 4, 8, 12], 1, 12)
@@ -119,13 +119,13 @@ def _check_shape(content: Mapping[str, Any], prefix: str) -> None:
     layers, positions = content.get("num_hidden_layers", 1), content.get("max_position_embeddings", 0)
     parameters = layers * width * (8 * width + 2 * inner) + (words + positions) * width
     if parameters > _MOST_PARAMETERS:
-        raise _wrong(prefix + "hidden_size", f"sizes that make {_MOST_PARAMETERS} parameters at most", parameters)
+        raise _wrong(prefix + "hidden_size", f"sizes that make at most {_MOST_PARAMETERS} parameters", parameters)
 
     _check_ids_and_switches(content, prefix)
 
 
 def _check_other_names(content: Mapping[str, Any], prefix: str) -> None:
-    """Refuse sizes of other kinds of models that no memory holds, each by itself and all together."""
+    """Refuse sizes of other kinds of models that no memory could hold, each by itself and all together."""
     sizes: dict[str, int] = {}
     for name in (*_LARGEST, *_OTHER_NAMES):
         value, meaning = content.get(name), _OTHER_NAMES.get(name, name)
@@ -139,7 +139,7 @@ def _check_other_names(content: Mapping[str, Any], prefix: str) -> None:
     tables = sizes.get("vocab_size", 0) + sizes.get("max_position_embeddings", 0)
     parameters = sizes.get("num_hidden_layers", 0) * width * (4 * width + 2 * inner) + tables * width
     if parameters > _MOST_PARAMETERS:
-        raise _wrong(f"{prefix}sizes", f"such that make {_MOST_PARAMETERS} parameters at most", parameters)
+        raise _wrong(f"{prefix}sizes", f"sizes that make at most {_MOST_PARAMETERS} parameters", parameters)
 
 
 def _check_ids_and_switches(content: Mapping[str, Any], prefix: str) -> None:
@@ -155,8 +155,8 @@ def _check_ids_and_switches(content: Mapping[str, Any], prefix: str) -> None:
             raise _wrong(prefix + name, "true or false", content[name])
 
 
-def _wrong(name: str, expected: str, found: object) -> ValueError:
-    return ValueError(f"config.json, {name}: expected {expected}, found {found!r:.80}; take the checkpoint's own file")
+def _wrong(name: str, expected: str, value: object) -> ValueError:
+    return ValueError(f"config.json, {name}: expected {expected}, found {value!r:.80}; use the checkpoint's own file")
 
 
 def _is_integer(value: object) -> TypeGuard[int]:
@@ -172,15 +172,15 @@ def _all_strings(values: Iterable[object]) -> bool:
 
 
 def check_ids(name: str, ids: Any, vocab_size: int) -> None:
-    """Check that a setting of generation is a list of ids of the vocabulary.
+    """Check that a generation setting is a list of ids of the vocabulary.
 
     Args:
-        name: The setting's.
+        name: Name of the setting.
         ids: Its value.
-        vocab_size: All ids.
+        vocab_size: Size of the vocabulary.
 
     Raises:
-        ValueError: It is no list, or holds something else than an id.
+        ValueError: The value is not a list, or an item is not an id.
 
     Example:
         >>> check_ids("suppress_tokens", [0, 7], 8)
@@ -189,7 +189,7 @@ def check_ids(name: str, ids: Any, vocab_size: int) -> None:
     if wrong:
         raise ValueError(
             f"{name}: expected a list of ids from 0 to {vocab_size - 1}, found {wrong[0]!r:.80}"
-            f"{' in it' if _is_list(ids) else ''}; take ids of the checkpoint's own tokenizer"
+            f"{' in it' if _is_list(ids) else ''}; use ids of the checkpoint's own tokenizer"
         )
 
 
@@ -201,15 +201,15 @@ class KGlossRnnConfig(PretrainedConfig):
     """Shape of an `RnnEncoderDecoderModel` (`kgloss_hf.runtime.modeling_rnn`).
 
     Args:
-        vocab_size: Tokens, of source and target.
-        embedding_size: Width of the token embeddings and of what the output projection reads.
-        hidden_size: Width of the GRUs, each direction of the encoder's and the decoder's, and of the attention.
+        vocab_size: Number of tokens, of source and target together.
+        embedding_size: Width of the token embeddings and of the output projection's input.
+        hidden_size: Width of the GRUs (each direction of the encoder, and the decoder) and of the attention.
         dropout: Dropout on embeddings and before the output projection.
-        max_position_embeddings: Longest target in tokens; the GRUs themselves know no limit.
-        **kwargs: PretrainedConfig's, such as `pad_token_id` and `decoder_start_token_id`.
+        max_position_embeddings: Longest target in tokens; the GRUs themselves have no limit.
+        **kwargs: Arguments of PretrainedConfig, such as `pad_token_id` and `decoder_start_token_id`.
 
     Raises:
-        ValueError: A size is no positive integer or beyond reason, or the dropout is not between 0 and 1.
+        ValueError: A size is not a positive integer or is unreasonably large, or the dropout is not between 0 and 1.
 
     Example:
         >>> KGlossRnnConfig(vocab_size=100).hidden_size
@@ -242,14 +242,14 @@ class KGlossJoinedConfig(PretrainedConfig):
     """Shape of a `JoinedEncoderDecoderModel` (`kgloss_hf.runtime.modeling_joined`).
 
     Args:
-        encoder: The pre-trained encoder's configuration, with `model_type` (default: BERT's).
-        decoder: The decoder's, which is BERT's.
+        encoder: Configuration of the pre-trained encoder, with `model_type` (default: BERT's).
+        decoder: Configuration of the decoder, which is a BERT.
         joined_layers: Hidden states of the encoder to join: 0 for its embeddings, N for its layer N.
-        fresh_layers: Layers of the decoder's shape that read what was joined.
-        **kwargs: PretrainedConfig's, such as `pad_token_id` and `decoder_start_token_id`.
+        fresh_layers: Number of layers, shaped like the decoder's, that read the joined states.
+        **kwargs: Arguments of PretrainedConfig, such as `pad_token_id` and `decoder_start_token_id`.
 
     Raises:
-        ValueError: `joined_layers` is no list of different layers of the encoder, or a size is beyond reason.
+        ValueError: `joined_layers` is not a list of different layers of the encoder, or a size is unreasonably large.
 
     Example:
         >>> encoder = {"model_type": "bert", "num_hidden_layers": 2}
@@ -257,7 +257,7 @@ class KGlossJoinedConfig(PretrainedConfig):
         [0, 2]
         >>> KGlossJoinedConfig(encoder, joined_layers=[3])
         Traceback (most recent call last):
-        ValueError: config.json, joined_layers: expected a list of different integers from 0 to 2, found [3]; take ...
+        ValueError: config.json, joined_layers: expected a list of different integers from 0 to 2, found [3]; use ...
     """
 
     model_type = "kgloss-joined"
@@ -271,7 +271,7 @@ class KGlossJoinedConfig(PretrainedConfig):
         fresh_layers: int = 1,
         **kwargs: Any,
     ) -> None:
-        from transformers import AutoConfig  # which may be importing this file
+        from transformers import AutoConfig  # imported here, as transformers may be importing this file
 
         usual = {"model_type": "bert"}
         parts = {"encoder": usual if encoder is None else encoder, "decoder": usual if decoder is None else decoder}
@@ -286,11 +286,11 @@ class KGlossJoinedConfig(PretrainedConfig):
 
 
 class KGlossConfig(PretrainedConfig):
-    """What `auto_map` of a checkpoint names: the checkpoint's own configuration, told which pipeline is in the folder.
+    """Configuration class named by a checkpoint's `auto_map`, which adds the pipeline to the checkpoint's own.
 
-    It stands in no `config.json`. With `trust_remote_code=True` transformers reads the file through it, and `pipeline`
-    then finds `Text2GlossPipeline` beside the weights; without, transformers reads the file as it is, and the plug-in's
-    registration decides. It also marks our tokenizer for `AutoTokenizer`.
+    No `config.json` contains it. With `trust_remote_code=True`, transformers reads `config.json` through this class,
+    and `pipeline` then uses the `Text2GlossPipeline` stored with the weights. Otherwise, transformers reads the file
+    itself, and the plug-in's registration decides. The class also marks our tokenizer for `AutoTokenizer`.
 
     Example:
         >>> config = KGlossConfig.from_pretrained(getfixture("checkpoint"))
@@ -300,16 +300,16 @@ class KGlossConfig(PretrainedConfig):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
-        """The configuration that `model_type` names, with `custom_pipelines`.
+        """Return the configuration that `model_type` names, with `custom_pipelines`.
 
         Args:
             pretrained_model_name_or_path: Folder or Hub repository of the checkpoint.
             **kwargs: As for any configuration of transformers.
 
         Raises:
-            ValueError: The checkpoint holds another kind of model, or one of an impossible shape.
+            ValueError: The checkpoint contains another kind of model, or one with an impossible shape.
         """
-        # Registration imports this file while transformers may still be importing that one.
+        # Imported here, as registration imports this file while transformers may still be importing its own.
         from transformers import CONFIG_MAPPING, EncoderDecoderConfig
 
         own = (EncoderDecoderConfig, KGlossRnnConfig, KGlossJoinedConfig)
@@ -321,7 +321,7 @@ class KGlossConfig(PretrainedConfig):
             raise ValueError(f"model_type: expected one of {', '.join(kinds)}, found {model_type!r}")
         check_configuration(content)
         loaded = kinds[model_type].from_pretrained(pretrained_model_name_or_path, **kwargs)
-        config = loaded[0] if isinstance(loaded, tuple) else loaded  # a tuple where unused arguments are asked for
+        config = loaded[0] if isinstance(loaded, tuple) else loaded  # a tuple if unused arguments are requested
         config.custom_pipelines = {
             "text2text-generation": {
                 "impl": "pipeline_kgloss.Text2GlossPipeline",

@@ -1,4 +1,4 @@
-"""Find the one answer that agrees best with many: the candidates of one or several models."""
+"""Find the answer that agrees best with the candidates of one or several models."""
 
 from __future__ import annotations
 
@@ -13,42 +13,45 @@ import numpy.typing as npt
 from .answers import GlossSequence
 
 CANDIDATES = 10
-"""Sequences that each model gives for a sentence where nothing else is asked for."""
+"""Default number of candidates per model and sentence."""
 
 TEMPERATURE = 1.0
-"""Flattens a model's probabilities where above 1. Chosen on GKSL's validation part (`benchmarks/consensus.py`)."""
+"""Default temperature; above 1 flattens a model's probabilities. Chosen on GKSL's validation set
+(`benchmarks/consensus.py`)."""
 
 _Sign = TypeVar("_Sign", bound=Hashable)
 _Candidates = Sequence[tuple[Sequence[_Sign], float]]
 _Floats = npt.NDArray[np.float64]
-_SAME = 1e-9  # what sums in another order can differ by
+_SAME = 1e-9  # sums computed in different orders can differ by this much
 
 
 class _Unit(NamedTuple):
-    """One sign of an answer, or the letters of one fingerspelled word, which belong together."""
+    """One sign of an answer, or the letters of one fingerspelled word, which count as a unit."""
 
     glosses: tuple[str, ...]
     places: range
 
 
 def consensus(models: Sequence[_Candidates[_Sign]], *, temperature: float = TEMPERATURE) -> tuple[list[_Sign], float]:
-    """Return the sequence with the highest expected Jaccard score, and that score: minimum Bayes risk decoding.
+    """Return the sequence with the highest expected Jaccard score, and that score (minimum Bayes risk decoding).
 
-    The sequence need not be one of the candidates. Its set of signs is found first: from the best candidate, and from
-    the most probable signs, single signs are added, removed and exchanged as long as that raises the expected score.
-    Their order is that of the candidate most like the set; signs that it lacks go where most candidates have them.
+    The sequence need not be one of the candidates. Its set of signs is found first: starting from the best candidate
+    and from the most probable signs, single signs are added, removed and exchanged as long as that raises the expected
+    score. The signs are ordered as in the candidate most similar to the set; signs that it lacks are placed where most
+    candidates have them.
 
     Args:
-        models: For each model its candidates: signs, and the natural logarithm of their probability. Each model counts
-            the same.
-        temperature: Divides the logarithms before each model's become weights; above 1 they become more alike.
+        models: Candidates of each model: signs, and the natural logarithm of their probability. All models have equal
+            weight.
+        temperature: Divides the logarithms before they become weights within each model; values above 1 make the
+            weights more similar.
 
     Returns:
-        The signs; and from 0 to 1 the mean Jaccard score between them and the candidates by weight. The order of models
-        changes neither.
+        The signs, and the mean Jaccard score, from 0 to 1, between them and the weighted candidates. Neither depends on
+        the order of the models.
 
     Raises:
-        ValueError: A model has no candidates, or a logarithm is no finite number.
+        ValueError: A model has no candidates, or a logarithm is not a finite number.
 
     Source:
         Kumar and Byrne, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", 2004.
@@ -68,7 +71,7 @@ def consensus(models: Sequence[_Candidates[_Sign]], *, temperature: float = TEMP
         shares = np.exp((logarithms - logarithms.max()) / temperature)
         for (signs, _), share in zip(candidates, shares / (shares.sum() * len(models)), strict=True):
             weights[tuple(signs)] += float(share)
-    # From here on, nothing depends on which model gave a candidate, or in which order.
+    # From here on, nothing depends on which model proposed a candidate, or in which order.
     sequences = sorted(weights, key=lambda signs: (-round(weights[signs], 9), list(map(repr, signs))))
     wanted, agreement = _best_set(sequences, np.array([weights[sequence] for sequence in sequences]))
     return _in_order(wanted, sequences, weights), agreement
@@ -97,9 +100,9 @@ def _best_set(sequences: Sequence[tuple[_Sign, ...]], weights: _Floats) -> tuple
     chosen, score = np.zeros(len(signs)), -1.0
     while True:
         scores = expected(changes)
-        best = int(np.argmax(scores > scores.max() - _SAME))  # the first of equals
+        best = int(np.argmax(scores > scores.max() - _SAME))  # the first among equals
         if scores[best] <= score + _SAME:
-            # The last digits of sums depend on the order of models.
+            # Rounded, as the last digits of sums depend on the order of the models.
             return {sign for sign, taken in zip(signs, chosen, strict=True) if taken}, min(round(score, 9), 1.0)
         chosen, score = changes[best], float(scores[best])
         single = np.abs(chosen - np.eye(len(signs)))
@@ -114,13 +117,13 @@ def _best_set(sequences: Sequence[tuple[_Sign, ...]], weights: _Floats) -> tuple
 def _in_order(
     wanted: set[_Sign], sequences: Sequence[tuple[_Sign, ...]], weights: Mapping[tuple[_Sign, ...], float]
 ) -> list[_Sign]:
-    """Return a set's signs in the order of the candidates, each as often as most of those that hold it."""
+    """Return a set's signs in the order of the candidates, each as often as in the one most similar to the set."""
 
     def likeness(sequence: Iterable[_Sign]) -> float:
         signs = set(sequence)
         return len(signs & wanted) / (len(signs | wanted) or 1)
 
-    alike = max(sequences, key=likeness)  # the heaviest of equals
+    alike = max(sequences, key=likeness)  # the heaviest among equals
     answer = [sign for sign in alike if sign in wanted]
     missing = wanted - set(answer)
     if not missing:
@@ -129,7 +132,7 @@ def _in_order(
     for sign in sorted(
         missing, key=lambda sign: (-sum(weights[s] for s in sequences if sign in places[s]), repr(sign))
     ):
-        # What is gained by each place: the weight of candidates in which the signs around stand on these sides.
+        # The gain of each place is the weight of the candidates that have the neighbouring signs on the same sides.
         before = [
             sum(
                 weights[sequence] * (1 if at[other] < at[sign] else -1)
@@ -144,18 +147,18 @@ def _in_order(
 
 
 def agreed_answer(models: Sequence[Sequence[Mapping[str, Any]]]) -> GlossSequence:
-    """Return one answer out of the candidates of one or several models, with its `agreement`.
+    """Return one answer made from the candidates of one or several models, with its `agreement`.
 
-    Each gloss's type, place in the sentence and sign come from the most probable candidate that holds it. A
+    The type, place in the sentence and sign of each gloss come from the most probable candidate that contains it. A
     fingerspelled word counts as one sign.
 
     Args:
-        models: For each model its candidates, as the pipeline gives them with `num_return_sequences`: those of one
-            sentence, all with the same keys; with `fallback` also with `alignment`.
+        models: Candidates of each model for one sentence, as returned by the pipeline with `num_return_sequences`. All
+            must have the same keys; those with `fallback` must also have `alignment`.
 
     Returns:
-        The candidates' keys without `log_prob` and `score`, and `agreement`; `unknown_words` are those that no model
-        knows.
+        An answer with the candidates' keys except `log_prob` and `score`, and with `agreement`; `unknown_words` are
+        those that no model knows.
 
     Raises:
         ValueError: As for `consensus`.
@@ -177,7 +180,7 @@ def agreed_answer(models: Sequence[Sequence[Mapping[str, Any]]]) -> GlossSequenc
     glosses: list[str] = []
     parts: dict[str, list[Any]] = {key: [] for key in ("unresolved", "types", "alignment", "fallback", "signs")}
     for sign in signs:
-        candidate, places = _found(sign, taken[sign], by_probability)
+        candidate, places = _occurrence(sign, taken[sign], by_probability)
         taken[sign] += 1
         for key in ("types", "alignment", "signs"):
             parts[key] += (candidate[key][place] for place in places if key in candidate)
@@ -205,12 +208,12 @@ def _units_of(candidate: Mapping[str, Any]) -> list[_Unit]:
     return units
 
 
-def _found(
+def _occurrence(
     sign: tuple[str, ...], earlier: int, candidates: Iterable[tuple[list[_Unit], Mapping[str, Any]]]
 ) -> tuple[Mapping[str, Any], range]:
-    """Return the first candidate that holds a sign once more than `earlier` times, and where."""
+    """Return the first candidate that contains a sign more than `earlier` times, and the places of that occurrence."""
     for units, candidate in candidates:
         places = [unit.places for unit in units if unit.glosses == sign]
         if len(places) > earlier:
             return candidate, places[earlier]
-    raise AssertionError(sign)  # no answer holds a sign more often than each candidate
+    raise AssertionError(sign)  # an answer never contains a sign more often than every candidate

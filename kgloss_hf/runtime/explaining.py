@@ -1,4 +1,4 @@
-"""What a model thinks of a sequence: its log-probability, and where it looked in the sentence."""
+"""Explain sequences by a model: their log-probabilities, and their attention to the sentence."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .plain import is_plain
 
 
 class Explained(NamedTuple):
-    """What a model thinks of sequences.
+    """Log-probabilities of sequences, and their attention to the source.
 
     Args:
-        log_probs: For each sequence the natural logarithm of the probability of its ids and of ending after them, among
-            the ids that can be emitted. Where the model cannot end, or has no position left, the end does not count.
+        log_probs: For each sequence, the natural logarithm of the probability of its ids and of ending after them,
+            among the ids that can be emitted. If the model cannot end, or has no position left, the end is not counted.
         attention: Weight of each source position for each target id, mean over layers and heads, sequences × target
-            length × source length; what follows a sequence's last id means nothing. Empty where it is not asked for.
-        steps: For each sequence the logarithm of each id's probability after those before it, its end included.
+            length × source length; values after a sequence's last id are meaningless. Empty if not requested.
+        steps: For each sequence, the logarithm of the probability of each id given those before it, including the end.
     """
 
     log_probs: list[float]
@@ -43,24 +43,24 @@ def explain(
     config: Any = None,
     attention: bool = True,
 ) -> Explained:
-    """Return log-probability and cross-attention of given sequences, from one pass by teacher forcing.
+    """Return the log-probabilities and the cross-attention of sequences, computed in one pass by teacher forcing.
 
-    The probabilities are those that the search weighs: `encoder_repetition_penalty` and `repetition_penalty` count,
-    on the model's raw scores for one beam, and on its log-probabilities for several. The model is left as it is, so
-    that other threads can use it at the same time.
+    The probabilities are those that the search weighs: `encoder_repetition_penalty` and `repetition_penalty` are
+    applied, to the model's raw scores for one beam, and to its log-probabilities for several. The model is not changed,
+    so other threads can use it at the same time.
 
     Args:
-        model: An encoder-decoder of two BERTs or of their like, or the RNN.
+        model: An encoder-decoder of two BERTs or similar models, or the RNN.
         input_ids: Source ids, one row per sequence.
-        attention_mask: 1 where a source id is no padding; same shape.
+        attention_mask: 1 where a source id is not padding; same shape.
         sequences: Ids without [BOS] and [EOS].
         config: Generation configuration, for the ids that begin and end a sequence, those that cannot be emitted, the
             penalties and the beams (default: the model's).
-        attention: Return the attention too (default True).
+        attention: Also return the attention (default True).
 
     Raises:
-        ValueError: A sequence holds an id that the model cannot emit, or attention is asked for and the model has no
-            cross-attention to look at.
+        ValueError: A sequence contains an id that the model cannot emit, or attention is requested and the model has no
+            cross-attention that can be read.
 
     Example:
         >>> from transformers import AutoModelForSeq2SeqLM
@@ -75,7 +75,7 @@ def explain(
     ends = end_ids(config)
     positions = getattr(getattr(model.config, "decoder", model.config), "max_position_embeddings", None)
     end = [index for index in ends[:1] if index not in (config.suppress_tokens or ())]
-    # A sequence may hold what has ended it, where that is a gloss.
+    # A sequence contains the id that ended it if that is a gloss.
     whole = [[*ids, *([] if {*ids[-1:]} & {*ends} else end)][:positions] for ids in sequences]
     wanted = pad_sequence([input_ids.new_tensor(ids) for ids in whole], batch_first=True, padding_value=start)
     read = torch.cat([torch.full_like(wanted[:, :1], start), wanted[:, :-1]], dim=1)
@@ -113,33 +113,35 @@ def explain(
 
 
 def _recording(model: Any, attention_mask: torch.Tensor) -> tuple[Any, Callable[[], torch.Tensor]]:
-    """Return a model of the same parts, and the cross-attention of its last call: mean over layers and heads.
+    """Return a model with the same parts, and a function for the cross-attention of its last call.
 
-    Only modules that hold an attention are copied, without their parameters: hooks on the model itself would be seen
-    by other threads. BERT's weights are computed from the queries and keys, which fused attention does not give.
+    The attention is the mean over layers and heads. Only modules that contain an attention are copied, without their
+    parameters, because other threads would see hooks on the model itself. BERT's weights are computed from the queries
+    and keys, because fused attention does not return them.
     """
-    model = getattr(model, "_orig_mod", model)  # torch.compile calls what it was made of, not its own parts
+    model = getattr(model, "_orig_mod", model)  # a compiled model calls the original, not its own parts
     attentions = list(_cross_attentions(model))
     rnn: Any = getattr(getattr(model, "decoder", None), "attention", None)
     if not attentions and rnn is None:
         raise ValueError(
             f"model: expected cross-attention like that of BERT, BART, T5 or our RNN, found {type(model).__name__}, "
-            "for which no alignment can be given; leave out return_alignment, fingerspell and num_return_sequences"
+            "which gives no alignment; leave out return_alignment, fingerspell and num_return_sequences"
         )
     recorded = [part for query, key, *_ in attentions for part in (query, key)] or [rnn]
     outputs: list[list[torch.Tensor]] = [[] for _ in recorded]
     twins: dict[nn.Module, nn.Module] = {}
-    for part, found in zip(recorded, outputs, strict=True):
+    for part, of_part in zip(recorded, outputs, strict=True):
         twins[part] = _twin(part, {})
         vars(twins[part])["_forward_hooks"] = OrderedDict(part._forward_hooks)
-        twins[part].register_forward_hook(lambda _, __, output, found=found: found.append(output))
+        twins[part].register_forward_hook(lambda _, __, output, of_part=of_part: of_part.append(output))
 
     def weights() -> torch.Tensor:
         if not attentions:
             return torch.stack(outputs[0], dim=1)
         mask = attention_mask[:, None, None].bool()
         sizes = [size for *_, size, _ in attentions for _ in range(2)]
-        parts = [found[0].unflatten(-1, (-1, size)).transpose(1, 2) for found, size in zip(outputs, sizes, strict=True)]
+        states = [output for output, *_ in outputs]
+        parts = [state.unflatten(-1, (-1, size)).transpose(1, 2) for state, size in zip(states, sizes, strict=True)]
         scaled = [query * scale for query, (*_, scale) in zip(parts[::2], attentions, strict=True)]
         pairs = zip(scaled, parts[1::2], strict=True)
         return torch.stack([mean_weights(query, key, mask) for query, key in pairs]).mean(dim=0)
@@ -148,19 +150,19 @@ def _recording(model: Any, attention_mask: torch.Tensor) -> tuple[Any, Callable[
 
 
 def _cross_attentions(model: nn.Module) -> Iterator[tuple[nn.Module, nn.Module, int, float]]:
-    """Yield query, key, size of a head, and a scale of the queries, of each layer of BERT, of BART's like and of T5."""
+    """Yield query, key, head size and scale of the queries for each layer of BERT, of models like BART, and of T5."""
     for layer in model.modules():
-        if (found := getattr(getattr(layer, "crossattention", None), "self", None)) is not None:
-            yield found.query, found.key, found.attention_head_size, 1.0
-        elif (found := getattr(layer, "encoder_attn", None)) is not None:
-            yield found.q_proj, found.k_proj, found.head_dim, 1.0
-        elif (found := getattr(layer, "EncDecAttention", None)) is not None:
-            # T5 does not divide its products by the root of the size.
-            yield found.q, found.k, found.key_value_proj_dim, found.key_value_proj_dim**0.5
+        if (cross := getattr(getattr(layer, "crossattention", None), "self", None)) is not None:
+            yield cross.query, cross.key, cross.attention_head_size, 1.0
+        elif (cross := getattr(layer, "encoder_attn", None)) is not None:
+            yield cross.q_proj, cross.k_proj, cross.head_dim, 1.0
+        elif (cross := getattr(layer, "EncDecAttention", None)) is not None:
+            # T5 does not divide its products by the square root of the size.
+            yield cross.q, cross.k, cross.key_value_proj_dim, cross.key_value_proj_dim**0.5
 
 
 def _with_parts(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
-    """Return a module with others in the place of some of its parts; itself where it holds none of them."""
+    """Return a copy of a module in which some parts are replaced, or the module itself if it contains none of them."""
     if module not in twins:
         children = {name: child and _with_parts(child, twins) for name, child in module._modules.items()}
         same = all(map(is_, children.values(), module._modules.values()))
@@ -169,13 +171,13 @@ def _with_parts(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Modu
 
 
 def _twin(module: nn.Module, changed: dict[str, Any]) -> nn.Module:
-    """Return a module with the same attributes, but for some. `copy.copy` would ask classes that refuse."""
+    """Return a module with the same attributes, except those changed. Some classes refuse `copy.copy`."""
     twin: nn.Module = object.__new__(type(module))
     for name, value in vars(module).items():
-        if isinstance(value, MethodType) and value.__self__ is module:  # as accelerate puts in the place of forward
+        if isinstance(value, MethodType) and value.__self__ is module:  # accelerate replaces forward by one
             value = MethodType(value.__func__, twin)
         elif isinstance(value, partial) and value.args and value.args[0] is module:
             value = partial(value.func, twin, *value.args[1:], **value.keywords)
         vars(twin)[name] = value
-    vars(twin).update(changed, _compiled_call_impl=None)  # which would call the module that it was compiled for
+    vars(twin).update(changed, _compiled_call_impl=None)  # it would call the original module
     return twin

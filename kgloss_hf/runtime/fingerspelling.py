@@ -1,4 +1,4 @@
-"""Spelling by hand: the glosses of the Korean finger alphabet, of Latin letters, and of numbers."""
+"""Fingerspelling: glosses of the Korean finger alphabet, of Latin letters and of numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FINGER_LETTERS = {
     **dict(zip(map(chr, range(0x1100, 0x1113)), "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ", strict=True)),
     **dict(zip(map(chr, range(0x1161, 0x1176)), map(chr, range(0x314F, 0x3164)), strict=True)),
     **{chr(0x11A8 + place): letters for place, letters in enumerate(_FINALS.split())},
-    # what compatibility forms of two clusters come apart into
+    # two clusters as their compatibility forms decompose
     **{"\u111a": "ㄹㅎ", "\u1121": "ㅂㅅ"},
 }
 _SPELLED = re.compile(
@@ -24,25 +24,25 @@ _MOST_DIGITS = 16  # above that 조 is no longer the largest unit
 
 
 def fingerspell(text: str) -> list[str]:
-    """The glosses that spell a text by hand.
+    """Return the glosses that spell a text by hand.
 
     Args:
-        text: In any Unicode form; halfwidth and fullwidth characters and conjoining jamo are read as the usual ones,
-            and invisible characters are skipped.
+        text: Text in any Unicode form. Halfwidth and fullwidth characters and conjoining jamo are read as the usual
+            ones, and invisible characters are skipped.
 
     Returns:
-        In order, and nothing for anything else in the text:
+        The following glosses in order, and nothing for anything else in the text:
 
-        - Hangul letters, as of the table's `ㄱ, ㅏ`. The finger alphabet has a letter for each of 19 consonants, double
-          ones included, and 21 vowels, compound ones included (Encyclopedia of Korean Culture, 한글 지문자); a cluster
-          at a syllable's end is two letters (값 is ㄱ ㅏ ㅂ ㅅ). Letters out of use have none.
+        - Hangul letters, such as the paper's `ㄱ, ㅏ`. The finger alphabet has a letter for each of 19 consonants,
+          including double ones, and 21 vowels, including compound ones (Encyclopedia of Korean Culture, 한글 지문자); a
+          cluster at the end of a syllable is two letters (값 is ㄱ ㅏ ㅂ ㅅ). Obsolete letters have no gloss.
         - Latin letters, upper case, one by one.
-        - Numbers as they are said, `0` to `9` and the powers of ten that have a name (10, 100, 1000, 10000, 10^8,
-          10^12): 2026 is 2 1000 2 10 6. One that begins with 0, telephone numbers with hyphens included, or has more
-          than 16 digits goes digit by digit, and so does what stands behind a decimal point, itself a gloss `.`; more
-          than one point in a number are left out.
+        - Numbers as they are spoken, with `0` to `9` and the powers of ten that have a name (10, 100, 1000, 10000,
+          10^8, 10^12): 2026 is 2 1000 2 10 6. Numbers that begin with 0, including telephone numbers with hyphens, or
+          have more than 16 digits are spelled digit by digit. The same holds for digits after a decimal point, which
+          is itself the gloss `.`; if a number has several points, they are left out.
 
-        `type_of_notation` cannot tell the type of a single Latin letter or of `.`; who calls this knows it.
+        `type_of_notation` cannot tell the type of a single Latin letter or of `.`; the caller knows it.
 
     Example:
         >>> fingerspell("값 4C"), fingerspell("2,026"), fingerspell("010")
@@ -67,7 +67,7 @@ def fingerspell(text: str) -> list[str]:
 
 
 def _said(digits: str) -> list[str]:
-    """A whole number as it is said; 1 before a unit is not, save before 억 and 조."""
+    """Return the glosses of a spoken integer. A 1 in front of a unit is spoken only before 억 and 조."""
     if digits[0] == "0" or len(digits) > _MOST_DIGITS:
         return list(digits)
     glosses = []

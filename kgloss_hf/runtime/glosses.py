@@ -1,4 +1,4 @@
-"""Gloss notation: the six types, and placeholders with the content they stand for."""
+"""Gloss notation: the six types, and placeholders with their contents."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ GLOSS_TYPES = ("sign_word", "similar_word", "iconic", "fingerspelling", "fingers
 """The paper's six categories (Table 3) under the field's names."""
 
 UNKNOWN_TYPE = "unknown"
-"""For a gloss whose type nothing tells."""
+"""Type of a gloss whose type cannot be determined."""
 
 NAME = "Name"
 
 PLACEHOLDERS = ("Number", "Alpha", NAME)
-"""Vocabulary entries that stand for any number, any Latin-alphabet word, and, where a tokenizer copies names, any noun
-that it does not know; also tags of such morphemes. The first two are the paper's and Okt's own."""
+"""Vocabulary entries that stand for any number, any Latin-alphabet word and, if a tokenizer copies names, any noun that
+it does not know. They are also the tags of such morphemes. The first two come from the paper and from Okt."""
 
 CENTURY = "세기"
-"""A number before it is written with a C, as in the paper's data (Table 2)."""
+"""Word for century; a number before it is written with a C, as in the paper's data (Table 2)."""
 
 
 _UNSEPARATED = r"\([^()]*\)|(?<!\w)(?:Number|Alpha|Name)/(?=[^\s/])|(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)"
-"""What holds no separator: parentheses, the mark of a placeholder's content, a number with thousands."""
+"""Parts in which a sign separates nothing: parentheses, a placeholder's mark (`Number/`), thousands in a number."""
 
 _ESCAPE = r"""\\[\\'"nrtxuU]"""  # that repr writes
 _STRING = rf"""'(?:[^'\\]|{_ESCAPE})*+'|"(?:[^"\\]|{_ESCAPE})*+\""""
@@ -42,7 +42,7 @@ _TYPE_OF_NOTATION = {
 
 
 def placeholder_of(gloss: str) -> str:
-    """The gloss as the model sees it: `Number/4C` becomes `Number`, any other gloss is unchanged.
+    """Return the gloss as the model sees it: `Number/4C` becomes `Number`, any other gloss is unchanged.
 
     Example:
         >>> placeholder_of("Number/4C"), placeholder_of("문화")
@@ -53,7 +53,7 @@ def placeholder_of(gloss: str) -> str:
 
 
 def content_of(gloss: str) -> str:
-    """The gloss as it is signed: `Number/4C` becomes `4C`, any other gloss is unchanged.
+    """Return the gloss in its signed form: `Number/4C` becomes `4C`, any other gloss is unchanged.
 
     Example:
         >>> content_of("Number/4C"), content_of("Number"), content_of("문화")
@@ -64,23 +64,23 @@ def content_of(gloss: str) -> str:
 
 
 def type_of_notation(gloss: str) -> str:
-    """The type of a gloss as far as its notation tells, else `unknown`.
+    """Return the type of a gloss if its notation reveals it, else `unknown`.
 
     Args:
-        gloss: As in the paper's Tables 2 and 3, which these rules rest on:
+        gloss: A gloss as in the paper's Tables 2 and 3, on which these rules are based:
 
             - `fingerspelled_number`: the placeholder `Number`, bare or with content, and plain digits (`0, 10, 100`).
-            - `fingerspelling`: jamo (`ㄱ, ㅏ`), the placeholders `Alpha` and `Name`, and a Latin word of two letters or
-              more, which Table 2 writes as `Alpha/QR` in the source and as `QR` in the glosses. A single letter may be
-              a shape.
-            - `non_manual`: `휴지동작`, and the name of a signal with what it carries (`의문형(무엇)`, `강조형(강하다)`,
-              `휴지(쉽)`). The names are a closed list, because words such as 모형 end in 형 too.
+            - `fingerspelling`: jamo (`ㄱ, ㅏ`), the placeholders `Alpha` and `Name`, and a Latin word of two or more
+              letters, which Table 2 writes as `Alpha/QR` in the source and as `QR` in the glosses. A single letter may
+              be a shape.
+            - `non_manual`: `휴지동작`, and the name of a signal with its content (`의문형(무엇)`, `강조형(강하다)`,
+              `휴지(쉽)`). The names are a closed list, because words such as 모형 also end in 형.
             - `iconic`: a letter as a shape, or a space before the parentheses (`v(체크)`, `V (불꽃무늬)`), and
-              parentheses in front (`(사진)확대`), which say what the depicting sign does it to.
-            - `similar_word`: a headword and, without a space, what it stands for here (`디지털(컴퓨터)`). The
-              headword may have the number of its sense (`지시2(너희)`).
+              parentheses in front (`(사진)확대`), which name the object that the depicting sign acts on.
+            - `similar_word`: a headword followed, without a space, by its meaning here (`디지털(컴퓨터)`). The
+              headword may carry the number of its sense (`지시2(너희)`).
 
-            A plain word is `unknown`: 기도 is a sign word and 이층삼각형 is iconic, and only a lexicon knows.
+            A plain word is `unknown`: 기도 is a sign word and 이층삼각형 is iconic, which only a lexicon can tell.
 
     Example:
         >>> [type_of_notation(gloss) for gloss in ("Number/4C", "ㄱ", "의문형(무엇)", "V (불꽃무늬)")]
@@ -93,20 +93,20 @@ def type_of_notation(gloss: str) -> str:
 
 
 def split_glosses(cell: str, separator: str | None = None) -> list[str]:
-    """Return the glosses that a cell of a table holds, normalised (`kgloss_hf.runtime.normalization`).
+    """Return the glosses in a cell of a table, normalised (`kgloss_hf.runtime.normalization`).
 
     Args:
         cell: A list, or glosses with a separator between them. A list may be JSON, a Python list or tuple of strings,
-            a NumPy array as it is printed, or without quotation marks (`[우리, 박물관]`, `[집]`). What begins with a
-            bracket in any other way is notation (`[의문] 우리`, `[집]불`).
-        separator: The sign between glosses, such as `|`. None or a space is white space, of which a space before
-            parentheses that end a gloss belongs to the gloss (`V (불꽃무늬)`). With a sign, white space inside a gloss
-            belongs to it. A sign in parentheses separates nothing, nor does `/` in `Number/4C`, or `,` in `2,000원`.
-            It may also stand at the ends of the cell (`|우리|박물관|`).
+            a printed NumPy array, or a list without quotation marks (`[우리, 박물관]`, `[집]`). Anything else that
+            begins with a bracket is notation (`[의문] 우리`, `[집]불`).
+        separator: The sign between glosses, such as `|`. None or a space means white space; a space before parentheses
+            that end a gloss then belongs to the gloss (`V (불꽃무늬)`). With a sign, white space inside a gloss
+            belongs to the gloss. A sign in parentheses separates nothing, nor does `/` in `Number/4C` or `,` in
+            `2,000원`. A sign may also stand at the ends of the cell (`|우리|박물관|`).
 
     Raises:
-        ValueError: A list is damaged or shortened, there is a tab or a line break between glosses, nothing between two
-            separators, or the separator is blank.
+        ValueError: A list is damaged or shortened, glosses have a tab or a line break between them, nothing stands
+            between two separators, or the separator is blank.
 
     Example:
         >>> split_glosses("불  V (불꽃무늬) (사진)확대")
@@ -114,7 +114,7 @@ def split_glosses(cell: str, separator: str | None = None) -> list[str]:
         >>> split_glosses("['불' '(큰 돌을)들다']"), split_glosses("고맙 습니다|Number/4C", "|")
         (['불', '(큰 돌을)들다'], ['고맙 습니다', 'Number/4C'])
     """
-    for form in (cell.strip(), normalize(cell).strip()):  # the second where invisible characters stand around a list
+    for form in (cell.strip(), normalize(cell).strip()):  # the second removes invisible characters around a list
         if (items := _listed(form)) is not None:
             return [_gloss(item) if isinstance(item, str) else item for item in items]
     if separator not in (None, " "):
@@ -125,7 +125,7 @@ def split_glosses(cell: str, separator: str | None = None) -> list[str]:
 
 
 def separated_at(text: str, separator: str) -> list[str]:
-    """Return the pieces between the separators of a text, stripped, as `split_glosses` separates glosses.
+    """Return the stripped pieces between the separators of a text, as `split_glosses` separates glosses.
 
     Args:
         text: The text, normalised.
@@ -149,7 +149,7 @@ def separated_at(text: str, separator: str) -> list[str]:
 
 def _separated(form: str, separator: str) -> list[str]:
     sign = normalize(separator)
-    sign = sign.strip() or sign.strip(" ")  # a tab may separate too
+    sign = sign.strip() or sign.strip(" ")  # a tab is also a separator
     if not sign:
         raise ValueError(f"expected a sign that separates glosses, such as '|', found {separator!r}")
     pieces = separated_at(form, sign)
@@ -164,7 +164,7 @@ def _separated(form: str, separator: str) -> list[str]:
 
 
 def _listed(form: str) -> list[Any] | None:
-    """Return the items of a list, or None where the cell is no list."""
+    """Return the items of a list, or None if the cell is not a list."""
     is_tuple = bool(re.match(r"\(\s*[\"']", form))
     if not is_tuple and not form.startswith("["):
         return None
@@ -183,12 +183,12 @@ def _listed(form: str) -> list[Any] | None:
             if all(glosses) and (len(glosses) > 1 or len(form.split()) == 1):
                 return glosses
         raise ValueError(problem) from error
-    except (ValueError, RecursionError) as error:  # what is too long or nested too deeply
+    except (ValueError, RecursionError) as error:  # too long, or nested too deeply
         raise ValueError(problem) from error
 
 
 def _is_notation(form: str) -> bool:
-    """Tell notation that begins with a bracket (`[의문] 우리`) from a list that is damaged."""
+    """Return whether a cell is notation that begins with a bracket (`[의문] 우리`), and not a damaged list."""
     if form.startswith("("):
         return bool(re.match(r"\([^()]*\)", form))
     balanced = form.count("[") == form.count("]")
@@ -196,7 +196,7 @@ def _is_notation(form: str) -> bool:
 
 
 def _literals(form: str) -> list[str] | None:
-    """Return the strings of a Python list or tuple, or of a NumPy array as it is printed; None where it is neither."""
+    """Return the strings of a Python list or tuple, or of a printed NumPy array; None for anything else."""
     inside = re.fullmatch(rf"[\[(]\s*+({_ITEM}(?:(?:\s*+,\s*+|\s++){_ITEM})*+)\s*+,?\s*+[\])]", form)
     if not inside or (form[0] == "[") != (form[-1] == "]"):
         return None
@@ -204,7 +204,7 @@ def _literals(form: str) -> list[str] | None:
     _check_whole(form, items)
     try:
         return [ast.literal_eval(re.sub(r"^np\.str_\((.*)\)$", r"\1", item, flags=re.DOTALL)) for item in items]
-    except (SyntaxError, ValueError):  # an escape that is none
+    except (SyntaxError, ValueError):  # an invalid escape
         return None
 
 
@@ -212,10 +212,10 @@ def _check_whole(form: str, items: list[str]) -> None:
     if "..." in items:
         raise ValueError(
             f"expected all glosses, found a list that was shortened to {form!r:.60}; write it again as JSON, or after "
-            "numpy.set_printoptions(threshold=sys.maxsize)"
+            "calling numpy.set_printoptions(threshold=sys.maxsize)"
         )
 
 
 def _gloss(item: str) -> str:
-    """The gloss in one form, but with its tabs and line breaks, which corpora refuse."""
+    """Return the gloss in normal form, except for tabs and line breaks, which corpora refuse."""
     return re.sub(r"[^\S\t\r\n\v\f]+", " ", normalize(item)).strip(" ")

@@ -1,4 +1,4 @@
-"""Look up what plays a gloss: its entry in a lexicon, that of another word for the same sign, or letters."""
+"""Look up what plays a gloss: its own entry in a lexicon, the entry of another word for the same sign, or letters."""
 
 from __future__ import annotations
 
@@ -18,42 +18,43 @@ NO_LETTER = "no letter"
 NO_SOURCE = "no source"
 NON_MANUAL = "non-manual"
 REASONS = (NO_ENTRY, NO_VIDEO, NO_ID, NO_LETTER, NO_SOURCE, NON_MANUAL)
-"""Why a gloss cannot be played: no entry; entries without the video or id that plays the others; a word to be spelled
-without a letter that has an entry; a placeholder without a source in the sentence; a signal of face or head."""
+"""Reasons why a gloss cannot be played: it has no entry; its entries lack the video or id that plays the others; it is
+spelled, and a letter has no entry; it is a placeholder without a source in the sentence; it is a signal of face or
+head."""
 
 WAYS = ("entry", "group", "headword", "letters")
-"""What plays a gloss: its own entry; another of the same sign; that of its headword, or of its first sense; letters."""
+"""Ways to play a gloss: its own entry; another entry of the same sign; that of its headword or first sense; letters."""
 
 _SPELLED_TYPES = ("fingerspelling", "fingerspelled_number")
-# An address with a host, or a path without a scheme; browsers read \ as /, and two of them as the start of a host.
+# An address with a host, or a path without a scheme. Browsers read \ as /, and two of them as the start of a host.
 _ADDRESS = re.compile(r"(?i:https?)://[^\s/?#\\]+.*|(?![/\\]{2})[^:/\\?#]*(?:[/\\?#].*)?")
 _LINK = re.compile(r"(?i:https?)://")
 _NUMBERED = re.compile(r"(.*[가-힣)])(\d{1,2})")
 _HEADWORD = re.compile(r"([가-힣]+\d{0,2})\([^()]+\)")
-_MOST_KEPT = 100_000  # answers of a lexicon
+_MOST_KEPT = 100_000  # look-ups that a lexicon remembers
 _SYMBOLS = {
     "Number": "0123456789",
     "Alpha": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "Name": "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎㅏㅓㅗㅜㅡㅣ",
 }
-"""Of which a placeholder's content is spelled; one that has an entry lets it be emitted."""
+"""Symbols that spell the contents of a placeholder. One symbol with an entry is enough to emit the placeholder."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a lexicon: a gloss, and what a program needs to play it. Each text is normalised, in one line.
+    """One row of a lexicon: a gloss, and what a program needs to play it. Each text is normalised to one line.
 
     Args:
-        gloss: As the model emits it, or a word of the dictionary.
-        id: Of the sign, such as the dictionary's number or the name of an avatar's animation.
+        gloss: Gloss as the model emits it, or a word of the dictionary.
+        id: Identifier of the sign, such as its number in the dictionary or the name of an avatar's animation.
         video: Address of a clip: http, https, or a relative path.
-        meaning: What it means, or how it is signed.
-        group: Entries with the same group are words for one sign.
+        meaning: Meaning of the sign, or how it is made.
+        group: Name of a group; entries with the same group are words for one sign.
         type: One of `kgloss_hf.runtime.glosses.GLOSS_TYPES`.
-        licence: Of the clip.
+        licence: Licence of the clip.
 
     Raises:
-        TypeError: A value is no string.
+        TypeError: A value is not a string.
         ValueError: The gloss is blank, or the video's address is of another kind, such as `javascript:` or `file:`.
 
     Example:
@@ -77,7 +78,7 @@ class Entry:
             value = getattr(self, field.name)
             if not isinstance(value, str):
                 raise TypeError(f"{field.name}: expected a string, found {type(value).__name__}")
-            object.__setattr__(self, field.name, normalize_line(value))  # as frozen dataclasses have to
+            object.__setattr__(self, field.name, normalize_line(value))  # the dataclass is frozen
         if not self.gloss:
             raise ValueError("gloss: expected a gloss, found none")
         if not is_safe(self.video):
@@ -86,15 +87,15 @@ class Entry:
             )
 
     def row(self) -> dict[str, str]:
-        """Return the fields that hold something, for JSON."""
+        """Return the fields that are not empty, for JSON."""
         return {name: value for name, value in vars(self).items() if value}
 
 
 def is_safe(address: str) -> bool:
-    """Return whether an address is of http or https, or a path without a scheme; nothing else may become a link.
+    """Return whether an address is http or https, or a path without a scheme; nothing else may become a link.
 
     Args:
-        address: Normalised.
+        address: Normalised text.
 
     Example:
         >>> [is_safe(one) for one in ("https://a.example/집.mp4", "clips/집.mp4", "data:,x", "//b.example")]
@@ -104,7 +105,7 @@ def is_safe(address: str) -> bool:
 
 
 def is_link(address: str) -> bool:
-    """Return whether an address is of http or https, so that a page can link to it.
+    """Return whether an address is http or https, so that a page can link to it.
 
     Args:
         address: Any text.
@@ -116,8 +117,8 @@ def is_link(address: str) -> bool:
     return bool(_LINK.match(address)) and is_safe(address)
 
 
-class _Found(NamedTuple):
-    """Hold the entry or letters that play a gloss, and which of `WAYS` that is; or the reason why nothing does."""
+class _Played(NamedTuple):
+    """Entry or letters that play a gloss, with one of `WAYS`, or the reason why nothing does."""
 
     why: str
     entry: Entry | None = None
@@ -125,16 +126,16 @@ class _Found(NamedTuple):
 
 
 class Lexicon:
-    """Entries by gloss, which say what plays a gloss. `kgloss_hf.load_lexicon` reads one from a file.
+    """Lexicon of signs: entries by gloss, for playing glosses. `kgloss_hf.load_lexicon` reads one from a file.
 
-    An entry can be played if it has a video; in a lexicon in which no entry has one, if it has an id. Of several
-    entries for one gloss, the first that can be played counts.
+    An entry can be played if it has a video or, in a lexicon without videos, if it has an id. Of several entries for
+    one gloss, the first that can be played is used.
 
     Args:
-        entries: In the order in which they count.
+        entries: Entries in order of preference.
 
     Raises:
-        TypeError: An item is no `Entry`.
+        TypeError: An item is not an `Entry`.
 
     Example:
         >>> lexicon = Lexicon([Entry("토기", id="12", group="흙"), Entry("질그릇", group="흙"), Entry("4", id="4")])
@@ -157,14 +158,14 @@ class Lexicon:
             if entry.group:
                 self._of_group.setdefault(entry.group, []).append(entry)
         self.played_by = "video" if any(entry.video for entry in self.entries) else "id"
-        """What an entry needs to be played: `video`, or `id` where no entry has a video."""
-        self._signs: dict[tuple[str, str, bool], _Found] = {}
+        """Field that an entry needs to be played: `video`, or `id` if no entry has a video."""
+        self._signs: dict[tuple[str, str, bool], _Played] = {}
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def __repr__(self) -> str:
-        return f"Lexicon of {len(self):,} entries, played by {self.played_by}"
+        return f"Lexicon (entries: {len(self):,}, played by: {self.played_by})"
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_signs": {}}
@@ -172,42 +173,42 @@ class Lexicon:
     def sign(self, gloss: str, kind: str = "", *, spelled: bool = False) -> dict[str, Any]:
         """Return what plays a gloss, or why nothing does.
 
-        In this order: its own entry, with its sense number (`가깝다1`); an entry of the same group; where its notation
-        is that of a similar word (`디지털(컴퓨터)`), its headword's; for a first sense (`가깝다1`) the headword without
-        a number, and the other way round. Contents of placeholders, and glosses whose type says that they are spelled,
-        are played by their own entry, or by letters. A further sense (`가깝다2`) is never played by another one.
+        The search order is: its own entry, with its sense number (`가깝다1`); an entry of the same group; for the
+        notation of a similar word (`디지털(컴퓨터)`), the entry of its headword; for a first sense (`가깝다1`), the
+        headword without a number, and vice versa. Contents of placeholders, and glosses of a spelled type, are played
+        by their own entry, or by letters. A further sense (`가깝다2`) is never played by another sense.
 
         Args:
-            gloss: As an answer or a corpus holds it; `Number/4C` is `4C`, spelled where it has no entry.
-            kind: Its type (default: what the notation tells).
-            spelled: It was a placeholder, so that letters can play it (default False).
+            gloss: Gloss as in an answer or a corpus; `Number/4C` is `4C`, spelled if it has no entry.
+            kind: Type of the gloss (default: as its notation tells).
+            spelled: The gloss was a placeholder, so letters can play it (default False).
 
         Returns:
-            `gloss`, and `entry`, whose own `gloss` differs where another word's sign stands in, with `way`, one of
-            `WAYS`; or `letters`, a list of entries; or `reason`, one of `REASONS`.
+            A dict with `gloss` and one of: `entry`, whose own `gloss` differs if another word's sign stands in, with
+            `way`, one of `WAYS`; `letters`, a list of entries; `reason`, one of `REASONS`.
 
         Example:
             >>> Lexicon([Entry("가깝다", video="clips/1.mp4")]).sign("가깝다1")["way"]
             'headword'
         """
         key = gloss, kind, spelled
-        if (found := self._signs.get(key)) is None:
-            if len(self._signs) > _MOST_KEPT:  # contents of sentences are without end
+        if (played := self._signs.get(key)) is None:
+            if len(self._signs) > _MOST_KEPT:  # sentences have endlessly many contents
                 self._signs.clear()
-            found = self._signs[key] = self._sign(normalize_line(gloss), kind, spelled)
+            played = self._signs[key] = self._sign(normalize_line(gloss), kind, spelled)
         signed: dict[str, Any] = {"gloss": content_of(gloss)}
-        if found.letters:
-            return signed | {"letters": [entry.row() for entry in found.letters]}
-        if found.entry is None:
-            return signed | {"reason": found.why}
-        return signed | {"entry": found.entry.row()} | ({} if found.why == "entry" else {"way": found.why})
+        if played.letters:
+            return signed | {"letters": [entry.row() for entry in played.letters]}
+        if played.entry is None:
+            return signed | {"reason": played.why}
+        return signed | {"entry": played.entry.row()} | ({} if played.why == "entry" else {"way": played.why})
 
     def plays(self, gloss: str, kind: str = "") -> bool:
-        """Return whether a gloss can be played; a bare placeholder can where some of its letters can.
+        """Return whether a gloss can be played; a bare placeholder can if some of its symbols can.
 
         Args:
-            gloss: As a model emits it.
-            kind: Its type (default: what the notation tells).
+            gloss: Gloss as a model emits it.
+            kind: Type of the gloss (default: as its notation tells).
 
         Example:
             >>> lexicon = Lexicon([Entry("4", id="4")])
@@ -218,41 +219,41 @@ class Lexicon:
             return any("reason" not in self.sign(symbol, spelled=True) for symbol in _SYMBOLS[gloss])
         return "reason" not in self.sign(gloss, kind)
 
-    def _sign(self, gloss: str, kind: str, spelled: bool) -> _Found:
+    def _sign(self, gloss: str, kind: str, spelled: bool) -> _Played:
         form = content_of(gloss)
         if form in PLACEHOLDERS:
-            return _Found(NO_SOURCE)
+            return _Played(NO_SOURCE)
         notation = type_of_notation(form)
         kind = notation if kind in ("", UNKNOWN_TYPE) else kind
-        if found := self._played(form):
-            return found
+        if played := self._played(form):
+            return played
         if kind == "non_manual":
-            return _Found(NON_MANUAL)
+            return _Played(NON_MANUAL)
         if spelled or form != gloss or kind in _SPELLED_TYPES:
             letters = [self._played(letter) or self._played(letter.lower()) for letter in fingerspell(form)]
             entries = [letter.entry for letter in letters if letter and letter.entry]
             whole = 0 < len(letters) == len(entries)
-            return _Found("letters", letters=tuple(entries)) if whole else _Found(NO_LETTER)
-        for other in _others(form, notation):
-            if found := self._played(other):
-                return _Found("headword", found.entry)
-        return _Found((NO_VIDEO if self.played_by == "video" else NO_ID) if form in self._of_gloss else NO_ENTRY)
+            return _Played("letters", letters=tuple(entries)) if whole else _Played(NO_LETTER)
+        for word in _related_words(form, notation):
+            if played := self._played(word):
+                return _Played("headword", played.entry)
+        return _Played((NO_VIDEO if self.played_by == "video" else NO_ID) if form in self._of_gloss else NO_ENTRY)
 
-    def _played(self, form: str) -> _Found | None:
-        """Return the entry that plays a gloss, its own or one of its group, and which of both."""
+    def _played(self, form: str) -> _Played | None:
+        """Return the entry that plays a gloss, its own or one of its group, and which of the two it is."""
         own = self._of_gloss.get(form, [])
         if entry := self._first(own):
-            return _Found("entry", entry)
+            return _Played("entry", entry)
         groups = (self._of_group[entry.group] for entry in own if entry.group)
         mate = next(filter(None, map(self._first, groups)), None)
-        return _Found("group", mate) if mate else None
+        return _Played("group", mate) if mate else None
 
     def _first(self, entries: Iterable[Entry]) -> Entry | None:
         return next((entry for entry in entries if getattr(entry, self.played_by)), None)
 
 
-def _others(form: str, notation: str) -> Iterable[str]:
-    """Yield the words whose sign a gloss is by its notation, the nearest first."""
+def _related_words(form: str, notation: str) -> Iterable[str]:
+    """Yield the words whose sign a gloss uses according to its notation, the closest first."""
     if notation == "similar_word" and (headword := _HEADWORD.fullmatch(form)):
         form = headword[1]
         yield form
@@ -264,16 +265,17 @@ def _others(form: str, notation: str) -> Iterable[str]:
 
 
 PREFERENCE = 0.6
-"""What the share of glosses that can be played adds to a candidate's score, where `playable="prefer"` ranks by both.
+"""Weight of the share of playable glosses in a candidate's rank with `playable="prefer"`, where the score has weight 1.
 
-Chosen on GKSL's validation part (`benchmarks/playable.py`): about as much as costs no Jaccard there."""
+Chosen on GKSL's validation set (`benchmarks/playable.py`): about the largest weight that does not lower the Jaccard
+score there."""
 
 
 def playable_share(signs: Iterable[Mapping[str, Any]]) -> float:
-    """Return the share of signs that can be played, from 0 to 1; 0 where there are none.
+    """Return the share of signs that can be played, from 0 to 1; 0 for an empty answer.
 
     Args:
-        signs: Of an answer.
+        signs: `signs` of an answer.
 
     Example:
         >>> playable_share([{"gloss": "집", "entry": {"gloss": "집"}}, {"gloss": "불", "reason": "no entry"}])

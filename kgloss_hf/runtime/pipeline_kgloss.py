@@ -1,4 +1,4 @@
-"""The pipeline behind `text2text-generation` and `text-to-gloss`."""
+"""Pipeline behind `text2text-generation` and `text-to-gloss`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .configuration_kgloss import check_configuration
 from .consensus import agreed_answer
 from .decoding import emitted_ids, end_ids
 from .explaining import explain
-from .fingerspelling import fingerspell  # noqa: F401 - for the same reason, as the others below
+from .fingerspelling import fingerspell  # noqa: F401 - for the same reason, like the others below
 from .glosses import PLACEHOLDERS
 from .int8 import with_int8_weights
 from .java import start_jvm  # noqa: F401
@@ -49,56 +49,56 @@ from .words import DROPPED_TAGS  # noqa: F401
 
 
 class Text2GlossPipeline(Pipeline):
-    """Korean text in, Korean Sign Language glosses out.
+    """Translate Korean text to Korean Sign Language glosses.
 
-    A string gives a `GlossSequence`; a list or tuple gives a list of them; anything else that can be iterated (a
-    generator, a column of a data set, a data set with a column `text`) gives an iterator, which reads a few thousand
-    texts ahead. Texts are batched by length and answered in order. Numbers and Latin words of the text are put back
-    where the model emitted `Number` and `Alpha`; one without a counterpart stays a bare placeholder. A text without a
-    word in it gives no glosses. Text beyond the model's length is cut, and a warning counts what is lost. Threads can
-    call one pipeline at the same time.
+    A string yields a `GlossSequence`; a list or tuple yields a list of them; any other iterable (a generator, a column
+    of a data set, a data set with a column `text`) yields an iterator, which reads a few thousand texts ahead. Texts
+    are batched by length and answered in order. Numbers and Latin words of the text replace the placeholders `Number`
+    and `Alpha` that the model emitted; one without a counterpart stays a bare placeholder. A text without words gets no
+    glosses. Text beyond the model's length is cut, and a warning counts what is lost. Threads can call one pipeline at
+    the same time.
 
-    Args, on call or to `pipeline`. A call's value goes before the pipeline's, and that before the checkpoint's; None is
-    the same as nothing:
-        batch_size: Sentences per step (default 128). Without `int8` the result does not depend on it.
-        num_return_sequences: Give for each text a list of N sequences with `score`, the best `score` first (default:
-            one sequence, no list). Takes as many beams, if the checkpoint has fewer. With as many beams as without a
-            list, the first is the one that is given without it; mostly so for checkpoints without
-            `renormalize_logits`, whose beam search also weighs ids that no model may emit.
-        encoder_repetition_penalty: Above 1, favour glosses that the sentence holds as words (default: what the
-            training chose, in the checkpoint; 1 is off). Models with two vocabularies have none.
-        repetition_penalty: Above 1, disfavour glosses that the answer holds already (default likewise).
-        truncation: False: raise an error where a text is longer than the model can read (default True: cut it).
-        return_types: Add the type of each gloss: the checkpoint's, or what the notation tells (default False).
+    Args, on call or to `pipeline`. A call's value takes precedence over the pipeline's, and that over the checkpoint's;
+    None means not set:
+        batch_size: Sentences per step (default 128). Without `int8`, the result does not depend on it.
+        num_return_sequences: Return a list of N sequences per text with `score`, the best `score` first (default: one
+            sequence, no list). Uses N beams if the checkpoint has fewer. With the same number of beams, the first
+            sequence is the one returned without this option; for checkpoints without `renormalize_logits`, whose beam
+            search also weighs ids that no model may emit, this is only usually so.
+        encoder_repetition_penalty: Above 1, favour glosses that occur as words in the sentence (default: the value
+            chosen in training, from the checkpoint; 1 is off). Not available for models with two vocabularies.
+        repetition_penalty: Above 1, penalise glosses that the answer already contains (default as above).
+        truncation: If False, raise an error for a text longer than the model can read (default True: cut it).
+        return_types: Add the type of each gloss, from the checkpoint or from the notation (default False).
         return_alignment: Add the source morpheme of each gloss, by cross-attention (default False).
-        fingerspell: Spell names and Latin words letter by letter and numbers by fingerspelled numbers; and add nouns
-            of the text that was read that the vocabulary does not hold and no gloss stands for (default False).
-        return_confidence: Add the probability of each gloss after those before it (default False).
-        lexicon: A `kgloss_hf.Lexicon`: add `signs`, what plays each gloss (default: none).
-        playable: With `lexicon`, `prefer` ranks the 10 best candidates (`num_return_sequences` or `num_beams`: more)
-            and the answer without it by `score` and by the share of their glosses that can be played, the best of both
-            first, and none before that answer that is less playable; `only` lets no gloss come out that cannot be
-            played, placeholders apart, with fewer beams where few are left (default: neither).
-        consensus: Give the one answer that agrees best with the 10 best of a beam search (`num_return_sequences` or
-            `num_beams`: other than 10), with `agreement` (default: True with `others`, else False).
-        generation_config: A GenerationConfig for `generate`. A call's replaces all that `pipeline` was given for
-            `generate`. What it leaves at its default is the checkpoint's; in transformers 4 that includes a value
-            that equals the default (`num_beams=1`), which has to be an argument of its own.
-        **generate: Any of `generate`'s, such as `num_beams=1`.
+        fingerspell: Spell names and Latin words letter by letter and numbers with fingerspelled numbers. Also add nouns
+            in the part of the text read that are not in the vocabulary and that no gloss represents (default False).
+        return_confidence: Add the probability of each gloss given those before it (default False).
+        lexicon: A `kgloss_hf.Lexicon`; adds `signs`, which say what plays each gloss (default: none).
+        playable: With `lexicon`, `prefer` ranks the 10 best candidates (more with `num_return_sequences` or
+            `num_beams`) and the answer without this option by `score` plus the share of their glosses that can be
+            played; no candidate less playable than that answer is ranked before it. `only` excludes glosses that cannot
+            be played, placeholders apart, with fewer beams if few glosses are left (default: neither).
+        consensus: Return the answer that agrees best with the 10 best of a beam search (`num_return_sequences` or
+            `num_beams` set another number), with `agreement` (default: True with `others`, else False).
+        generation_config: A GenerationConfig for `generate`. In a call, it replaces everything that was passed to
+            `pipeline` for `generate`. Settings left at their defaults come from the checkpoint; in transformers 4, that
+            includes a value equal to the default (`num_beams=1`), which has to be passed as a separate argument.
+        **generate: Any argument of `generate`, such as `num_beams=1`.
 
-    Args, to `pipeline` alone:
-        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with a few other answers, which
-            depend on what else is in a batch. Where rounding may have decided the one answer, it is the full
-            weights', which stay in memory (default False).
-        others: Folders, Hub repositories or pipelines of other models, whose candidates count as much as this model's.
-            Folders and repositories are loaded like this model, without code of theirs.
+    Args, only to `pipeline`:
+        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with a few different answers, which
+            depend on the other texts of a batch. If rounding may have changed a single answer, that of the full
+            weights, which stay in memory, is returned (default False).
+        others: Folders, Hub repositories or pipelines of other models, whose candidates have the same weight as this
+            model's. Folders and repositories are loaded like this model, without their own code.
 
     Raises:
-        TypeError: A text is not a string, the tokenizer is not a KGlossTokenizerFast, or an argument is not known or
-            of another type.
-        ValueError: The tokenizer is not the one that the model was trained with, `int8` is asked for a model that has
-            no such form, an argument has a value that cannot be, asks for what an answer does not hold, or exceeds
-            the model's length, or so does a setting of the checkpoint.
+        TypeError: A text is not a string, the tokenizer is not a KGlossTokenizerFast, or an argument is unknown or has
+            the wrong type.
+        ValueError: The tokenizer is not the one with which the model was trained, `int8` is requested for a model that
+            does not support it, or an argument or a setting of the checkpoint has an impossible value, asks for
+            something that an answer does not contain, or exceeds the model's length.
 
     Example:
         >>> import kgloss_hf
@@ -108,7 +108,7 @@ class Text2GlossPipeline(Pipeline):
         ['generated_text', 'glosses', 'log_prob', 'types', 'unknown_words', 'unresolved']
     """
 
-    model: Any  # another can be put in its place
+    model: Any  # can be replaced
     _load_processor = False
     _load_image_processor = False
     _load_feature_extractor = False
@@ -116,24 +116,24 @@ class Text2GlossPipeline(Pipeline):
     _pipeline_calls_generate = True
 
     def __init__(self, *args: Any, int8: bool = False, others: Sequence[Any] = (), **kwargs: Any) -> None:
-        # The base class would take generate's arguments for itself, in another way in each generation.
+        # The base class would consume generate's arguments, differently in each generation of transformers.
         bases = {*signature(Pipeline.__init__).parameters, "args_parser", "dtype", "torch_dtype"}
         given = {name: kwargs.pop(name) for name in [*kwargs] if name not in bases}
         super().__init__(*args, **kwargs)
         if not has_analyzer(self.tokenizer):
             raise TypeError(
-                f"expected a checkpoint with a KGlossTokenizerFast, found {type(self.tokenizer).__name__}, which would "
-                "give ids without Okt; import kgloss_hf before loading the tokenizer"
+                f"expected a checkpoint with a KGlossTokenizerFast, found {type(self.tokenizer).__name__}, which does "
+                "not use Okt; import kgloss_hf before loading the tokenizer"
             )
         digest = getattr(self.model.config, "vocabulary_digest", None)  # older checkpoints have none
         if digest not in (None, self.tokenizer.vocabulary_digest):
             raise ValueError(
-                f"expected the tokenizer that the model was trained with, found another of {len(self.tokenizer)} "
-                "entries, with which it would say other glosses; take model and tokenizer from one run's folder"
+                "expected the tokenizer that the model was trained with, found another (entries: "
+                f"{len(self.tokenizer)}), whose ids stand for other glosses; load both from the same folder"
             )
         check_configuration(self.model.config.to_dict())
         if prefix := getattr(self, "prefix", None):  # the base class reads it from the configuration
-            raise ValueError(f"config.json, prefix: expected none, found {prefix!r}; a model reads the sentence alone")
+            raise ValueError(f"config.json, prefix: expected none, found {prefix!r}; remove it from the file")
         self.model.eval()
         self.int8 = checked("int8", int8)
         self.special = self.tokenizer.target_specials
@@ -146,7 +146,7 @@ class Text2GlossPipeline(Pipeline):
         if not isinstance(others, list | tuple):
             raise TypeError(f"others: expected a list of models, found {type(others).__name__}")
         self.others = [self._other(one) for one in others]
-        self.playable: tuple[Any, Any, list[int]] = (None, None, [])  # lexicon, suppressed ids, and all without a sign
+        self.playable: tuple[Any, Any, list[int]] = (None, None, [])  # lexicon, ids suppressed, those with unplayable
         self.given = settings_of(self.model, ({"consensus": True} if others else {}) | given)
         emitted_ids(self._request({}).config.suppress_tokens, vocab_size_of(self.model))
 
@@ -195,7 +195,7 @@ class Text2GlossPipeline(Pipeline):
         if isinstance(inputs, str):
             return next(self._given_answers([inputs], request))
         if inputs is None or isinstance(inputs, (bytes, int, float, Mapping)):
-            raise TypeError(f"expected a string or several, found {type(inputs).__name__}")
+            raise TypeError(f"expected a string or several strings, found {type(inputs).__name__}")
         if isinstance(inputs, (list, tuple)):
             for index, text in enumerate(inputs):
                 _text_of(index, text)
@@ -203,35 +203,35 @@ class Text2GlossPipeline(Pipeline):
         return self._given_answers(inputs, request)
 
     def _sanitize_parameters(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        return {}, {}, {}  # `_request` does it
+        return {}, {}, {}  # `_request` handles parameters
 
     def _request(self, given: Mapping[str, Any]) -> Request:
         request = request_of(self.model, self.task, self.given, given)
         if is_penalised(request.config.encoder_repetition_penalty) and self.tokenizer.two_vocabularies:
             raise ValueError(
-                f"{PENALTY}: expected 1 or nothing, found {request.config.encoder_repetition_penalty:g}; the sentences "
-                "and the glosses of this model have no ids in common"
+                f"{PENALTY}: expected 1 or nothing, as the sentences and the glosses of this model have no ids in "
+                f"common, found {request.config.encoder_repetition_penalty:g}; leave it out"
             )
         if request.options.get("playable") == "only":
             self._restrict(request)
         return request
 
     def _restrict(self, request: Request) -> None:
-        """Let no gloss come out that the lexicon cannot play."""
+        """Suppress the glosses that the lexicon cannot play."""
         lexicon, suppressed = request.options["lexicon"], list(request.config.suppress_tokens or ())
-        known = self.playable  # all at once: another thread may put others in their place
+        known = self.playable  # all at once, as another thread may replace them
         if known[0] is not lexicon or known[1] != suppressed:
             self.playable = known = lexicon, suppressed, self._without_signs(request, lexicon, suppressed)
         config, left = request.config, vocab_size_of(request.model) - len(known[2])
         config.suppress_tokens = known[2]
-        most = max(1, left // max(2, 1 + len(end_ids(config))))  # as many as a search can compare
-        if request.options.get("consensus") and request.searched:  # made of as many candidates as there are
+        most = max(1, left // max(2, 1 + len(end_ids(config))))  # maximum number of beams for a search
+        if request.options.get("consensus") and request.searched:  # combines as many candidates as possible
             request.searched = request.sequences = min(request.searched, most)
             request.generate["num_return_sequences"] = request.searched
         if (request.searched or 1) > most and not config.do_sample:
             raise ValueError(
                 f"playable: expected glosses for {request.searched} sequences, found {left} ids that can be played or "
-                f"end an answer; ask for at most {most}, or leave 'only' out"
+                f"end an answer; ask for at most {most}, or leave out 'only'"
             )
         if (config.num_beams or 1) > most:
             request.generate["num_beams"] = config.num_beams = most
@@ -245,48 +245,48 @@ class Text2GlossPipeline(Pipeline):
         words = {index for index, [gloss] in named if gloss not in PLACEHOLDERS}
         if words.issubset(missing):
             raise ValueError(
-                f"playable: expected a lexicon that plays some of the model's {len(words):,} glosses, found none that "
-                "it plays; take another lexicon, or leave 'only' out"
+                "playable: expected a lexicon that plays some of the model's glosses, found one that plays none of "
+                f"them (glosses: {len(words):,}); use another lexicon, or leave out 'only'"
             )
         return sorted({*suppressed, *missing})
 
-    def _other(self, given: Any) -> Any:
-        """Return the pipeline of another model: the one that is given, or that of a folder or repository."""
-        if isinstance(given, str | PathLike):
-            safe: dict[str, Any] = {"trust_remote_code": False}  # who trusts a model's code loads it, and gives that
-            model = transformers.AutoModelForSeq2SeqLM.from_pretrained(given, use_safetensors=True, **safe)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(given, **safe)
+    def _other(self, source: Any) -> Any:
+        """Return the pipeline of another model: the one passed, or that of a folder or repository."""
+        if isinstance(source, str | PathLike):
+            safe: dict[str, Any] = {"trust_remote_code": False}  # users who trust a model's code pass a loaded pipeline
+            model = transformers.AutoModelForSeq2SeqLM.from_pretrained(source, use_safetensors=True, **safe)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, **safe)
             model = model if self.int8 else model.to(self.model.dtype)
             return type(self)(model=model, tokenizer=tokenizer, task=self.task, device=self.device, int8=self.int8)
-        if not isinstance(given, Pipeline) or not has_analyzer(given.tokenizer):
+        if not isinstance(source, Pipeline) or not has_analyzer(source.tokenizer):
             raise TypeError(
-                f"others: expected folders, Hub repositories or pipelines of this kind, found {type(given).__name__}"
+                f"others: expected folders, Hub repositories or pipelines of this kind, found {type(source).__name__}"
             )
-        if getattr(given, "others", ()):
-            raise ValueError("others: expected pipelines of one model each, found one with others; give them here")
-        return given
+        if getattr(source, "others", ()):
+            raise ValueError("others: expected pipelines of one model each, found one with others; pass them here")
+        return source
 
     def _given_answers(self, inputs: Iterable[Any], request: Request) -> Iterator[Any]:
-        """Return the answers of this model, or those on which the candidates of all models agree."""
+        """Return the answers of this model, or those that agree best with the candidates of all models."""
         if not request.options.get("consensus"):
             return self._answers(inputs, request)
         if not self.others and request.sequences == 1:
             raise ValueError(
                 "consensus: expected several answers to choose from, found one (num_return_sequences or num_beams); "
-                "ask for more, or leave consensus out"
+                "ask for more, or leave out consensus"
             )
         options = dict(request.options)
-        if options.get("fingerspell"):  # by place, letters of one word are told from those of the next
+        if options.get("fingerspell"):  # places in the text distinguish the letters of one word from those of the next
             options["return_alignment"] = True
         wanted = replace(request, options=options)
-        given = settings_for_others(wanted) if self.others else {}
+        settings = settings_for_others(wanted) if self.others else {}
         first, *streams = tee(inputs, 1 + len(self.others))
         candidates = [self._answers(first, wanted)]
-        candidates += [one(texts, **given) for one, texts in zip(self.others, streams, strict=True)]
+        candidates += [other(texts, **settings) for other, texts in zip(self.others, streams, strict=True)]
         return (self._agreed(of_text, request) for of_text in zip(*candidates, strict=True))
 
     def _agreed(self, candidates: Sequence[list[GlossSequence]], request: Request) -> GlossSequence:
-        nothing = self._blank(replace(request, sequences=None)) | {"log_prob": 0.0}  # for a text without a word
+        nothing = self._blank(replace(request, sequences=None)) | {"log_prob": 0.0}  # for a text without words
         answer = agreed_answer([of_model or [nothing] for of_model in candidates])
         if not request.options.get("return_alignment"):
             answer.pop("alignment", None)
@@ -321,7 +321,7 @@ class Text2GlossPipeline(Pipeline):
             yield from answers
 
     def _readable(self, lengths: Sequence[int], morphemes: list[list[Morpheme]]) -> list[bool]:
-        """Return which texts hold words. Our own pieces are those of words; an encoder's are of any text."""
+        """Return which texts contain words. Our own pieces always belong to words, but those of an encoder may not."""
         if self.tokenizer.two_vocabularies:
             return list(self.tokenizer.have_words(morphemes))
         return [length > 2 for length in lengths]
@@ -344,9 +344,9 @@ class Text2GlossPipeline(Pipeline):
         restricted: dict[str, Any] = {"suppress_tokens": request.config.suppress_tokens}
         only = restricted if request.options.get("playable") == "only" else {}
         sequences, log_probs = self.decode(ids, mask, request.generate | only, model)
-        if request.plain is not None:  # one more candidate, the last
+        if request.plain is not None:  # adds one candidate, the last
             plain, _ = self.decode(ids, mask, request.plain, model)
-            each, log_probs = len(sequences) // len(ids), None  # to be weighed alike
+            each, log_probs = len(sequences) // len(ids), None  # computed again below, alike for all candidates
             sequences = [
                 row for at, last in enumerate(plain) for row in (*sequences[at * each : (at + 1) * each], last)
             ]
@@ -354,7 +354,7 @@ class Text2GlossPipeline(Pipeline):
         attention, steps = self._needs_attention(request.options), request.options.get("return_confidence")
         if attention or steps or log_probs is None:
             ids, mask = (values.repeat_interleave(outputs["each"], dim=0) for values in (ids, mask))
-            # What generate is forced to emit against the model's own settings has no probability among its glosses.
+            # A sequence that generate was forced to emit against the model's settings has no probability among glosses.
             strict = attention or request.searched is not None
             emitted = {*emitted_ids(request.config.suppress_tokens, vocab_size_of(model)).tolist()}
             sound = [strict or emitted.issuperset(row) for row in sequences]
@@ -367,23 +367,23 @@ class Text2GlossPipeline(Pipeline):
                     of_row if is_sound else None for of_row, is_sound in zip(explained.steps, sound, strict=True)
                 ]
             if log_probs is None:
-                found = zip(explained.log_probs, sound, strict=True)
-                outputs["log_probs"] = [log_prob if is_sound else None for log_prob, is_sound in found]
+                pairs = zip(explained.log_probs, sound, strict=True)
+                outputs["log_probs"] = [log_prob if is_sound else None for log_prob, is_sound in pairs]
         return outputs
 
     def decode(
         self, ids: torch.Tensor, mask: torch.Tensor, generate: Mapping[str, Any], model: Any = None
     ) -> tuple[list[list[int]], list[float] | None]:
-        """Return what the model's `generate` gives, without special ids, by our own loop where that gives the same.
+        """Return the output of the model's `generate` without special ids, from our own loop if that gives the same.
 
         Args:
             ids: Source ids, batch × source length.
-            mask: 1 where a source id is no padding; same shape.
+            mask: 1 where a source id is not padding; same shape.
             generate: Arguments of `generate`.
-            model: What generates (default: the pipeline's model).
+            model: Model that generates (default: the pipeline's model).
 
         Returns:
-            The sequences, and their log-probabilities where our own loop computed them.
+            The sequences, and their log-probabilities if our own loop computed them.
         """
         model = self.model if model is None else model
         config = model.generation_config
@@ -391,9 +391,9 @@ class Text2GlossPipeline(Pipeline):
         if decoded is not None:
             rows, log_probs = decoded
         else:
-            others: dict[str, Any] = {name: False for name in OUTPUTS if getattr(config, name, None)}
-            others |= penalty_arguments(generate.get(PENALTY, config.encoder_repetition_penalty), ids, generate)
-            rows = model.generate(input_ids=ids, attention_mask=mask, **{**generate, **others}).tolist()
+            changed: dict[str, Any] = {name: False for name in OUTPUTS if getattr(config, name, None)}
+            changed |= penalty_arguments(generate.get(PENALTY, config.encoder_repetition_penalty), ids, generate)
+            rows = model.generate(input_ids=ids, attention_mask=mask, **{**generate, **changed}).tolist()
             log_probs = None
         return [[index for index in row if index not in self.special] for row in rows], log_probs
 
@@ -441,10 +441,10 @@ class Text2GlossPipeline(Pipeline):
 
 
 def _by_preference(candidates: Sequence[GlossSequence]) -> list[GlossSequence]:
-    """Rank candidates by score and playable share; those behind that are less playable than the last, the plain one."""
-    *found, plain = candidates
+    """Rank candidates by score and playable share, with those less playable than the last, plain one behind it."""
+    *searched, plain = candidates
     least = playable_share(plain.signs)
-    different = found if plain.glosses in [answer.glosses for answer in found] else candidates
+    different = searched if plain.glosses in [answer.glosses for answer in searched] else candidates
 
     def rank(answer: GlossSequence) -> tuple[bool, float]:
         share = playable_share(answer.signs)
@@ -465,15 +465,15 @@ def text2text_pipeline(*args: Any, tokenizer: Any = None, **kwargs: Any) -> Pipe
     """Return a pipeline for `text2text-generation`: ours for our checkpoints, the stock one for all others.
 
     Args:
-        *args: As for the pipeline.
-        tokenizer: Decides which.
-        **kwargs: As for the pipeline.
+        *args: Positional arguments of the pipeline.
+        tokenizer: Tokenizer, which decides between the two.
+        **kwargs: Keyword arguments of the pipeline.
     """
     stock = getattr(transformers, "Text2TextGenerationPipeline", None)  # transformers 5 has none
     chosen = Text2GlossPipeline if stock is None or has_analyzer(tokenizer) else stock
     return chosen(*args, tokenizer=tokenizer, **kwargs)
 
 
-# What transformers asks the class of a pipeline before it loads a model.
+# transformers reads these attributes of a pipeline's class before it loads a model.
 for _part in ("processor", "image_processor", "video_processor", "feature_extractor", "tokenizer"):
     vars(text2text_pipeline)[f"_load_{_part}"] = getattr(Text2GlossPipeline, f"_load_{_part}", False)
