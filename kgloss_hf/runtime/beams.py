@@ -1,4 +1,4 @@
-"""Beam search without needless work."""
+"""Beam search without needless work, with the same results as transformers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import torch
 from .decoding import Decoded, PlainDecoder, cut_head, end_ids
 from .penalties import is_penalised, penalised, source_penalty
 
-_MOSTLY_DONE = 0.9  # where this share of a batch's sentences, or less, is unfinished, the others are taken out
-_OUT = -1.0e9  # what transformers adds to the score of a beam that may not go on
+_MOSTLY_DONE = 0.9  # finished sentences leave a batch once this share of its sentences, or less, is unfinished
+_OUT = -1.0e9  # transformers adds this to the score of a beam that must not continue
 
 
 class _Hypothesis(NamedTuple):
     """A finished sequence."""
 
-    score: float  # what transformers ranks by
+    score: float  # by which transformers ranks
     log_prob: float
     row: list[int]
 
 
 class BeamDecoder(PlainDecoder):
-    """What `model.generate` gives with several beams, sooner.
+    """Faster equivalent of `model.generate` with several beams.
 
-    It computes the same from the same parameters. Sentences leave the batch when their search ends. Beams are further
-    positions of their sentence, not rows of the batch, so that they look at one copy of it, and no cache is put in
-    another order: a mask says which keys stand on the path of a beam.
+    It computes the same results from the same parameters. Sentences leave the batch when their search ends. Beams are
+    additional positions of their sentence rather than rows of the batch, so that they share one copy of it. The cache
+    is never reordered: a mask marks the keys on the path of each beam.
 
     Args:
         model: As for `PlainDecoder`.
@@ -49,9 +49,9 @@ class BeamDecoder(PlainDecoder):
     """
 
     def can_search(self, num_beams: int, suppress_tokens: Sequence[int] | None = None) -> bool:
-        """Return whether there are as many ids to go on with as a search compares.
+        """Return whether the model can emit at least as many ids as a search compares.
 
-        With fewer, transformers compares beams that it has not yet begun.
+        With fewer, transformers compares beams that have not begun.
 
         Args:
             num_beams: As for `decode`.
@@ -78,25 +78,25 @@ class BeamDecoder(PlainDecoder):
         repetition_penalty: float | None = None,
         suppress_tokens: Sequence[int] | None = None,
     ) -> Decoded:
-        """Return the best rows of each sentence as `generate` does, without the padding, and their log-probabilities.
+        """Return the best rows of each sentence as `generate` does, without padding, and their log-probabilities.
 
-        The probability of a row that ends for want of room is that of its ids, without the end.
+        The probability of a row that reaches `max_length` is that of its ids, without the end.
 
         Args:
             input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape.
-            max_length: Target ids at most, with [BOS] and [EOS].
-            num_beams: As for `generate`, as the others (default: the model's).
-            num_return_sequences: Rows of each sentence, the best first.
+            attention_mask: 1 where a source id is not padding; same shape.
+            max_length: Maximum number of target ids, including [BOS] and [EOS].
+            num_beams: Number of beams; this and the following are as for `generate` (default: the model's).
+            num_return_sequences: Number of rows per sentence, the best first.
             length_penalty: Exponent of the length by which a score is divided.
             early_stopping: When the search for a sentence ends.
-            renormalize_logits: Let beams be weighed by probabilities among the ids that can be emitted.
+            renormalize_logits: Weigh beams by probabilities among the ids that can be emitted.
             encoder_repetition_penalty: Above 1, favour ids of the source.
-            repetition_penalty: Above 1, disfavour ids that the row holds already.
+            repetition_penalty: Above 1, disfavour ids that the row already contains.
             suppress_tokens: Ids that cannot be emitted.
 
         Raises:
-            ValueError: More rows are asked for than beams, or fewer ids can be emitted than `can_search` wants.
+            ValueError: More rows than beams are requested, or fewer ids can be emitted than `can_search` requires.
         """
         config = self.model.generation_config
 
@@ -119,13 +119,13 @@ class BeamDecoder(PlainDecoder):
             )
         if not self.can_search(beams, suppress_tokens):
             raise ValueError(
-                f"num_beams: expected at least {self._candidates(beams)} ids that can be emitted, which {beams} beams "
-                "compare, found fewer; search with fewer beams, or call the model's generate"
+                f"num_beams: expected at least {self._candidates(beams)} ids that can be emitted for num_beams={beams} "
+                "to compare, found fewer; search with fewer beams, or call the model's generate"
             )
         start, ends = config.decoder_start_token_id, end_ids(config)
         candidates, ids = self._candidates(beams), self._emitted(input_ids.device, suppress_tokens)
         is_end = (ids.unsqueeze(1) == ids.new_tensor(ends)).any(dim=1)
-        # What is divided by at once need not be divided by before, unless a penalty comes between.
+        # Scores that are renormalised at once need no normalisation before, unless a penalty comes in between.
         cut = renormalised and not is_penalised(of_source) and not is_penalised(repetition)
         size = self.model.decoder.get_output_embeddings().out_features
         head = cut_head(self.model, ids) if cut else self.model.decoder.cls.predictions
@@ -137,14 +137,14 @@ class BeamDecoder(PlainDecoder):
         mask = attention_mask[:, None, None].bool()
         sources = self._sources(input_ids, mask)
         pasts: list[Any] = [None] * len(self.decoder_layers)
-        # Places among the ids, sentences × beams × length; at first, the beams of a sentence are one.
+        # Indices into ids, sentences × beams × length; at first, each sentence has one beam.
         read = (ids == start).nonzero().view(1, 1, -1).expand(len(rows), 1, -1)
         token = input_ids.new_full((len(rows), 1), start)
-        # 0 where a beam sees a key, sentences × 1 × beams × keys.
+        # 0 where a beam attends to a key, sentences × 1 × beams × keys.
         path = torch.zeros(len(rows), 1, 1, 1, device=token.device)
         new_keys = torch.full((beams, beams), -torch.inf, device=token.device).fill_diagonal_(0.0)
         running = torch.zeros(len(rows), 1, device=token.device)  # scores of beams
-        mass = torch.zeros_like(running)  # of the ids that can be emitted, its logarithms added up along the beam
+        mass = torch.zeros_like(running)  # log-mass of the ids that can be emitted, summed along the beam
         first = read.shape[2]
         for position in range(max_length - 1):
             width = token.shape[1]
@@ -179,13 +179,13 @@ class BeamDecoder(PlainDecoder):
                 at_place, at_rank = torch.tensor(ending, device=ids.device).unbind(1)
                 parent, score = parents[at_place, at_rank], best[at_place, at_rank]
                 ids_before, last = ids[read[at_place, parent, first:]], ids[places[at_place, at_rank]].unsqueeze(1)
-                found = zip(
+                endings = zip(
                     (score / length**exponent).tolist(),
                     (score - mass[at_place, parent]).tolist(),
                     torch.cat([ids_before, last], dim=1).tolist(),
                     strict=True,
                 )
-                for (place, _), (normalised, log_prob, row) in zip(ending, found, strict=True):
+                for (place, _), (normalised, log_prob, row) in zip(ending, endings, strict=True):
                     finished[rows[place]].append(_Hypothesis(normalised, log_prob, [start, *row]))
                 for place in {place for place, _ in ending}:
                     ranked = sorted(finished[rows[place]], key=lambda one: one.score, reverse=True)

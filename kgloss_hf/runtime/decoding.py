@@ -1,4 +1,4 @@
-"""Greedy decoding without needless work, and the parts of a plain model that it shares with beam search."""
+"""Greedy decoding without needless work, and functions of a plain model that beam search uses too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .plain import has_plain_decoder, is_altered, is_plain, modules_beside_encod
 
 _Attended = tuple[torch.Tensor, ...]  # query, key, value; or key, value
 
-_MOSTLY_DONE = 0.75  # where this share of a batch's rows, or less, is unfinished, the others are taken out
+_MOSTLY_DONE = 0.75  # finished rows leave a batch once this share of its rows, or less, is unfinished
 
 
 def emitted_ids(suppressed: Iterable[int] | None, vocab_size: int) -> torch.Tensor:
@@ -25,10 +25,10 @@ def emitted_ids(suppressed: Iterable[int] | None, vocab_size: int) -> torch.Tens
 
     Args:
         suppressed: Ids that it cannot emit: `suppress_tokens` of the generation config.
-        vocab_size: All ids.
+        vocab_size: Size of the vocabulary.
 
     Raises:
-        ValueError: `suppressed` is no list of ids of the vocabulary, or leaves none.
+        ValueError: `suppressed` is not a list of ids of the vocabulary, or contains all of them.
 
     Example:
         >>> emitted_ids([0, 2], 4).tolist()
@@ -41,14 +41,16 @@ def emitted_ids(suppressed: Iterable[int] | None, vocab_size: int) -> torch.Tens
     left = emitted.nonzero().squeeze(1)
     if not len(left):
         raise ValueError(
-            f"suppress_tokens: expected some of the {vocab_size} ids to be left, found all of them suppressed; take "
+            f"suppress_tokens: expected some of the {vocab_size} ids to be left, found all of them suppressed; use "
             "the checkpoint's own generation_config.json"
         )
     return left
 
 
 def cut_head(model: Any, ids: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a plain model's output projection cut to these ids: scores, … × ids, of hidden states, … × width.
+    """Return a plain model's output projection restricted to these ids.
+
+    The returned function computes scores, … × ids, from hidden states, … × width.
 
     Args:
         model: A plain model (`is_plain`).
@@ -60,10 +62,12 @@ def cut_head(model: Any, ids: torch.Tensor) -> Callable[[torch.Tensor], torch.Te
 
 
 def end_ids(config: Any) -> list[int]:
-    """Return the ids that end a sequence, of which the trainer of transformers 4 makes a list.
+    """Return the ids that end a sequence as a list, whether the configuration holds an integer or a list.
+
+    The trainer of transformers 4 turns an integer into a list.
 
     Args:
-        config: Of generation.
+        config: Generation configuration.
 
     Example:
         >>> from transformers import GenerationConfig
@@ -75,14 +79,14 @@ def end_ids(config: Any) -> list[int]:
 
 
 class Decoded(NamedTuple):
-    """What a model emits, and how sure it is.
+    """Sequences that a model emits, and their certainty.
 
     Args:
-        rows: Ids of each sequence, with [BOS] and the id that ended it.
+        rows: Ids of each sequence, including [BOS] and the id that ended it.
         log_probs: As `Explained.log_probs`.
-        leads: How far each row is ahead of another that could have come out: the difference of scores between its ids
-            and the second best of their step, at the least, or between it and the second best finished beam. Of
-            eight-bit weights alone.
+        leads: Lead of each row over an alternative: the smallest difference of scores between one of its ids and the
+            second best of that step, or the difference between the row and the second best finished beam. Computed for
+            eight-bit weights only.
     """
 
     rows: list[list[int]]
@@ -91,13 +95,13 @@ class Decoded(NamedTuple):
 
 
 class PlainDecoder:
-    """The parts of a plain model as functions, for loops of our own.
+    """Parts of a plain model as functions, for our own search loops.
 
-    With one sentence, a third of the stock model's time goes into what is around its layers. It holds no copy of a
-    parameter, so that it follows each change of its values.
+    With one sentence, the stock model spends a third of its time on code around its layers. A decoder holds no copy of
+    a parameter, so it follows every change of the model's parameters.
 
     Args:
-        model: A model with a plain decoder (`has_plain_decoder`). An encoder that is not plain is called as it is.
+        model: A model with a plain decoder (`has_plain_decoder`). An encoder that is not plain is called unchanged.
         int8: As for `is_plain`.
 
     Raises:
@@ -108,7 +112,7 @@ class PlainDecoder:
         if not has_plain_decoder(model, int8=int8):
             raise ValueError(
                 "model: expected an EncoderDecoderModel whose decoder is a stock BERT in float32 and evaluation mode, "
-                f"without adapters or hooks; found another {type(model).__name__}; call its generate"
+                f"without adapters or hooks, found a different {type(model).__name__}; call its generate"
             )
         self.model = model
         self.int8 = int8
@@ -120,13 +124,13 @@ class PlainDecoder:
         if self.has_plain_encoder:
             self.encoder = _Embedding(model.encoder.embeddings)
             self.encoder_layers = [_Layer(layer) for layer in model.encoder.encoder.layer]
-        # Where the encoder is of another width, as a pre-trained one mostly is.
+        # Present if the encoder has another width, as most pre-trained ones do.
         self.projection = _function(model.enc_to_dec_proj) if hasattr(model, "enc_to_dec_proj") else None
         self.decoder = _Embedding(model.decoder.bert.embeddings)
         self.decoder_layers = [_Layer(layer) for layer in model.decoder.bert.encoder.layer]
 
     def fits(self, model: Any) -> bool:
-        """Return whether a model is the one that this was made of, with the same parts, and still plain.
+        """Return whether this was made from the given model, and the model still has the same parts and is plain.
 
         Args:
             model: Any model.
@@ -148,18 +152,18 @@ class PlainDecoder:
         ids: torch.Tensor,
         attention: bool = True,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return scores and cross-attention where the decoder reads given ids.
+        """Return scores and cross-attention of a decoder that reads the given ids.
 
         Args:
             input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape.
+            attention_mask: 1 where a source id is not padding; same shape.
             read: Target ids with [BOS] first, batch × target length.
             ids: Ids to score.
-            attention: Compute the weights too (default True).
+            attention: Also compute the attention weights (default True).
 
         Returns:
             Scores, batch × target length × ids; and the weight of each source position, mean over layers and heads,
-            batch × target length × source length, or nothing.
+            batch × target length × source length, or an empty tensor.
         """
         mask = attention_mask[:, None, None].bool()
         causal = torch.ones(read.shape[1], read.shape[1], dtype=torch.bool, device=read.device).tril()
@@ -174,13 +178,13 @@ class PlainDecoder:
         return cut_head(self.model, ids)(hidden), mean
 
     def _sources(self, input_ids: torch.Tensor, mask: torch.Tensor) -> list[_Attended]:
-        """Return what the cross-attention of each layer of the decoder looks at."""
+        """Return the keys and values to which the cross-attention of each decoder layer attends."""
         if self.has_plain_encoder:
             hidden = self.encoder(input_ids, 0)
             for layer in self.encoder_layers:
                 hidden = layer.feed_forward(layer.self_attention(hidden, layer.keys_of_self(hidden), mask))
         else:
-            # As generate does: what an encoder keeps from inference mode could not be trained afterwards.
+            # As generate does: tensors that an encoder keeps from inference mode could not be trained afterwards.
             with torch.inference_mode(False), torch.no_grad():
                 seen = mask[:, 0, 0].long()
                 hidden = self.model.encoder(input_ids=input_ids, attention_mask=seen, return_dict=True)[0]
@@ -191,7 +195,7 @@ class PlainDecoder:
     def _emitted(self, device: torch.device, suppress_tokens: Sequence[int] | None = None) -> torch.Tensor:
         chosen = self.model.generation_config.suppress_tokens if suppress_tokens is None else suppress_tokens
         suppressed = list(chosen or ())
-        known, ids = self.emitted  # both at once: another thread may put others in their place
+        known, ids = self.emitted  # both at once, as another thread may replace them
         if suppressed != known:
             ids = emitted_ids(suppressed, self.model.decoder.get_output_embeddings().out_features)
             self.emitted = suppressed, ids
@@ -199,10 +203,10 @@ class PlainDecoder:
 
 
 class GreedyDecoder(PlainDecoder):
-    """What `model.generate` gives with one beam, sooner.
+    """Faster equivalent of `model.generate` with one beam.
 
-    It computes the same from the same parameters. Rows leave the batch when they end, scores are computed only for ids
-    that can come out, and layers are called as functions.
+    It computes the same results from the same parameters. Rows leave the batch when they end, scores are computed only
+    for ids that can be emitted, and layers are called as functions.
 
     Args:
         model: As for `PlainDecoder`.
@@ -222,12 +226,12 @@ class GreedyDecoder(PlainDecoder):
     """
 
     def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, max_length: int) -> list[list[int]]:
-        """Return each row as `generate` does, without the padding.
+        """Return each row as `generate` does, without padding.
 
         Args:
             input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape.
-            max_length: Target ids at most, with [BOS] and [EOS].
+            attention_mask: 1 where a source id is not padding; same shape.
+            max_length: Maximum number of target ids, including [BOS] and [EOS].
         """
         return self.decode(input_ids, attention_mask, max_length).rows
 
@@ -241,12 +245,12 @@ class GreedyDecoder(PlainDecoder):
         repetition: float | None = None,
         suppress_tokens: Sequence[int] | None = None,
     ) -> Decoded:
-        """Return each row as `generate` does, without the padding, and its log-probability.
+        """Return each row as `generate` does, without padding, and its log-probability.
 
         Args:
             input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape.
-            max_length: Target ids at most, with [BOS] and [EOS].
+            attention_mask: 1 where a source id is not padding; same shape.
+            max_length: Maximum number of target ids, including [BOS] and [EOS].
             penalty: `encoder_repetition_penalty` (default: the model's).
             repetition: `repetition_penalty` (default: the model's).
             suppress_tokens: Ids that cannot be emitted (default: the model's).
@@ -288,7 +292,7 @@ class GreedyDecoder(PlainDecoder):
             scores = head(hidden[:, -1])
             for penalise in penalties:
                 scores = penalise(scores)
-            if position == max_length - 1:  # there is no room for the end, which has a probability all the same
+            if position == max_length - 1:  # no room for the end, but its probability counts
                 for end in (ids == first_end).nonzero().flatten().tolist():
                     for place, log_prob in enumerate(scores.log_softmax(dim=-1)[:, end].tolist()):
                         log_probs[rows[place]] += 0.0 if ended[place] else log_prob
@@ -322,7 +326,7 @@ class GreedyDecoder(PlainDecoder):
 
 
 class _Embedding:
-    """BERT's input: words, the one type of text, and positions, added in the order of the stock model."""
+    """BERT's input: embeddings of words, text type 0 and positions, added in the order of the stock model."""
 
     def __init__(self, embeddings: Any) -> None:
         self.words = embeddings.word_embeddings
@@ -339,7 +343,7 @@ def _function(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 class _Layer:
-    """A layer of BERT, with cross-attention where the layer has one."""
+    """A layer of BERT, with cross-attention if the layer has it."""
 
     def __init__(self, layer: Any) -> None:
         own = layer.attention.self
@@ -355,7 +359,7 @@ class _Layer:
         self.output = _Added(layer.output)
 
     def keys_of_self(self, hidden: torch.Tensor) -> _Attended:
-        """Return query, key and value, each batch × heads × length × size of a head."""
+        """Return query, key and value, each batch × heads × length × head size."""
         return tuple(self._by_head(part(hidden)) for part in self.own)
 
     def keys_of_cross(self, encoded: torch.Tensor) -> _Attended:
@@ -376,7 +380,7 @@ class _Layer:
         return self.cross_output(states.transpose(1, 2).flatten(2), hidden)
 
     def cross_weights(self, hidden: torch.Tensor, key: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the mean over heads of the cross-attention's weights, which the fused function does not give."""
+        """Return the mean over heads of the cross-attention's weights, which the fused function does not return."""
         return mean_weights(self._by_head(self.query(hidden)), key, mask)
 
     def feed_forward(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -394,12 +398,12 @@ class _Added:
 
 
 def mean_weights(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return attention's weights, mean over heads: batch × queries × keys.
+    """Return attention weights, mean over heads: batch × queries × keys.
 
     Args:
-        query: Batch × heads × queries × size of a head.
-        key: Batch × heads × keys × size of a head.
-        mask: True where a key is seen; broadcast to batch × heads × queries × keys.
+        query: Batch × heads × queries × head size.
+        key: Batch × heads × keys × head size.
+        mask: True where a key is visible; broadcast to batch × heads × queries × keys.
 
     Example:
         >>> mean_weights(torch.zeros(1, 2, 1, 4), torch.zeros(1, 2, 5, 4), torch.tensor(True))

@@ -1,4 +1,4 @@
-"""Give a model eight-bit weights, and answer with the full ones where the rounding may decide."""
+"""Give a model eight-bit weights, and use the full ones wherever rounding may change the answer."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .decoding import Decoded
 from .plain import is_plain
 
 IN_DOUBT = 0.015
-"""Scores that lie closer together than this may change places by rounding to eight bits. Chosen on GKSL."""
+"""Rounding to eight bits may swap scores that are closer together than this. Chosen on GKSL."""
 
 
 def with_int8_weights(model: Any) -> Any:
-    """Return a copy of a model with eight-bit weights in each linear layer but the two of the output head.
+    """Return a copy of a model with eight-bit weights in each linear layer except the two of the output head.
 
-    The layers round their inputs too, to seven bits, by the range of each call: sums of eight-bit products overflow on
-    processors without VNNI. The copy generates on a CPU; it cannot be trained or saved.
+    The layers also round their inputs, to seven bits, scaled by the range of each call: sums of eight-bit products
+    overflow on processors without VNNI. The copy generates on a CPU; it cannot be trained or saved.
 
     Args:
         model: A plain model (`is_plain`) on a CPU.
 
     Raises:
-        ValueError: The model is another, or on another device.
+        ValueError: The model is not plain, or is on another device.
         ImportError: torch has no dynamic quantisation, or no quantised kernels for the processor.
 
     Example:
@@ -44,7 +44,7 @@ def with_int8_weights(model: Any) -> Any:
         raise ImportError("int8: expected a build of torch with quantised kernels, found none; leave out int8")
     from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 
-    # The head's layers are a hundredth of the work, and a fifth of the answers that change.
+    # The head's layers are a hundredth of the work, but account for a fifth of the answers that change.
     head = set(model.decoder.cls.modules())
     names = [name for name, part in model.named_modules() if type(part) is nn.Linear and part not in head]
     with warnings.catch_warnings():  # torch announces that a later release will do this in another library
@@ -55,15 +55,15 @@ def with_int8_weights(model: Any) -> Any:
 def settled(
     decoded: Decoded, exact: Any, ids: torch.Tensor, mask: torch.Tensor, *arguments: Any, **settings: Any
 ) -> Decoded:
-    """Return rows that eight-bit weights emitted, those in doubt (`IN_DOUBT`) replaced by what the full ones emit.
+    """Return the rows of eight-bit weights, with those in doubt (`IN_DOUBT`) replaced by the rows of the full weights.
 
     Args:
-        decoded: Of a `GreedyDecoder` or `BeamDecoder` with eight-bit weights.
-        exact: Such a decoder of the model before it was rounded.
+        decoded: Result of a `GreedyDecoder` or `BeamDecoder` with eight-bit weights.
+        exact: The same kind of decoder for the model before rounding.
         ids: Source ids, batch × source length.
-        mask: 1 where a source id is no padding; same shape.
-        *arguments: Further ones of `decode`.
-        **settings: Likewise.
+        mask: 1 where a source id is not padding; same shape.
+        *arguments: Further positional arguments of `decode`.
+        **settings: Keyword arguments of `decode`.
 
     Example:
         >>> from transformers import AutoModelForSeq2SeqLM

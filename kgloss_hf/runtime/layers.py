@@ -1,4 +1,4 @@
-"""What training needs beside the models' own layers: the loss of an optimiser step, and dropout for a CPU."""
+"""Layers for training in addition to those of the models: the loss of an optimiser step, and dropout for CPUs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _POSITIONS_AT_ONCE = 32
 
 
 class TokenLoss(nn.Module):
-    """Cross-entropy summed over target tokens, divided by the tokens of the whole optimiser step.
+    """Cross-entropy summed over target tokens and divided by the number of target tokens of the whole optimiser step.
 
-    Trainer takes the loss of a model whose forward has `**kwargs` for one that is divided by `num_items_in_batch`, the
-    target tokens over all accumulation steps and processes. Where it is not, gradients come out multiplied by both.
+    If the forward method of a model has `**kwargs`, Trainer assumes that its loss is divided by `num_items_in_batch`,
+    the number of target tokens over all accumulation steps and processes. Otherwise, gradients would be multiplied by
+    the numbers of both.
 
     Example:
         >>> projection = nn.Linear(2, 4)
@@ -31,20 +32,20 @@ class TokenLoss(nn.Module):
 
     ids: torch.Tensor | None
     vocab_size: int
-    generates_like_stock = True  # for `plain.is_plain`, as it stays out of generation
+    generates_like_stock = True  # for `plain.is_plain`, as generation does not use it
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("ids", None, persistent=False)
 
     def restrict(self, suppressed: Sequence[int], vocab_size: int) -> None:
-        """Compare a gloss with what generation can emit alone, and not with word pieces.
+        """Compare each gloss only with what generation can emit, and not with word pieces.
 
-        A label that generation cannot emit, which is [UNK], is left out of the sum.
+        A label that generation cannot emit ([UNK]) is left out of the sum.
 
         Args:
             suppressed: Ids that generation cannot emit: `suppress_tokens` of the generation config.
-            vocab_size: All ids.
+            vocab_size: Size of the vocabulary.
         """
         self.vocab_size = vocab_size
         emitted = torch.ones(vocab_size, dtype=torch.bool)
@@ -60,21 +61,21 @@ class TokenLoss(nn.Module):
         smoothing: float = 0.0,
         transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """The loss of one batch.
+        """Return the loss of one batch.
 
         Args:
             hidden: Decoder states, batch × length × width.
             labels: Target ids, batch × length, -100 where padded.
-            projection: From states to logits over the vocabulary.
-            num_items_in_batch: The divisor; default the target tokens of this batch.
-            smoothing: Probability mass spread over what is compared.
-            transform: What comes between states and projection (default: nothing).
+            projection: Layer from states to logits over the vocabulary.
+            num_items_in_batch: Divisor of the sum (default: the number of target tokens in this batch).
+            smoothing: Probability mass spread over the ids compared (default 0).
+            transform: Layer between states and projection (default: none).
         """
         hidden, labels = hidden.flatten(0, 1), labels.flatten()
         items = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        if hidden.device.type == "cpu":  # where finding the positions costs less than projecting padding
+        if hidden.device.type == "cpu":  # here, finding the positions costs less than projecting padding
             kept = (labels != -100).nonzero().squeeze(1)
-            # Rounded up, so that few shapes occur: oneDNN builds, and keeps, a kernel for each.
+            # Round up, so that few shapes occur: oneDNN builds, and keeps, a kernel for each shape.
             filler = kept.new_zeros(-len(kept) % _POSITIONS_AT_ONCE)
             hidden = hidden[torch.cat([kept, filler])]
             labels = torch.cat([labels[kept], torch.full_like(filler, -100)])
@@ -88,17 +89,17 @@ class TokenLoss(nn.Module):
             labels = torch.where(labels == -100, labels, place[labels.clamp(min=0)])
         if type(projection) is nn.Linear:
             logits = linear(hidden, projection.weight[vocabulary], projection.bias[vocabulary])
-        else:  # an adapter, for example, computes more than the weight tells
+        else:  # for example, an adapter, which computes more than its weight shows
             logits = projection(hidden)[..., vocabulary]
         logits = logits.float()
         return cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) / items
 
 
 class FastDropout(nn.Dropout):
-    """Dropout that draws one random byte an element on a CPU, where the stock one is slower than a linear layer.
+    """Dropout that draws one random byte per element on a CPU, where stock dropout is slower than a linear layer.
 
-    The probability is rounded to a multiple of 1/256, and what is kept is scaled by that. On other devices it is the
-    stock one.
+    The probability is rounded to a multiple of 1/256, and the elements kept are scaled accordingly. On other devices,
+    this is stock dropout.
 
     Example:
         >>> dropout = FastDropout(0.5)
@@ -118,10 +119,10 @@ class FastDropout(nn.Dropout):
 
 
 def use_fast_dropout(model: nn.Module) -> None:
-    """Put `FastDropout` in the place of each stock dropout module.
+    """Replace each stock dropout module by a `FastDropout`.
 
     Args:
-        model: Changed in place.
+        model: Model to change in place.
 
     Example:
         >>> model = nn.Sequential(nn.Dropout(0.1))

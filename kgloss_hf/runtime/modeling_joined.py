@@ -1,7 +1,7 @@
-"""An encoder-decoder whose decoder reads several hidden states of a pre-trained encoder, joined.
+"""An encoder-decoder whose decoder reads several joined hidden states of a pre-trained encoder.
 
-The states of the lowest layers know the words, those of the highest the sentence; a frozen encoder cannot be taught to
-pass the former on. Joining them lets the decoder find a gloss by its name.
+The states of the lowest layers represent words, and those of the highest represent the sentence. A frozen encoder
+cannot learn to pass on the former. Joining them lets the decoder find a gloss by its name.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SHAPE = (
     *("hidden_size", "num_attention_heads", "intermediate_size", "hidden_act", "layer_norm_eps"),
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"),
 )
-"""What the layers that read the joined states have in common with the decoder's."""
+"""Settings that the layers reading the joined states share with those of the decoder."""
 
 
 class _Head(nn.Module):
-    """States of several layers become one of the decoder's width, which some layers of BERT then read."""
+    """Projection of the states of several layers to the decoder's width, followed by some layers of BERT."""
 
     def __init__(self, width: int, config: BertConfig) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _Head(nn.Module):
         self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
 
     def forward(self, states: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-        """Return states, batch × length × width of the decoder."""
+        """Return states, batch × length × decoder width."""
         states = self.dropout(self.norm(self.projection(states)))
         mask = None
         if attention_mask is not None:
@@ -48,11 +48,11 @@ class _Head(nn.Module):
 
 
 class JoinedEncoder(BertPreTrainedModel):
-    """A pre-trained encoder, and what joins its hidden states.
+    """A pre-trained encoder, and layers that join its hidden states.
 
     Args:
         base: The pre-trained encoder.
-        joined_layers: Which of its hidden states; 0 is that of its embeddings.
+        joined_layers: Hidden states to join; 0 is the state of the embeddings.
         config: Shape of the layers that read them.
     """
 
@@ -61,7 +61,7 @@ class JoinedEncoder(BertPreTrainedModel):
         self.joined_layers = joined_layers
         self.base = base
         self.head = _Head(len(joined_layers) * base.config.hidden_size, config)
-        self.head.apply(self._init_weights)  # the encoder has its weights
+        self.head.apply(self._init_weights)  # the encoder keeps its weights
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the encoder's embeddings of pieces."""
@@ -76,22 +76,22 @@ class JoinedEncoder(BertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        **others: Any,  # under the name of kwargs, generate of transformers 4 would give what it was given for training
+        **others: Any,  # if named kwargs, generate of transformers 4 would pass on arguments meant for training
     ) -> Any:
-        """Return what the decoder reads; hidden states and attentions are those of the pre-trained encoder.
+        """Return the states that the decoder reads; hidden states and attentions are those of the pre-trained encoder.
 
         Args:
             input_ids: Source ids, batch × length.
-            attention_mask: 1 where a source id is no padding; same shape.
-            inputs_embeds: Embeddings in the place of `input_ids`.
-            output_attentions: Return the encoder's attentions too.
-            output_hidden_states: Return the encoder's hidden states too.
-            return_dict: False for a tuple.
-            **others: The encoder's other arguments.
+            attention_mask: 1 where a source id is not padding; same shape.
+            inputs_embeds: Embeddings instead of `input_ids`.
+            output_attentions: Also return the encoder's attentions.
+            output_hidden_states: Also return the encoder's hidden states.
+            return_dict: False to return a tuple.
+            **others: Other arguments of the encoder.
         """
-        given = {"input_ids": input_ids, "attention_mask": attention_mask, "inputs_embeds": inputs_embeds, **others}
-        asked = {"output_attentions": output_attentions, "output_hidden_states": True, "return_dict": True}
-        encoded = self.base(**given, **asked)
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "inputs_embeds": inputs_embeds, **others}
+        outputs = {"output_attentions": output_attentions, "output_hidden_states": True, "return_dict": True}
+        encoded = self.base(**inputs, **outputs)
         states = torch.cat([encoded.hidden_states[layer] for layer in self.joined_layers], dim=-1)
         output = BaseModelOutput(
             last_hidden_state=self.head(states, attention_mask),
@@ -102,12 +102,12 @@ class JoinedEncoder(BertPreTrainedModel):
 
 
 class JoinedEncoderDecoderModel(transformers.EncoderDecoderModel):
-    """transformers' EncoderDecoderModel with a `JoinedEncoder`, saved, loaded and searched in the same way.
+    """An EncoderDecoderModel of transformers with a `JoinedEncoder`, saved, loaded and searched in the same way.
 
     Build one for a tokenizer with `kgloss_hf.models.warm_start.build_warm_model(…, joined_layers=[0, 4, 8, 12])`.
 
     Args:
-        config: Its shape.
+        config: Configuration of the model.
         encoder: The pre-trained encoder (default: a new one).
         decoder: The decoder (default: a new one).
 
@@ -123,13 +123,13 @@ class JoinedEncoderDecoderModel(transformers.EncoderDecoderModel):
     generates_like_stock = True  # for `plain`
 
     def __init__(self, config: KGlossJoinedConfig, encoder: Any = None, decoder: Any = None) -> None:
-        # Of the code in a folder, transformers may import the configuration's class twice.
+        # transformers may import the configuration's class twice from the code in a folder.
         self.config_class = type(config)
         super().__init__(config, encoder, decoder)
         if hasattr(self, "enc_to_dec_proj"):
             del self.enc_to_dec_proj
         of_decoder = self.decoder.config
         head = BertConfig(**{name: getattr(of_decoder, name) for name in _SHAPE}, num_hidden_layers=config.fresh_layers)
-        # Other kinds of attention want other masks.
+        # Other attention implementations need other masks.
         head._attn_implementation = "eager" if of_decoder._attn_implementation == "eager" else "sdpa"
         self.encoder = JoinedEncoder(self.encoder, config.joined_layers, head)

@@ -1,8 +1,9 @@
-"""The RNN with attention that the paper compares with (section IV.2, Table 5).
+"""RNN with attention, the baseline of the paper (section IV.2, Table 5).
 
-The paper names it and gives its score, 67.56, but not its parts; these are those of Bahdanau et al. 2015, "Neural
-machine translation by jointly learning to align and translate": a bidirectional GRU as encoder, a GRU as decoder, and
-additive attention. One thing is simpler than theirs: the layer before the output projection is a tanh, not a maxout.
+The paper names the model and its score, 67.56, but does not describe its parts. This one follows Bahdanau et al. 2015,
+"Neural machine translation by jointly learning to align and translate": a bidirectional GRU as encoder, a GRU as
+decoder, and additive attention. It is simpler in one respect: the layer before the output projection is a tanh, not a
+maxout.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .layers import TokenLoss, use_fast_dropout
 
 
 class _RnnEncoder(nn.Module):
-    """A bidirectional GRU, whose states do not depend on padding."""
+    """A bidirectional GRU whose states do not depend on padding."""
 
     main_input_name = "input_ids"  # generate of transformers 4 asks for it
 
@@ -31,18 +32,18 @@ class _RnnEncoder(nn.Module):
         self.leftwards = nn.GRU(config.embedding_size, config.hidden_size, batch_first=True)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **_: Any) -> BaseModelOutput:
-        """States of both directions, batch × length × twice the width; those at padding mean nothing."""
+        """Return states of both directions, batch × length × twice the width; those at padding are meaningless."""
         turned = _reversal(input_ids, attention_mask).unsqueeze(2)
         embedded = self.dropout(self.embedding(input_ids))
-        # Each row is reversed within its length, so that both directions meet padding last. The GRUs are then plain
-        # ones, a third quicker than one over a packed sequence.
+        # Each row is reversed within its length, so that both directions read padding last. This allows plain GRUs,
+        # which are a third faster than one over a packed sequence.
         backwards = self.leftwards(embedded.gather(1, turned.expand_as(embedded)))[0]
         forwards = self.rightwards(embedded)[0]
         return BaseModelOutput(torch.cat([forwards, backwards.gather(1, turned.expand_as(backwards))], dim=2))
 
 
 def _reversal(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-    """For each position the one that holds its id when each row's tokens are reversed and padding stays."""
+    """Return, for each position, the index of the token placed there when each row is reversed and padding stays."""
     real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask != 0
     positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
     lengths = real.sum(dim=1, keepdim=True)
@@ -52,7 +53,7 @@ def _reversal(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> t
 
 
 class _AdditiveAttention(nn.Module):
-    """The energy of a source state h for a decoder state s is v · tanh(W s + U h) (Bahdanau et al. 2015)."""
+    """Additive attention: the energy of source state h for decoder state s is v · tanh(W s + U h) (Bahdanau 2015)."""
 
     def __init__(self, query_size: int, key_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ class _AdditiveAttention(nn.Module):
         self.energy = nn.Linear(hidden_size, 1, bias=False)
 
     def forward(self, state: torch.Tensor, keys: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
-        """Weights of the source positions, batch × source length."""
+        """Return the weights of the source positions, batch × source length."""
         energies = self.energy(torch.tanh(keys + self.query(state).unsqueeze(1))).squeeze(2)
         if padding is not None:
             energies = energies.masked_fill(padding, -torch.inf)
@@ -69,7 +70,7 @@ class _AdditiveAttention(nn.Module):
 
 
 class _DecoderState:
-    """What the decoder knows after a step; `generate` keeps it as it keeps a transformer's cache."""
+    """State of the decoder after a step, which `generate` keeps like a transformer's cache."""
 
     is_croppable = False
 
@@ -78,12 +79,12 @@ class _DecoderState:
         self.keys = keys
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
-        """Beam search goes on from these rows. Keys stay: the beams of a sentence share their source."""
+        """Continue beam search from these rows. Keys stay, because the beams of a sentence share their source."""
         self.hidden = self.hidden.index_select(0, beam_idx)
 
 
 class _RnnDecoder(nn.Module):
-    """A GRU that reads the last token and what the attention finds with the last state."""
+    """A GRU that reads the last token and the context that attention computes from the last state."""
 
     def __init__(self, config: KGlossRnnConfig) -> None:
         super().__init__()
@@ -102,9 +103,9 @@ class _RnnDecoder(nn.Module):
         attention_mask: torch.Tensor | None = None,
         past: _DecoderState | None = None,
     ) -> tuple[torch.Tensor, _DecoderState]:
-        """What the output projection reads, batch × target length × embedding width, and the state at the end."""
+        """Return the input of the output projection, batch × target length × embedding width, and the final state."""
         if past is None:
-            whole_source = encoded[:, 0, encoded.shape[2] // 2 :]  # where the encoder arrives going leftwards
+            whole_source = encoded[:, 0, encoded.shape[2] // 2 :]  # the last state of the leftward direction
             past = _DecoderState(torch.tanh(self.start(whole_source)), self.attention.key(encoded))
         padding = None if attention_mask is None else attention_mask == 0
         embedded = self.dropout(self.embedding(input_ids))
@@ -120,12 +121,12 @@ class _RnnDecoder(nn.Module):
 
 
 class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
-    """The baseline as a model of transformers: trained, saved, loaded and searched like `EncoderDecoderModel`.
+    """RNN baseline as a model of transformers, trained, saved, loaded and searched like `EncoderDecoderModel`.
 
     Build one for a tokenizer with `kgloss_hf.models.modeling.build_model("rnn", tokenizer)`.
 
     Args:
-        config: Its shape and special ids.
+        config: Configuration with shape and special ids.
 
     Example:
         >>> from kgloss_hf.models.modeling import build_model
@@ -151,7 +152,7 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        # The library's N(0, 0.02) suits layers that normalise their input: these GRUs would start with almost none.
+        # The library's N(0, 0.02) suits layers with normalised input; GRUs initialised with it would start near zero.
         if isinstance(module, (nn.Embedding, nn.Linear, nn.RNNBase, nn.RNNCellBase)):
             module.reset_parameters()
 
@@ -174,19 +175,19 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         **kwargs: Any,
     ) -> Seq2SeqLMOutput:
-        """Logits for `decoder_input_ids`, or with `labels` the loss alone, by teacher forcing.
+        """Return logits for `decoder_input_ids` or, with `labels`, only the loss, by teacher forcing.
 
         Args:
             input_ids: Source ids, batch × source length.
-            attention_mask: 1 where a source id is no padding; same shape (default: everywhere).
+            attention_mask: 1 where a source id is not padding; same shape (default: everywhere).
             labels: Target ids, batch × target length, -100 where padded.
-            num_items_in_batch: What the summed loss is divided by; default the target tokens of this batch.
+            num_items_in_batch: Divisor of the summed loss (default: the number of target tokens in this batch).
             smoothing: Probability mass spread over the vocabulary (default 0, as in the paper).
             decoder_input_ids: Without labels: target ids with [BOS] first, batch × target length.
-            encoder_outputs: The encoder's, in the place of `input_ids`.
+            encoder_outputs: Outputs of the encoder, instead of `input_ids`.
             past_key_values: Without labels: the state that an earlier call returned, before `decoder_input_ids`.
             use_cache: Without labels: return the state (default False).
-            **kwargs: What `generate` gives to any model, unused.
+            **kwargs: Further arguments that `generate` passes to any model; ignored.
         """
         if encoder_outputs is None:
             encoder_outputs = self.encoder(input_ids, attention_mask)
@@ -204,12 +205,12 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(
         self, input_ids: torch.Tensor, past_key_values: _DecoderState | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """What `forward` needs for the next step: with a state, the last id alone.
+        """Return the arguments of `forward` for the next step; with a state, only the last id is read.
 
         Args:
             input_ids: Target ids so far, batch × length.
             past_key_values: The state that the last step returned.
-            **kwargs: `attention_mask`, `encoder_outputs` and `use_cache`; others are left out.
+            **kwargs: `attention_mask`, `encoder_outputs` and `use_cache`; others are ignored.
         """
         names = ("attention_mask", "encoder_outputs", "use_cache")
         return {
@@ -220,4 +221,4 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
-        return False  # the first step makes the state
+        return False  # the first step creates the state

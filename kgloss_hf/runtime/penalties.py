@@ -1,4 +1,4 @@
-"""Favour words that the sentence holds, and disfavour repetition, as two settings of transformers do."""
+"""Favour words that occur in the sentence, and penalise repetition, as two settings of transformers do."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 from transformers import EncoderRepetitionPenaltyLogitsProcessor, LogitsProcessor
 
 PENALTY = "encoder_repetition_penalty"
-"""Setting of a GenerationConfig: above 1 it favours ids that stand in the source; 1 or None is off."""
+"""Setting of a GenerationConfig: above 1, it favours ids that occur in the source; 1 or None is off."""
 
 REPETITION = "repetition_penalty"
-"""Setting of a GenerationConfig: above 1 it disfavours ids that were emitted before; 1 or None is off."""
+"""Setting of a GenerationConfig: above 1, it penalises ids that were emitted before; 1 or None is off."""
 
 
 def is_penalised(penalty: float | None) -> TypeGuard[float]:
-    """Return whether a value of one of the two settings changes any score.
+    """Return whether a value of either setting changes scores.
 
     Args:
-        penalty: The setting.
+        penalty: Value of the setting.
 
     Example:
         >>> is_penalised(None), is_penalised(1), is_penalised(3.0)
@@ -30,14 +30,14 @@ def is_penalised(penalty: float | None) -> TypeGuard[float]:
 
 
 class Penalty:
-    """A penalty on scores of some ids in a batch, computed as transformers computes it.
+    """Penalty on the scores of some ids in a batch, computed as in transformers.
 
-    A score below 0 is multiplied by the factor, any other divided by it. Greedy search applies this to the model's raw
-    scores, beam search to logarithms of probabilities.
+    A score below 0 is multiplied by the factor; any other score is divided by it. Greedy search applies this to the
+    model's raw scores, beam search to logarithms of probabilities.
 
     Args:
-        factor: Above 0; above 1 it lowers scores.
-        stands: Which ids it concerns, batch × ids, or batch × length × ids.
+        factor: Positive factor; above 1, it lowers scores.
+        stands: Mask of the ids concerned, batch × ids, or batch × length × ids.
 
     Example:
         >>> penalty = source_penalty(2.0, torch.tensor([[1], [3]]), torch.tensor([1, 3]), 4)
@@ -53,30 +53,30 @@ class Penalty:
         self._stands, self._places = stands, stands.flatten().nonzero().squeeze(1)
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Forget all rows but these.
+        """Keep only these rows.
 
         Args:
-            rows: Their numbers in the batch.
+            rows: Their indices in the batch.
         """
         self._set(self._stands[rows])
 
     def repeat(self, times: int) -> None:
-        """Put several rows in the place of each.
+        """Repeat each row.
 
         Args:
-            times: How many.
+            times: Number of copies.
         """
         self._set(self._stands.repeat_interleave(times, dim=0))
 
     def at_first(self) -> Penalty:
-        """Return the penalty of the first position alone."""
+        """Return the penalty of the first position only."""
         return Penalty(self._factor, self._stands[:, 0])
 
     def add(self, places: torch.Tensor) -> None:
-        """Concern one more id of each row.
+        """Apply the penalty to one more id per row.
 
         Args:
-            places: Its place among the ids.
+            places: Index of that id among the ids.
         """
         self._set(self._stands.scatter(1, places.unsqueeze(1), True))
 
@@ -89,7 +89,7 @@ class Penalty:
         if scores.dim() == 3:
             stands = self._stands if self._stands.dim() == 3 else self._stands.unsqueeze(1)
             return scores.copy_(torch.where(stands, self._penalised(scores), scores))
-        flat = scores.view(-1)  # few ids of a vocabulary stand in a sentence
+        flat = scores.view(-1)  # few ids of a vocabulary occur in a sentence
         flat[self._places] = self._penalised(flat[self._places])
         return scores
 
@@ -98,10 +98,10 @@ class Penalty:
 
 
 def penalised(scores: torch.Tensor, factor: float) -> torch.Tensor:
-    """Return scores, each with a penalty on it.
+    """Return scores with a penalty on each.
 
     Args:
-        scores: Of any shape.
+        scores: Scores of any shape.
         factor: As for `Penalty`.
 
     Example:
@@ -112,26 +112,26 @@ def penalised(scores: torch.Tensor, factor: float) -> torch.Tensor:
 
 
 def source_penalty(penalty: float, input_ids: torch.Tensor, ids: torch.Tensor, size: int) -> Penalty:
-    """Return `encoder_repetition_penalty`: above 1, it favours ids that stand in the row's source.
+    """Return the `encoder_repetition_penalty`: above 1, it favours ids that occur in the row's source.
 
     Args:
-        penalty: Above 0.
+        penalty: Value of the setting, above 0.
         input_ids: Source ids, batch × source length.
-        ids: Ids that the scores are of.
-        size: All ids of the model's output.
+        ids: Ids to which the scores belong.
+        size: Number of ids of the model's output.
     """
     every = input_ids.new_zeros(len(input_ids), size, dtype=torch.bool)
     return Penalty(1 / penalty, every.scatter_(1, input_ids, True)[:, ids])
 
 
 def repetition_penalty(penalty: float, read: torch.Tensor, ids: torch.Tensor, size: int) -> Penalty:
-    """Return `repetition_penalty`: above 1, it lowers scores of ids that were emitted before.
+    """Return the `repetition_penalty`: above 1, it lowers scores of ids that were emitted before.
 
     Args:
-        penalty: Above 0.
+        penalty: Value of the setting, above 0.
         read: Ids emitted before each position, batch × length; each position is penalised for those up to its own.
-        ids: Ids that the scores are of.
-        size: All ids of the model's output.
+        ids: Ids to which the scores belong.
+        size: Number of ids of the model's output.
 
     Example:
         >>> penalty = repetition_penalty(2.0, torch.tensor([[0, 1]]), torch.tensor([1, 2]), 3)
@@ -143,7 +143,7 @@ def repetition_penalty(penalty: float, read: torch.Tensor, ids: torch.Tensor, si
 
 
 class _PenaltyOfBeams(LogitsProcessor):
-    """What transformers 5 does. In transformers 4, beams of one sentence get the sources of others, or none."""
+    """Penalty as in transformers 5. In transformers 4, beams get the sources of other sentences, or none."""
 
     def __init__(self, penalty: float, input_ids: torch.Tensor) -> None:
         self._penalty, self._input_ids = penalty, input_ids
@@ -155,12 +155,12 @@ class _PenaltyOfBeams(LogitsProcessor):
 
 
 def penalty_arguments(penalty: float | None, input_ids: torch.Tensor, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments by which `generate` of each generation of transformers applies the penalty rightly.
+    """Return the arguments with which `generate` of each generation of transformers applies the penalty correctly.
 
     Args:
-        penalty: `encoder_repetition_penalty` as asked for.
+        penalty: Requested `encoder_repetition_penalty`.
         input_ids: Source ids, batch × source length.
-        given: The call's other arguments, whose `logits_processor` is kept.
+        given: Other arguments of the call, whose `logits_processor` is kept.
 
     Example:
         >>> penalty_arguments(1.0, torch.tensor([[2, 3]]), {})

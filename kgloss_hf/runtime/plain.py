@@ -1,4 +1,4 @@
-"""Tell models that compute exactly what two stock BERTs compute from all others."""
+"""Recognise models that compute exactly what two stock BERTs compute."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _INT8_FILES = {"torch.ao.nn.quantized.dynamic.modules.linear", "torch.ao.nn.quan
 def is_plain(model: Any, *, int8: bool = False) -> bool:
     """Return whether a model computes exactly what two stock BERTs compute from its parameters, in float32.
 
-    An adapter, a hook, a parametrization, a layer of another class and training mode all change what is computed. In
-    half precision, the order of operations decides which gloss has the best score.
+    An adapter, a hook, a parametrization, a layer of another class or training mode changes the computation. In half
+    precision, the order of operations decides which gloss has the best score.
 
     Args:
         model: Any model.
-        int8: Let layers be those of `with_int8_weights` too, whose answers depend on what else is in a batch.
+        int8: Also accept the layers of `with_int8_weights`, whose answers depend on the other texts of a batch.
 
     Example:
         >>> from transformers import AutoModelForSeq2SeqLM
@@ -42,7 +42,7 @@ def is_plain(model: Any, *, int8: bool = False) -> bool:
 
 
 def has_plain_decoder(model: Any, *, int8: bool = False) -> bool:
-    """Return whether all of a model but its encoder is as `is_plain` says: the encoder may be any, and altered.
+    """Return whether everything in a model except its encoder is plain (`is_plain`); any encoder will do, even altered.
 
     Args:
         model: Any model.
@@ -73,7 +73,7 @@ def has_plain_decoder(model: Any, *, int8: bool = False) -> bool:
 
 
 def modules_beside_encoder(model: Any) -> list[nn.Module]:
-    """Return a model and the modules of all of its parts but the encoder.
+    """Return a model and the modules of all its parts except the encoder.
 
     Args:
         model: An encoder-decoder.
@@ -90,25 +90,25 @@ def _are_plain(modules: Sequence[nn.Module], *, int8: bool) -> bool:
             type(module) in _PLAIN_TYPES or type(module).__module__ in files or _is_like_stock(module)
             for module in modules
         )
-        # transformers 4 has kinds of positions that enter elsewhere
+        # transformers 4 has position embeddings that enter elsewhere
         and all(getattr(module, "position_embedding_type", "absolute") == "absolute" for module in modules)
         and {(type(parameter), parameter.dtype) for parameter in parameters} == {(nn.Parameter, torch.float32)}
     )
 
 
 def _is_like_stock(module: nn.Module) -> bool:
-    """Return whether a class itself, and not one that it is made of, says that it generates like the stock one."""
+    """Return whether a class itself, and not a base class, declares that it generates like the stock class."""
     return "generates_like_stock" in vars(type(module))
 
 
 def is_altered(modules: Sequence[nn.Module]) -> bool:
-    """Return whether a model of plain modules is set to compute something else: by a hook, or in training mode.
+    """Return whether a model of plain modules computes something else because of, say, a hook or training mode.
 
     Args:
-        modules: The model's, itself the first of them.
+        modules: Modules of the model, beginning with the model itself.
     """
     model: Any = modules[0]
-    # torch has no public way to ask for hooks, nor transformers for the kind of attention.
+    # torch has no public interface to query hooks, nor transformers one to query the kind of attention.
     hooks = nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks
     attention = {part.config._attn_implementation for part in (model.encoder, model.decoder)}
     return bool(
@@ -124,11 +124,11 @@ def is_altered(modules: Sequence[nn.Module]) -> bool:
 
 
 def parts_of(modules: Sequence[nn.Module]) -> list[Any]:
-    """Return the classes, children and parameters of modules, by which a change of parts shows.
+    """Return the classes, children and parameters of modules, to detect a change of parts.
 
     Args:
-        modules: A model's.
+        modules: Modules of a model.
     """
-    # The public ways to children and parameters take ten times as long, which each call would pay.
+    # The public interfaces to children and parameters take ten times as long, at each call.
     held = (map(dict.values, map(attrgetter(name), modules)) for name in ("_modules", "_parameters"))
     return [*map(type, modules), *chain.from_iterable(chain(*held))]

@@ -1,4 +1,4 @@
-"""Choose between our own search loops and `generate`, whose answers they give."""
+"""Choose between our own search loops and `generate`, which give the same answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .plain import has_plain_decoder
 
 _Decoder = TypeVar("_Decoder", bound=PlainDecoder)
 
-# What our own loops take as arguments, and settings of a checkpoint that they follow or that searches do not heed.
+# Arguments of our own loops, and settings of a checkpoint that they follow or that searches ignore.
 _OWN_LOOP = {
     *("num_beams", "max_length", "max_new_tokens", "do_sample", "num_return_sequences", "suppress_tokens"),
     *(PENALTY, REPETITION, "renormalize_logits"),
@@ -34,13 +34,13 @@ _OWN_SETTINGS = _OWN_LOOP | {
 
 
 class OwnSearch:
-    """Search as `generate` does, in our own loops, where a model and what is asked for allow it.
+    """Search as `generate` does, in our own loops, if the model and the arguments allow it.
 
     Args:
-        special: Ids that are neither glosses nor placeholders: of rows that hold others of them than [BOS] and an end,
-            no log-probability is known.
+        special: Ids that are neither glosses nor placeholders. The log-probability of a row is unknown if it contains
+            any of them except [BOS] and an end.
         rounded: A model with eight-bit weights (default: none).
-        full: The same with its full weights, which answer where rounding may have decided.
+        full: The same model with full weights, which answer if rounding may have decided.
 
     Example:
         >>> from transformers import AutoModelForSeq2SeqLM
@@ -53,9 +53,9 @@ class OwnSearch:
 
     def __init__(self, special: Set[int], *, rounded: Any = None, full: Any = None) -> None:
         self.greedy: GreedyDecoder | None = None
-        """The loop of one beam, made at the first use."""
+        """Loop of one beam, created at first use."""
         self.beams: BeamDecoder | None = None
-        """The beam search, made at the first use."""
+        """Beam search, created at first use."""
         self._special = special
         self._rounded = rounded
         self._exact = {} if rounded is None else {kind: kind(full) for kind in (GreedyDecoder, BeamDecoder)}
@@ -63,16 +63,16 @@ class OwnSearch:
     def decode(
         self, model: Any, ids: torch.Tensor, mask: torch.Tensor, generate: Mapping[str, Any]
     ) -> tuple[list[list[int]], list[float] | None] | None:
-        """Return what `model.generate` gives, or None where it is asked for more than our own loops do.
+        """Return the output of `model.generate`, or None if the arguments ask for more than our own loops do.
 
         Args:
-            model: What answers, in evaluation mode.
+            model: Model that answers, in evaluation mode.
             ids: Source ids, batch × source length.
-            mask: 1 where a source id is no padding; same shape.
+            mask: 1 where a source id is not padding; same shape.
             generate: Arguments of `generate`.
 
         Returns:
-            Rows of ids, special ones included, without padding, and their log-probabilities where they are known.
+            Rows of ids, including special ones but not padding, and their log-probabilities if they are known.
         """
         config = model.generation_config
         if limit := self.greedy_limit(model, generate):
@@ -101,22 +101,22 @@ class OwnSearch:
         return settled(decoded, exact, *asked, **settings)
 
     def _fitting(self, kind: type[_Decoder], before: _Decoder | None, model: Any) -> _Decoder | None:
-        """Return a loop of our own for a model, the one before if it fits; None where its decoder is not plain."""
+        """Return one of our own loops for a model, the previous one if it fits; None if the decoder is not plain."""
         if before and before.fits(model):
             return before
         int8 = self._rounded is not None
         return kind(model, int8=int8) if has_plain_decoder(model, int8=int8) else None
 
     def _are_whole(self, rows: Sequence[Sequence[int]], ends: Sequence[int]) -> bool:
-        """Return whether rows hold glosses between [BOS] and an end that `explain` counts: the first, or a gloss."""
+        """Return whether rows are glosses between [BOS] and an end that `explain` counts: the first, or a gloss."""
         counted = {*ends} - self._special | {*ends[:1]}
         return all(row[-1] in counted and self._special.isdisjoint(row[1:-1]) for row in rows)
 
     def greedy_limit(self, model: Any, generate: Mapping[str, Any]) -> int | None:
-        """Return the target's length for our own loop of one beam, or None where `generate` is asked for more.
+        """Return the target length for our own loop of one beam, or None if the arguments ask for more.
 
         Args:
-            model: What answers.
+            model: Model that answers.
             generate: Arguments of `generate`.
         """
         if _asked("num_beams", generate, model, 1) == _asked("num_return_sequences", generate, model, 1) == 1:
@@ -124,10 +124,10 @@ class OwnSearch:
         return None
 
     def beam_limit(self, model: Any, generate: Mapping[str, Any]) -> int | None:
-        """Return the target's length for our own beam search, or None where `generate` is asked for more.
+        """Return the target length for our own beam search, or None if the arguments ask for more.
 
         Args:
-            model: What answers.
+            model: Model that answers.
             generate: Arguments of `generate`.
         """
         early = _asked("early_stopping", generate, model, False)
@@ -148,13 +148,14 @@ def _asked(name: str, generate: Mapping[str, Any], model: Any, default: Any) -> 
 def _limit(generate: Mapping[str, Any], model: Any, known: Set[str]) -> int | None:
     config = model.generation_config
     chosen = {name: generate.get(name, getattr(config, name)) for name in _OWN_LOOP}
-    given = generate.get("suppress_tokens")
+    suppressed = generate.get("suppress_tokens")
     plain = (
         generate.keys() <= known
         and not chosen["do_sample"]
         and isinstance(config.decoder_start_token_id, int)
         and all(_changes_nothing(name, value) for name, value in vars(config).items())
-        and (given is None or {*given}.issuperset(config.suppress_tokens or ()))  # else special ids may come out
+        # otherwise, special ids may be emitted
+        and (suppressed is None or {*suppressed}.issuperset(config.suppress_tokens or ()))
     )
     new = chosen["max_new_tokens"]
     limit: int | None = chosen["max_length"] if new is None else 1 + new
@@ -163,4 +164,4 @@ def _limit(generate: Mapping[str, Any], model: Any, known: Set[str]) -> int | No
 
 def _changes_nothing(setting: str, value: Any) -> bool:
     neutral = value in (None, False, 0) or (value == 1 and setting.endswith("_penalty"))
-    return neutral or setting in _OWN_SETTINGS or setting.startswith("_")  # how it was made
+    return neutral or setting in _OWN_SETTINGS or setting.startswith("_")  # private: how it was created
