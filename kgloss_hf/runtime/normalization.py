@@ -1,9 +1,9 @@
 """Give text that looks the same the same code points.
 
-Three things are settled, and nothing else is touched: decomposed Korean is composed (NFC; macOS file names and many
-PDF files are decomposed), characters that nobody sees are removed (zero-width spaces, soft hyphens, byte order marks,
-direction marks, fillers, control characters), and full-width digits, letters and signs become those of ASCII. Full
-compatibility normalisation (NFKC) is no choice: it takes the letters of fingerspelling (`ㄱ`) apart.
+Only three things change. Decomposed Korean is composed (NFC; macOS file names and many PDF files are decomposed).
+Invisible characters are removed (zero-width spaces, soft hyphens, byte order marks, direction marks, fillers, control
+characters). Full-width digits, letters and signs become ASCII. Full compatibility normalisation (NFKC) is not an
+option, because it decomposes the letters of fingerspelling (`ㄱ`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from tokenizers import NormalizedString, PreTokenizedString, Regex
 
-# Unicode's Default_Ignorable_Code_Point, and control characters that are no white space.
+# Unicode's Default_Ignorable_Code_Point, and control characters that are not white space.
 _INVISIBLE_RANGES = (
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
@@ -36,13 +36,13 @@ def normalize(text: str) -> str:
         >>> normalize("토기\u200b는 ２층"), normalize("\u1112\u1161\u11ab") == "한"
         ('토기는 2층', True)
     """
-    if is_normalized(text):  # a fifth of the time
+    if is_normalized(text):  # takes a fifth of the time
         return text
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", text).translate(_FULL_WIDTH))
 
 
 def normalize_line(text: str) -> str:
-    """Return what `normalize` returns, with each white space as one space and none at the ends.
+    """Return the text normalised, with each run of white space as one space and none at the ends.
 
     Args:
         text: Any text: a sentence, a gloss, a cell.
@@ -55,7 +55,7 @@ def normalize_line(text: str) -> str:
 
 
 def is_normalized(text: str) -> bool:
-    """Return whether `normalize` would leave the text as it is.
+    """Return whether `normalize` would leave the text unchanged.
 
     Args:
         text: Any text.
@@ -64,7 +64,7 @@ def is_normalized(text: str) -> bool:
 
 
 def normalize_with_offsets(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """Return what `normalize` returns, and the span of each of its characters in the text as given.
+    """Return the text normalised, and the span of each of its characters in the text as given.
 
     Args:
         text: Any text without lone surrogates.
@@ -83,10 +83,10 @@ def normalize_with_offsets(text: str) -> tuple[str, list[tuple[int, int]]]:
     parts.normalize(one_form)
     parts.split(lambda _, part: part.split(_ANY, "isolated"))
     characters = parts.get_splits(offset_referential="original", offset_type="char")
-    starts = [start for _, (start, _), *_ in characters]  # the ends given are those of the first character composed
+    starts = [start for _, (start, _), *_ in characters]  # the ends are those of the first character composed
     spans, end = [], len(text)
     for start, following in reversed(list(pairwise([*starts, len(text)]))):
-        end = end if following == start else following  # equal: NFC makes several characters of one
+        end = end if following == start else following  # equal if NFC turned one character into several
         spans.append((start, _visible_end(text, start, end)))
     return "".join(character for character, *_ in characters), spans[::-1]
 

@@ -1,12 +1,12 @@
-"""KoNLPy's Okt, a batch at a time, with offsets.
+"""KoNLPy's Okt for batches of texts, with offsets.
 
-`analyze` gives what `Okt().pos(text, norm=True, stem=True)` gives, plus each morpheme's surface form and its span in
-the text. The unit of caching is the eojeol (white-space-separated word): Okt of a sentence equals Okt of its eojeols,
-joined, so only words not seen before reach the Java virtual machine (JVM), all of a batch in one call. A table of
+`analyze` returns the same as `Okt().pos(text, norm=True, stem=True)`, plus each morpheme's surface form and its span in
+the text. The unit of caching is the eojeol (space-delimited word): Okt's analysis of a sentence is that of its eojeols,
+joined. Therefore only new words reach the Java virtual machine (JVM), all words of a batch in one call. A table of
 frequent words comes with the package.
 
-Importing this module starts nothing; `kgloss_hf.runtime.java` starts Java at the first word that is not known. Three
-environment variables are read at import: `KGLOSS_OKT_CACHE` (see `CACHE_FILE`), `KGLOSS_OKT_TABLE` (`TABLE`) and
+Importing this module starts nothing; `kgloss_hf.runtime.java` starts Java at the first unknown word. Three environment
+variables are read at import: `KGLOSS_OKT_CACHE` (see `CACHE_FILE`), `KGLOSS_OKT_TABLE` (`TABLE`) and
 `KGLOSS_MAX_HEAP_MB` (`java.MAX_HEAP_MB`).
 """
 
@@ -38,38 +38,41 @@ from .java import analyze_words
 logger = logging.getLogger(__name__)
 
 CACHE_WORDS = 1_000_000
-"""Words kept in memory at most, in two halves: when the newer half is full, the older is dropped, so that the last
-500,000 different words are always there. A word takes about 330 bytes, so all take some 330 MB."""
+"""Maximum number of words kept in memory, in two halves. When the newer half is full, the older is dropped, so the last
+500,000 different words are always in memory. A word takes about 330 bytes, so all words take about 330 MB."""
 
 CACHE_FILE: str | None = os.environ.get("KGLOSS_OKT_CACHE")
-"""Path of a file (SQLite) that keeps analysed words from one process to the next, for any number of processes at once.
-Default: the environment variable KGLOSS_OKT_CACHE, else none."""
+"""Path of an SQLite file that keeps analysed words between processes; any number of processes can use it at once. The
+default is the environment variable KGLOSS_OKT_CACHE, else none."""
 
 TABLE: str | None = os.environ.get("KGLOSS_OKT_TABLE", str(Path(__file__).with_name("okt_words.bin")))
-"""Path of a table of frequent words and what Okt says of them (`benchmarks/okt_table.py`), which need no Java. Used
-where KoNLPy's Okt is the one that the table was made with. Default: the environment variable KGLOSS_OKT_TABLE, else the
-one beside this file, if there is one; empty: none, for whoever adds words to Okt's dictionary in Java."""
+"""Path of a table of frequent words with Okt's analyses (`benchmarks/okt_table.py`), which need no Java. The table is
+used only if KoNLPy's Okt is the one with which it was made. The default is the environment variable KGLOSS_OKT_TABLE,
+else the table in this file's folder, if it exists. Empty disables the table, for users who add words to Okt's
+dictionary in Java."""
 
 _JAR = "open-korean-text-2.1.0.jar"
 
 MAX_EOJEOL = 150
-"""Characters. Okt takes minutes over a word of 10,000 without a space, so a longer one is analysed in such pieces."""
+"""Maximum length of a word in characters. A longer word is analysed in pieces of this length, because Okt takes minutes
+for a word of 10,000 characters."""
 
-# What Java's \s matches, where Okt splits a sentence and nowhere else; and lone surrogates, which cannot cross to Java.
+# Characters that Java's \s matches, the only ones at which Okt splits sentences; and lone surrogates, which Java cannot
+# receive.
 _TO_REPLACE = re.compile("[\t\n\x0b\f\r\ud800-\udfff]")
 
 _BETWEEN_WORDS = re.compile(f"[ {_TO_REPLACE.pattern[1:]}")
 
-# Okt analyses each run of Hangul by itself. Where an eojeol is one such run between punctuation that begins no
-# address, hashtag or number, its three parts can be analysed apart, and most of the middle ones are known already.
+# Okt analyses each run of Hangul by itself. If an eojeol is such a run between punctuation that begins no address,
+# hashtag or number, its three parts can be analysed separately, and most middle parts are known already.
 PARTS = re.compile(r"""([\[('"‘“]*)([ㄱ-ㅣ가-힣]+)([.,!?~…'")\]’”;]*)""")
-"""A run of Hangul in punctuation."""
+"""Pattern of a run of Hangul between punctuation."""
 
-_WORDS_A_CALL = 10_000  # words a call, which bounds what a call holds in the heap
-_SHARED = 100_000  # strings and columns that are looked up to be shared; not interned, as Python would never free them
+_WORDS_A_CALL = 10_000  # words per call, to limit its use of the heap
+_SHARED = 100_000  # shared strings and columns; they are not interned, as Python would never free them
 
 _PATIENCE = 30.0  # seconds to wait for another process that writes to the cache file
-# What keeps a cache file from being used without anything being wrong with it: rights, a full or failing disk, a lock.
+# Errors that make an intact cache file unusable: missing rights, a full or failing disk, a lock.
 _OF_THE_DISK = {
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY),
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
@@ -85,15 +88,15 @@ _TAGS = {
 
 
 class Morpheme(NamedTuple):
-    """One morpheme as Okt sees it.
+    """One morpheme as analysed by Okt.
 
     Args:
-        surface: The form in the sentence, after Okt's normalisation (`됬닼` becomes `됬다`).
-        lemma: The dictionary form for verbs and adjectives (`펼쳐집니다` becomes `펼쳐지다`), else the surface.
+        surface: Form in the sentence, after Okt's normalisation (`됬닼` becomes `됬다`).
+        lemma: Dictionary form of verbs and adjectives (`펼쳐집니다` becomes `펼쳐지다`), else the surface.
         tag: Okt's part of speech: Noun, Verb, Adjective, Josa, Number, Alpha, Punctuation, Foreign, …
         start: Index of its first character in the text as given.
-        end: Index after its last character. Where Okt's normalisation changed the word, the span is the whole word
-            without the punctuation around it.
+        end: Index after its last character. If Okt's normalisation changed the word, the span is the whole word without
+            the punctuation around it.
     """
 
     surface: str
@@ -103,8 +106,8 @@ class Morpheme(NamedTuple):
     end: int
 
 
-# The morphemes of a word as columns: surfaces, lemmas, tags, starts, ends. Columns are what a batch is put together
-# from, and words with equal columns share them.
+# The morphemes of a word as columns: surfaces, lemmas, tags, starts, ends. A batch is assembled from columns, and words
+# with equal columns share them.
 _Word = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[int, ...], tuple[int, ...]]
 _NOTHING: _Word = ((), (), (), (), ())
 
@@ -113,44 +116,45 @@ _older: dict[str, _Word] = {}
 _shapes: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 _strings: dict[str, str] = {}
 _lock = threading.RLock()
-_pausing = threading.Lock()  # held by whoever has switched the garbage collection off
+_pausing = threading.Lock()  # held by the thread that has switched garbage collection off
 _file_lock = threading.RLock()  # while a connection is open; a fork waits for it, as SQLite asks
 _table: dict[str, str] | None = None  # codes by word, once read
-_given_up: dict[str, str] = {}  # cache files that can be read alone, or not at all, and why
+_given_up: dict[str, str] = {}  # the use that failed, by cache file: "read", or "written" if only writing fails
 
 
 def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
-    """Analyse a batch of texts with Okt, normalising and stemming as the paper does (section III.2.1).
+    """Analyse a batch of texts with Okt, with normalisation and stemming as in the paper (section III.2.1).
 
-    The answer is KoNLPy's, for the text as it is: a zero-width space splits a word, and decomposed Korean is Foreign. A
-    tokenizer's `morphemes` reads what looks the same as the same; `kgloss_hf.runtime.normalization.normalize` does so
-    for any text. Any thread may call. The more texts a call has, the less time each takes.
+    The result is KoNLPy's for the text as given: zero-width spaces split words, and decomposed Korean is Foreign. A
+    tokenizer's `morphemes` treats texts that look the same alike; for other texts, use
+    `kgloss_hf.runtime.normalization.normalize`. The function is thread-safe. The more texts per call, the less time
+    each takes.
 
     Args:
-        texts: Sentences of any length; blank ones give an empty list. A lone surrogate is read as U+FFFD.
+        texts: Sentences of any length; blank ones yield an empty list. A lone surrogate is read as U+FFFD.
 
     Returns:
-        One list of morphemes a text, in order, without spaces. Tabs and line breaks are spaces too, where KoNLPy has a
-        morpheme of the tag Foreign for one between words.
+        One list of morphemes per text, in order, without spaces. Tabs and line breaks also count as spaces, whereas
+        KoNLPy returns a morpheme tagged Foreign for one between words.
 
     Raises:
         TypeError: A text is not a string.
         ImportError: KoNLPy, JPype or a Java runtime is missing.
-        RuntimeError: The JVM cannot be started or ran out of memory, or the cache file cannot be used.
+        RuntimeError: The JVM could not be started or ran out of memory, or the cache file cannot be used.
 
     Example:
         >>> [m.lemma for m in analyze(["몸의 형태에 따라"])[0]]
         ['몸', '의', '형태', '에', '따르다']
     """
     if isinstance(texts, str):
-        raise TypeError("analyze expects a list of strings, found one string; write analyze([text])")
+        raise TypeError("texts: expected a list of strings, found one string; write analyze([text])")
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"text {index}: expected a string, found {type(text).__name__}")
     if not texts:
         return []
-    # One list of words for the whole batch, with an empty word between adjacent spaces; from there on each step is
-    # one call into C.
+    # Make one list of words for the whole batch, with an empty word between adjacent spaces. From there on, each step
+    # is one call into C.
     words = _TO_REPLACE.sub(lambda m: "\ufffd" if m.group() >= "\ud800" else " ", " ".join(texts)).split(" ")
     known: list[Any] = list(map(_newer.get, words))
     if not all(known):
@@ -176,11 +180,11 @@ def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Pause Python's garbage collection: it would go over a batch's morphemes, which hold no cycle, again and again,
-    and take a third of the time.
+    """Pause Python's garbage collection, which would take a third of the time.
 
-    One thread at a time pauses it, so that it runs between batches however many threads there are; the others go on
-    with it as it is. It stays off where the program has switched it off.
+    It would traverse a batch's morphemes, which contain no cycles, again and again. Only one thread at a time pauses
+    it, so it runs between batches however many threads there are; the other threads leave it unchanged. It stays off if
+    the program has switched it off.
 
     Example:
         >>> with collection_paused():
@@ -202,13 +206,13 @@ def collection_paused() -> Iterator[None]:
 
 
 def _starts(parts: Sequence[str]) -> Any:
-    """Where each part begins in the parts joined by one space."""
+    """Return the index at which each part begins when the parts are joined by one space."""
     lengths = np.fromiter(map(len, parts), np.int64, len(parts)) + 1
     return np.cumsum(lengths) - lengths
 
 
 def _look_up(words: Iterable[str]) -> dict[str, _Word]:
-    """The morphemes of words that were not in the newer half of the cache."""
+    """Return the morphemes of words that were not in the newer half of the cache."""
     with _lock:
         columns: dict[str, _Word] = {}
         parts_of: dict[str, list[str]] = {}
@@ -259,7 +263,7 @@ def _join(parts: Iterable[str], analysed: dict[str, _Word]) -> _Word:
 def _word(
     surfaces: Iterable[str], lemmas: Iterable[str], tags: Iterable[str], starts: Iterable[int], ends: Iterable[int]
 ) -> _Word:
-    """A word's columns in little memory: a string that two words hold is one string, and so is a column."""
+    """Return a word's columns, sharing equal strings and columns with other words to save memory."""
     for table in (_shapes, _strings):
         if len(table) > _SHARED:
             table.clear()
@@ -270,7 +274,7 @@ def _word(
 
 
 def _analyse(words: list[str]) -> dict[str, _Word]:
-    """The morphemes of words that are not in memory: from the cache file, the table, else from Java."""
+    """Return the morphemes of words that are not in memory: from the cache file, the table or, failing these, Java."""
     columns = _from_file(words) if CACHE_FILE and words else {}
     columns |= _from_table([word for word in words if word not in columns])
     new = [word for word in words if word not in columns]
@@ -293,10 +297,10 @@ def _from_table(words: list[str]) -> dict[str, _Word]:
 
 
 def read_table(path: Path) -> dict[str, str]:
-    """Return codes by word, or nothing where there is no table, or it tells of another Okt than that of KoNLPy here.
+    """Return codes by word, or an empty dict if the table does not exist or was made with another Okt than KoNLPy's.
 
     Args:
-        path: Of the table. One that cannot be read is the same as none, with a warning.
+        path: Path of the table. A table that cannot be read counts as missing, with a warning.
 
     Example:
         >>> read_table(Path("none"))
@@ -306,10 +310,10 @@ def read_table(path: Path) -> dict[str, str]:
         header, *lines = zlib.decompress(path.read_bytes()).decode().splitlines()
         if header != okt_digest():
             return {}
-    except FileNotFoundError:  # of the table, which travels with no model, or of KoNLPy
+    except FileNotFoundError:  # no table, as it does not travel with models, or no KoNLPy
         return {}
     except (OSError, ValueError, zlib.error) as error:
-        logger.warning("the table of frequent words %s cannot be read (%s): go on without it", path, error)
+        logger.warning("the table of frequent words %s cannot be read (%s); it is not used", path, error)
         return {}
     table: dict[str, str] = {}
     for line in lines:
@@ -335,12 +339,12 @@ def okt_digest() -> str:
 
 
 def decoded(word: str, code: str) -> _Word:
-    """Return the columns of a word, surfaces to ends, by its code in the table of frequent words.
+    """Return the columns of a word, surfaces to ends, from its code in the table of frequent words.
 
     Args:
-        word: One that Okt's normalisation leaves as it is.
-        code: Per morpheme the length of its surface and its tag, and where it has another lemma, how many characters
-            both begin with, and the rest of the lemma. Many words have one code.
+        word: A word that Okt's normalisation does not change.
+        code: For each morpheme, the length of its surface and its tag; if its lemma differs, also the number of
+            characters that surface and lemma share at the start, and the rest of the lemma. Many words share one code.
 
     Example:
         >>> decoded("펼쳐집니다", "5:Verb:2:지다")
@@ -352,8 +356,8 @@ def decoded(word: str, code: str) -> _Word:
         length, tag, *lemma = morpheme.split(":")
         start, end = end, end + int(length)
         surface = word[start:end]
-        other = surface[: int(lemma[0])] + lemma[1] if lemma else surface
-        for column, value in zip(columns, (surface, other, tag, start, end), strict=True):
+        form = surface[: int(lemma[0])] + lemma[1] if lemma else surface
+        for column, value in zip(columns, (surface, form, tag, start, end), strict=True):
             column.append(value)
     return _word(*columns)
 
@@ -371,9 +375,9 @@ def _to_file(words: dict[str, _Word]) -> None:
 
 
 def _in_file(use: str, work: Callable[[sqlite3.Connection], list[Any]]) -> list[Any] | None:
-    """Work in a transaction on the cache file, or do nothing where it cannot be used so, of which one warning tells.
+    """Work on the cache file in a transaction, or, after one warning, do nothing if it cannot be used in this way.
 
-    SQLite keeps several writers apart; nothing of a connection, a cursor included, may be alive while a process forks.
+    SQLite coordinates several writers. No part of a connection, cursors included, may be alive while a process forks.
     """
     path = Path(str(CACHE_FILE))
     if _given_up.get(str(path)) in (use, "read"):
@@ -383,13 +387,16 @@ def _in_file(use: str, work: Callable[[sqlite3.Connection], list[Any]]) -> list[
         with _file_lock, closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection, connection:
             connection.execute("CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY, morphemes TEXT NOT NULL)")
             return work(connection)
-    except (OSError, sqlite3.Error, ValueError) as error:  # the last: a path that is none
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # of an error that is further divided
+    except (OSError, sqlite3.Error, ValueError) as error:  # ValueError: an invalid path
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
         if path.is_dir() or not (code in _OF_THE_DISK or getattr(error, "errno", 0) in _OF_THE_SYSTEM):
             raise _no_cache(str(error)) from error
         _given_up[str(path)] = use
         logger.warning(
-            "the cache file %s cannot be %s (%s): this process goes on without that, and takes longer", path, use, error
+            "the cache file %s cannot be %s (%s); this process continues without that, and takes longer",
+            path,
+            use,
+            error,
         )
         return None
 
@@ -397,19 +404,19 @@ def _in_file(use: str, work: Callable[[sqlite3.Connection], list[Any]]) -> list[
 def _no_cache(reason: str) -> RuntimeError:
     return RuntimeError(
         f"the cache file {CACHE_FILE} cannot be used ({reason}); expected a file that this package wrote, on a disk of "
-        "this machine: delete it, name another in KGLOSS_OKT_CACHE, or unset that"
+        "this machine; delete it, name another file in KGLOSS_OKT_CACHE, or unset that variable"
     )
 
 
 def _checked(word: str, stored: str) -> _Word:
-    """Return the columns of a row of the cache file, which must be what Okt can have said of the word."""
+    """Return the columns of a row of the cache file, after checking that they can be Okt's analysis of the word."""
     try:
         columns: Any = json.loads(stored)
         sound = _can_be(word, *columns)
-    except (TypeError, ValueError, RecursionError):  # other numbers and types of columns
+    except (TypeError, ValueError, RecursionError):  # a wrong number or type of columns
         sound = False
     if not sound:
-        raise _no_cache(f"its row of {word!r:.60} is not Okt's: {stored!r:.200}")
+        raise _no_cache(f"its row for {word!r:.60} cannot be Okt's analysis: {stored!r:.200}")
     return _word(*columns)
 
 
@@ -425,18 +432,18 @@ def _can_be(
         return False
     if not all(surfaces + lemmas) or _BETWEEN_WORDS.search("".join(surfaces + lemmas)):
         return False
-    if surfaces != lemmas:  # as only verbs and adjectives have them
+    if surfaces != lemmas:  # only verbs and adjectives have other lemmas
         for surface, lemma, tag in zip(surfaces, lemmas, tags, strict=True):
             if surface != lemma and tag not in ("Verb", "Adjective"):
                 return False
     if {*starts} == {0} and {*ends} == {len(word)}:
-        return True  # normalised: the spans are the whole word
+        return True  # Okt normalised the word, so each span is the whole word
     parts = [word[start:end] for start, end in zip(starts, ends, strict=True)]
     return parts == surfaces and starts == [0, *ends[:-1]] and ends[-1] == len(word)
 
 
 def _after_fork() -> None:
-    """Renew locks that may be held by threads that do not exist here, and undo what these would have undone."""
+    """Replace locks that may be held by threads that do not exist here, and switch garbage collection on for them."""
     global _lock, _file_lock, _pausing
     _lock, _file_lock = threading.RLock(), threading.RLock()
     if _pausing.locked():
@@ -446,7 +453,7 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=lambda: _file_lock.acquire(),  # the lock of the moment
+        before=lambda: _file_lock.acquire(),  # looked up at the fork, as _after_fork replaces the lock
         after_in_parent=lambda: _file_lock.release(),
         after_in_child=_after_fork,
     )

@@ -1,4 +1,4 @@
-"""The placeholders `Number` and `Alpha`: what they stand for in a sentence, and putting it back."""
+"""Find what the placeholders `Number` and `Alpha` stand for in a sentence, and restore it in glosses."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from .numerals import COUNTERS, Source, character_ends, number_words
 from .okt import Morpheme
 
 _REACH = 2.0
-"""Glosses and morphemes over which nearness falls to a third. This and the next were chosen on the bundled sample."""
+"""Distance in glosses and morphemes at which nearness falls to about a third. Chosen on the bundled sample, like the
+next constant."""
 
 _COST_OF_A_SWAP = 0.05
-"""What two placeholders in another order than their sources must gain in nearness."""
+"""Gain in nearness required to put two placeholders in another order than their sources."""
 
 _MOST_PERMUTED = 6
-"""Up to so many placeholders or sources of a kind all assignments are compared; above, the sentence's order counts."""
+"""Up to this many placeholders or sources of a kind, compare all assignments; beyond it, follow sentence order."""
 
 
-# Okt joins a number and these to one morpheme, also where the unit is but the beginning of a word: `2분기` comes as
-# `2분` and `기`. What follows tells: behind a unit stand particles, forms of 이다, and the endings of its own kind.
+# Okt joins a number and these units to one morpheme, even if the unit is only the beginning of a word: `2분기` becomes
+# `2분` and `기`. The rest of the word decides: a unit is followed by particles, forms of 이다, and endings of its kind.
 _WITH_UNIT = re.compile(r"(.*\d[천만억조]*)(시간|[원등년월일회시분초엔옌]|달러|위안|유로)")
 _OF_ANY_UNIT = (
     "짜리 가량 정도 동안 미만 초과 안팎 내외 내내 남짓 단위 간격 부로 만 쯤 께 씩 째 마다 당 여 뒤 후 넘게 넘어"
@@ -57,28 +58,28 @@ def _can_follow(unit: str, endings: str) -> re.Pattern[str]:
 
 _KEPT_BEFORE = {
     **{unit: _can_follow(unit, endings) for unit, endings in _ENDINGS.items()},
-    "년": re.compile(".*"),  # begins no other word: 년 there is written 연
+    "년": re.compile(".*"),  # begins no other word, as initial 년 is written 연
     "시간": re.compile("(?!표|대).*"),
 }
 _HANGUL = re.compile("[가-힣]+")
-_WORDS_OF_LARGE_UNITS = re.compile("조[각항목건합별편직]|만두|천막")  # three pieces, no three trillion
+_WORDS_OF_LARGE_UNITS = re.compile("조[각항목건합별편직]|만두|천막")  # 3조각: three pieces, not three trillion
 
-# Okt leaves 백 and 십 to the word behind, where they can begin another one: `3백 명` is 300, `3백합` three lilies.
+# Okt assigns 백 and 십 to the next word, where they may belong to it: `3백 명` is 300, but `3백합` is three lilies.
 _HUNDREDS = re.compile(f"([십백][만억조]?)(?:여|{'|'.join(sorted(COUNTERS))}|[은는이을를의에만]?$)")
-# What may stand before digits of a smaller unit: the 만 of `만 5천`.
+# Numbers that begin in words and continue in digits of a smaller unit, such as `만 5천`.
 _BEGUN_IN_WORDS = re.compile(r"(?:[일이삼사오육칠팔구십백천]*만\d+[천백]|[일이삼사오육칠팔구]?천\d+백).*")
 
 
 def placeholder_sources(morphemes: Sequence[Morpheme]) -> list[Source]:
-    """What the sentence's placeholders stand for, in the sentence's order: digits, Latin words, and nouns to copy.
+    """Return what placeholders can stand for, in the sentence's order: digits, Latin words, and nouns to copy.
 
-    A number before 세기 (century) is written with a C, as in the paper's data (Table 2). What else belongs to a number
-    is what Okt joins to it: units as in `10시`, `5,000원`, `70만` and `1900년`, ranges as in `10~20`, decimals. A unit
-    that is cut out of a longer word does not belong to it: the number of `2분기` (a quarter) is `2`, that of `2분간`
-    (for two minutes) is `2분`.
+    A number before 세기 (century) is written with a C, as in the paper's data (Table 2). Otherwise, a number includes
+    whatever Okt joins to it: units as in `10시`, `5,000원`, `70만` and `1900년`, ranges as in `10~20`, decimals. A unit
+    cut out of a longer word is not included: the number of `2분기` (a quarter) is `2`, that of `2분간` (for two
+    minutes) is `2분`.
 
     Args:
-        morphemes: The sentence's, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
+        morphemes: Morphemes of the sentence, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
 
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -98,14 +99,14 @@ def placeholder_sources(morphemes: Sequence[Morpheme]) -> list[Source]:
 
 
 def _goes_on(morphemes: Sequence[Morpheme], index: int, content: str) -> bool:
-    """Whether the number goes on from a word before it, as in `만 5천`, but not in `만 3세` and `학생만 5천 명`."""
+    """Return whether a number continues the word before it, as in `만 5천`, but not in `만 3세` and `학생만 5천 명`."""
     word = morphemes[index - 1]
     begins = index == 1 or morphemes[index - 2].end < word.start
     return begins and word.tag != "Josa" and bool(_BEGUN_IN_WORDS.fullmatch(word.surface + content))
 
 
 def _number(morphemes: Sequence[Morpheme], index: int) -> tuple[str, int]:
-    """What a number is signed as, and where that ends: with 세기 as a C, without a unit cut out of a longer word."""
+    """Return the signed form of a number, with C for 세기 but no unit cut out of a longer word, and its end."""
     number = morphemes[index]
     content = number.surface
     after = _rest_of_word(morphemes, index + 1)
@@ -133,7 +134,7 @@ def _is_number(morpheme: Morpheme) -> bool:
 
 
 def _rest_of_word(morphemes: Sequence[Morpheme], start: int) -> list[Morpheme]:
-    """The morphemes from `start` up to white space, or to what is no Hangul."""
+    """Return the morphemes from `start` up to white space or a morpheme that is not Hangul."""
     rest: list[Morpheme] = []
     for morpheme in morphemes[start:]:
         if not _HANGUL.fullmatch(morpheme.surface) or (rest and morpheme.start > rest[-1].end):
@@ -143,12 +144,12 @@ def _rest_of_word(morphemes: Sequence[Morpheme], start: int) -> list[Morpheme]:
 
 
 def placeholder_contents(morphemes: Sequence[Morpheme]) -> dict[str, list[str]]:
-    """What `Number` and `Alpha` can stand for in a sentence, in the sentence's order.
+    """Return what `Number` and `Alpha` can stand for in a sentence, in the sentence's order.
 
     A number before 세기 (century) is written with a C, as in the paper's data (Table 2).
 
     Args:
-        morphemes: As for `placeholder_sources`, whose contents these are.
+        morphemes: As for `placeholder_sources`, whose contents are returned.
 
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -162,10 +163,10 @@ def placeholder_contents(morphemes: Sequence[Morpheme]) -> dict[str, list[str]]:
 
 
 def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> list[str]:
-    """Write a gloss that is one of the sentence's numbers or Latin words as a placeholder with its content.
+    """Write each gloss that is one of the sentence's numbers or Latin words as a placeholder with its content.
 
-    Corpora differ in notation: MCKSG writes `Number/10분` where GKSL writes `10분`. A gloss that merely holds a digit
-    (`바꾸다2`) or whose number is not in the sentence stays as it is.
+    Corpora differ in notation: MCKSG writes `Number/10분` where GKSL writes `10분`. A gloss that merely has a digit
+    (`바꾸다2`), or whose number is not in the sentence, is unchanged.
 
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -179,16 +180,16 @@ def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> 
 
 
 def assign_sources(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> list[Source | None]:
-    """For each gloss what it stands for in the sentence, where it is a placeholder and there is something left.
+    """Return the source in the sentence of each gloss that is a placeholder, as long as sources are left; else None.
 
-    A `Number` beyond the sentence's digits stands for a number that it writes in Korean. Where there is a choice,
-    placeholders take what stands near the words that their neighbours among the glosses name: `폭 Number` is the number
-    beside 폭 in the sentence, also where signs come in another order than words. Without such neighbours, placeholders
-    take sources in the sentence's order.
+    If there are more `Number`s than numbers in digits, the remaining ones stand for numbers that the sentence writes in
+    Korean words. If there is a choice, a placeholder takes the source nearest to the words that the neighbouring
+    glosses name: `폭 Number` is the number next to 폭 in the sentence, even if signs and words have different orders.
+    Without such neighbours, placeholders take sources in the sentence's order.
 
     Args:
-        glosses: What a model put out.
-        morphemes: The source sentence's, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
+        glosses: Output of a model.
+        morphemes: Morphemes of the source sentence, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
 
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -218,17 +219,17 @@ def assign_sources(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> lis
 def _by_neighbours(
     glosses: Sequence[str], places: Sequence[int], morphemes: Sequence[Morpheme], candidates: Sequence[Source]
 ) -> list[tuple[int, Source]]:
-    """The assignment whose pairs have the greatest sum of nearness, less something for each change of order."""
+    """Return the assignment with the greatest total nearness, minus a cost for each change of order."""
     if not places or max(len(places), len(candidates)) > _MOST_PERMUTED:
         return list(zip(places, candidates, strict=False))
     nearness = _nearness(glosses, places, morphemes, candidates)
     size = max(len(places), len(candidates))
     best = float("-inf")
     chosen: list[tuple[int, int]] = []
-    # Orders come with the sentence's first, which wins where all are equal.
+    # The sentence's order comes first, so it wins if all are equal.
     for order in permutations(range(size)):
         pairs = [(p, c) for p, c in enumerate(order[: len(places)]) if c < len(candidates)]
-        swaps = sum(one > other for (_, one), (_, other) in combinations(pairs, 2))
+        swaps = sum(first > second for (_, first), (_, second) in combinations(pairs, 2))
         sum_of_pairs = sum(nearness[p][c] for p, c in pairs) - _COST_OF_A_SWAP * swaps
         if sum_of_pairs > best + 1e-9:
             best, chosen = sum_of_pairs, pairs
@@ -238,7 +239,7 @@ def _by_neighbours(
 def _nearness(
     glosses: Sequence[str], places: Sequence[int], morphemes: Sequence[Morpheme], candidates: Sequence[Source]
 ) -> list[list[float]]:
-    """For each place and candidate the sum, over glosses that the sentence holds too, of how near each is to both."""
+    """Return, for each place and candidate, the summed nearness of both to glosses that also occur in the sentence."""
     words: dict[str, list[int]] = {}
     for index, morpheme in enumerate(morphemes):
         for word in {morpheme.surface, morpheme.lemma.lower()}:
@@ -254,15 +255,15 @@ def _nearness(
 
 
 def _distance(index: int, indices: Sequence[int]) -> int:
-    """Return how far the nearest of some indices is, which are in order."""
+    """Return the distance to the nearest of some sorted indices."""
     place = bisect_left(indices, index)
     return min(abs(index - near) for near in indices[max(0, place - 1) : place + 1])
 
 
 def restore_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> list[str]:
-    """Put the sentence's numbers and Latin words back where a model emitted placeholders (`assign_sources`).
+    """Replace the placeholders that a model emitted by the sentence's numbers and Latin words (`assign_sources`).
 
-    A placeholder beyond what the sentence holds stays a bare `Number` or `Alpha`: nothing is invented.
+    A placeholder for which the sentence has no source left stays a bare `Number` or `Alpha`: nothing is invented.
 
     Args:
         glosses: As for `assign_sources`.

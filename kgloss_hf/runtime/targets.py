@@ -1,4 +1,4 @@
-"""The target side of a tokenizer: read glosses, and give them ids."""
+"""Target side of a tokenizer: read glosses, and assign ids to them."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ RESERVED = (*SPECIAL_TOKENS, "Number", "Alpha")
 
 
 def is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
-    """Return whether targets are a list of lists of glosses, as many as the texts. One text has one list of glosses.
+    """Return whether targets are a list of lists of glosses, one list per text. A single text has one list of glosses.
 
     Args:
-        target: What was passed as `text_target`.
-        texts: How many texts there are; None where targets are encoded without texts.
-        single: Whether the text was given alone, not in a list.
+        target: The argument `text_target`.
+        texts: Number of texts; None if targets are encoded without texts.
+        single: Whether the text was passed by itself, not in a list.
 
     Raises:
-        TypeError: The targets are no list.
-        ValueError: The targets do not fit the texts.
+        TypeError: The targets are not a list.
+        ValueError: The targets do not match the texts.
 
     Example:
         >>> is_batch_of_targets(["몸", "모습"], 1, single=True), is_batch_of_targets([["몸"], []], 2, single=False)
         (False, True)
     """
-    how = "kgloss_hf.runtime.glosses.split_glosses makes a list of a string of glosses"
+    how = "kgloss_hf.runtime.glosses.split_glosses turns a string of glosses into a list"
     if isinstance(target, str) or not isinstance(target, Sequence):
         raise TypeError(
             f"text_target: expected a list of glosses, or a list of such lists, found {type(target).__name__}; {how}"
@@ -58,8 +58,8 @@ def tokens_of_targets(targets: Any, glosses: Sequence[str]) -> list[list[str | N
     """Return the vocabulary's token for each gloss of each sequence; None for an unknown gloss.
 
     Args:
-        targets: Gloss sequences, in any form that looks the same (`kgloss_hf.runtime.normalization`).
-        glosses: Every gloss of the vocabulary, without placeholder contents.
+        targets: Gloss sequences, which are normalised (`kgloss_hf.runtime.normalization`).
+        glosses: All glosses of the vocabulary, without placeholder contents.
 
     Raises:
         TypeError: A sequence is not a list of strings.
@@ -80,13 +80,13 @@ def tokens_of_targets(targets: Any, glosses: Sequence[str]) -> list[list[str | N
 
 @lru_cache(maxsize=8)
 def _tokens_of_glosses(glosses: tuple[str, ...]) -> dict[str, str]:
-    """The vocabulary's tokens by their normal forms, and by themselves: older vocabularies may hold other forms."""
+    """Return the vocabulary's tokens by normal form, and by themselves, as older vocabularies may hold other forms."""
     tokens = (*reversed(glosses), *PLACEHOLDERS)
     return {normalize_line(token): token for token in tokens} | {token: token for token in tokens}
 
 
 class GlossTargets:
-    """The target side of a tokenizer: glosses, their ids, and labels."""
+    """Target side of a tokenizer: glosses, their ids, and labels."""
 
     init_kwargs: dict[str, Any]
     all_special_ids: list[int]
@@ -95,17 +95,17 @@ class GlossTargets:
 
     @property
     def glosses(self) -> list[str]:
-        """Every gloss of the target side, in id order of addition."""
+        """All glosses of the target side, in the order of their ids."""
         return list(self.init_kwargs.get("glosses", []))
 
     @property
     def two_vocabularies(self) -> bool:
-        """Whether glosses have ids of their own, and sentences go as they are to the pieces of an encoder."""
+        """True if glosses have ids of their own, and sentences are encoded unchanged in the pieces of an encoder."""
         return self.init_kwargs.get("target_start") is not None
 
     @property
     def target_vocab(self) -> dict[str, int]:
-        """Ids of what a model can put out: the vocabulary itself, or where `target_start` is set, one of glosses."""
+        """Ids of a model's output by token: the vocabulary itself or, if `target_start` is set, that of the glosses."""
         if not self.two_vocabularies:
             return self.get_vocab()
         start = self.init_kwargs["target_start"]
@@ -114,7 +114,7 @@ class GlossTargets:
 
     @property
     def target_size(self) -> int:
-        """How many ids a model's output has: all of the target's, and what comes before them."""
+        """Number of ids of a model's output: those of the target side, and all before them."""
         return 1 + max(self.target_vocab.values())
 
     @property
@@ -128,13 +128,13 @@ class GlossTargets:
 
     @property
     def target_specials(self) -> frozenset[int]:
-        """Ids of a model's output that are no glosses: those of special tokens."""
+        """Ids of a model's output that are special tokens rather than glosses."""
         if not self.two_vocabularies:
             return frozenset(self.all_special_ids)
         return frozenset(self.target_vocab[token] for token in SPECIAL_TOKENS)
 
     def convert_ids_to_glosses(self, rows: Iterable[Iterable[int]]) -> list[list[str]]:
-        """Return the glosses of ids that a model put out, without special tokens; placeholders stay as they are.
+        """Return the glosses of ids that a model emitted, without special tokens; placeholders are unchanged.
 
         Args:
             rows: Ids of each sequence.
@@ -154,16 +154,16 @@ class GlossTargets:
     def labels_of(
         self, targets: Any, max_length: int | None, truncate: bool
     ) -> tuple[list[list[int]], tuple[int, int]]:
-        """Return ids of the glosses of each sequence, and how many glosses of how many sequences the limit cuts off.
+        """Return the ids of each sequence, and how many glosses of how many sequences the limit cuts off.
 
         Args:
             targets: Gloss sequences.
-            max_length: Ids of a sequence, [EOS] included.
-            truncate: Cut what is longer.
+            max_length: Maximum number of ids per sequence, including [EOS].
+            truncate: Cut longer sequences.
         """
         rows = tokens_of_targets(targets, self.glosses)
         if missing := sum(row.count(None) for row in rows):
-            logger.warning("%d glosses are not in the tokenizer's vocabulary and became [UNK]", missing)
+            logger.warning("glosses that are not in the tokenizer's vocabulary became [UNK]: %d", missing)
         longest = max(map(len, rows), default=0)
         room = max(0, max_length - 1) if truncate and max_length is not None else longest  # [EOS] takes one place
         dropped = [len(row[room:]) for row in rows]

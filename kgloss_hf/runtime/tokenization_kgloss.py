@@ -1,4 +1,4 @@
-"""The tokenizer: Okt in front of a plain WordPiece backend, and glosses as whole tokens on the target side."""
+"""Tokenizer with Okt in front of a plain WordPiece backend, and glosses as whole tokens on the target side."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from .words import Spans, Words, analyze_texts, kept_words, normalized_texts, wo
 logger = logging.getLogger(__name__)
 
 OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_words": (), "copy_names": False}
-"""How text becomes words, with defaults. A tokenizer saves what it was made with."""
+"""Options that determine how text becomes words, with their defaults. A tokenizer saves its own."""
 
-# What transformers has said once and need not say again. It marks padding after encoding as slow, which it is not here.
+# Warnings of transformers that are not repeated. It considers padding after encoding slow, which it is not here.
 _said = {"Asking-to-pad-a-fast-tokenizer": True}
 
-# One for all tokenizers: as an attribute it could not be pickled, and would change the fingerprint for `datasets`.
+# Shared by all tokenizers: an attribute could not be pickled, and would change the fingerprint for `datasets`.
 _backend_lock = threading.RLock()
 
 
@@ -49,7 +49,7 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A fork waits for the backend, whose own lock could not be opened in the child.
+    # A fork waits for the backend, whose own lock could not be released in the child.
     os.register_at_fork(
         before=lambda: _backend_lock.acquire(),
         after_in_parent=lambda: _backend_lock.release(),
@@ -58,45 +58,45 @@ if hasattr(os, "register_at_fork"):
 
 
 class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
-    """WordPiece over Okt morphemes for Korean text, one id a gloss for targets (paper, section III.2.1).
+    """WordPiece over Okt morphemes for Korean text, and one id per gloss for targets (paper, section III.2.1).
 
     A sentence goes through the paper's four steps: normalisation, pre-tokenisation (Okt morphemes; particles,
     punctuation and stop words dropped; numbers to `Number`, Latin words to `Alpha`), WordPiece, and the template
-    `[BOS] … [EOS]`. Okt runs on the whole batch before the backend, so that the backend stays serialisable; only the
-    analyser's name and options are saved. Build one with `kgloss_hf.models.vocabulary.train_tokenizer`.
+    `[BOS] … [EOS]`. Okt runs on the whole batch before the backend, so the backend stays serialisable; only the
+    analyser's name and options are saved. Build a tokenizer with `kgloss_hf.models.vocabulary.train_tokenizer`.
 
-    Text that looks the same gives the same ids: the first step composes decomposed Korean, removes invisible
-    characters, and reads full-width characters as ASCII (`kgloss_hf.runtime.normalization`), in sentences, glosses,
-    stop words and added tokens. Offsets are into the text as given. Any thread may call.
+    Texts that look the same get the same ids: the first step composes decomposed Korean, removes invisible characters,
+    and reads full-width characters as ASCII (`kgloss_hf.runtime.normalization`), in sentences, glosses, stop words and
+    added tokens. Offsets refer to the text as given. The tokenizer is thread-safe.
 
     Args, all saved in tokenizer_config.json:
         analyzer: Name of the morphological analyser, one of `kgloss_hf.runtime.analyzers.ANALYZERS` (default `"okt"`).
         normalize: Lower-case words and drop punctuation (default True).
         lemmatize: Use dictionary forms of verbs and adjectives (default True; the paper's Table 4 shows False).
         stop_words: Words to drop, compared after the steps above. Default none; Table 2 drops `하다`.
-        copy_names: A noun that is no vocabulary entry becomes the placeholder `Name`, in the sentence and, where it is
-            signed as it is written, among the glosses, so that names never seen before can be put out (default False).
-        glosses: Every gloss of the target side, without placeholder contents.
-        target_start: Set where the pieces are those of a pre-trained encoder (`kgloss_hf.models.warm_start`): the
-            first id of the glosses, which have a vocabulary of their own. A sentence then goes to the pieces as it
-            stands, after the first step; words are for placeholders, alignment and spelling alone. Default None.
-        prefix: With `target_start`, text that the encoder wants in front of a sentence, such as `"query: "`.
+        copy_names: Replace nouns that are not in the vocabulary by the placeholder `Name`, in the sentence and, if they
+            are signed as written, among the glosses, so that the model can output unseen names (default False).
+        glosses: All glosses of the target side, without placeholder contents.
+        target_start: First id of the glosses, which then have a vocabulary of their own, if the pieces are those of a
+            pre-trained encoder (`kgloss_hf.models.warm_start`). After the first step, a sentence is split directly
+            into pieces; words are used only for placeholders, alignment and spelling. Default None.
+        prefix: With `target_start`, text that the encoder expects before a sentence, such as `"query: "`.
         known_words: With `target_start`, words that the model was trained on, for `knows`.
 
-    Calling it takes what any fast tokenizer takes, with these meanings:
+    A call takes the arguments of any fast tokenizer, with these meanings:
 
-    - `text_target` is a list of glosses for one text, or a list of such lists for a batch, one per text; each gloss
-      becomes one id, `Number/4C` becomes `Number`, an unknown gloss becomes [UNK] and is counted in a warning. Labels
-      end with [EOS] and do not start with [BOS]: the model prepends it. `max_target_length` limits them (default
-      `max_length`). `kgloss_hf.runtime.glosses.split_glosses` makes a list of a string of glosses.
-    - `truncation` counts what it drops, of texts and of targets, in one warning a call.
-    - `is_split_into_words`: the words are joined by one space, and offsets are into the joined text.
-    - `return_offsets_mapping` gives the morpheme's span in the text as given, for each of its word pieces; `(0, 0)` for
-      special tokens. `word_ids()` of the result numbers the words that were kept, as `words` returns them. The
-      backend sees words alone, so `char_to_token` and its like do not speak of the text. With `target_start` a piece
-      may lie over several morphemes, and has the span of the one that it shares most with, a particle last.
-    - Tokens from `add_tokens` and `add_special_tokens` are found in the text first, and what lies between them is
-      analysed: a particle attached to one stands alone there, and may be taken for a word.
+    - `text_target` is a list of glosses for one text, or a list of such lists for a batch, one per text. Each gloss
+      becomes one id; `Number/4C` becomes `Number`; an unknown gloss becomes [UNK] and is counted in a warning. Labels
+      end with [EOS] and do not start with [BOS], which the model prepends. `max_target_length` limits them (default
+      `max_length`). `kgloss_hf.runtime.glosses.split_glosses` turns a string of glosses into a list.
+    - `truncation` counts what it drops from texts and targets, in one warning per call.
+    - `is_split_into_words`: the words are joined by one space, and offsets refer to the joined text.
+    - `return_offsets_mapping` returns, for each word piece, the span of its morpheme in the text as given; `(0, 0)` for
+      special tokens. `word_ids()` of the result numbers the words that were kept, as returned by `words`. The backend
+      sees only words, so `char_to_token` and similar methods do not refer to the text. With `target_start`, a piece may
+      overlap several morphemes; it gets the span of the one with which it shares most, particles last.
+    - Tokens from `add_tokens` and `add_special_tokens` are found in the text first, and the text between them is
+      analysed: a particle attached to such a token is analysed alone, and may be mistaken for a word.
 
     Example:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
@@ -115,7 +115,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
 
     @property
     def vocabulary_digest(self) -> str:
-        """Of every entry and its id: a checkpoint knows its own tokenizer by it."""
+        """Digest of all entries and their ids, by which a checkpoint recognises its own tokenizer."""
         entries = sorted((index, token) for token, index in self.get_vocab().items())
         if self.two_vocabularies:
             entries += sorted((index, token) for token, index in self.target_vocab.items())
@@ -123,29 +123,29 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
 
     @property
     def deprecation_warnings(self) -> dict[str, bool]:
-        """What transformers has warned of, kept for all tokenizers together.
+        """Warnings that transformers has issued, shared by all tokenizers.
 
-        On the tokenizer it would change the fingerprint by which `datasets` caches.
+        An attribute of the tokenizer would change the fingerprint by which `datasets` caches.
         """
         return _said
 
     @deprecation_warnings.setter
     def deprecation_warnings(self, _: dict[str, bool]) -> None:
-        """The base class starts each tokenizer with an empty one."""
+        """Ignore the empty dict with which the base class initialises each tokenizer."""
 
     def morphemes(self, texts: Sequence[str], *, split_special_tokens: bool | None = None) -> list[list[Morpheme]]:
         """Analyse each text after step 1, with offsets into the text as given.
 
-        `kgloss_hf.analyze` is KoNLPy's Okt on the text as it is, without step 1.
+        `kgloss_hf.analyze` is KoNLPy's Okt on the text as given, without step 1.
 
         Args:
             texts: Sentences.
-            split_special_tokens: Take special tokens in a text for text (default: the tokenizer's own attribute, which
+            split_special_tokens: Treat special tokens in a text as text (default: the tokenizer's own attribute, which
                 is False).
 
         Raises:
             TypeError: A text is not a string.
-            ValueError: The stored analyser is not one this version has.
+            ValueError: This version does not have the stored analyser.
         """
         analyze = get_analyzer(self._option("analyzer"))
         split = self.split_special_tokens if split_special_tokens is None else split_special_tokens
@@ -154,12 +154,12 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return [list(map(self._or_name, row)) for row in analysed] if self._option("copy_names") else analysed
 
     def knows(self, morpheme: Morpheme) -> bool:
-        """Whether the morpheme's word is one entry of the vocabulary; of a placeholder, whether that is.
+        """Return whether the morpheme's word, or its placeholder, is an entry of the vocabulary.
 
-        With the pieces of a pre-trained encoder: whether the word is a gloss, or one of the training sentences.
+        With the pieces of a pre-trained encoder, return whether the word is a gloss or a word of training sentences.
 
         Args:
-            morpheme: Of `morphemes`.
+            morpheme: A morpheme from `morphemes`.
 
         Example:
             >>> tokenizer = getfixture("tokenizer")
@@ -173,10 +173,10 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return self._tokenizer.token_to_id(word) is not None
 
     def have_words(self, analysed: list[list[Morpheme]]) -> list[bool]:
-        """Whether each text holds a word, by its analysis: one of punctuation and particles alone has nothing to say.
+        """Return whether each text contains a word; a text of only punctuation and particles does not.
 
         Args:
-            analysed: From `morphemes`.
+            analysed: Morphemes of the texts, from `morphemes`.
         """
         return [bool(words) for words in self._pre_tokenize(analysed)[0]]
 
@@ -184,11 +184,11 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return morpheme._replace(tag=NAME) if morpheme.tag == "Noun" and not self.knows(morpheme) else morpheme
 
     def words(self, texts: Sequence[str]) -> list[list[str]]:
-        """The pre-tokens of each text: what WordPiece gets to split.
+        """Return the pre-tokens of each text, which WordPiece splits.
 
         Raises:
             TypeError: A text is not a string.
-            ValueError: The stored analyser is not one this version has.
+            ValueError: This version does not have the stored analyser.
         """
         return self._pre_tokenize(self.morphemes(texts))[0]
 
@@ -199,7 +199,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         if text_target is None:
             return super().__call__(text, text_pair, **kwargs)
         if kwargs.pop("text_pair_target", None) is not None:
-            raise ValueError("text_pair_target: a gloss sequence has no pair; pass text_target alone")
+            raise ValueError("text_pair_target: expected nothing, as glosses have no pairs; pass only text_target")
         single = text is not None and not is_batch(text, bool(kwargs.get("is_split_into_words")))
         batched = is_batch_of_targets(text_target, None if text is None else 1 if single else len(text), single)
         limit = kwargs.pop("max_target_length", None)
@@ -237,18 +237,18 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return BatchEncoding(columns if wanted is not False else {"input_ids": columns["input_ids"]}, None, tensors)
 
     def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
-        """Add tokens as every tokenizer does, also while other threads call this one.
+        """Add tokens as any tokenizer does, even while other threads call this one.
 
         Args:
-            new_tokens: A token, or a list of them.
+            new_tokens: A token, or a list of tokens.
             special_tokens: Whether they are special tokens (default False).
 
         Returns:
-            How many were not in the vocabulary already.
+            The number of tokens that were not yet in the vocabulary.
 
         Raises:
-            ValueError: A token has no visible character, so that it could never be found in a text; or its id would be
-                that of a gloss, where these follow the pieces of a pre-trained model.
+            ValueError: A token has no visible character, so it could never be found in a text; or its id would be that
+                of a gloss, because glosses follow the pieces of a pre-trained model.
 
         Example:
             >>> import copy
@@ -262,7 +262,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
             listed = new_tokens if isinstance(new_tokens, (list, tuple)) else [new_tokens]
             if new := [str(token) for token in listed if self._tokenizer.token_to_id(str(token)) is None]:
                 raise ValueError(
-                    f"added token: expected one of the {len(self)} pieces, behind which the glosses have their ids, "
+                    f"added token: expected one of the {len(self)} pieces, as the ids of glosses follow directly, "
                     f"found {new[0]!a:.60}; add it to the pre-trained model's tokenizer before training"
                 )
         with _backend_lock:
@@ -270,7 +270,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return added
 
     def train_new_from_iterator(self, *_: Any, **__: Any) -> Any:
-        """Not available: a vocabulary is learnt with its glosses, by `kgloss_hf.train_tokenizer`.
+        """Refuse to train, as `kgloss_hf.train_tokenizer` learns a vocabulary together with its glosses.
 
         Raises:
             NotImplementedError: Always.
@@ -280,8 +280,8 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
             "found train_new_from_iterator, which knows no glosses"
         )
 
-    # The encoding entry points. transformers 5 calls _encode_plus for one text and for many; transformers 4 calls it
-    # for one, and _batch_encode_plus for many.
+    # Entry points for encoding. transformers 5 calls _encode_plus for one text and for several; transformers 4 calls it
+    # for one, and _batch_encode_plus for several.
     def _encode_plus(
         self, text: Any, text_pair: Any = None, is_split_into_words: bool = False, **kwargs: Any
     ) -> BatchEncoding:
@@ -290,7 +290,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         if text_pair is not None:
             pairs = [text_pair] if single else text_pair
             if isinstance(pairs, str) or len(pairs) != len(batch):
-                raise ValueError(f"text_pair: expected a list of {len(batch)} texts, as text is, found {pairs!r:.60}")
+                raise ValueError(f"text_pair: expected a list as long as text, {len(batch)}, found {pairs!r:.60}")
             batch = list(zip(batch, pairs, strict=True))
         encoding = self._batch_encode_plus(batch, is_split_into_words, **kwargs)
         if not single or kwargs.get("return_tensors") or kwargs.get("return_overflowing_tokens"):
@@ -316,7 +316,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return encoding
 
     def _words(self, columns: list[list[str]], with_offsets: bool, **kwargs: Any) -> BatchEncoding:
-        """Encode words that are kept, the texts' and where there are pairs the second texts'."""
+        """Encode the words kept of the texts and, for pairs, of the second texts."""
         split_special_tokens = kwargs.get("split_special_tokens")
         words: list[Words] = []
         spans: list[Spans] = []
@@ -333,7 +333,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return encoding
 
     def _whole_texts(self, columns: list[list[str]], with_offsets: bool, **kwargs: Any) -> BatchEncoding:
-        """Encode texts by the pieces of a pre-trained encoder, behind its prefix."""
+        """Encode texts with the pieces of a pre-trained encoder, after its prefix."""
         prefix = self.init_kwargs.get("prefix") or ""
         normal = [normalized_texts(column) for column in columns]
         prefixed = [[prefix + text for text in normal[0][0]], *(texts for texts, _ in normal[1:])]
@@ -348,21 +348,21 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return encoding
 
     def _pre_tokenize(self, analysed: list[list[Morpheme]], with_spans: bool = False) -> tuple[Words, Spans]:
-        """Step 2: the words of each text that are kept, and their spans where asked for."""
+        """Return the words kept of each text, and their spans if requested (step 2)."""
         options = {name: self._option(name) for name in ("lemmatize", "normalize", "stop_words")}
         return kept_words(analysed, **options, with_spans=with_spans)
 
     def _pieces_in_template(self, columns: list[Any], are_words: bool, **kwargs: Any) -> BatchEncoding:
-        """Steps 3 and 4: pieces and the template, both the backend's, over words or texts, or over pairs of them."""
+        """Let the backend split words, texts or pairs of these into pieces, and apply the template (steps 3 and 4)."""
         batch: list[Any] = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
         base: Any = super()
         encode = getattr(base, "_batch_encode_plus", None) or base._encode_plus
-        # The backend keeps truncation and padding as settings, which another thread's call would change meanwhile.
+        # The backend stores truncation and padding as settings, which a call from another thread would change.
         with _backend_lock:
             try:
                 return encode(batch, is_split_into_words=are_words, **kwargs)
             finally:
-                # The last call's settings would stay, and change the fingerprint by which `datasets` caches.
+                # Settings that stay would change the fingerprint by which `datasets` caches.
                 self._tokenizer.no_truncation()
                 self._tokenizer.no_padding()
 
@@ -370,7 +370,8 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return self.init_kwargs.get(name, OPTIONS[name])
 
 
-# Saved with a copy of this file and its neighbours, so that trust_remote_code=True loads it without this package.
+# The tokenizer is saved with a copy of this file and its neighbours, so that trust_remote_code=True loads it without
+# this package.
 KGlossTokenizerFast.register_for_auto_class("AutoTokenizer")
 
 
@@ -382,7 +383,10 @@ _known: WeakKeyDictionary[KGlossTokenizerFast, tuple[Any, frozenset[str]]] = Wea
 
 
 def _known_words(tokenizer: KGlossTokenizerFast) -> frozenset[str]:
-    """Glosses and words of the training sentences. As an attribute they would change the fingerprint for `datasets`."""
+    """Return the glosses and the words of the training sentences, cached outside the tokenizer.
+
+    An attribute would change the fingerprint for `datasets`.
+    """
     lists = [tokenizer.init_kwargs.get(name) or () for name in ("known_words", "glosses")]
     kept = _known.get(tokenizer)
     if kept is None or any(now is not then for now, then in zip(lists, kept[0], strict=True)):

@@ -1,4 +1,4 @@
-"""Turn texts into the words that WordPiece splits: steps 1 and 2 of the tokenizer."""
+"""Turn texts into the words that WordPiece splits (steps 1 and 2 of the tokenizer)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Words = list[list[str]]
 """The words of each text."""
 
 Spans = list[list[tuple[int, int]]]
-"""Where each word of each text stands in it."""
+"""The span of each word of each text."""
 
 DROPPED_TAGS = ("Josa", "Punctuation")
-"""Parts of speech that are no words: particles, and, where words are normalised, punctuation."""
+"""Parts of speech that do not count as words: particles and, if words are normalised, punctuation."""
 
 _ADDED_TAG = "AddedToken"
-"""Tag of what `add_tokens` added: it is no morpheme, and stays as it is."""
+"""Tag of tokens from `add_tokens`, which are not morphemes and are left unchanged."""
 
 # Okt loses a word that touches white space outside ASCII, such as the no-break space of web text.
 _OTHER_SPACE = re.compile(r"[^\S \t\n\x0b\f\r]")
@@ -31,12 +31,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def analyze_texts(
     texts: list[str], analyze: Callable[[list[str]], list[list[Morpheme]]], added_tokens: Iterable[AddedToken]
 ) -> list[list[Morpheme]]:
-    """Normalise each text, and analyse what lies between its added tokens, which stay whole (step 1).
+    """Normalise each text, and analyse the text between added tokens, which stay whole (step 1).
 
     Args:
         texts: Sentences.
         analyze: The morphological analyser.
-        added_tokens: Tokens to find in the texts first.
+        added_tokens: Tokens that are found in the texts first.
 
     Returns:
         The morphemes of each text, with offsets into the text as given.
@@ -74,7 +74,7 @@ def kept_words(
         lemmatize: Use dictionary forms.
         normalize: Lower-case words and drop punctuation.
         stop_words: Words to drop, compared after the steps above.
-        with_spans: Return the span of each word in its text too (default False: empty lists).
+        with_spans: Also return the span of each word in its text (default False: empty lists).
 
     Example:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -104,15 +104,15 @@ def kept_words(
 
 
 def word_of(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool) -> str:
-    """Return the form that a morpheme has in the vocabulary.
+    """Return the form of a morpheme in the vocabulary.
 
-    It takes no Morpheme, which would cost time in the loop over all of them.
+    The arguments are not a Morpheme, which would take time in the loop over all morphemes.
 
     Args:
-        surface: The morpheme as it stands in the text.
+        surface: The morpheme as in the text.
         lemma: Its dictionary form.
         tag: Its part of speech.
-        lemmatize: Take the dictionary form.
+        lemmatize: Use the dictionary form.
         normalize: Lower-case the word.
 
     Example:
@@ -126,9 +126,9 @@ def word_of(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool
 
 
 def normalized_texts(texts: list[str]) -> tuple[list[str], dict[int, list[tuple[int, int]]]]:
-    """Return texts after step 1, as far as it comes before the analysis, and spans of the characters of changed texts.
+    """Return texts after the part of step 1 before the analysis, and the spans of the characters of changed texts.
 
-    Case and punctuation tell the analyser where words end, so they go after it.
+    Case and punctuation show the analyser where words end, so they are removed after it.
 
     Args:
         texts: Sentences.
@@ -144,7 +144,7 @@ def normalized_texts(texts: list[str]) -> tuple[list[str], dict[int, list[tuple[
         if not isinstance(text, str):
             raise TypeError(f"text {index}: expected a string, found {type(text).__name__}")
     joined = " ".join(texts)
-    if joined.isprintable() and is_normalized(joined):  # one look at a whole batch, which nearly always is
+    if joined.isprintable() and is_normalized(joined):  # one check per batch; almost all batches pass
         return texts, {}
     texts = [text if text.isprintable() else _SURROGATE.sub("\ufffd", _OTHER_SPACE.sub(" ", text)) for text in texts]
     places = {}
@@ -155,7 +155,7 @@ def normalized_texts(texts: list[str]) -> tuple[list[str], dict[int, list[tuple[
 
 
 def _in_given_text(morpheme: Morpheme, normal: str, spans: list[tuple[int, int]]) -> Morpheme:
-    """The morpheme with its span in the text as given. Parts of a word adjoin there too, whatever hides between."""
+    """Return the morpheme with its span in the given text, where parts of a word adjoin despite hidden characters."""
     end = morpheme.end
     joined = end < len(normal) and not normal[end].isspace()
     return morpheme._replace(start=spans[morpheme.start][0], end=spans[end][0] if joined else spans[end - 1][1])
@@ -167,7 +167,7 @@ def _analyze_between(
     texts: list[str],
     analyze: Callable[[list[str]], list[list[Morpheme]]],
 ) -> list[list[Morpheme]]:
-    split = [pattern.split(text) for text in texts]  # added tokens at odd places
+    split = [pattern.split(text) for text in texts]  # added tokens at odd indices
     analysed = iter(analyze([piece for pieces in split for piece in pieces[::2]]))
     rows = []
     for pieces in split:
@@ -184,7 +184,7 @@ def _analyze_between(
 
 
 def _pattern_of(added_tokens: Iterable[AddedToken]) -> tuple[re.Pattern[str] | None, dict[str, str]]:
-    """A pattern whose one group is an added token as texts hold it, the longest first; and the tokens by that."""
+    """Return a pattern for added tokens as they occur in texts, the longest first, and the tokens by that form."""
     tokens = sorted(added_tokens, key=lambda token: -len(token.content))
     contents = {content: t for t in tokens if (content := normalize(t.content))}
     either = (rf"(?<!\w){re.escape(c)}(?!\w)" if t.single_word else re.escape(c) for c, t in contents.items())
