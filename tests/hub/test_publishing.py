@@ -459,7 +459,7 @@ print(json.dumps(answers))
     expected = kgloss_hf.load(model[0].source)("이 토기는 4세기에 만들어졌습니다.")
     assert answer["glosses"] == expected.glosses
     assert len(several[0]) == 2
-    assert problem == "expected a string or several, found dict"
+    assert problem == "expected a string or several strings, found dict"
 
 
 def test_the_score_for_a_benchmark(publications: list[Publication], tmp_path: Path) -> None:

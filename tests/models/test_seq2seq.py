@@ -124,7 +124,7 @@ def test_pruned_to_the_pieces_of_the_corpus(family: str) -> None:
 
 
 def test_a_token_cannot_take_the_id_of_a_gloss(family: str) -> None:
-    with pytest.raises(ValueError, match="behind which the glosses have their ids"):
+    with pytest.raises(ValueError, match="as the ids of glosses follow directly"):
         warm_tokenizer(family, GLOSSES, seq2seq=True).add_tokens(["쿠스코"])
 
 

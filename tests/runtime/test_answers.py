@@ -90,7 +90,7 @@ def test_a_notebook_runs_nothing_of_an_answer() -> None:
 
 
 def _luminance(colour: str) -> float:
-    """The relative luminance of WCAG 2."""
+    """Return the relative luminance of WCAG 2."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -100,11 +100,11 @@ def _luminance(colour: str) -> float:
 def test_colours_stand_out_from_white_and_from_a_dark_theme(colour: str) -> None:
     for background in ("#ffffff", "#1e1e1e"):
         darker, lighter = sorted((_luminance(colour), _luminance(background)))
-        assert (lighter + 0.05) / (darker + 0.05) >= 3  # of parts of graphics
+        assert (lighter + 0.05) / (darker + 0.05) >= 3  # required for parts of graphics
 
 
 def test_nouns_go_behind_what_stands_before_them() -> None:
-    """The order is that of putting in one noun after the other."""
+    """Check that the order is the same as if nouns were inserted one after the other."""
 
     def one_by_one(signs: list[_Sign], nouns: list[Morpheme]) -> list[str]:
         spelled = [*signs]
@@ -123,8 +123,8 @@ def test_nouns_go_behind_what_stands_before_them() -> None:
         spans = [None, *((noun.start, noun.end) for noun in nouns)]
         chosen = draw.integers(len(spans), size=draw.integers(8))
         signs = [_Sign(f"{number}", "sign_word", span=spans[place]) for number, place in enumerate(chosen)]
-        found = _spelled(signs, [None] * len(signs), nouns, lambda noun: False)
-        assert [sign.gloss for sign in found] == one_by_one(signs, nouns)
+        spelled = _spelled(signs, [None] * len(signs), nouns, lambda noun: False)
+        assert [sign.gloss for sign in spelled] == one_by_one(signs, nouns)
     assert fingerspell(nouns[0].surface)
 
 

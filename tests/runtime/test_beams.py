@@ -37,7 +37,7 @@ OPTIONS: dict[str, st.SearchStrategy[Any]] = {
 
 @pytest.fixture(scope="module")
 def model(tokenizer: KGlossTokenizerFast) -> PreTrainedModel:
-    """A model that ends sequences sooner and later, as a trained one does, the same with each transformers."""
+    """Return a model that ends sequences sooner or later, like a trained one, and equal in all transformers."""
     model = build_model("tiny", tokenizer, num_beams=4)
     model.generation_config.max_length = ROOM
     torch.manual_seed(1)
@@ -66,7 +66,7 @@ def generated(model: PreTrainedModel, batch: dict[str, torch.Tensor], **options:
     penalty = options.pop(PENALTY, model.generation_config.encoder_repetition_penalty)
     options |= penalty_arguments(penalty, batch["input_ids"], options)
     rows = model.generate(**batch, **options).tolist()
-    # What follows the end is padding: where its id is 0, transformers pads by the first end, even if that is a gloss.
+    # Padding follows the end. If its id is 0, transformers pads with the first end, even if that is a gloss.
     ends = {*end_ids(model.generation_config)}
     lengths = [next((at for at, index in enumerate(row) if at and index in ends), len(row)) + 1 for row in rows]
     return [row[:length] for row, length in zip(rows, lengths, strict=True)]
@@ -124,13 +124,13 @@ def test_log_probabilities_are_what_explain_says(
     for name, value in penalties.items():
         monkeypatch.setattr(model.generation_config, name, value)
     inputs = batch["input_ids"], batch["attention_mask"]
-    found = BeamDecoder(model).decode(*inputs, ROOM, num_return_sequences=2, renormalize_logits=renormalised)
+    decoded = BeamDecoder(model).decode(*inputs, ROOM, num_return_sequences=2, renormalize_logits=renormalised)
     end = model.generation_config.eos_token_id
-    ended = [number for number, row in enumerate(found.rows) if row[-1] == end]
+    ended = [number for number, row in enumerate(decoded.rows) if row[-1] == end]
     assert len(ended) > 10
     sources = [values.repeat_interleave(2, dim=0)[ended] for values in inputs]
-    expected = explain(model, *sources, [found.rows[number][1:-1] for number in ended], attention=False).log_probs
-    assert [found.log_probs[number] for number in ended] == pytest.approx(expected, abs=1e-4)
+    expected = explain(model, *sources, [decoded.rows[number][1:-1] for number in ended], attention=False).log_probs
+    assert [decoded.log_probs[number] for number in ended] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -143,10 +143,10 @@ def test_log_probabilities_are_what_explain_says(
 def test_pipeline_answers_as_by_generate(
     options: dict[str, Any], text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = text_to_gloss(SENTENCES, **options)
+    answers = text_to_gloss(SENTENCES, **options)
     assert text_to_gloss.search.beams is not None
     monkeypatch.setattr(OwnSearch, "decode", lambda *_: None)
-    for ours, theirs in zip(found, text_to_gloss(SENTENCES, **options), strict=True):
+    for ours, theirs in zip(answers, text_to_gloss(SENTENCES, **options), strict=True):
         for one, other in zip(*(rows if isinstance(rows, list) else [rows] for rows in (ours, theirs)), strict=True):
             numbers = one.keys() & {"log_prob", "score", "agreement"}
             assert numbers
@@ -166,14 +166,14 @@ def test_an_end_that_is_no_gloss_is_weighed_as_before(
     monkeypatch.setattr(config, "eos_token_id", [config.eos_token_id, other])
     with torch.no_grad():
         text_to_gloss.model.decoder.get_output_embeddings().bias[other] += 4
-    found = text_to_gloss(SENTENCES)
+    answers = text_to_gloss(SENTENCES)
     assert text_to_gloss.search.beams is not None
     monkeypatch.setattr(OwnSearch, "decode", lambda *_: None)
     expected = text_to_gloss(SENTENCES)
     with torch.no_grad():
         text_to_gloss.model.decoder.get_output_embeddings().bias[other] -= 4
-    assert [one.glosses for one in found] == [one.glosses for one in expected]
-    assert [one["log_prob"] for one in found] == pytest.approx([one["log_prob"] for one in expected], abs=1e-4)
+    assert [one.glosses for one in answers] == [one.glosses for one in expected]
+    assert [one["log_prob"] for one in answers] == pytest.approx([one["log_prob"] for one in expected], abs=1e-4)
 
 
 def test_what_our_search_does_not_know_goes_to_generate(

@@ -1,4 +1,4 @@
-"""A checkpoint of an impossible shape fails at once, before a model is built."""
+"""Check that a checkpoint with an impossible shape fails at once, before a model is built."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_each_way_of_loading_and_the_command(copied: Path, capsys: pytest.Captur
 
 def test_sizes_that_are_too_great_together() -> None:
     shape = {"hidden_size": 32_768, "num_hidden_layers": 500, "num_attention_heads": 8, "intermediate_size": 65_536}
-    with pytest.raises(ValueError, match="sizes that make 10000000000 parameters at most"):
+    with pytest.raises(ValueError, match="sizes that make at most 10000000000 parameters"):
         check_configuration({"model_type": "bert", **shape})
 
 

@@ -26,7 +26,7 @@ def _drawn(seed: int, *, signs: int = 6, models: int = 3, candidates: int = 4) -
 
 
 def _expected(answer: list[str], models: list[Candidates], temperature: float = TEMPERATURE) -> float:
-    """The definition, by the package's own Jaccard score."""
+    """Return the expected score by its definition, with the package's own Jaccard score."""
     total = 0.0
     for candidates in models:
         weights = np.exp(np.array([log_prob for _, log_prob in candidates]) / temperature)
@@ -102,8 +102,8 @@ def test_candidates_without_weight_are_refused(candidates: Candidates) -> None:
 
 
 def _answer(glosses: list[str], log_prob: float, **more: Any) -> dict[str, Any]:
-    given = {"generated_text": " ".join(glosses), "glosses": glosses, "unresolved": [], "log_prob": log_prob}
-    return given | {"score": log_prob} | more
+    answer = {"generated_text": " ".join(glosses), "glosses": glosses, "unresolved": [], "log_prob": log_prob}
+    return answer | {"score": log_prob} | more
 
 
 def test_what_is_known_of_glosses_comes_from_the_most_probable_candidate_that_holds_them() -> None:

@@ -14,7 +14,7 @@ from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 @pytest.fixture(scope="module")
 def model(tokenizer: KGlossTokenizerFast) -> PreTrainedModel:
-    """An untrained model that ends sequences sooner and later, as a trained one does."""
+    """Return an untrained model that ends sequences sooner or later, like a trained one."""
     torch.manual_seed(1)
     model = build_model("tiny", tokenizer, num_beams=1)
     model.generation_config.max_length = 12
@@ -40,9 +40,9 @@ def without_special(tokenizer: KGlossTokenizerFast, rows: list[list[int]]) -> li
 def test_greedy_is_generate(model: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> None:
     rows = batch(tokenizer)
     expected = without_special(tokenizer, model.generate(**rows).tolist())
-    assert len(set(map(len, expected))) > 3  # rows do leave at different times
-    found = GreedyDecoder(model)(rows["input_ids"], rows["attention_mask"], 12)
-    assert without_special(tokenizer, found) == expected
+    assert len(set(map(len, expected))) > 3  # rows leave at different times
+    decoded = GreedyDecoder(model)(rows["input_ids"], rows["attention_mask"], 12)
+    assert without_special(tokenizer, decoded) == expected
 
 
 PENALTIES = [(0.5, 1.0), (3.0, 1.0), (1.0, 2.0), (3.0, 1.5)]
@@ -62,16 +62,16 @@ def test_greedy_is_generate_with_penalties(
     asked = {"encoder_repetition_penalty": penalty, "repetition_penalty": repetition}
     expected = without_special(tokenizer, model.generate(**rows, **asked).tolist())
     assert expected != without_special(tokenizer, decoder(*inputs, 12))
-    found = decoder.decode(*inputs, 12, penalty, repetition).rows
-    assert without_special(tokenizer, found) == expected
+    decoded = decoder.decode(*inputs, 12, penalty, repetition).rows
+    assert without_special(tokenizer, decoded) == expected
     for name, value in asked.items():
         monkeypatch.setattr(model.generation_config, name, value)
-    assert decoder(*inputs, 12) == found
+    assert decoder(*inputs, 12) == decoded
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("penalty", "repetition"), [(1.0, 1.0), *PENALTIES])
-@pytest.mark.parametrize("length", [3, 12])  # many rows have no room to end at 3
+@pytest.mark.parametrize("length", [3, 12])  # with 3, many rows have no room to end
 def test_greedy_knows_what_explain_says(
     penalty: float,
     repetition: float,
@@ -84,13 +84,13 @@ def test_greedy_knows_what_explain_says(
     monkeypatch.setattr(model.generation_config, "repetition_penalty", repetition)
     rows = batch(tokenizer)
     inputs = rows["input_ids"], rows["attention_mask"]
-    found = GreedyDecoder(model).decode(*inputs, length)
-    sequences = without_special(tokenizer, found.rows)
+    decoded = GreedyDecoder(model).decode(*inputs, length)
+    sequences = without_special(tokenizer, decoded.rows)
     explained = explain(model, *inputs, sequences, attention=False)
-    assert found.log_probs == pytest.approx(explained.log_probs, abs=1e-4)
+    assert decoded.log_probs == pytest.approx(explained.log_probs, abs=1e-4)
     assert not explained.attention.numel()
     alone = [GreedyDecoder(model).decode(*(one[row : row + 1] for one in inputs), length) for row in range(8)]
-    assert [one.log_probs[0] for one in alone] == pytest.approx(found.log_probs[:8], abs=1e-4)
+    assert [one.log_probs[0] for one in alone] == pytest.approx(decoded.log_probs[:8], abs=1e-4)
 
 
 @torch.inference_mode()
@@ -98,8 +98,8 @@ def test_end_without_a_position_does_not_count(tokenizer: KGlossTokenizerFast) -
     model = build_model("tiny", tokenizer).eval()
     rows = tokenizer(["토기"], return_tensors="pt")
     sequence = emitted_by(model).tolist()[-1:] * 128
-    found = explain(model, rows["input_ids"], rows["attention_mask"], [sequence])
-    assert found.attention.shape[1] == 128
+    explained = explain(model, rows["input_ids"], rows["attention_mask"], [sequence])
+    assert explained.attention.shape[1] == 128
     with torch.no_grad():
         model.decoder.get_output_embeddings().bias[tokenizer.eos_token_id] = -1e4
     decoded = GreedyDecoder(model).decode(rows["input_ids"], rows["attention_mask"], 129)

@@ -30,11 +30,11 @@ def test_log_probabilities_are_what_beams_are_ranked_by(
     one = tokenizer([SENTENCES[0]], return_tensors="pt")
     asked = {"num_return_sequences": 3, "output_scores": True, "return_dict_in_generate": True}
     asked |= penalty_arguments(penalty, one["input_ids"], {})
-    found = model.generate(**one, **asked)
-    ended = [row for row, ids in enumerate(found.sequences.tolist()) if tokenizer.eos_token_id in ids[1:]]
-    sequences = without_special(tokenizer, [found.sequences[row].tolist() for row in ended])
+    generated = model.generate(**one, **asked)
+    ended = [row for row, ids in enumerate(generated.sequences.tolist()) if tokenizer.eos_token_id in ids[1:]]
+    sequences = without_special(tokenizer, [generated.sequences[row].tolist() for row in ended])
     explained = explain(model, *(value.expand(len(ended), -1) for value in one.values()), sequences)
-    assert explained.log_probs == pytest.approx(found.sequences_scores[ended].tolist(), abs=1e-3)
+    assert explained.log_probs == pytest.approx(generated.sequences_scores[ended].tolist(), abs=1e-3)
 
 
 @torch.inference_mode()
@@ -45,8 +45,8 @@ def test_log_probabilities_are_those_of_the_steps(preset: str, tokenizer: KGloss
     rows = tokenizer([SENTENCES[0], "4세기의 토기"], padding=True, return_tensors="pt")
     emitted = emitted_by(model).tolist()
     sequences = [emitted[-3:], emitted[-1:]]
-    found = explain(model, rows["input_ids"], rows["attention_mask"], sequences)
-    for row, (sequence, log_prob) in enumerate(zip(sequences, found.log_probs, strict=True)):
+    explained = explain(model, rows["input_ids"], rows["attention_mask"], sequences)
+    for row, (sequence, log_prob) in enumerate(zip(sequences, explained.log_probs, strict=True)):
         ids = torch.tensor([[tokenizer.bos_token_id, *sequence, tokenizer.eos_token_id]])
         one = {name: values[row : row + 1] for name, values in rows.items()}
         logits = model(**one, decoder_input_ids=ids[:, :-1]).logits[0]
@@ -61,15 +61,15 @@ def test_attention_is_the_models_own(preset: str, tokenizer: KGlossTokenizerFast
     model = build_model(preset, tokenizer).eval()
     rows = tokenizer([SENTENCES[0], "4세기의 토기"], padding=True, return_tensors="pt")
     emitted = emitted_by(model).tolist()
-    found = explain(model, rows["input_ids"], rows["attention_mask"], [emitted[-3:]] * 2).attention
-    assert found.shape == (2, 4, rows["input_ids"].shape[1])
-    assert torch.allclose(found.sum(dim=2), torch.ones(2, 4))
-    assert found[1][:, rows["attention_mask"][1] == 0].eq(0).all()
+    attention = explain(model, rows["input_ids"], rows["attention_mask"], [emitted[-3:]] * 2).attention
+    assert attention.shape == (2, 4, rows["input_ids"].shape[1])
+    assert torch.allclose(attention.sum(dim=2), torch.ones(2, 4))
+    assert attention[1][:, rows["attention_mask"][1] == 0].eq(0).all()
     if preset == "tiny":
         model.decoder.set_attn_implementation("eager")
         read = torch.tensor([[tokenizer.bos_token_id, *emitted[-3:]]] * 2)
         outputs = model(**rows, decoder_input_ids=read, output_attentions=True)
-        assert torch.allclose(found, torch.stack(outputs.cross_attentions).mean(dim=(0, 2)), atol=1e-6)
+        assert torch.allclose(attention, torch.stack(outputs.cross_attentions).mean(dim=(0, 2)), atol=1e-6)
 
 
 def test_sequence_that_cannot_come_out(tokenizer: KGlossTokenizerFast) -> None:
@@ -94,10 +94,10 @@ def test_models_are_not_touched_while_they_are_looked_at(preset: str, tokenizer:
         return -output
 
     with last.register_forward_hook(look):
-        found = explain(model, **rows, sequences=sequences)
+        explained = explain(model, **rows, sequences=sequences)
     assert hooks == [{last}]
-    assert torch.allclose(found.attention, expected.attention, atol=1e-6)
-    assert found.log_probs != expected.log_probs
+    assert torch.allclose(explained.attention, expected.attention, atol=1e-6)
+    assert explained.log_probs != expected.log_probs
 
 
 @torch.inference_mode()
@@ -108,11 +108,11 @@ def test_models_whose_calls_are_wrapped(tokenizer: KGlossTokenizerFast) -> None:
     expected = explain(model, **rows, sequences=sequences)
     spread = copy.deepcopy(model)
     for part in [*spread.modules()]:
-        add_hook_to_module(part, ModelHook())  # as accelerate does where layers are on several devices
+        add_hook_to_module(part, ModelHook())  # as accelerate does when layers are on several devices
     compiled = torch.compile(copy.deepcopy(model), backend="eager")
     inside = copy.deepcopy(model)
     inside.compile(backend="eager")
     for wrapped in (spread, compiled, inside):
-        found = explain(wrapped, **rows, sequences=sequences)
-        assert torch.allclose(found.attention, expected.attention, atol=1e-6)
-        assert found.log_probs == pytest.approx(expected.log_probs, abs=1e-4)
+        explained = explain(wrapped, **rows, sequences=sequences)
+        assert torch.allclose(explained.attention, expected.attention, atol=1e-6)
+        assert explained.log_probs == pytest.approx(expected.log_probs, abs=1e-4)

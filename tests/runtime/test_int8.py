@@ -35,12 +35,12 @@ def test_scores_are_close(checkpoint: str, tokenizer: KGlossTokenizerFast) -> No
     expected, scores = (model(**rows, decoder_input_ids=start).logits for model in (full, small))
     assert 0 < (scores - expected).abs().max() < 0.1 * expected.std()
     assert small.generation_config.suppress_tokens == full.generation_config.suppress_tokens
-    assert is_plain(full)  # it is left as it was
-    assert not is_plain(small)  # answers depend on the batch, so that another's is left to generate
+    assert is_plain(full)  # unchanged
+    assert not is_plain(small)  # answers depend on the batch, so models rounded by users are left to generate
     assert is_plain(small, int8=True)
 
 
-# Sums of the largest products: two of them are more than sixteen bits hold, which is where AVX2 cuts them off.
+# Sums of the largest products: two of them exceed sixteen bits, at which AVX2 truncates them.
 LARGEST_SUMS = """
 import sys
 import torch
@@ -67,14 +67,14 @@ for torch.backends.quantized.engine in sys.argv[2:]:
 
 def test_sums_are_right_on_every_processor(checkpoint: str) -> None:
     engines = [engine for engine in torch.backends.quantized.supported_engines if engine != "none"]
-    limits = {"ONEDNN_MAX_CPU_ISA": "AVX2", "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2"}  # read when torch computes first
+    limits = {"ONEDNN_MAX_CPU_ISA": "AVX2", "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2"}  # read at torch's first computation
     done = run(sys.executable, "-c", LARGEST_SUMS, checkpoint, *engines, env={**os.environ, **limits})
     assert done.returncode == 0, done.stderr
     errors = {
         engine: [*map(float, line.split())] for engine, line in zip(engines, done.stdout.splitlines(), strict=True)
     }
     assert all(error < 0.01 for error, _ in errors.values()), errors
-    if "fbgemm" in errors:  # on a processor of this kind the test can fail
+    if "fbgemm" in errors:  # the test can fail on processors of this kind
         assert errors["fbgemm"][1] > 0.3
 
 
@@ -102,7 +102,7 @@ def test_what_is_in_doubt_is_answered_by_full_weights(
     monkeypatch.setattr("kgloss_hf.runtime.int8.IN_DOUBT", float("inf"))
     for ours, theirs in zip(text_to_gloss(SENTENCES, num_beams=beams), full, strict=True):
         assert ours.glosses == theirs.glosses
-        if beams == 1:  # that of beams which end for want of room is computed by the rounded weights
+        if beams == 1:  # for beams that reach max_length, rounded weights compute it
             assert ours.log_prob == pytest.approx(theirs.log_prob, rel=1e-5)
 
 
@@ -111,11 +111,11 @@ def test_only_rows_in_doubt_are_replaced() -> None:
         assert (ids.tolist(), mask.tolist(), limit, num_beams) == ([[5, 6]], [[1, 0]], 9, 2)
         return Decoded([[2, 7]], [-0.5])
 
-    given = Decoded([[2, 3], [2, 4]], [-1.0, -2.0], [1.0, 0.01])
+    decoded = Decoded([[2, 3], [2, 4]], [-1.0, -2.0], [1.0, 0.01])
     exact = SimpleNamespace(decode=decode)
     ids, mask = torch.tensor([[4, 4], [5, 6]]), torch.tensor([[1, 1], [1, 0]])
-    assert settled(given, exact, ids, mask, 9, num_beams=2)[:2] == ([[2, 3], [2, 7]], [-1.0, -0.5])
-    assert given.rows == [[2, 3], [2, 4]]
+    assert settled(decoded, exact, ids, mask, 9, num_beams=2)[:2] == ([[2, 3], [2, 7]], [-1.0, -0.5])
+    assert decoded.rows == [[2, 3], [2, 4]]
 
 
 def test_a_model_put_in_its_place_answers_by_itself(checkpoint: str) -> None:

@@ -14,7 +14,7 @@ KINDS = (
     *("fork", "spawn", "forkserver", "map", "threads of asyncio", "processes of asyncio", "parent"),
 )
 
-# A forked child prints its answer, and ends if it hangs.
+# A forked child prints its answer, and is ended if it hangs.
 PRELUDE = """
 import gc, os, signal, subprocess, sys, threading, time
 from kgloss_hf.runtime import java, okt
@@ -66,12 +66,12 @@ def test_pipeline_answers_in_every_kind_of_process(checkpoint: str) -> None:
         timeout=400,
         env={
             **{name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
-            "TOKENIZERS_PARALLELISM": "true",  # without it the library switches its threads off in a child by itself
+            "TOKENIZERS_PARALLELISM": "true",  # otherwise, the library itself switches its threads off in a child
             "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         },
     )
-    found = [line for line in result.stdout.splitlines() if line.endswith(("True", "False"))]
-    assert found == [f"{kind} True" for kind in KINDS], result.stderr
+    reports = [line for line in result.stdout.splitlines() if line.endswith(("True", "False"))]
+    assert reports == [f"{kind} True" for kind in KINDS], result.stderr
 
 
 def test_runtime_of_java_and_okt_needs_no_torch() -> None:
@@ -79,7 +79,7 @@ def test_runtime_of_java_and_okt_needs_no_torch() -> None:
 
 
 def test_fork_while_another_thread_starts_java() -> None:
-    found = _python(
+    printed = _python(
         "thread = threading.Thread(target=lemma, args=('전시',))\n"
         "thread.start()\n"
         "while 'jpype' not in sys.modules:\n"
@@ -88,12 +88,12 @@ def test_fork_while_another_thread_starts_java() -> None:
         "thread.join()\n"
         "print(lemma('그릇'))\n"
     )
-    assert found == ["박물관", "그릇"]
+    assert printed == ["박물관", "그릇"]
 
 
 @pytest.mark.slow
 def test_fork_while_another_thread_is_in_okt_and_collects_garbage() -> None:
-    found = _python(
+    printed = _python(
         "lemma('전시')\n"
         "done, rows = threading.Event(), [f'{i}번째 전시' for i in range(2000)]\n"
         "def work():\n"
@@ -108,11 +108,11 @@ def test_fork_while_another_thread_is_in_okt_and_collects_garbage() -> None:
         "thread.join()\n"
         "print(gc.isenabled())\n"
     )
-    assert found == ["('아름답다', True)"] * 2 + ["True"]
+    assert printed == ["('아름답다', True)"] * 2 + ["True"]
 
 
 def test_fork_while_another_thread_uses_the_cache_file(tmp_path: Path) -> None:
-    found = _python(
+    printed = _python(
         "okt.analyze_words = lambda words: [((w,), (w,), ('Noun',), (0,), (len(w),)) for w in words]\n"
         "done = threading.Event()\n"
         "def work():\n"
@@ -130,12 +130,12 @@ def test_fork_while_another_thread_uses_the_cache_file(tmp_path: Path) -> None:
         "thread.join()\n",
         KGLOSS_OKT_CACHE=str(tmp_path / "okt.sqlite"),
     )
-    assert found == [f"{number}회" for number in range(12)]
+    assert printed == [f"{number}회" for number in range(12)]
 
 
 @pytest.mark.slow
 def test_fork_while_another_thread_asks_the_helper() -> None:
-    found = _python(
+    printed = _python(
         "lemma('전시')\n"
         "def child():\n"
         "    answers, texts = [], [f'{i}번째 전시' for i in range(5000)]\n"
@@ -148,11 +148,11 @@ def test_fork_while_another_thread_asks_the_helper() -> None:
         "    return [morphemes[0].surface for morphemes in answers] == [f'{i}' for i in range(5000)], len(started)\n"
         "os.waitpid(forked(child), 0)\n"
     )
-    assert found == ["아름답다", "(True, 1)"]
+    assert printed == ["아름답다", "(True, 1)"]
 
 
 def test_helper_outlives_signals_to_all_of_a_service_and_ends_with_its_process() -> None:
-    found = _python(
+    printed = _python(
         "lemma('전시')\n"
         "read, write = os.pipe()\n"
         "def worker():\n"
@@ -173,14 +173,14 @@ def test_helper_outlives_signals_to_all_of_a_service_and_ends_with_its_process()
         "helper, sibling = map(int, os.read(read, 99).split())\n"
         "os.kill(child, signal.SIGKILL)\n"
         "os.waitpid(child, 0)\n"
-        "print(ends(helper), os.kill(sibling, 0))\n"  # whose copies of the pipes keep no helper
+        "print(ends(helper), os.kill(sibling, 0))\n"  # the copies of its pipes keep no helper alive
         "os.kill(sibling, signal.SIGKILL)\n"
     )
-    assert found == ["그릇 1", "True None"]
+    assert printed == ["그릇 1", "True None"]
 
 
 def test_helper_ends_in_the_middle_of_a_batch_with_its_process() -> None:
-    found = _python(
+    printed = _python(
         "lemma('전시')\n"
         "read, write = os.pipe()\n"
         "def worker():\n"
@@ -194,12 +194,12 @@ def test_helper_ends_in_the_middle_of_a_batch_with_its_process() -> None:
         "os.waitpid(child, 0)\n"
         "print(ends(helper))\n"
     )
-    assert found == ["True"]
+    assert printed == ["True"]
 
 
 @pytest.mark.slow
 def test_interrupted_question_gives_no_answer_to_the_next() -> None:
-    found = _python(
+    printed = _python(
         "lemma('전시')\n"
         "class Late(Exception): pass\n"
         "def late(*_): raise Late\n"
@@ -214,4 +214,4 @@ def test_interrupted_question_gives_no_answer_to_the_next() -> None:
         "        return lemma('그릇'), len(started)\n"
         "os.waitpid(forked(worker), 0)\n"
     )
-    assert found == ["('그릇', 2)"]
+    assert printed == ["('그릇', 2)"]

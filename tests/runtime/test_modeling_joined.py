@@ -1,4 +1,4 @@
-"""A model that joins hidden states of its encoder computes what it says, and is saved, loaded and searched."""
+"""Check that a model that joins hidden states of its encoder computes correctly, and is saved, loaded and searched."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def folder(encoder: str, tokenizer: KGlossTokenizerFast, tmp_path_factory: pytes
     model = build_warm_model(encoder, tokenizer, preset="tiny", fresh_layers=1, joined_layers=[0, 2], num_beams=2)
     with torch.no_grad():
         for matrix in (p for p in model.parameters() if p.dim() > 1):
-            matrix.mul_(5)  # untrained, it would say the same to most sentences
+            matrix.mul_(5)  # an untrained model would give most sentences the same answer
     model.generation_config.max_length = 12
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
@@ -44,7 +44,7 @@ def model(folder: Path) -> PreTrainedModel:
     return loaded
 
 
-def given(tokenizer: KGlossTokenizerFast) -> dict[str, Any]:
+def sources(tokenizer: KGlossTokenizerFast) -> dict[str, Any]:
     return dict(tokenizer(SENTENCES, padding=True, return_tensors="pt"))
 
 
@@ -60,7 +60,7 @@ def test_it_loads_as_itself(folder: Path, model: PreTrainedModel, tmp_path: Path
 
 
 def test_the_decoder_reads_the_joined_states(model: Any, tokenizer: KGlossTokenizerFast) -> None:
-    source, head = given(tokenizer), model.encoder.head
+    source, head = sources(tokenizer), model.encoder.head
     with torch.inference_mode():
         states = model.encoder.base(**source, output_hidden_states=True).hidden_states
         joined = head.norm(head.projection(torch.cat([states[0], states[2]], dim=-1)))
@@ -85,14 +85,14 @@ def test_each_kind_of_attention_gives_the_same(
     other = AutoModelForSeq2SeqLM.from_pretrained(folder, attn_implementation=attention).eval()
     assert other.encoder.config._attn_implementation == attention
     with torch.inference_mode():
-        states = [each.encoder(**given(tokenizer)).last_hidden_state for each in (model, other)]
-    kept = given(tokenizer)["attention_mask"].bool()
+        states = [each.encoder(**sources(tokenizer)).last_hidden_state for each in (model, other)]
+    kept = sources(tokenizer)["attention_mask"].bool()
     assert torch.allclose(states[0][kept], states[1][kept], atol=1e-4)
 
 
 def test_half_precision_answers(folder: Path, tokenizer: KGlossTokenizerFast) -> None:
     half = AutoModelForSeq2SeqLM.from_pretrained(folder).to(torch.bfloat16).eval()
-    assert half.generate(**given(tokenizer), max_length=4).shape[1] == 4
+    assert half.generate(**sources(tokenizer), max_length=4).shape[1] == 4
 
 
 def test_answers_with_all_that_can_be_asked(folder: Path, model: Any, tokenizer: KGlossTokenizerFast) -> None:
@@ -104,7 +104,7 @@ def test_answers_with_all_that_can_be_asked(folder: Path, model: Any, tokenizer:
     assert [span for answer in answers for span in answer["alignment"] if span]
     best = text_to_gloss(SENTENCES[0], num_return_sequences=3)
     assert [len(best), best[0]["log_prob"] < 0] == [3, True]
-    # Log-probabilities and alignments are those of the stock forward.
+    # Log-probabilities and alignments are those of the stock forward method.
     assert not is_plain(model)
     source, start = tokenizer(SENTENCES[0], return_tensors="pt"), model.generation_config.decoder_start_token_id
     ids = [tokenizer.target_vocab[gloss] for gloss in ("몸", "모습")]

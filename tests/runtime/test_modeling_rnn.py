@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def batch(tokenizer: KGlossTokenizerFast) -> BatchEncoding:
-    """Four pairs of unequal length."""
+    """Return four pairs of unequal length."""
     batch = tokenizer(SENTENCES, text_target=GLOSSES, padding=True, return_tensors="pt")
     batch["labels"][batch["labels"] == tokenizer.pad_token_id] = -100
     return batch
@@ -37,7 +37,7 @@ def model(tokenizer: KGlossTokenizerFast) -> RnnEncoderDecoderModel:
 
 @pytest.fixture(scope="module")
 def trained(tokenizer: KGlossTokenizerFast, batch: BatchEncoding) -> RnnEncoderDecoderModel:
-    """A small model that knows the four pairs by heart."""
+    """Return a small model that has memorised the four pairs."""
     torch.manual_seed(0)
     with mock.patch.dict(PRESETS["rnn"].__dict__, {"hidden_size": 128, "embedding_size": 64}):
         model = build_model("rnn", tokenizer).train()
@@ -51,7 +51,7 @@ def trained(tokenizer: KGlossTokenizerFast, batch: BatchEncoding) -> RnnEncoderD
 
 @pytest.fixture
 def tiny() -> RnnEncoderDecoderModel:
-    """A vocabulary of six ids, small enough to search it whole: [PAD], [BOS], [EOS] and three glosses."""
+    """Return a model with six ids, few enough for an exhaustive search: [PAD], [BOS], [EOS] and three glosses."""
     torch.manual_seed(3)
     special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
     model = RnnEncoderDecoderModel(KGlossRnnConfig(vocab_size=6, embedding_size=4, hidden_size=8, **special)).eval()
@@ -62,7 +62,7 @@ def tiny() -> RnnEncoderDecoderModel:
 
 
 def _until_end(sequence: torch.Tensor, end: int) -> list[int]:
-    """A generated row without its padding, which `generate` makes of [EOS] where the id of [PAD] is 0."""
+    """Return a generated row without its padding, for which `generate` uses [EOS] if the id of [PAD] is 0."""
     ids = sequence.tolist()
     return ids[: ids.index(end) + 1] if end in ids else ids
 
@@ -94,9 +94,9 @@ def test_encoder_is_a_bidirectional_gru(model: RnnEncoderDecoderModel, batch: Ba
         encoder.embedding(batch["input_ids"]), lengths, batch_first=True, enforce_sorted=False
     )
     expected = torch.nn.utils.rnn.pad_packed_sequence(stock(packed)[0], batch_first=True)[0]
-    found = encoder(batch["input_ids"], batch["attention_mask"])[0]
+    states = encoder(batch["input_ids"], batch["attention_mask"])[0]
     real = batch["attention_mask"].bool()
-    torch.testing.assert_close(found[real], expected[real])
+    torch.testing.assert_close(states[real], expected[real])
 
 
 def test_padding_changes_nothing(model: RnnEncoderDecoderModel, batch: BatchEncoding) -> None:
@@ -220,7 +220,7 @@ def test_saved_and_loaded(
     options = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
     del options["tokenizer_class"]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(options), "utf-8")
-    assert type(AutoTokenizer.from_pretrained(tmp_path)) is KGlossTokenizerFast  # by the model's configuration
+    assert type(AutoTokenizer.from_pretrained(tmp_path)) is KGlossTokenizerFast  # through the model's configuration
 
 
 @pytest.mark.parametrize("task", ["text2text-generation", "text-to-gloss"])

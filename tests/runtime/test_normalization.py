@@ -31,7 +31,7 @@ def test_offsets_lead_back_to_the_text(text):
     normal, spans = normalize_with_offsets(text)
     assert normal == normalize(text)
     assert len(spans) == len(normal)
-    spans = list(dict.fromkeys(spans))  # equal ones: composition makes several characters of one
+    spans = list(dict.fromkeys(spans))  # some are equal, as composition turns one character into several
     ends = [0, *(end for _, end in spans)]
     assert all(before <= start < end <= len(text) for before, (start, end) in zip(ends, spans, strict=False))
     between = "".join(text[before:start] for before, (start, _) in zip(ends, spans, strict=False))

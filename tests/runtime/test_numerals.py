@@ -120,8 +120,8 @@ def in_korean(number: int) -> str:
 def test_sino_korean_numbers_are_read(number: int, spaced: bool) -> None:
     word = in_korean(number)
     word = re.sub("만(?=.)", "만 ", word) if spaced and not word.startswith("만일") else word
-    found = [source.content for source in number_words(analyze([f"{word} 년"])[0])]
-    assert found == [str(number)]
+    numbers = [source.content for source in number_words(analyze([f"{word} 년"])[0])]
+    assert numbers == [str(number)]
 
 
 NOUNS = ["학생", "사람", "손님", "직원", "아이", "어린이", "고양이", "가족", "선생님", "관람객"]
@@ -137,7 +137,7 @@ PARTICLES = [
 
 
 def fits(noun: str, particle: str) -> bool:
-    """Whether the particle has the form that the noun's last syllable asks for."""
+    """Return whether the particle has the form that the noun's last syllable requires."""
     closed = (ord(noun[-1]) - ord("가")) % 28 > 0
     return {"이": closed, "은": closed, "을": closed, "과": closed}.get(
         particle, not closed if particle in ("가", "는", "를", "와") else True
@@ -148,11 +148,11 @@ def fits(noun: str, particle: str) -> bool:
 def test_a_number_word_is_found_behind_every_particle(particle: str) -> None:
     words = itertools.product((noun for noun in NOUNS if fits(noun, particle)), NUMBERS, ("명", "사람", "번"))
     cases = [(f"{noun}{particle} {number} {counter} 왔습니다.", NUMBERS[number]) for noun, number, counter in words]
-    # "아이를 한 사람" is who did it
+    # "아이를 한 사람" is the person who did it
     cases = [case for case in cases if not re.search("[을를] 한 사람", case[0])]
-    found = [[source.content for source in number_words(row)] for row in analyze([text for text, _ in cases])]
+    numbers = [[source.content for source in number_words(row)] for row in analyze([text for text, _ in cases])]
     assert cases
-    assert found == [[str(value)] for _, value in cases]
+    assert numbers == [[str(value)] for _, value in cases]
 
 
 ALIKE = """
@@ -163,7 +163,9 @@ ALIKE = """
 @pytest.mark.parametrize("word", ALIKE.split())
 def test_what_looks_like_a_number_takes_nothing_from_one(word: str) -> None:
     texts = [f"{word} {number} 개 있습니다." for number in NUMBERS]
-    found = [[source.content for source in number_words(row)] for row in analyze(texts)]
+    numbers = [[source.content for source in number_words(row)] for row in analyze(texts)]
     expected = [[str(value)] for value in NUMBERS.values()]
     # yes, five, or four to five
-    assert found == [[] if (word, number) == ("네", "다섯") else e for number, e in zip(NUMBERS, expected, strict=True)]
+    assert numbers == [
+        [] if (word, number) == ("네", "다섯") else e for number, e in zip(NUMBERS, expected, strict=True)
+    ]

@@ -147,7 +147,7 @@ def test_several_processes_write_one_cache_file(tmp_path: Path) -> None:
         "import sys\n"
         "from kgloss_hf.runtime import okt\n"
         "fake = lambda words: [((w,), (w,), ('Noun',), (0,), (len(w),)) for w in words]\n"
-        "okt.analyze_words = fake\n"  # no JVM, so that the processes do nothing but write
+        "okt.analyze_words = fake\n"  # no JVM, so that the processes only write
         "for i in range(200):\n"
         "    okt.analyze([f'{sys.argv[1]}번{i} 모두{i}'])\n"
     )
@@ -199,7 +199,7 @@ def _row(column: int, *values: Any) -> str:
 
 @pytest.fixture
 def cache_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache file of a name of its own that this process uses, with nothing in memory."""
+    """Return the path of a new cache file that this process uses, with nothing in memory."""
     path = tmp_path / "okt.sqlite"
     monkeypatch.setattr(okt, "CACHE_FILE", str(path))
     monkeypatch.setattr(okt, "TABLE", "")
@@ -249,7 +249,9 @@ def test_row_that_is_not_okts(row: str, cache_file: Path) -> None:
     with closing(sqlite3.connect(cache_file)) as file, file:
         file.execute(TABLE)
         file.execute("INSERT INTO words VALUES (?, ?)", (WORD, row))
-    with pytest.raises(RuntimeError, match=rf"cannot be used \(its row of '{WORD}' is not Okt's: .* unset that"):
+    with pytest.raises(
+        RuntimeError, match=rf"cannot be used \(its row for '{WORD}' cannot be Okt's analysis: .* unset that"
+    ):
         analyze(["전시", WORD])
 
 
@@ -273,7 +275,7 @@ def test_row_that_okt_wrote(word: str, row: list[list[Any]], cache_file: Path, m
 
 
 def _fake(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Answers in the place of Java; the words that were asked for."""
+    """Answer in place of Java, and return the list of requested words."""
     asked: list[str] = []
     monkeypatch.setattr(okt, "TABLE", "")
     monkeypatch.setattr(
@@ -312,14 +314,14 @@ def test_no_table_in_a_copy_and_a_damaged_one_is_said(tmp_path: Path, caplog: py
 
 
 def _go_on(asked: list[str], known: list[str], caplog: pytest.LogCaptureFixture) -> None:
-    """Words that are new, in the file, and new again: all are answered, and one warning is given."""
+    """Check that words that are new, in the file, and new again are answered, with one warning."""
     for text in ("하나", *known, "둘"):
         okt._newer.clear(), okt._older.clear()
         assert [m.surface for m in analyze([text])[0]] == [text]
     assert asked == ["하나", "둘"]
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 1
-    assert "this process goes on without that" in warnings[0]
+    assert "this process continues without that" in warnings[0]
 
 
 def test_cache_file_that_cannot_be_written_is_read(
@@ -390,7 +392,7 @@ def test_strings_of_the_cache_are_shared_and_bounded(cache_file: Path, monkeypat
     monkeypatch.setattr(okt, "_shapes", {})
     for start in range(0, 2000, 10):
         analyze([f"{number}번" for number in range(start, start + 10)])
-        assert len(okt._strings) <= 52  # and one word's
+        assert len(okt._strings) <= 52  # and those of one word
         assert len(okt._shapes) <= 54
     first, second = (okt._word(["".join(["박", "물관"])], ["박물관"], ["Noun"], [0], [3]) for _ in range(2))
     assert first[0][0] is second[0][0]
@@ -542,7 +544,7 @@ except (ImportError, RuntimeError) as error:
             "",
             {"KGLOSS_MAX_HEAP_MB": "24"},
             "RuntimeError",
-            "of 24 MB; begin a new one with a larger KGLOSS_MAX_HEAP_MB",
+            "of 24 MB; start a new process with a larger KGLOSS_MAX_HEAP_MB",
             marks=pytest.mark.slow,
         ),
         ("", {"JAVA_HOME": str(Path(__file__).parent)}, "RuntimeError", "set JAVA_HOME to a Java runtime, or unset it"),
@@ -604,7 +606,7 @@ def test_signals_stay_with_python() -> None:
     result = _python(
         "import os, signal, time\n"
         "from kgloss_hf.runtime.okt import analyze\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a shell's background job has not
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # missing in a background job of a shell
         "analyze(['전시'])\n"
         "try:\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"

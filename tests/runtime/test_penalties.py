@@ -34,8 +34,8 @@ def test_beams_of_a_sentence_get_its_own_source(tokenizer: KGlossTokenizerFast) 
     model = build_model("tiny", tokenizer, num_beams=3).eval()
     model.generation_config.max_length = 6
     rows = tokenizer(SENTENCES, padding=True, return_tensors="pt")
-    found = model.generate(**rows, **penalty_arguments(3.0, rows["input_ids"], {})).tolist()
-    for row, sequence in enumerate(found):
+    generated = model.generate(**rows, **penalty_arguments(3.0, rows["input_ids"], {})).tolist()
+    for row, sequence in enumerate(generated):
         one = {name: value[row : row + 1] for name, value in rows.items()}
         sources = one["input_ids"].expand(3, -1)
         stock = LogitsProcessorList([EncoderRepetitionPenaltyLogitsProcessor(3.0, sources)])
@@ -44,9 +44,9 @@ def test_beams_of_a_sentence_get_its_own_source(tokenizer: KGlossTokenizerFast) 
 
 
 def test_processors_of_the_call_are_kept() -> None:
-    given = [object()]
-    arguments = penalty_arguments(2.0, torch.tensor([[1]]), {"logits_processor": given})
-    assert arguments.get("logits_processor", given)[0] is given[0]
+    processors = [object()]
+    arguments = penalty_arguments(2.0, torch.tensor([[1]]), {"logits_processor": processors})
+    assert arguments.get("logits_processor", processors)[0] is processors[0]
 
 
 def test_repetition_is_that_of_transformers() -> None:

@@ -43,7 +43,7 @@ def text_to_gloss(request: pytest.FixtureRequest, checkpoint: str) -> Text2Gloss
 
 
 def outputting(text_to_gloss: Text2GlossPipeline, monkeypatch: pytest.MonkeyPatch, *glosses: str) -> None:
-    """Let the model put out these glosses for every text, whose word pieces it attends to alike."""
+    """Let the model output these glosses for every text, with equal attention to all word pieces."""
     ids = text_to_gloss.tokenizer.convert_tokens_to_ids(list(glosses))
     monkeypatch.setattr(text_to_gloss, "decode", lambda rows, *_: ([ids] * len(rows), None))
 
@@ -94,8 +94,8 @@ def test_sequences_are_what_generate_gives(text_to_gloss: Text2GlossPipeline) ->
         for sentence in SENTENCES:
             rows = model.generate(**tokenizer(sentence, return_tensors="pt"), **options)
             tokens = tokenizer.convert_ids_to_tokens(rows[0], skip_special_tokens=True)
-            found = text_to_gloss(sentence, **options)["glosses"]
-            assert [a for a, b in zip(found, tokens, strict=True) if b not in PLACEHOLDERS] == [
+            glosses = text_to_gloss(sentence, **options)["glosses"]
+            assert [a for a, b in zip(glosses, tokens, strict=True) if b not in PLACEHOLDERS] == [
                 token for token in tokens if token not in PLACEHOLDERS
             ]
 
@@ -119,12 +119,12 @@ def test_settings_that_our_own_steps_do_not_know_go_to_generate(
 
 def test_n_best(text_to_gloss: Text2GlossPipeline) -> None:
     answers = text_to_gloss([SENTENCES[0], "", SENTENCES[1]], num_return_sequences=3)
-    assert [len(found) for found in answers] == [3, 0, 3]
-    assert len({tuple(found.glosses) for found in answers[0]}) == 3
+    assert [len(answer) for answer in answers] == [3, 0, 3]
+    assert len({tuple(answer.glosses) for answer in answers[0]}) == 3
     alone = text_to_gloss(SENTENCES[0], num_return_sequences=3)
-    assert [found.glosses for found in alone] == [found.glosses for found in answers[0]]
-    log_probs = [found["log_prob"] for found in alone]
-    assert log_probs == pytest.approx([found["log_prob"] for found in answers[0]], abs=1e-3)
+    assert [answer.glosses for answer in alone] == [answer.glosses for answer in answers[0]]
+    log_probs = [answer["log_prob"] for answer in alone]
+    assert log_probs == pytest.approx([answer["log_prob"] for answer in answers[0]], abs=1e-3)
     assert all(log_prob < 0 for log_prob in log_probs)
     assert len(text_to_gloss(SENTENCES[0], num_return_sequences=1)) == 1
     with pytest.raises(ValueError, match="num_return_sequences: expected 1 or more, found 0"):
@@ -255,7 +255,7 @@ def test_noun_that_no_gloss_covers_is_spelled(
     output = text_to_gloss("쿠스코", fingerspell=True)
     assert output["glosses"] == ["ㅋ", "ㅜ", "ㅅ", "ㅡ", "ㅋ", "ㅗ"]
     assert output["fallback"] == [0, 1, 2, 3, 4, 5]
-    assert text_to_gloss("토기", fingerspell=True)["glosses"] == []  # a word that the vocabulary holds
+    assert text_to_gloss("토기", fingerspell=True)["glosses"] == []  # a word in the vocabulary
 
 
 def test_options_of_the_pipeline_itself(checkpoint: str) -> None:
@@ -271,7 +271,7 @@ def answers_of(text_to_gloss: Text2GlossPipeline, **options: Any) -> Any:
 
 @pytest.fixture
 def other(checkpoint: str) -> tuple[PreTrainedModel, KGlossTokenizerFast]:
-    """A model of three beams, to be changed."""
+    """Return a model with three beams that a test may change."""
     model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
     model.generation_config.num_beams = 3
     return model, KGlossTokenizerFast.from_pretrained(checkpoint)
@@ -299,7 +299,7 @@ def test_a_call_goes_before_the_pipeline_and_that_before_the_checkpoint(
 ) -> None:
     model, tokenizer = other
     model.generation_config.max_new_tokens = 6
-    model.generation_config.suppress_tokens.append(tokenizer.eos_token_id)  # so that all go on to the limit
+    model.generation_config.suppress_tokens.append(tokenizer.eos_token_id)  # so that all continue to the limit
 
     def glosses(pipeline_of: dict[str, Any], **options: Any) -> int:
         answer = Text2GlossPipeline(model=model, tokenizer=tokenizer, **pipeline_of)(SENTENCES[0], **options)
@@ -410,8 +410,8 @@ def test_checkpoint_whose_settings_ask_generate_for_more(other: tuple[PreTrained
     assert text_to_gloss(SENTENCES) == expected
     assert text_to_gloss(SENTENCES, num_beams=1, return_alignment=True)[0]["alignment"]
     model.generation_config.num_return_sequences = 2
-    assert [len(found) for found in text_to_gloss(SENTENCES)] == [2, 2, 2, 2]
-    assert [len(found) for found in text_to_gloss(SENTENCES, num_return_sequences=3)] == [3, 3, 3, 3]
+    assert [len(answers) for answers in text_to_gloss(SENTENCES)] == [2, 2, 2, 2]
+    assert [len(answers) for answers in text_to_gloss(SENTENCES, num_return_sequences=3)] == [3, 3, 3, 3]
 
 
 def test_arguments_of_the_stock_pipeline_that_change_nothing(text_to_gloss: Text2GlossPipeline) -> None:
@@ -447,12 +447,12 @@ def test_n_best_are_ranked_by_the_score_that_is_shown(
     model = build_model(preset, tokenizer, num_beams=1 if "do_sample" in options else 4)
     model.generation_config.max_length = 6
     text_to_gloss = Text2GlossPipeline(model=model, tokenizer=tokenizer)
-    for found in answers_of(text_to_gloss, num_return_sequences=8, **options):
-        scores = [answer["score"] for answer in found]
+    for answers in answers_of(text_to_gloss, num_return_sequences=8, **options):
+        scores = [answer["score"] for answer in answers]
         assert scores == sorted(scores, reverse=True)
         penalty = 0 if "do_sample" in options else options.get("length_penalty", 1)
-        assert scores == pytest.approx([a["log_prob"] / (len(a.glosses) + 1) ** penalty for a in found])
-        assert len(found) == 8
+        assert scores == pytest.approx([a["log_prob"] / (len(a.glosses) + 1) ** penalty for a in answers])
+        assert len(answers) == 8
 
 
 @pytest.mark.parametrize(("preset", "hooked"), [("tiny", False), ("tiny", True), ("rnn", False)])
@@ -460,7 +460,7 @@ def test_threads_share_a_pipeline_and_a_model(preset: str, hooked: bool, tokeniz
     torch.manual_seed(0)
     model = build_model(preset, tokenizer, num_beams=1)
     model.generation_config.max_length = 6
-    if hooked:  # which our own loop does not know
+    if hooked:  # our own loop does not support hooks
         model.get_input_embeddings().register_forward_hook(lambda *call: -call[-1])
     pipelines = [Text2GlossPipeline(model=model, tokenizer=tokenizer, num_beams=beams) for beams in (1, 2)]
     words = " ".join(SENTENCES).split()
@@ -474,8 +474,8 @@ def test_threads_share_a_pipeline_and_a_model(preset: str, hooked: bool, tokeniz
     draw.shuffle(jobs)
 
     def glosses_and_places(job: tuple[Text2GlossPipeline, str, dict[str, Any]]) -> Any:
-        found = job[0](job[1], **job[2])
-        rows = found if isinstance(found, list) else [found]
+        answers = job[0](job[1], **job[2])
+        rows = answers if isinstance(answers, list) else [answers]
         return [(row.glosses, row.get("alignment"), row.get("fallback")) for row in rows]
 
     expected = [*map(glosses_and_places, jobs)]
@@ -504,8 +504,8 @@ def test_fingerspelling_reads_what_the_model_reads(
 def test_evaluator(checkpoint: str, cache: None) -> None:
     rows = datasets.Dataset.from_dict({"text": SENTENCES, "label": [" ".join(row) for row in GLOSSES]})
     metric = evaluate.load(str(artefact("metric_scripts/gloss_jaccard")))
-    found = [answer["generated_text"] for answer in pipeline("text2text-generation", model=checkpoint)(SENTENCES)]
-    expected = metric.compute(predictions=found, references=rows["label"])
+    glosses = [answer["generated_text"] for answer in pipeline("text2text-generation", model=checkpoint)(SENTENCES)]
+    expected = metric.compute(predictions=glosses, references=rows["label"])
     scores = evaluate.evaluator("text2text-generation").compute(checkpoint, rows, metric=metric)
     assert scores["jaccard"] == expected["jaccard"]
 
@@ -523,7 +523,7 @@ def test_hostile_text_gets_an_answer(text_to_gloss: Text2GlossPipeline, text: st
 def test_truncation_is_said_in_numbers(text_to_gloss: Text2GlossPipeline, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert text_to_gloss("토기 " * 10_000)["generated_text"] is not None
-    assert f"truncation dropped {10_000 - 126} tokens of 1 texts" in caplog.text
+    assert f"truncation dropped tokens: {10_000 - 126} (texts cut: 1)" in caplog.text
 
 
 @pytest.mark.parametrize("text", [None, 3, b"text", ["전시", None], {"a": "b"}])
@@ -542,7 +542,7 @@ def test_no_texts(text_to_gloss: Text2GlossPipeline) -> None:
 
 
 def test_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises((OSError, ValueError), match="config.json"):  # which of them is the generation
+    with pytest.raises((OSError, ValueError), match="config.json"):  # depends on the generation of transformers
         pipeline("text-to-gloss", model=str(tmp_path))
 
 
@@ -559,13 +559,13 @@ def test_the_rnn_answers_too(tokenizer: KGlossTokenizerFast, tmp_path: Path) -> 
     tokenizer.save_pretrained(tmp_path)
     text_to_gloss = pipeline("text-to-gloss", model=str(tmp_path))
     answers = text_to_gloss(SENTENCES, num_return_sequences=2, return_alignment=True)
-    for found in (found for row in answers for found in row):
-        assert found["log_prob"] < 0
-        assert len(found["alignment"]) == len(found.glosses)
+    for answer in (answer for row in answers for answer in row):
+        assert answer["log_prob"] < 0
+        assert len(answer["alignment"]) == len(answer.glosses)
 
 
 def test_nothing_but_glosses_comes_out(text_to_gloss: Text2GlossPipeline) -> None:
-    """10,000 random sentences over both tasks; an untrained model would put out anything it may."""
+    """Check 10,000 random sentences over both tasks; an untrained model would emit anything it may."""
     rng = np.random.default_rng(0)
     known = [word for row in text_to_gloss.tokenizer.words(SENTENCES) for word in row]
     syllables = [chr(code) for code in range(ord("가"), ord("힣"), 7)]
@@ -610,9 +610,11 @@ def test_consensus_of_a_models_own_candidates(text_to_gloss: Text2GlossPipeline)
 def test_consensus_of_several_models(checkpoint: str, another_checkpoint: str) -> None:
     several = pipeline("text-to-gloss", model=checkpoint, others=[another_checkpoint], num_beams=3)
     alone = [pipeline("text-to-gloss", model=folder) for folder in (checkpoint, another_checkpoint)]
-    given = pipeline("text-to-gloss", model=alone[1].model, tokenizer=alone[1].tokenizer, others=alone[:1], num_beams=3)
+    passed = pipeline(
+        "text-to-gloss", model=alone[1].model, tokenizer=alone[1].tokenizer, others=alone[:1], num_beams=3
+    )
     answers = several(SENTENCES)
-    assert given(SENTENCES) == answers
+    assert passed(SENTENCES) == answers
     lists = [one(SENTENCES, num_return_sequences=3) for one in alone]
     for answer, *of_models in zip(answers, *lists, strict=True):
         models = [[(candidate.glosses, candidate["log_prob"]) for candidate in candidates] for candidates in of_models]
@@ -624,7 +626,7 @@ def test_consensus_of_several_models(checkpoint: str, another_checkpoint: str) -
     assert len(spelled["alignment"]) == len(spelled.glosses)
     assert "alignment" not in several(SENTENCES[0], fingerspell=True)
     with ThreadPoolExecutor(4) as threads:
-        alike = list(threads.map(several, SENTENCES * 3))  # other batches: the last digits differ
+        alike = list(threads.map(several, SENTENCES * 3))  # batches differ, and so do the last digits
     assert [answer.glosses for answer in alike] == [answer.glosses for answer in answers * 3]
     assert [answer["agreement"] for answer in alike] == pytest.approx([answer["agreement"] for answer in answers * 3])
 

@@ -20,8 +20,8 @@ from kgloss_hf.runtime.placeholders import (
 
 
 def test_contents_in_the_order_of_the_sentence() -> None:
-    found = placeholder_contents(analyze(["1971년 7월에 6세기 QR 코드와 3점, 5G를"])[0])
-    assert found == {"Number": ["1971년", "7월", "6C", "3", "5"], "Alpha": ["QR", "G"]}
+    contents = placeholder_contents(analyze(["1971년 7월에 6세기 QR 코드와 3점, 5G를"])[0])
+    assert contents == {"Number": ["1971년", "7월", "6C", "3", "5"], "Alpha": ["QR", "G"]}
 
 
 def test_restoring_invents_nothing() -> None:
@@ -70,7 +70,7 @@ def test_units_are_folded_in_as_okt_joins_them(text: str, expected: list[tuple[s
     assert [(source.content, text[source.start : source.end]) for source in sources] == expected
 
 
-# Of each number: itself where a unit behind it is cut out of a longer word; with its unit before particles, forms of
+# The number alone if a unit after it is cut out of a longer word; the number with its unit before particles, forms of
 # 이다, and endings.
 CUT_OUT = """
     2분기에 2|8시즌 8|3등급 3|5일장 5|10월드컵 10|2회전 2|3등분 3|2분법 2|5분위 5|3분할로 3|5분량 5|3시트 3
@@ -91,7 +91,7 @@ KEPT = """
 
 @pytest.fixture(scope="module")
 def numbers() -> dict[str, list[str]]:
-    """The contents of each case's numbers, analysed at once."""
+    """Return the contents of the numbers of each case, analysed in one call."""
     words = [word for line in (CUT_OUT + KEPT).split("\n") for case in line.strip().split("|") for word in case.split()]
     analysed = zip(words, analyze(words), strict=True)
     return {word: [source.content for source in placeholder_sources(morphemes)] for word, morphemes in analysed}

@@ -1,4 +1,4 @@
-"""The pipeline answers as `generate` does, whatever has been done to the model."""
+"""Check that the pipeline answers as `generate` does, whatever has been done to the model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TEXTS = [" ".join(np.random.default_rng(seed).choice(WORDS, size=1 + seed % 9)) 
 
 
 def drawn(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, factor: float = 3) -> PreTrainedModel:
-    """Weights that say different things to different sentences, and end them sooner or later."""
+    """Return the model with weights that give sentences different answers, which end sooner or later."""
     model.generation_config = copy.deepcopy(build_model("tiny", tokenizer, num_beams=1).generation_config)
     model.generation_config.max_length = 8
     with torch.no_grad():
@@ -47,7 +47,7 @@ def drawn(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, factor: float 
 @pytest.fixture(scope="module", params=["tiny", "paper"])
 def original(request: pytest.FixtureRequest, tokenizer: KGlossTokenizerFast) -> PreTrainedModel:
     torch.manual_seed(1)
-    # Of the paper's shape: two layers, as all are alike, and narrower ones.
+    # The paper's shape with narrower layers, and only two, as all are alike.
     paper = dataclasses.replace(
         modeling.PRESETS["paper"], num_hidden_layers=2, hidden_size=128, intermediate_size=512, num_attention_heads=2
     )
@@ -58,7 +58,7 @@ def original(request: pytest.FixtureRequest, tokenizer: KGlossTokenizerFast) -> 
 
 @pytest.fixture
 def text_to_gloss(original: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> Text2GlossPipeline:
-    """A pipeline that has answered by its own loop."""
+    """Return a pipeline that has already answered with its own loop."""
     text_to_gloss = Text2GlossPipeline(model=copy.deepcopy(original), tokenizer=tokenizer)
     assert answers(text_to_gloss) == generated(text_to_gloss)
     assert text_to_gloss.search.greedy is not None
@@ -66,7 +66,7 @@ def text_to_gloss(original: PreTrainedModel, tokenizer: KGlossTokenizerFast) -> 
 
 
 def answers(text_to_gloss: Text2GlossPipeline, **options: Any) -> list[list[int]]:
-    """What the pipeline's model says, before words of the sentence are put in."""
+    """Return the output of the pipeline's model, before words of the sentence are restored."""
     rows = text_to_gloss.tokenizer(TEXTS, padding=True, return_tensors="pt")
     torch.manual_seed(0)
     with torch.inference_mode():
@@ -74,7 +74,7 @@ def answers(text_to_gloss: Text2GlossPipeline, **options: Any) -> list[list[int]
 
 
 def generated(text_to_gloss: Text2GlossPipeline, **options: Any) -> list[list[int]]:
-    """What `generate` says."""
+    """Return the output of `generate`."""
     tokenizer = text_to_gloss.tokenizer
     torch.manual_seed(0)
     rows = text_to_gloss.model.generate(**tokenizer(TEXTS, padding=True, return_tensors="pt"), **options)
@@ -86,7 +86,7 @@ def attentions(model: Any) -> list[Any]:
 
 
 def lora(**options: Any) -> peft.LoraConfig:
-    """An adapter that changes what is said from the start."""
+    """Return the configuration of an adapter that changes the answers from the start."""
     chosen = {"target_modules": ["query", "value", "dense"], "lora_alpha": 64, "init_lora_weights": False, **options}
     return peft.LoraConfig(**chosen)
 
@@ -108,7 +108,7 @@ def in_place(model: Any) -> None:
 
 
 def through_data(model: Any) -> None:
-    """As peft merges an adapter: torch counts no new version, and the storage stays."""
+    """Change weights as peft does to merge an adapter: torch counts no new version, and the storage stays."""
     for attention in attentions(model):
         attention.value.weight.data *= -1
     model.get_output_embeddings().weight.data *= -1
@@ -208,7 +208,7 @@ def test_altered_between_two_calls(text_to_gloss: Text2GlossPipeline, alter: Cal
 
 
 def check_explained(text_to_gloss: Text2GlossPipeline, sequences: list[list[int]]) -> None:
-    """Log-probabilities are those of the model's own scores."""
+    """Check that log-probabilities are those of the model's own scores."""
     model, tokenizer = text_to_gloss.model, text_to_gloss.tokenizer
     rows = tokenizer(TEXTS, padding=True, return_tensors="pt")
     whole = [[tokenizer.bos_token_id, *ids, tokenizer.eos_token_id] for ids in sequences]

@@ -79,7 +79,7 @@ def test_gloss_that_is_a_source_word_shares_its_id(tokenizer: KGlossTokenizerFas
 def test_unknown_gloss_is_counted(tokenizer: KGlossTokenizerFast, caplog: pytest.LogCaptureFixture) -> None:
     labels = tokenizer(text_target=[["없는글로스", "몸"], ["버들잎"]])["input_ids"]
     assert [tokenizer.convert_ids_to_tokens(row)[0] for row in labels] == ["[UNK]", "[UNK]"]
-    assert "2 glosses are not in the tokenizer's vocabulary" in caplog.text
+    assert "glosses that are not in the tokenizer's vocabulary became [UNK]: 2" in caplog.text
 
 
 def test_target_padding_truncation_and_tensors(tokenizer: KGlossTokenizerFast) -> None:
@@ -190,8 +190,8 @@ def test_no_break_space_loses_no_word(tokenizer: KGlossTokenizerFast) -> None:
 
 def test_vocabulary_is_the_same_each_time() -> None:
     texts = [" ".join(SENTENCES), *(sentence[i:] for sentence in SENTENCES for i in range(0, 30, 3))]
-    first, *others = (train_tokenizer(texts, GLOSSES, vocab_size=200) for _ in range(8))
-    assert all(other.get_vocab() == first.get_vocab() for other in others)
+    first, *later = (train_tokenizer(texts, GLOSSES, vocab_size=200) for _ in range(8))
+    assert all(other.get_vocab() == first.get_vocab() for other in later)
     assert first.convert_ids_to_tokens(range(7)) == ["[PAD]", "[UNK]", "[BOS]", "[EOS]", "[MASK]", "Number", "Alpha"]
 
 
@@ -206,7 +206,7 @@ def test_hostile_text_gets_an_answer(tokenizer: KGlossTokenizerFast, text: str) 
     assert 2 <= len(ids) <= 128
 
 
-# Spans by hand, into the sentence "4세기의 QR 코드를" (Number and Alpha stand for what is there).
+# Spans worked out by hand for the sentence "4세기의 QR 코드를" (Number stands for 4, Alpha for QR).
 OFFSETS = [("Number", "4"), ("세기", "세기"), ("Alpha", "QR"), ("코드", "코드")]
 
 
@@ -283,8 +283,8 @@ def test_truncation_counts_texts_and_targets(tokenizer: KGlossTokenizerFast, cap
     batch = tokenizer(SENTENCES, text_target=GLOSSES, truncation=True, max_length=10, max_target_length=7)
     assert [len(row) for row in batch["labels"]] == [7, 7, 7, 7]
     assert max(len(row) for row in batch["input_ids"]) == 10
-    # Of 11, 9, 6 and 9 glosses, 6 remain beside [EOS].
-    expected = f"truncation dropped {sum(cut)} tokens of {len(cut)} texts and 11 tokens of 3 targets"
+    # Of 11, 9, 6 and 9 glosses, 6 remain in addition to [EOS].
+    expected = f"truncation dropped tokens: {sum(cut)} (texts cut: {len(cut)}) and 11 (targets cut: 3)"
     assert [record.message.startswith(expected) for record in caplog.records] == [True]
 
 
@@ -294,7 +294,9 @@ def test_truncation_of_pairs_counts_each_token_once(
 ) -> None:
     whole = len(tokenizer(SENTENCES[0], SENTENCES[1])["input_ids"])
     tokenizer(SENTENCES[0], SENTENCES[1], truncation="only_second", max_length=whole - 5, stride=stride)
-    assert [record.message.partition(";")[0] for record in caplog.records] == ["truncation dropped 5 tokens of 1 texts"]
+    assert [record.message.partition(";")[0] for record in caplog.records] == [
+        "truncation dropped tokens: 5 (texts cut: 1)"
+    ]
 
 
 def test_nothing_dropped_nothing_said(tokenizer: KGlossTokenizerFast, caplog: pytest.LogCaptureFixture) -> None:
@@ -411,7 +413,7 @@ def test_folder_alone_is_enough_with_remote_code(tokenizer: KGlossTokenizerFast,
         "tokenization_kgloss.py",
         "words.py",
     ]
-    # Without the checkout on the path, and without the site hooks of an editable installation.
+    # Neither the checkout on the path, nor the site hooks of an editable installation, may help.
     hide = "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
     hide += f"sys.path = [p for p in sys.path if p not in ('', {str(Path(kgloss_hf.__file__).parent.parent)!r})]\n"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -630,7 +632,7 @@ def test_a_gloss_without_a_visible_character(tokenizer: KGlossTokenizerFast, cap
     with pytest.raises(ValueError, match="gloss without a visible character"):
         train_tokenizer(SENTENCES, [["\u200b"]])
     assert tokenizer(text_target=["\u200b"])["input_ids"] == [tokenizer.unk_token_id, tokenizer.eos_token_id]
-    assert "1 glosses are not in the tokenizer's vocabulary" in caplog.text
+    assert "glosses that are not in the tokenizer's vocabulary became [UNK]: 1" in caplog.text
 
 
 def test_threads_keep_their_own_truncation_and_padding(
