@@ -1,21 +1,21 @@
-"""The engines with a checkpoint beside plain `generate`: prints one JSON line.
+"""Compare the engines that use a checkpoint with plain `generate`; print one JSON line.
 
 KGLOSS_DATA=FOLDER taskset -c 0,1 python benchmarks/back_translation.py [--sentences 1000]
 
-No translator is at hand without a network, and random weights never end a sentence, so a small Marian is trained to
-repeat Korean sentences (kept in outputs/): its translations are as long as its sources, as a real one's about are. All
-sides have this checkpoint, these sentences, 4 beams, at most 256 new tokens (CTranslate2: the engine's own limit), and
-two threads:
+No translation model is available without a network, and random weights never end a sentence. A small Marian model is
+therefore trained to repeat Korean sentences (kept in outputs/). Its translations are as long as its sources, which is
+roughly true of a real model too. All sides use this checkpoint, the same sentences, 4 beams, at most 256 new tokens
+(CTranslate2: the engine's own limit) and two threads:
 
-- `one`: one `generate` a sentence, of the first `--one_by_one` sentences.
-- `order_16`: 16 sentences a batch in the order given.
-- `easynmt_16`: 16 sentences a batch by length, as EasyNMT does.
+- `one`: one call of `generate` per sentence, for the first `--one_by_one` sentences.
+- `order_16`: batches of 16 sentences in the given order.
+- `easynmt_16`: batches of 16 sentences by length, as in EasyNMT.
 - `ours`: TransformersEngine.
 - `ctranslate2`, `ctranslate2_int8`: CTranslate2Engine.
 
-The sides take turns, and the best of `--rounds` counts, because other work on the machine slows them down; `per_cpu_s`,
-sentences a second of the processor's time, changes less with it. `different` counts
-outputs that are not those of `one` or, for the sentences beyond, of `ours`.
+The sides take turns, and the best of `--rounds` counts, because other work on the machine slows them down. `per_cpu_s`,
+sentences per second of processor time, is affected less. `different` counts outputs that differ from those of `one` or,
+for the remaining sentences, of `ours`.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from kgloss_hf.back_translation.engines.engine import Limits, batches
 from kgloss_hf.back_translation.engines.transformers import TransformersEngine
 
 BEAMS, NEW_TOKENS = 4, 256
-TRAINING = Limits(texts=32, characters=1200, text=300)  # Within the 512 positions, whatever the tokens.
+TRAINING = Limits(texts=32, characters=1200, text=300)  # always within the 512 positions
 
 
 def make_tokenizer(folder: Path, sentences: Sequence[str]) -> MarianTokenizer:
@@ -62,7 +62,7 @@ def make_tokenizer(folder: Path, sentences: Sequence[str]) -> MarianTokenizer:
 
 
 def train_copier(folder: Path, sentences: Sequence[str], steps: int) -> None:
-    """Train a Marian to give its input back, seed 0, and save it."""
+    """Train a Marian model to repeat its input, with seed 0, and save it."""
     folder.mkdir(parents=True)
     tokenizer = make_tokenizer(folder, sentences[:100_000])
     torch.manual_seed(0)
@@ -97,7 +97,7 @@ def train_copier(folder: Path, sentences: Sequence[str], steps: int) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
-            # Decoders start with it, as Marian's with zero; CTranslate2 does so whatever the checkpoint has.
+            # Marian decoders start with a zero embedding; CTranslate2 assumes it whatever the checkpoint holds.
             model.get_input_embeddings().weight[tokenizer.pad_token_id] = 0
         schedule.step()
         optimizer.zero_grad()
@@ -107,7 +107,7 @@ def train_copier(folder: Path, sentences: Sequence[str], steps: int) -> None:
 
 
 def generate(model: Any, tokenizer: Any, texts: Sequence[str], size: int) -> list[str]:
-    """Batches of one size, in the order given, as the documentation of transformers shows it."""
+    """Translate batches of equal size in the given order, as in the documentation of transformers."""
     translations = []
     for start in range(0, len(texts), size):
         inputs = tokenizer(list(texts[start : start + size]), padding=True, return_tensors="pt")
@@ -165,7 +165,7 @@ def main() -> None:
         "ctranslate2_int8": lambda: faster.translate(texts, "ko", "en"),
     }
     for engine in (ours, fast, faster):
-        engine.translate(texts[:2], "ko", "en")  # Load it.
+        engine.translate(texts[:2], "ko", "en")  # loads it
     outputs: dict[str, list[str]] = {}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     cpu_seconds: dict[str, list[float]] = {name: [] for name in sides}

@@ -1,9 +1,10 @@
-"""Peak memory of building a corpus of 10,000 and of 100,000 sentences, each in a process: prints one JSON line.
+"""Measure peak memory while building corpora of 10,000 and 100,000 sentences; print one JSON line.
 
     KGLOSS_DATA=FOLDER python benchmarks/back_translation_memory.py [--sentences 10000 100000]
 
-The engine is a tiny untrained Marian, 8 new tokens a text, so that all but the model is as with a large one. Every pair
-is let through to the search for near duplicates and to the shards.
+Each corpus is built in a separate process. The engine is a tiny untrained Marian model with 8 new tokens per text, so
+that everything except the model is as with a large one. Every pair reaches the search for near duplicates and the
+shards.
 """
 
 import argparse
@@ -47,12 +48,12 @@ def tiny_marian(folder: Path, sentences: list[str]) -> None:
 
 
 def peak() -> int:
-    """This process's, in MiB; Linux counts kilobytes."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    """Return the peak memory of this process in MiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)  # kilobytes on Linux
 
 
 def build(model: str, texts: str, folder: str) -> None:
-    """Build one corpus, and print its pairs, the seconds and the peak before and after selection."""
+    """Build one corpus, and print its pairs, the seconds, and the peak memory before and after selection."""
     select, translated = corpus.select_pairs, []
 
     def noting(*arguments: Any) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def main() -> None:
     if options.build:
         build(*options.build)
         return
-    # Each different one once, as the builder takes them.
+    # Distinct sentences, as the builder uses them.
     sentences = [text for text in dict.fromkeys(clean_sentences()) if text.strip() and len(text) <= 300]
     builds = []
     with tempfile.TemporaryDirectory() as folder:

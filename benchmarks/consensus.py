@@ -1,10 +1,10 @@
-"""Measure on GKSL what one answer out of many gains: prints one JSON line.
+"""Measure on GKSL the gain of a consensus of several answers; print one JSON line.
 
     KGLOSS_DATA=FOLDER python benchmarks/consensus.py MODEL [MODEL ...]
 
-Scores stand for the validation and the test part of the leak-free split, seed 0: of each model's answer, of the
-consensus of its own candidates, of the consensus of any two models or more, and of the best set of glosses that could
-be answered if the references were known (`oracle`).
+Scores are given for the validation and test sets of the leak-free split with seed 0: for the answer of each model, the
+consensus of its own candidates, the consensus of every two or more models, and the best set of glosses that could be
+answered if the references were known (`oracle`).
 """
 
 import argparse
@@ -50,7 +50,7 @@ def scores(part: list[Pair], answers: dict[str, list[str]]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", help="folders of trained models")
-    parser.add_argument("--beams", type=int, default=CANDIDATES, help=f"candidates of each model; default {CANDIDATES}")
+    parser.add_argument("--beams", type=int, default=CANDIDATES, help=f"candidates per model; default {CANDIDATES}")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[TEMPERATURE])
     options = parser.parse_args()
     split = split_pairs(load_pairs("gksl", data_dir=str(folder() / "gksl")), seed=0)

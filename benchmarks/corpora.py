@@ -1,4 +1,4 @@
-"""The sentences of the public corpora in the folder named by KGLOSS_DATA, for the benchmarks."""
+"""Sentences of the public corpora in the folder named by KGLOSS_DATA, for the benchmarks."""
 
 import csv
 import gzip
@@ -28,14 +28,14 @@ COLUMNS = (
 
 
 def folder() -> Path:
-    """The folder of the corpora; ends the program with the way out where there is none."""
+    """Return the folder of the corpora, or end the program with a hint if KGLOSS_DATA is not set."""
     if "KGLOSS_DATA" not in os.environ:
         sys.exit("set KGLOSS_DATA to the folder with the public corpora (gksl/, kornlu/, nsmc/, …)")
     return Path(os.environ["KGLOSS_DATA"])
 
 
 def clean_sentences() -> list[str]:
-    """Every sentence of every corpus but NSMC, in a random order (seed 0), repetitions kept."""
+    """Return all sentences of all corpora except NSMC, in random order (seed 0), including repetitions."""
     sentences = []
     for path in sorted(folder().rglob("*")):
         if path.suffix in (".tsv", ".csv") or path.match("question_pair/*.txt"):
@@ -60,7 +60,7 @@ def clean_sentences() -> list[str]:
 
 
 def nsmc_lines() -> Iterator[str]:
-    """The lines of NSMC, film reviews, one after another."""
+    """Yield the lines of NSMC, a corpus of film reviews."""
     with gzip.open(folder() / "nsmc" / "reviews.txt.gz", "rt", encoding="utf-8") as file:
         for line in file:
             yield line.rstrip("\n")

@@ -1,11 +1,11 @@
-"""The first answer of a new process against `import torch`, in turns: prints medians, and JSON in the last line.
+"""Compare the first answer of a new process with `import torch`; print medians, and JSON in the last line.
 
 python benchmarks/first_answer.py MODEL [SENTENCE] [--rounds 7]
 
-Each step is a process of its own. "Java": no table of frequent words and no cache file, so that every word goes through
-Okt. "table": the table that comes with the package; the sentence may hold words that it does not. "cache file": every
-word of the sentence stands in it. The floor is what a process cannot do without: torch, and of transformers what its
-models and tokenizers import. Of each step the wall and the processor seconds count, exit included.
+Each step runs in a separate process, and the steps take turns. "Java": no table of frequent words and no cache file, so
+that Okt analyses every word. "table": the table in the package, which may lack words of the sentence. "cache file": a
+file that contains every word of the sentence. The floor is what no process can avoid: torch, and the imports of the
+models and tokenizers of transformers. Wall and processor seconds of each step include the exit.
 """
 
 import argparse
@@ -24,7 +24,7 @@ FLOOR = (
 
 
 def timed(words: list[str], **environment: str) -> tuple[float, float, str]:
-    """Wall and processor seconds of a process, and its output."""
+    """Return the wall seconds, the processor seconds and the output of a process."""
     started, before = time.perf_counter(), os.times()
     options = {"env": {**os.environ, "KGLOSS_OKT_CACHE": "", **environment}, "check": True, "capture_output": True}
     answer = subprocess.run([sys.executable, *words], text=True, **options).stdout  # noqa: S603
@@ -49,7 +49,7 @@ def main() -> None:
             "translate, table": (translate, {}),
             "translate, cache file": (translate, cache),
         }
-        answers = {timed(words, **more)[2] for words, more in steps.values() if words is translate}  # and fill caches
+        answers = {timed(words, **more)[2] for words, more in steps.values() if words is translate}  # also fills caches
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
         for _ in range(options.rounds):
             for name, (words, more) in steps.items():

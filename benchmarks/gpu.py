@@ -1,18 +1,18 @@
-"""Training and answering on a GPU, ours beside stock, in under ten minutes: prints tables and a last line of JSON.
+"""Compare ours and stock on a GPU, training and answering, in under ten minutes; print tables and a last line of JSON.
 
 python benchmarks/gpu.py [MODEL]
-python benchmarks/gpu.py --small  # shows on a CPU that the script works, uncompiled; its figures say nothing
+python benchmarks/gpu.py --small  # checks the script on a CPU, uncompiled; its figures are meaningless
 
-Nothing but the package and the bundled sample is needed, and no network.
+Only the package and the bundled sample are needed, and no network.
 
-- Training: `training_throughput.py --data synthetic --preset paper --compile` in a process of its own, with its check
-  of losses and gradients. `pretext_hours` is its projection of the paper's pretext, 10 epochs of 647,000 pairs.
-- Answering: batches of 512 through the pipeline, and through stock's tokenizer and `generate`, in float32; sides take
-  turns, and the best round counts. MODEL is a trained model; default: one of the same preset, trained here on the
-  sample until it ends its sequences. Sentences are drawn from the words of the sample (seed 0), each once, and
-  analysed before. Every answer is compared.
+- Training: `training_throughput.py --data synthetic --preset paper --compile` in a separate process, with its check of
+  losses and gradients. `pretext_hours` is its projection for the paper's pretext task, 10 epochs of 647,000 pairs.
+- Answering: batches of 512 through the pipeline, and through the stock tokenizer and `generate`, in float32. The sides
+  take turns, and the best round counts. MODEL is a trained model; by default, a model of the same preset is trained on
+  the sample until it ends its sequences. Distinct sentences are drawn from the words of the sample (seed 0) and
+  analysed in advance. Every answer is compared.
 
-Ends with 1 if training's check fails or an answer differs.
+The exit status is 1 if the check of the training fails or an answer differs.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ SMALL = {"preset": "tiny", "batch_size": 16, "steps": 5, "rounds": 1, "epochs": 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", help="folder of a trained model")
-    parser.add_argument("--small", action="store_true", help="sizes for a CPU")
+    parser.add_argument("--small", action="store_true", help="use sizes for a CPU")
     parser.add_argument("--preset", choices=("tiny", "small", "paper"), default="paper")
     parser.add_argument("--batch_size", type=int, default=32, help="pairs per step of training")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=30, help="of the sample, for the model that answers")
+    parser.add_argument("--epochs", type=int, default=30, help="epochs on the sample, for the model that answers")
     parser.add_argument("--sentences", type=int, default=16_384)
     parser.add_argument("--batch", type=int, default=512, help="sentences per step of answering")
     if "--small" in sys.argv:
@@ -57,7 +57,7 @@ def main() -> None:
     began = time.perf_counter()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and not options.small:
-        sys.exit("expected a GPU, found none; --small shows on a CPU that the script works")
+        sys.exit("expected a GPU, found none; add --small to check the script on a CPU")
 
     training = training_of(options)
     sides = training["sides"]
@@ -95,11 +95,11 @@ def main() -> None:
 
 
 def training_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The JSON of training_throughput.py, and whether its check held."""
+    """Return the JSON of training_throughput.py, and whether its check passed."""
     words = ["--data", "synthetic", "--preset", options.preset, *["--compile"] * (not options.small)]
     for name in ("batch_size", "steps", "rounds"):
         words += [f"--{name}", str(getattr(options, name))]
-    words += ["--warmup", str(min(50, options.steps))]  # compiling meets all shapes there
+    words += ["--warmup", str(min(50, options.steps))]  # all shapes are compiled in the warm-up
     done = subprocess.run(  # noqa: S603
         [sys.executable, str(HERE / "training_throughput.py"), *words], stdout=subprocess.PIPE, text=True
     )
@@ -110,7 +110,7 @@ def training_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def trained(options: argparse.Namespace, folder: str) -> str:
-    """The folder of a model that has learnt enough of the sample to end its sequences."""
+    """Return the folder of a model that has learnt enough of the sample to end its sequences."""
     words = ["--dataset", "mcksg", "--preset", options.preset, "--num_train_epochs", str(options.epochs)]
     words += ["--learning_rate", "1e-3" if options.preset == "tiny" else "2e-4", "--eval_strategy", "no"]
     words += ["--save_strategy", "no", "--load_best_model_at_end", "false", "--output_dir", f"{folder}/run"]
@@ -120,7 +120,7 @@ def trained(options: argparse.Namespace, folder: str) -> str:
 
 
 def answering_of(checkpoint: str, device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Rates of both sides, and how many answers differ."""
+    """Return the rates of both sides and the number of answers that differ."""
     random = np.random.default_rng(0)
     words = sorted({word for pair in load_pairs("mcksg") for word in pair.text.split()})
     drawn: dict[str, None] = {}
@@ -136,7 +136,7 @@ def answering_of(checkpoint: str, device: str, options: argparse.Namespace) -> d
     }
     outputs: dict[str, list[str]] = {}
     rates: dict[str, float] = {}
-    for number in range(1 + options.rounds):  # the first warms up
+    for number in range(1 + options.rounds):  # the first round warms up
         for name, side in sides.items():
             began = time.perf_counter()
             outputs[name] = side()

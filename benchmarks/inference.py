@@ -1,13 +1,13 @@
-"""Glosses a second, and the time for one sentence, beside the stock way.
+"""Measure sentences per second and the latency of one sentence, ours and stock.
 
 KGLOSS_DATA=FOLDER python benchmarks/inference.py [MODEL] [--sentences 1000]
 
-MODEL is a trained model, which both sides search with as many beams as it says; default: one of the paper's size, which
-is greedy, trained here for a few minutes on GKSL's original rows and kept in outputs/inference. The sentences are
-GKSL's, each once. The stock side is what transformers' own text2text-generation pipeline does, which transformers 5 no
-longer has: the tokenizer and `generate`, a sentence at a time, or batches in the order given. Sides take turns; the
-best of the rounds counts, by the clock and, for machines that do other work too, by processor seconds. Each is checked
-against the stock outputs, sentence by sentence. The last line of output is JSON.
+MODEL is a trained model, which both sides search with its own number of beams. By default, a greedy model of the
+paper's size is trained for a few minutes on GKSL's original rows and kept in outputs/inference. The sentences are those
+of GKSL, each once. The stock side does what the text2text-generation pipeline of transformers 4 did: it calls the
+tokenizer and `generate`, for one sentence at a time or for batches in the given order. The sides take turns; the best
+round counts, by the clock and, for machines with other work, by processor seconds. Each output is compared with that of
+the stock side, sentence by sentence. The last line of output is JSON.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
     texts = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[: chosen.sentences]]
 
     stock = Stock(checkpoint)
-    stock.tokenizer(texts)  # all sides find the words analysed
+    stock.tokenizer(texts)  # analyses the words for all sides
     few = texts[: chosen.latency_sentences]
     sides: dict[str, Callable[[], list[str]]] = {"stock, one by one": lambda: stock.all(few, 1)}
     sides |= {f"stock, batches of {size}": (lambda size=size: stock.all(texts, size)) for size in STOCK_BATCHES}
@@ -74,24 +74,24 @@ def main() -> None:
     batches = [name for name in sides if name.startswith("stock, batches")]
     best = max(batches, key=rates.__getitem__)
     best_of_processor = max(rates_of_processor[name] for name in batches)
-    # The stock side leaves placeholders bare, so what is compared is the pipeline's own restoring of its tokens.
-    reference = [restored(pipelines["pipeline"], text, found) for text, found in zip(texts, outputs[best], strict=True)]
+    # The stock side leaves placeholders bare, so the pipeline's way of restoring them is applied to its tokens.
+    reference = [restored(pipelines["pipeline"], *both) for both in zip(texts, outputs[best], strict=True)]
     differing = {name: sum(a != b for a, b in zip(reference, outputs[name], strict=True)) for name in pipelines}
 
     latencies: dict[str, list[float]] = {}
     for _ in range(chosen.rounds):
         for name, one in {"stock": stock.one, **pipelines}.items():
-            found = [seconds(one, text) for text in few]
-            latencies[name] = found if name not in latencies else list(map(min, latencies[name], found))
+            times = [seconds(one, text) for text in few]
+            latencies[name] = times if name not in latencies else list(map(min, latencies[name], times))
     cold = {name: cold_start(code, chosen.threads) for name, code in cold_starts(checkpoint).items()}
 
     for name in sides:
         print(f"{name:24} {rates[name]:8.1f} sentences/s, {rates[name] / rates[best]:.2f} times the best of stock")
-    for name, found in latencies.items():
-        p50, p95 = np.percentile(found, [50, 95]) * 1000
+    for name, times in latencies.items():
+        p50, p95 = np.percentile(times, [50, 95]) * 1000
         start = f"cold start {cold[name]['seconds']:.1f} s, {cold[name]['MiB']:.0f} MiB"
         print(f"{name:24} p50 {p50:6.1f} ms  p95 {p95:6.1f} ms  {start}")
-    half = {name: float(np.median(found) / np.median(latencies["stock"])) for name, found in latencies.items()}
+    half = {name: float(np.median(times) / np.median(latencies["stock"])) for name, times in latencies.items()}
     result = {
         "sentences": len(texts),
         "num_beams": stock.model.generation_config.num_beams,
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 class Stock:
-    """What transformers' text2text-generation pipeline does."""
+    """Equivalent of the text2text-generation pipeline of transformers."""
 
     def __init__(self, checkpoint: str, device: str = "cpu") -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(checkpoint)
@@ -120,7 +120,7 @@ class Stock:
     def batch(self, texts: list[str]) -> list[str]:
         encoded = self.tokenizer(texts, truncation=True, padding=True, return_tensors="pt").to(self.model.device)
         penalty = self.model.generation_config.encoder_repetition_penalty
-        with torch.no_grad():  # transformers 4 alone would weigh the words of other sentences
+        with torch.no_grad():  # transformers 4 by itself would weigh the words of other sentences
             rows = self.model.generate(**encoded, **penalty_arguments(penalty, encoded["input_ids"], {}))
         return [" ".join(self.tokenizer.convert_ids_to_tokens(row, skip_special_tokens=True)) for row in rows]
 
@@ -139,7 +139,7 @@ def seconds(one: Callable[[str], Any], text: str) -> float:
 
 
 def cold_starts(checkpoint: str) -> dict[str, str]:
-    """Programs that answer one sentence."""
+    """Return programs that answer one sentence."""
     text = "기차가 곧 도착합니다."
     stock = (
         "import kgloss_hf; from transformers import AutoModelForSeq2SeqLM as M, AutoTokenizer as T; "
@@ -154,8 +154,8 @@ def cold_starts(checkpoint: str) -> dict[str, str]:
 
 
 def cold_start(code: str, threads: int) -> dict[str, float]:
-    """Seconds from the start of a process to its first answer, and its peak memory."""
-    # ru_maxrss would begin with this process's own.
+    """Return the seconds from the start of a process to its first answer, and its peak memory."""
+    # ru_maxrss would include the peak of this process.
     peak = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     code = f"import torch; torch.set_num_threads({threads}); {code}; {peak}"
     began = time.perf_counter()
@@ -164,7 +164,7 @@ def cold_start(code: str, threads: int) -> dict[str, float]:
 
 
 def trained() -> str:
-    """The folder of a model of the paper's size that has learnt enough to end its sequences."""
+    """Return the folder of a model of the paper's size that has learnt enough to end its sequences."""
     if not (TRAINED / "model").exists():
         options = ["--preset", "paper", "--num_train_epochs", "6", "--learning_rate", "2e-4", "--warmup_steps", "100"]
         data = ["--dataset", "gksl", "--data_dir", str(folder() / "gksl"), "--output_dir", str(TRAINED)]

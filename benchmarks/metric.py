@@ -1,11 +1,11 @@
-"""The Jaccard score of a million pairs, beside `evaluate` and a plain loop, with equal results: prints one JSON line.
+"""Compare the Jaccard score of a million pairs with `evaluate` and a plain loop; print one JSON line.
 
 python benchmarks/metric.py [--pairs 1000000] [--sample 100000]
 
-The pairs are synthetic, from seed 0: 1 to 14 of 3,000 glosses, of which the prediction has 70% right. All run in one
-process; seconds are of the processor, so that other work on the machine counts less. `evaluate` is timed on the first
-`--sample` pairs, after a first small call, and its seconds are scaled to `--pairs`: it writes pairs to an Arrow file
-and reads them back before it computes.
+The pairs are synthetic (seed 0): 1 to 14 of 3,000 glosses, 70% of them predicted correctly. The results must be equal.
+All sides run in one process; seconds are of the processor, so that other work on the machine counts less. `evaluate` is
+timed on the first `--sample` pairs, after a small first call, and its seconds are scaled to `--pairs`: it writes the
+pairs to an Arrow file and reads them back before it computes.
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""Measure what going on from a trained model with more glosses gains: prints one JSON line.
+"""Measure the gain of continuing from a trained model with more glosses; print one JSON line.
 
     python benchmarks/new_glosses.py OUTPUT_DIR [--seeds 0 1]
 
-The training part of the bundled sample is cut in two: pairs that hold one of some rare glosses, drawn at random, and
-the others. A model learns the others alone, and goes on from there with the new pairs alone or with all, beside models
-that learn all pairs from scratch. All are scored on the sample's test part, without penalties in decoding.
+The training set of the bundled sample is divided in two: pairs that contain one of some rare glosses, drawn at random,
+and all others. A model learns only the others, and continues from there with the new pairs alone or with all pairs. It
+is compared with models that learn all pairs from scratch. All models are scored on the sample's test set, without
+penalties in decoding.
 """
 
 import argparse
@@ -21,12 +22,12 @@ from kgloss_hf.data.pairs import Pair
 from kgloss_hf.data.parts import load_corpus
 
 SCRIPT = Path(__file__).parent.parent / "examples" / "run_text2gloss.py"
-RARE = 3  # pairs that hold a gloss which may be held out, at most
+RARE = 3  # maximum number of pairs with a gloss that may be held out
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output_dir", type=Path, help="folder for the parts and the models")
+    parser.add_argument("output_dir", type=Path, help="folder for the sets and the models")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     options = parser.parse_args()
     split = load_corpus(CorpusArguments(dataset="mcksg")).split
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def drawn(pairs: Sequence[Pair]) -> set[str]:
-    """Return rare glosses that half of the pairs hold one of."""
+    """Return rare glosses such that half of the pairs contain at least one of them."""
     counts = Counter(gloss for pair in pairs for gloss in set(pair.glosses))
     rare = sorted(gloss for gloss, count in counts.items() if count <= RARE)
     random.Random(0).shuffle(rare)  # noqa: S311

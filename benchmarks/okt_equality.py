@@ -1,8 +1,8 @@
-"""Okt on batches and `Okt().pos` on every sentence of the public corpora: prints how many were compared and differ.
+"""Compare Okt on batches with `Okt().pos` on all public corpora; print how many sentences were compared and differ.
 
 KGLOSS_DATA=FOLDER python benchmarks/okt_equality.py [--corpus clean|nsmc] [--skip N] [--lines N]
 
-Takes as long as `Okt().pos` does: half an hour and more for all 868,337 lines.
+The run takes as long as `Okt().pos`: more than half an hour for all 868,337 lines.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from kgloss_hf.runtime import java, okt
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--corpus", choices=("clean", "nsmc"), help="NSMC, or all others (default: both)")
-    parser.add_argument("--skip", type=int, default=0, help="leave out so many lines at the beginning (default: 0)")
-    parser.add_argument("--lines", type=int, default=10**9, help="compare at most so many (default: all)")
+    parser.add_argument("--skip", type=int, default=0, help="number of lines to skip at the beginning (default: 0)")
+    parser.add_argument("--lines", type=int, default=10**9, help="maximum number of lines to compare (default: all)")
     options = parser.parse_args()
     clean = clean_sentences() if options.corpus != "nsmc" else []
     nsmc = nsmc_lines() if options.corpus != "clean" else ()

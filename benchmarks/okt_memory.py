@@ -1,4 +1,4 @@
-"""Okt over NSMC's 663,527 film reviews: prints one JSON line with time and peak memory as the lines go by.
+"""Run Okt over the 663,527 film reviews of NSMC; print one JSON line with time and peak memory along the way.
 
 KGLOSS_DATA=FOLDER python benchmarks/okt_memory.py
 """

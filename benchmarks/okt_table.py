@@ -1,10 +1,10 @@
-"""Make the table of frequent words that comes with the package: what Okt says of each, checked against KoNLPy.
+"""Make the table of frequent words in the package, with Okt's analysis of each, checked against KoNLPy.
 
 KGLOSS_DATA=FOLDER python benchmarks/okt_table.py [--words 150000] [--output kgloss_hf/runtime/okt_words.bin]
 
-Words are the Hangul words of NSMC, film reviews under CC0, and the punctuation around them, by frequency: of no other
-corpus, so that benchmarks on the others measure text that the table was not made of. Left out are words that Okt's
-normalisation changes.
+The words are the Hangul words of NSMC (film reviews under CC0) and the punctuation around them, by frequency. No other
+corpus is used, so that benchmarks on the others measure text that the table was not made from. Words that Okt's
+normalisation changes are left out.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from corpora import nsmc_lines
 
 os.environ["KGLOSS_OKT_TABLE"] = os.environ["KGLOSS_OKT_CACHE"] = ""
 
-from kgloss_hf.runtime import java, okt  # after the variables that it reads
+from kgloss_hf.runtime import java, okt  # must follow the variables that it reads
 
 
 def encoded(surfaces: Sequence[str], lemmas: Sequence[str], tags: Sequence[str]) -> str:
-    """The code that `okt.decoded` reads."""
+    """Return the code that `okt.decoded` reads."""
 
     def one(surface: str, lemma: str, tag: str) -> str:
         kept = next((i for i, pair in enumerate(zip(surface, lemma, strict=False)) if len({*pair}) == 2), None)

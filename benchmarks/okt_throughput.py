@@ -1,12 +1,13 @@
-"""Okt on batches against a loop over KoNLPy's `Okt().pos`, in one run, with equal output: prints one JSON line.
+"""Compare Okt on batches with a loop over KoNLPy's `Okt().pos` in one run; print one JSON line.
 
 [KGLOSS_OKT_TABLE=] KGLOSS_DATA=FOLDER python benchmarks/okt_throughput.py [--sentences 200000] [--sample 10000]
 
-The sentences are all of the clean corpora in random order (seed 0), of which the table of frequent words was not made;
-`KGLOSS_OKT_TABLE=` leaves it out. The loop is timed on the first `--sample` of them, after it has seen others, and
-scaled, twice: in a process of its own, with Java as KoNLPy starts it (`konlpy`), and in ours (`same_java`). Ours begins
-with an empty cache and, as in real work, a Java virtual machine that has just started. `in_java` is the share of its
-time in which Java works; `ratio_without_python` is what the ratio would be if nothing else took time.
+The sentences are those of the clean corpora in random order (seed 0). The table of frequent words was not made from
+these corpora; `KGLOSS_OKT_TABLE=` leaves it out. The loop is timed on the first `--sample` sentences, after it has seen
+others, and scaled. This is done twice: in a separate process, with Java as KoNLPy starts it (`konlpy`), and in ours
+(`same_java`). Ours begins with an empty cache and, as in real work, a newly started Java virtual machine. The outputs
+must be equal. `in_java` is the share of its time that is spent in Java; `ratio_without_python` is the ratio if nothing
+else took time.
 """
 
 import argparse
@@ -23,14 +24,14 @@ from corpora import clean_sentences
 
 from kgloss_hf.runtime import okt
 
-BATCH = 1000  # sentences a call, as `datasets.map` gives them
+BATCH = 1000  # sentences per call, as from `datasets.map`
 
 
 LOOP = "import okt_throughput, json, sys; print(json.dumps(okt_throughput.loop(*json.load(sys.stdin))))"
 
 
 def loop(sample: list[str], others: list[str]) -> tuple[float, list[Any]]:
-    """Sentences per second of KoNLPy's loop, and what it gives."""
+    """Return the sentences per second of KoNLPy's loop, and its answers."""
     from konlpy.tag import Okt
 
     stock = Okt()
@@ -47,14 +48,14 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=10_000, help="sentences for the loop over Okt().pos")
     options = parser.parse_args()
     texts = clean_sentences()[: options.sentences]
-    okt.analyze(["불"])  # starts Java and loads Okt's dictionaries, for both
+    okt.analyze(["불"])  # starts Java and loads Okt's dictionaries for both sides
     in_java, asked = 0.0, okt.analyze_words
 
     def timed(words: list[str]) -> Iterator[Any]:
         nonlocal in_java
         began = time.perf_counter()
         rows = iter(asked(words))
-        first = list(islice(rows, 1))  # Java has made all of them then
+        first = list(islice(rows, 1))  # by now Java has analysed all of them
         in_java += time.perf_counter() - began
         return chain(first, rows)
 

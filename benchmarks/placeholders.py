@@ -1,10 +1,11 @@
-"""How often a placeholder gets its own content back: by order, by cross-attention, and by its neighbours.
+"""Measure how often a placeholder gets its own content back, by order, by cross-attention and by its neighbours.
 
 python benchmarks/placeholders.py MODEL DATASET [DATA_DIR]
 
-Reference glosses are put through the model by teacher forcing, so that its own errors do not count. Only what can go
-wrong is counted: placeholders for which the sentence holds two or more sources. `natural` are the dataset's own pairs;
-in `swapped` two sentences with a placeholder each stand one after the other, and their glosses the other way round.
+Reference glosses are passed through the model by teacher forcing, so that the errors of the model do not count. Only
+placeholders for which the sentence has two or more sources are counted, since only these can go wrong. `natural` are
+the pairs of the data set. In `swapped`, two sentences with placeholders are concatenated, and their glosses in reverse
+order.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def count(tokenizer: Any, model: Any, cases: list[tuple[str, list[str]]]) -> dict[str, int]:
-    """Placeholders with a choice, and how many of them each way gives their own content."""
+    """Return the number of placeholders with a choice, and the number that each method resolves correctly."""
     counts = {"placeholders": 0, "by order": 0, "by attention": 0, "by neighbours": 0}
     for text, glosses in cases:
         morphemes = tokenizer.morphemes([text])[0]
@@ -78,7 +79,7 @@ def count(tokenizer: Any, model: Any, cases: list[tuple[str, list[str]]]) -> dic
 
 
 def inside(spans: torch.Tensor, sources: list[Source]) -> torch.Tensor:
-    """1 where a token, the first index, is of a source."""
+    """Return a matrix with 1 where a token (first index) belongs to a source (second index)."""
     starts = torch.tensor([source.start for source in sources])
     ends = torch.tensor([source.end for source in sources])
     first, last = spans[:, :1], spans[:, 1:]
@@ -91,7 +92,7 @@ def in_order(tokens: list[str], sources: list[Source]) -> list[Source | None]:
 
 
 def most_attended(tokens: list[str], sources: list[Source], weights: torch.Tensor) -> list[Source | None]:
-    """The strongest pairs first, each source once."""
+    """Assign sources by descending attention, each source once."""
     assigned: list[Source | None] = [None] * len(tokens)
     pairs = [(p, s) for p, token in enumerate(tokens) for s, source in enumerate(sources) if source.tag == token]
     while pairs:

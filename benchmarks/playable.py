@@ -1,12 +1,12 @@
-"""Measure on GKSL what playing by a lexicon costs: prints a table, and one JSON line at the end.
+"""Measure on GKSL the cost of playing by a lexicon; print a table, and one JSON line at the end.
 
     KGLOSS_DATA=FOLDER python benchmarks/playable.py MODEL [--part validation] [--sentences 100]
 
 The lexicon has an entry for each gloss of the model and for letters and digits, except for a share of the glosses that
-is withheld at random. There is a row for each share, for plain answers, for `playable="prefer"` and for
-`playable="only"`. It holds the percentage of glosses that can be played, the percentage of answers that can be played
-wholly, Jaccard, and sentences per second, each the mean over the seeds. `--preferences` also tries "prefer" with these
-weights of the playable share, to choose `PREFERENCE`.
+is withheld at random. For each share, the table has a row for plain answers, one for `playable="prefer"` and one for
+`playable="only"`. A row holds the percentage of glosses that can be played, the percentage of answers that can be
+played completely, Jaccard, and sentences per second, each the mean over the seeds. `--preferences` also tries "prefer"
+with these weights of the playable share, to choose `PREFERENCE`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from corpora import folder
 import kgloss_hf
 from kgloss_hf.data.pairs import load_pairs, split_pairs
 from kgloss_hf.evaluation.metrics import jaccard
-from kgloss_hf.reporting import Table, print_tables
+from kgloss_hf.reporting import Table, counted, print_tables
 from kgloss_hf.runtime import pipeline_kgloss
 from kgloss_hf.runtime.glosses import PLACEHOLDERS
 from kgloss_hf.runtime.lexicon import PREFERENCE, Entry, Lexicon, playable_share
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="folder of a trained model")
     parser.add_argument("--part", default="test", choices=("validation", "test"))
-    parser.add_argument("--sentences", type=int, help="default: all of the part")
+    parser.add_argument("--sentences", type=int, help="number of sentences (default: the whole set)")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.25, 0.5])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--preferences", type=float, nargs="+", default=[])
@@ -79,12 +79,18 @@ def main() -> None:
             pipeline_kgloss.PREFERENCE = PREFERENCE
     means = [
         {"withheld": share, "answers": name}
-        | {key: round(float(np.mean([one[key] for one in found])), 2) for key in found[0]}
-        for (share, name), found in rows.items()
+        | {key: round(float(np.mean([one[key] for one in by_seed])), 2) for key in by_seed[0]}
+        for (share, name), by_seed in rows.items()
     ]
     header = tuple(means[0])
     print_tables(
-        [Table(f"{options.part}, {len(pairs)} pairs", header, [[str(row[key]) for key in header] for row in means])]
+        [
+            Table(
+                f"{options.part}, {counted(len(pairs), 'pair')}",
+                header,
+                [[str(row[key]) for key in header] for row in means],
+            )
+        ]
     )
     print(json.dumps({"model": Path(options.model).name, "pairs": len(pairs), "seeds": options.seeds, "rows": means}))
 

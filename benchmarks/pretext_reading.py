@@ -1,13 +1,13 @@
-"""Reading the pretext corpus from shards, beside `datasets`' own Parquet loader: prints one JSON line a load.
+"""Compare reading the pretext corpus from shards with the Parquet loader of `datasets`; print one JSON line per load.
 
     python benchmarks/pretext_reading.py [--pairs 250000 500000 1000000]
 
-Each size is written as ten Parquet shards of synthetic pairs into a temporary folder. Each load runs in a process of
-its own with an empty cache, and reads every row once. `seconds` is load_dataset and reading, without the imports;
-`cpu_seconds` is the processor's part, which a busy machine changes less. `peak_mib` is the most resident memory of the
-process, `imports_mib` what it was before the load. A normal load maps its cache file, so pages that the system may take
-back count as resident too: `peak_anonymous_mib` leaves them out. Ends with 1 if the rows of two loads of one size
-differ in number or hash.
+Each size is written as ten Parquet shards of synthetic pairs into a temporary folder. Each load runs in a separate
+process with an empty cache, and reads every row once. `seconds` covers load_dataset and reading, without the imports;
+`cpu_seconds` is the processor time of both, which a busy machine affects less. `peak_mib` is the peak resident memory
+of the process, and `imports_mib` its resident memory before the load. A normal load maps its cache file, so pages that
+the system may reclaim count as resident too; `peak_anonymous_mib` leaves them out. The exit status is 1 if the rows of
+two loads of the same size differ in number or hash.
 """
 
 import argparse
@@ -35,7 +35,7 @@ ROWS_A_READ = 1000
 
 
 def write_shards(folder: Path, pairs: int) -> int:
-    """Write synthetic pairs of 3 to 12 words, a row group of 10,000 at a time; their size on disk in bytes."""
+    """Write synthetic pairs of 3 to 12 words in row groups of 10,000, and return their size on disk in bytes."""
     generator = np.random.default_rng(0)
     words = ["".join(generator.choice(list(SYLLABLES), generator.integers(1, 5))) for _ in range(50_000)]
 
@@ -59,7 +59,7 @@ def write_shards(folder: Path, pairs: int) -> int:
 
 
 def status_mib(field: str) -> float:
-    """A field of /proc/self/status, in MiB; 0 where the system has none."""
+    """Return a field of /proc/self/status in MiB, or 0 if the system lacks that file."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except FileNotFoundError:
@@ -84,7 +84,7 @@ def batches(loader: str, data_dir: str, streaming: bool) -> Iterator[dict[str, l
 
 
 def load_once(loader: str, data_dir: str, streaming: bool) -> None:
-    """Read all rows and print their number, hash and cost."""
+    """Read all rows, and print their number, hash and cost."""
     import datasets
 
     import kgloss_hf  # noqa: F401
@@ -108,8 +108,7 @@ def load_once(loader: str, data_dir: str, streaming: bool) -> None:
         "rows": rows,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu, 1),
-        # Kilobytes on Linux.
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),  # kilobytes on Linux
         "peak_anonymous_mib": round(peak[0]),
         "imports_mib": round(imports),
         "sha256": digest.hexdigest()[:16],
@@ -119,7 +118,7 @@ def load_once(loader: str, data_dir: str, streaming: bool) -> None:
 
 
 def run(loader: str, data_dir: Path, streaming: bool) -> dict[str, object]:
-    """`load_once` in a fresh process with a cache of its own."""
+    """Run `load_once` in a new process with an empty cache."""
     with tempfile.TemporaryDirectory(dir=data_dir.parent) as cache:
         env = {
             **os.environ,

@@ -1,13 +1,13 @@
-"""Measure what corrections gain when the least certain sentences are corrected first: prints a table and JSON.
+"""Measure the gain of correcting the least certain sentences first; print a table and JSON.
 
     python benchmarks/review.py OUTPUT_DIR [--data_dir GKSL] [--corrections 500 1000 2000] [--seeds 0 1] [--jobs 2]
 
-For each seed, a base model learns a share of the training part (whole groups of equal sentences or gloss strings); the
-rest is a pool whose glosses nobody sees. `kgloss review` orders the pool by the base model's certainty. N of its
+For each seed, a base model learns a share of the training set (whole groups of equal sentences or gloss strings). The
+rest is a pool with hidden glosses. `kgloss review` orders the pool by the certainty of the base model. N of its
 sentences are corrected, with their own glosses as the correction: the first N, or N at random. A model then learns the
-base and the corrected sheet from scratch. Printed are the Jaccard score on the test part, and the post-edit gloss error
-rate of what was corrected. Runs stay in OUTPUT_DIR, and the same command goes on where it was interrupted. For a quick
-look: --dataset mcksg --extra_train "" --corrections 20 --epochs 1 --seeds 0.
+base and the corrected sheet from scratch. The output is the Jaccard score on the test set, and the post-edit gloss
+error rate of the corrected sentences. Runs stay in OUTPUT_DIR; repeat the command to continue after an interruption.
+For a quick trial: --dataset mcksg --extra_train "" --corrections 20 --epochs 1 --seeds 0.
 """
 
 import argparse
@@ -36,16 +36,20 @@ ORDERS = ("uncertain", "random")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output_dir", type=Path, help="folder for the parts, the sheets and the models")
+    parser.add_argument("output_dir", type=Path, help="folder for the sets, the sheets and the models")
     parser.add_argument("--dataset", default="gksl")
-    parser.add_argument("--extra_train", default="augmented", help="more training pairs; an empty string for none")
+    parser.add_argument(
+        "--extra_train", default="augmented", help="additional training pairs; an empty string for none"
+    )
     parser.add_argument("--data_dir", help="folder with your copy of the data set (default: KGLOSS_DATA/gksl for gksl)")
-    parser.add_argument("--base_share", type=float, default=0.2, help="share of the training part that the base learns")
+    parser.add_argument("--base_share", type=float, default=0.2, help="share of the training set for the base model")
     parser.add_argument("--corrections", type=int, nargs="+", default=[500, 1000, 2000])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of base, order, weights and batches")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1], help="seeds of the base, the order, the weights and the batches"
+    )
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, with one thread each")
+    parser.add_argument("--jobs", type=int, default=2, help="number of runs at a time, with one thread each")
     options = parser.parse_args()
     if options.dataset == "gksl" and options.data_dir is None:
         options.data_dir = str(Path(os.environ["KGLOSS_DATA"], "gksl"))
@@ -76,7 +80,7 @@ def main() -> None:
         runs = []
         for count in options.corrections:
             if count > len(rows):
-                parser.error(f"expected at most {len(rows):,} --corrections, the pool's sentences, found {count:,}")
+                parser.error(f"--corrections: expected at most {len(rows):,}, the size of the pool, found {count:,}")
             for order, ordered in zip(ORDERS, (rows, random_rows), strict=True):
                 name = f"{order}_{count}_{seed}"
                 runs.append((order, count, name, corrected(folder / f"{name}.csv", ordered[:count], gold)))
@@ -96,7 +100,7 @@ def main() -> None:
 
 
 def trained(folder: Path, train: str, files: dict[str, str], options: argparse.Namespace, seed: int) -> float:
-    """Train a model, unless an earlier call has, and return its Jaccard score on the test part."""
+    """Train a model unless it exists already, and return its Jaccard score on the test set."""
     metrics = folder / "model" / "metrics.json"
     if not metrics.exists():
         words = ["--train", train, "--validation", files["validation"], "--test", files["test"]]
@@ -105,12 +109,12 @@ def trained(folder: Path, train: str, files: dict[str, str], options: argparse.N
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
         command = [sys.executable, str(SCRIPT), *words]
         subprocess.run(command, check=True, stdout=sys.stderr, env=one_thread)  # noqa: S603
-    found = json.loads(metrics.read_text("utf-8"))
-    return round(found["scores"][found["preset"]]["jaccard"], 2)
+    facts = json.loads(metrics.read_text("utf-8"))
+    return round(facts["scores"][facts["preset"]]["jaccard"], 2)
 
 
 def corrected(file: Path, rows: Sequence[dict[str, str]], gold: dict[str, str]) -> str:
-    """Write a sheet in which the gold glosses correct what is shown."""
+    """Write a review sheet with the gold glosses as corrections."""
     done = {HEADERS["reviewer"]: "gold"}
     with file.open("w", encoding="utf-8", newline="") as lines:
         table = csv.DictWriter(lines, list(rows[0]))

@@ -1,11 +1,12 @@
-"""The selection of back-translated pairs beside a loop over datasketch's own MinHashLSH: prints one JSON line.
+"""Compare the selection of back-translated pairs with a loop over datasketch's MinHashLSH; print one JSON line.
 
 KGLOSS_DATA=FOLDER taskset -c 0 python benchmarks/selection.py [--sizes 10000 100000 300000]
 
-The pairs are the paraphrases of the public corpora, in a random order (seed 0); beyond their number, the same sources
-with other targets. Both ways apply the same filters, the same bands, and an exact comparison of the candidates. Their
-hash functions differ, and so do the few near duplicates that each misses: `different` verdicts. Each way and size has a
-process of its own, which reads the pairs from a file as it goes; `grown_mib` is how much its peak memory grew (Linux).
+The pairs are the paraphrases of the public corpora in random order (seed 0). Beyond their number, the same sources are
+paired with other targets. Both methods apply the same filters and bands, and compare candidates exactly. Their hash
+functions differ, and so do the few near duplicates that each misses; `different` counts these verdicts. Each method and
+size runs in a separate process, which streams the pairs from a file; `grown_mib` is the growth of its peak memory
+(Linux).
 """
 
 import argparse
@@ -57,7 +58,7 @@ def _write(file: Path, count: int, cache: str) -> int:
     from corpora import folder
     from datasets import load_dataset
 
-    import kgloss_hf  # noqa: F401  (gives load_dataset the name)
+    import kgloss_hf  # noqa: F401 - registers ko_backtranslation
 
     pairs = load_dataset("ko_backtranslation", "all", data_dir=str(folder()), pairs="paraphrase", cache_dir=cache)[
         "train"
@@ -130,7 +131,7 @@ def _datasketch(batches: Iterator[Pairs], scratch: Path) -> Iterator[list[str]]:
 
 
 def _peak_mib() -> float:
-    # ru_maxrss would begin with the peak of the process that started this one.
+    # ru_maxrss would include the peak of the parent process.
     (kib,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     return int(kib) / 1024
 

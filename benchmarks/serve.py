@@ -1,12 +1,12 @@
-"""Requests per second of `kgloss serve` beside one batch call, and whether every answer is its own.
+"""Compare the requests per second of `kgloss serve` with one batch call, and check every answer.
 
 KGLOSS_DATA=FOLDER python benchmarks/serve.py MODEL [--requests 10000] [--clients 64]
 
-MODEL is a trained model. The sentences are GKSL's, one per request. The service runs in a process of its own. Each
-client sends its next request when it has its answer; every fifth asks for types. Each answer is compared with the
-pipeline's own for the same sentence. The other side is one call of the pipeline with the sentences of all requests, in
-this process. Before either is timed, it has answered each sentence once. The clients share the cores with the service.
-The last line of output is JSON.
+MODEL is a trained model. The sentences are those of GKSL, one per request. The service runs in a separate process. Each
+client sends its next request when it has received its answer; every fifth request asks for types. Each answer is
+compared with the pipeline's answer to the same sentence. The other side is one call of the pipeline, in this process,
+with the sentences of all requests. Before it is timed, each side has answered each sentence once. The clients share the
+cores with the service. The last line of output is JSON.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
         try:
             url = re.findall(r"http://[\d.:]+", next(iter(server.stderr or ())))[0]
             load = Load(url, expected, psutil.Process(server.pid))
-            asyncio.run(load.run(known, chosen.clients))  # finds the words of all sentences
+            asyncio.run(load.run(known, chosen.clients))  # analyses the words of all sentences
             load = Load(url, expected, load.server)
             served = asyncio.run(load.run(texts, chosen.clients))
         finally:
@@ -70,10 +70,8 @@ def main() -> None:
     print(f"one batch call        {batch:8.1f} sentences/s")
     print(f"{chosen.clients:3} clients           {served:8.1f} sentences/s, {served / batch:.2f} of the batch call")
     print(f"latency               p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms")
-    print(
-        f"{chosen.requests} requests: {lost} lost, {load.failed} refused, {load.differing} answered unlike the pipeline"
-    )
-    print(f"memory (MiB), a tenth of the requests each: {memory}")
+    print(f"requests: {chosen.requests}; lost: {lost}; refused: {load.failed}; unlike the pipeline: {load.differing}")
+    print(f"memory (MiB) after each tenth of the requests: {memory}")
     result = {"model": chosen.model, "threads": chosen.threads, "clients": chosen.clients, "requests": chosen.requests}
     result |= {"to_batch_call": served / batch, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
     result |= {
@@ -87,7 +85,7 @@ def main() -> None:
 
 
 class Load:
-    """Clients, and what they found."""
+    """Clients of the service, with the times and errors that they record."""
 
     def __init__(self, url: str, expected: dict[str, Any], server: psutil.Process) -> None:
         self.url = url
@@ -98,7 +96,7 @@ class Load:
         self.failed = self.differing = 0
 
     async def run(self, texts: list[str], clients: int) -> float:
-        """Send all, and return how many were answered per second."""
+        """Send all texts, and return the number of answers per second."""
         numbered = iter(enumerate(texts))
         limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=120, limits=limits) as client:

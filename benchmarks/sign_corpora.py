@@ -1,12 +1,12 @@
-"""Reading sign language corpora, against only parsing the same bytes: prints a table in Markdown.
+"""Compare reading sign language corpora with only parsing the same bytes; print a Markdown table.
 
     OMP_NUM_THREADS=1 python benchmarks/sign_corpora.py [--rows 1000000] [--only NIASL NIKL …]
 
-Each corpus is generated in its shape with invented content, as one ZIP archive in a temporary folder: NIASL with one
-JSON file per sentence, NIKL and AI-Hub 103 with JSON Lines in 20 files, ELAN with 1,000 sentences per file. Each
-reading runs in a process of its own. `parse` unpacks the same archive, calls `json.loads` or
-`ElementTree.fromstring`, and does nothing more. Times are those of the processor. `peak` is the most resident memory of
-the process, and `imports` what it was before reading. Both processes hold the archive's list of members.
+Each corpus is generated in its own format with invented content, as one ZIP archive in a temporary folder: NIASL with
+one JSON file per sentence, NIKL and AI-Hub 103 with JSON Lines in 20 files, ELAN with 1,000 sentences per file. Each
+reading runs in a separate process. `parse` only unpacks the same archive and calls `json.loads` or
+`ElementTree.fromstring`. Times are processor times. `peak` is the peak resident memory of the process, and `imports`
+the same before reading. Both processes hold the list of members of the archive.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WORDS = ["".join(RANDOM.choices(SYLLABLES, k=RANDOM.randint(1, 4))) for _ in ran
 
 
 def sentence() -> tuple[str, list[str], tuple[int, int]]:
-    """A sentence with a date, its glosses, and the span of the date."""
+    """Return a sentence with a date, its glosses, and the span of the date."""
     month, day = RANDOM.randint(1, 12), RANDOM.randint(1, 28)
     words = RANDOM.choices(WORDS, k=RANDOM.randint(5, 12))
     date = f"{month}월 {day}일"
@@ -85,7 +85,7 @@ def aihub_103(number: int) -> dict[str, Any]:
 
 
 def elan(_: int) -> str:
-    """A document of 1,000 sentences."""
+    """Return an ELAN document of 1,000 sentences."""
     slots: list[str] = []
     tiers: dict[str, list[str]] = {"문장": [], "RH": [], "LH": [], "head": []}
 
@@ -115,7 +115,7 @@ KINDS = {"NIASL": niasl, "NIKL": nikl, "AI-Hub 103": aihub_103, "ELAN": elan}
 
 
 def write(path: Path, kind: str, rows: int) -> int:
-    """Write a corpus; its size before it is packed, in bytes."""
+    """Write a corpus, and return its uncompressed size in bytes."""
     make = KINDS[kind]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         if kind == "NIASL":
@@ -133,7 +133,7 @@ def write(path: Path, kind: str, rows: int) -> int:
 
 
 def parse(path: Path) -> int:
-    """Parse an archive and count what it holds."""
+    """Parse an archive, and return the number of its sentences."""
     count = 0
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
@@ -156,7 +156,7 @@ def measure(reader: str, path: Path) -> None:
 
 
 def peak_mib() -> float:
-    """The most resident memory of this program; that of getrusage may be its parent's."""
+    """Return the peak resident memory of this process in MiB; getrusage may give that of its parent."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
@@ -176,7 +176,9 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="sentences of each corpus; a multiple of 1,000")
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="number of sentences per corpus, a multiple of 1,000"
+    )
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,12 +1,13 @@
-"""Lines of text a second of `kgloss translate` from subtitles to each format, and from plain lines.
+"""Measure lines per second of `kgloss translate` from subtitles to each format, and from plain lines.
 
 KGLOSS_DATA=FOLDER python benchmarks/subtitles.py [--cues 10000] [--rounds 3] MODEL [-- --num_beams 1 --threads 1]
 
-A film is made up of different sentences of the public corpora, one per cue of three seconds. The sentences that its
-cues give are the plain lines too, so that the model has the same work; plain lines are translated to text, and with
-types, alignment and confidence, which a timeline needs, to JSON Lines. Sides take turns, each in a process of its own
-from start to end, so that start-up counts; the median counts. All words are in a cache file of Okt, filled before.
-Prints a line for each side, with the time beside that of plain lines with the same options, and one of JSON.
+A film is made of distinct sentences of the public corpora, one per cue of three seconds. The sentences of its cues are
+also the plain lines, so that the model has the same work. Plain lines are translated to text, and to JSON Lines with
+the types, alignment and confidence that a timeline needs. The sides take turns, each in a separate process that is
+timed from start to end, including start-up; the median counts. All words are in an Okt cache file that is filled in
+advance. The output is one line per side, with its time relative to plain lines with the same options, and one line of
+JSON.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from kgloss_hf.data.signs import Notes
 from kgloss_hf.data.speech import sentences_of
 from kgloss_hf.data.subtitles import read_subtitles, write_subtitles
 
-LENGTH = 3_000  # milliseconds of a cue
+LENGTH = 3_000  # length of a cue in milliseconds
 LINES = "lines to jsonl, as for a timeline"
 SIDES = {
     "lines to text": ["lines.txt", "--format", "text"],
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--cues", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("more", nargs="*", help="options of kgloss translate, last, after --")
+    parser.add_argument("more", nargs="*", help="options of kgloss translate, at the end, after --")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         texts = list(dict.fromkeys(" ".join(text.split()) for text in clean_sentences() if text.strip()))
@@ -56,10 +57,11 @@ def main() -> None:
         for _ in range(options.rounds):
             for name, words in SIDES.items():
                 seconds[name].append(seconds_of(words, options, folder, environment))
-    medians = {name: statistics.median(found) for name, found in seconds.items()}
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
     for name, median in medians.items():
         more = (median / medians[LINES] - 1) * 100
-        print(f"{name}: {len(sentences) / median:,.0f} lines/s, {median:.1f} s, {more:+.1f}% against {LINES}")
+        rate = len(sentences) / median
+        print(f"{name}: {median:.1f} s, {rate:,.0f} lines/s, {more:+.1f}% against {LINES}")
     print(json.dumps({"cues": len(rows), "lines": len(sentences), "seconds": seconds}))
 
 

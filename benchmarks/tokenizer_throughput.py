@@ -1,9 +1,10 @@
-"""`tokenizer(batch)` beside the plain backend on words already split: prints one JSON line.
+"""Compare `tokenizer(batch)` with the plain backend on words already split; print one JSON line.
 
 KGLOSS_DATA=FOLDER taskset -c 0 python benchmarks/tokenizer_throughput.py [--sentences 20000]
 
-Warm: each sentence's words are in the cache, as from the second epoch on. The difference between the two is our layer:
-Okt's cache, the choice of words, and counting what truncation drops. The best of five rounds, one thread.
+The words of each sentence are in the cache, as from the second epoch on. The difference between the two is the added
+layer: Okt's cache, the choice of words, and counting the tokens that truncation drops. The best of five rounds counts,
+with one thread.
 """
 
 import argparse

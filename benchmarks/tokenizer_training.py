@@ -1,10 +1,10 @@
-"""A 10,000-piece vocabulary over the public corpora, beside KoNLPy in a loop and the trainer: prints one JSON line.
+"""Compare learning a 10,000-piece vocabulary with KoNLPy in a loop and the stock trainer; print one JSON line.
 
     KGLOSS_DATA=FOLDER python benchmarks/tokenizer_training.py [--lines N]
 
-Ours is one run over all lines. A user without this package would loop over KoNLPy's `Okt().pos` and feed `tokenizers`'
-trainer one sentence's words after another; the loop is timed on 10,000 random lines, where its words must equal ours,
-and scaled to all lines.
+Ours is one run over all lines of the public corpora. A user without this package would loop over KoNLPy's `Okt().pos`
+and pass the words of one sentence after another to the trainer of `tokenizers`. The loop is timed on 10,000 random
+lines, where its words must equal ours, and scaled to all lines.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def lines(limit: int | None) -> Iterator[str]:
 
 
 def words_in_a_loop(okt: Okt, texts: list[str]) -> list[list[str]]:
-    """The words of each text as the tokenizer sees them, from KoNLPy's own output."""
+    """Return the words of each text, as the tokenizer sees them, from KoNLPy's own output."""
     words = []
     for text in texts:
         morphemes = okt.pos(text, norm=True, stem=True)
@@ -46,16 +46,16 @@ def words_in_a_loop(okt: Okt, texts: list[str]) -> list[list[str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lines", type=int, help="read only so many lines (default: all)")
+    parser.add_argument("--lines", type=int, help="maximum number of lines to read (default: all)")
     limit = parser.parse_args().lines
-    analyze(["불"])  # starts the JVM and loads Okt's dictionaries, for both
+    analyze(["불"])  # starts the JVM and loads Okt's dictionaries for both sides
 
     started = time.perf_counter()
     counted = count_words(lines(limit))
     counting = time.perf_counter() - started
     entries = learn_entries(counted.words, vocab_size=PIECES)
     seconds = time.perf_counter() - started
-    # Kilobytes on Linux, of this process with its JVM.
+    # Kilobytes on Linux; includes the JVM.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     counter_bytes = sys.getsizeof(counted.words) + sum(
@@ -63,7 +63,7 @@ def main() -> None:
     )
     total = counted.sentences + counted.blank
     chosen = set(np.random.default_rng(0).choice(total, min(SAMPLE, total), replace=False).tolist())
-    # Ours reads any white space as a space; Okt loses words beside a no-break space.
+    # Ours reads any white space as a space; Okt loses words next to a no-break space.
     sample = [" ".join(line.split()) for number, line in enumerate(lines(limit)) if number in chosen]
     okt = Okt()
     started = time.perf_counter()

@@ -1,13 +1,14 @@
-"""Memory and start-up of the training data path as pairs grow: prints one JSON line.
+"""Measure memory and start-up of the training data path as the number of pairs grows; print one JSON line.
 
     python benchmarks/training_data_path.py [--pairs 100000 300000 1000000] [--batches 2000]
 
 Each size is written as Arrow shards of encoded synthetic pairs (24 source and 20 target tokens on average) into a
-temporary folder, as many more as the pretext's validation part takes (30%), which is left out as `run_pretext.py` does.
-A process of its own then maps the shards, builds the trainer of a tiny model, and takes the first batches of its
-training dataloader, without training. `peak_mib` is that process's most resident memory: mapped pages, which the system
-may take back, count too; `anonymous_mib` is what cannot be taken back, after the last batch, and `imports_mib` its
-part before the data. `seconds_to_first_batch` counts from the start of the process, imports included.
+temporary folder. Additional pairs are written for the validation set of the pretext task (30%), which is left out as in
+`run_pretext.py`. A separate process then maps the shards, builds the trainer of a tiny model, and takes the first
+batches of its training dataloader, without training. `peak_mib` is the peak resident memory of that process, including
+mapped pages, which the system may reclaim. `anonymous_mib` is the memory that cannot be reclaimed, after the last
+batch, and `imports_mib` the same before the data. `seconds_to_first_batch` counts from the start of the process,
+including imports.
 """
 
 import argparse
@@ -27,11 +28,11 @@ from pretext_reading import status_mib
 
 SHARDS, HELD_OUT, VOCABULARY, BATCH = 10, 0.3, 12_078, 32
 MEAN_TOKENS = {"input_ids": 24, "labels": 20}
-ROWS_A_WRITE = 1000  # as `datasets.map` writes them
+ROWS_A_WRITE = 1000  # as in `datasets.map`
 
 
 def write_shards(folder: Path, rows: int) -> int:
-    """Write encoded pairs as `datasets` maps them; their size on disk in bytes."""
+    """Write encoded pairs in the format that `datasets` maps, and return their size on disk in bytes."""
     random = np.random.default_rng(0)
     schema = pa.schema([(name, pa.list_(pa.int32())) for name in MEAN_TOKENS])
     for shard, part in enumerate(np.array_split(np.arange(rows), SHARDS)):
@@ -48,7 +49,7 @@ def write_shards(folder: Path, rows: int) -> int:
 
 
 def take_batches(folder: Path, batches: int, started: float) -> None:
-    """Take the first batches of the trainer's dataloader, and print what it cost."""
+    """Take the first batches of the trainer's dataloader, and print the time and memory."""
     from datasets import Dataset, concatenate_datasets
 
     from kgloss_hf.models.modeling import build_model

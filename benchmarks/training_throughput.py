@@ -1,28 +1,30 @@
-"""Training pairs a second, ours beside plain Seq2SeqTrainer: prints one JSON line.
+"""Compare training pairs per second with those of the plain Seq2SeqTrainer; print one JSON line.
 
 OMP_NUM_THREADS=1 KGLOSS_DATA=FOLDER taskset -c 0 python benchmarks/training_throughput.py [--ablate]
-python benchmarks/training_throughput.py --data synthetic --preset paper --compile  # a GPU
+python benchmarks/training_throughput.py --data synthetic --preset paper --compile  # on a GPU
 
-All sides begin with the same parameters and train on the same pairs, in batches of one size, with the same dropout and
-label smoothing (0, which is the stock default, and the paper's), each in its trainer's own loop:
+All sides begin with the same parameters and train on the same pairs, in batches of the same size, with the same dropout
+and label smoothing (0, the default of transformers and of the paper), each in the loop of its own trainer:
 
-- `stock`: transformers' EncoderDecoderModel, Seq2SeqTrainer with its defaults, DataCollatorForSeq2Seq.
-- `ours`: `kgloss_hf.training.trainer.build_trainer` with the defaults of its TrainingArguments; `compiled`: with
-  torch_compile.
-- `--ablate` adds our measures to `stock` one after another; `ours` beyond the last of them is collator and shared
-  embeddings. Measures that change nothing on this machine are left out.
+- `stock`: EncoderDecoderModel of transformers, Seq2SeqTrainer with its defaults, DataCollatorForSeq2Seq.
+- `ours`: `kgloss_hf.training.trainer.build_trainer` with the defaults of its TrainingArguments.
+- `compiled`: the same with torch_compile.
+- `--ablate` adds our measures to `stock` one after another. `ours` adds the collator and shared embeddings to the last
+  of them. Measures without effect on this machine are left out.
 
-The data are as many pairs as the measured steps take, drawn at random (seed 0), so that these steps are about an epoch
-whatever the order. A round is timed from the end of the warm-up to the end of the last step; `--compile` needs a
-warm-up that meets all shapes. Sides take turns; the best round counts. `padding` is the share of tokens that are none.
+The number of pairs is that of the measured steps. They are drawn at random (seed 0), so that these steps are about one
+epoch whatever the order. A round is timed from the end of the warm-up to the end of the last step; with `--compile`,
+the warm-up must include all shapes. The sides take turns; the best round counts. `padding` is the share of padding
+tokens.
 
-FLOPs of a step count real tokens alone, 2 a multiplication and addition, 3 times the forward pass: with s source and t
-target tokens of a pair, L layers, width h, inner width i, vocabulary V, they are the sum over pairs of
-6 s (L (4hh + 2hi) + 2Lhh), the encoder and the decoder's keys and values of it, 6 t (L (6hh + 2hi) + hh + hV), the
-decoder and its head, and 12 L h (ss + tt/2 + st), the attention weights. `mfu` is their share of the device's dense
-bfloat16 peak, for float32 sides too. `pretext_hours` is the paper's pretext at the rate measured: 10 epochs of 647,000
-pairs; it means something with `--data pretext` or `synthetic`, which has the paper's vocabulary. Ends with 1 if, in
-float32 without dropout, losses differ by more than 1e-5 or gradients by 1e-3.
+The FLOPs of a step count only real tokens, 2 per multiplication and addition, and 3 times the forward pass. With s
+source and t target tokens per pair, L layers, width h, inner width i and vocabulary V, they are the sum over pairs of
+three terms: 6 s (L (4hh + 2hi) + 2Lhh) for the encoder and the decoder's keys and values of its output, 6 t (L (6hh +
+2hi) + hh + hV) for the decoder and its head, and 12 L h (ss + tt/2 + st) for the attention weights. `mfu` is their
+share of the device's dense bfloat16 peak, for float32 sides too. `pretext_hours` is the time for the paper's pretext
+task at the measured rate: 10 epochs of 647,000 pairs. It is meaningful with `--data pretext` or `synthetic`, which has
+the paper's vocabulary. The exit status is 1 if, in float32 without dropout, losses differ by more than 1e-5 or
+gradients by 1e-3.
 """
 
 import argparse
@@ -67,8 +69,8 @@ from kgloss_hf.training.run import hardware
 from kgloss_hf.training.trainer import GlossTrainer, TrainingArguments, build_trainer
 
 RUNGS = ("stock", "by_length", "target_positions", "fast_dropout", "bf16", "fused_adamw", "ours", "compiled")
-PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L4": 121.0}  # NVIDIA's data sheets; an H100 is SXM
-# The stock objective is over the whole vocabulary.
+PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L4": 121.0}  # NVIDIA's data sheets; H100 SXM
+# The stock loss is over the whole vocabulary.
 SAME_LOSS = {field.name: "vocabulary" for field in fields(TrainingArguments) if field.name == "loss_over"}
 VOCABULARY, SOURCE_TOKENS, TARGET_TOKENS = 12_078, 24, 20
 PRETEXT_PAIRS, PRETEXT_EPOCHS = 647_000, 10
@@ -82,7 +84,7 @@ class Job(NamedTuple):
 
 
 def load(data: str, count: int) -> tuple[KGlossTokenizerFast, Dataset]:
-    """A tokenizer, and at most `count` encoded pairs in random order."""
+    """Return a tokenizer, and at most `count` encoded pairs in random order."""
     if data == "synthetic":
         random = np.random.default_rng(0)
         words = [[f"낱말{index}" for index in range(VOCABULARY - 7)]]
@@ -110,7 +112,7 @@ class ByLength(Seq2SeqTrainer):
 
 
 class Counted:
-    """A collator that keeps each batch's lengths and its number of places."""
+    """Collator that records the lengths and the number of positions of each batch."""
 
     def __init__(self, collate: Callable[[Any], Any]) -> None:
         self.collate = collate
@@ -184,19 +186,19 @@ def trainer_for(name: str, job: Job, output_dir: str) -> Seq2SeqTrainer:
 
 
 def train(name: str, job: Job) -> tuple[np.ndarray, Counted]:
-    """One round: seconds and processor seconds of the measured steps, and their batches."""
+    """Train for one round, and return wall and processor seconds of the measured steps, and their batches."""
     with tempfile.TemporaryDirectory() as output_dir:
         trainer = trainer_for(name, job, output_dir)
         trainer.data_collator = counted = Counted(trainer.data_collator)
         clock = Clock(job.options.warmup)
         trainer.add_callback(clock)
         trainer.train()
-    counted.batches = counted.batches[job.options.warmup : trainer.args.max_steps]  # One more may have been read ahead.
+    counted.batches = counted.batches[job.options.warmup : trainer.args.max_steps]  # one more may have been read ahead
     return clock.seconds, counted
 
 
 def step_flops(shape: Preset, vocabulary: int, source: np.ndarray, target: np.ndarray) -> float:
-    """As the head of this file says."""
+    """Return the FLOPs of the steps, as defined at the top of this file."""
     layers, h, inner = shape.num_hidden_layers, shape.hidden_size, shape.intermediate_size
     s, t = source.astype(float), target.astype(float)
     of_source = layers * (4 * h * h + 2 * h * inner) + layers * 2 * h * h
@@ -206,7 +208,7 @@ def step_flops(shape: Preset, vocabulary: int, source: np.ndarray, target: np.nd
 
 
 def differences(job: Job, device: torch.device) -> dict[str, float]:
-    """The largest relative difference of losses and of parameters' gradients, over three batches."""
+    """Return the largest relative differences of losses and of gradients over three batches."""
     collators = {"stock": DataCollatorForSeq2Seq(job.tokenizer), "ours": PairCollator(job.tokenizer.pad_token_id, 8)}
     models = {name: model_for(name, job).to(device).eval() for name in collators}
     differences = {"loss": 0.0, "gradient": 0.0}
@@ -222,7 +224,7 @@ def differences(job: Job, device: torch.device) -> dict[str, float]:
         ours = dict(models["ours"].named_parameters())
         for name, parameter in models["stock"].named_parameters():
             if name.endswith("key.bias"):
-                continue  # Its gradient is zero but for rounding: it moves all weights of a softmax alike.
+                continue  # its gradient is only rounding error, since it shifts all weights of a softmax equally
             there, here = parameter.grad, ours[name].grad
             if there is None or here is None:
                 differences["gradient"] = max(differences["gradient"], 0.0 if there is here else float("inf"))
@@ -237,15 +239,15 @@ def main() -> None:
     parser.add_argument("--data", choices=("gksl", "pretext", "synthetic"), default="gksl")
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--warmup", type=int, default=10, help="steps before the measured ones, at least 1")
+    parser.add_argument("--warmup", type=int, default=10, help="number of steps before the measured ones, at least 1")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--label_smoothing", type=float, default=0.0, help="of all sides")
+    parser.add_argument("--label_smoothing", type=float, default=0.0, help="label smoothing of all sides")
     parser.add_argument("--ablate", action="store_true", help="add our measures one after another")
-    parser.add_argument("--compile", action="store_true", help="also ours with torch_compile")
-    parser.add_argument("--peak_tflops", type=float, help="of the device; default by its name, for some GPUs")
+    parser.add_argument("--compile", action="store_true", help="also measure ours with torch_compile")
+    parser.add_argument("--peak_tflops", type=float, help="peak of the device; known by name for some GPUs")
     options = parser.parse_args()
     transformers.logging.set_verbosity_error()
-    warnings.filterwarnings("ignore", category=FutureWarning)  # The stock model warns of its labels at each step.
+    warnings.filterwarnings("ignore", category=FutureWarning)  # the stock model warns about its labels at each step
     tokenizer, pairs = load(options.data, max(3, options.steps) * options.batch_size)
     torch.manual_seed(0)
     job = Job(tokenizer, pairs, build_model(options.preset, tokenizer), options)

@@ -1,9 +1,9 @@
-"""Memory of a process that translates a stream of sentences, by settings of the C library: prints a JSON line for each.
+"""Measure the memory of a translating process under settings of the C library; print one JSON line per setting.
 
 KGLOSS_DATA=FOLDER python benchmarks/translation_memory.py MODEL [--sentences 20000]
 
-Each setting has a process of its own, which reads resident memory on the way, at its peak, and after `malloc_trim`,
-which gives back the free memory that the library kept. Linux with glibc alone.
+Each setting runs in a separate process, which translates a stream of sentences. It reads its resident memory along the
+way, at its peak, and after `malloc_trim`, which returns the free memory that the library kept. Linux with glibc only.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measure(model: str, sentences: int) -> None:
-    """Translate different sentences and print what this process held."""
+    """Translate distinct sentences, and print the memory of this process."""
     from transformers import pipeline
 
     import kgloss_hf  # noqa: F401

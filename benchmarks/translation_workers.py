@@ -1,11 +1,12 @@
-"""Lines a second of `kgloss translate`: one process with all threads, with one, and workers with one each.
+"""Measure lines per second of `kgloss translate` with several threads, with one, and with workers of one thread each.
 
 KGLOSS_DATA=FOLDER python benchmarks/translation_workers.py [--sentences 20000] [--workers 2] MODEL [-- --num_beams 1]
 
-Sides take turns, each in a process of its own from start to end, so that start-up counts; the median counts. The
-sentences are different ones of the public corpora. All words are in a cache file of Okt, filled before, unless `--cold`
-lets each process analyse its own. Outputs are compared, byte for byte, and in JSON Lines: those of one thread must be
-equal, those of several may differ in the last digits of `log_prob`. Prints a line for each side, and one of JSON.
+The sides take turns, each in a separate process that is timed from start to end, including start-up; the median counts.
+The sentences are distinct sentences of the public corpora. All words are in an Okt cache file that is filled in
+advance, unless `--cold` makes each process analyse its own. Outputs in JSON Lines are compared byte for byte: those of
+one thread must be equal, those of several threads may differ in the last digits of `log_prob`. The output is one line
+per side, and one line of JSON.
 """
 
 import argparse
@@ -28,8 +29,8 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cold", action="store_true", help="no cache file of Okt")
-    parser.add_argument("more", nargs="*", help="options of kgloss translate, last, after --")
+    parser.add_argument("--cold", action="store_true", help="use no Okt cache file")
+    parser.add_argument("more", nargs="*", help="options of kgloss translate, at the end, after --")
     options = parser.parse_args()
     sides = {
         f"1 process, {options.workers} threads": ["--threads", str(options.workers)],
@@ -53,7 +54,7 @@ def main() -> None:
                 wall[name].append(seconds[0])
                 cpu[name].append(seconds[1])
     first, alone, workers = sides
-    medians = {name: statistics.median(found) for name, found in wall.items()}
+    medians = {name: statistics.median(times) for name, times in wall.items()}
     for name, seconds in medians.items():
         rate = options.sentences / seconds
         busy = statistics.median(cpu[name])
@@ -78,7 +79,7 @@ def main() -> None:
 def side(
     name: str, words: list[str], options: argparse.Namespace, folder: str, environment: dict[str, str]
 ) -> tuple[float, float, bytes]:
-    """Seconds, processor seconds with those of all children, and the output of a run."""
+    """Return seconds, processor seconds including all children, and the output of a run."""
     command = [sys.executable, "-m", "kgloss_hf.cli", "translate", options.model, "--input", f"{folder}/input.txt"]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(  # noqa: S603

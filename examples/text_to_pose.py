@@ -3,8 +3,8 @@
     python examples/text_to_pose.py outputs/demo/model "이 토기는 4세기에 만들어졌습니다." --output sentence.pose
 
 A lexicon is a folder with the library's `index.csv` (path, spoken_language, signed_language, start, end, words,
-glosses, priority) and a pose file per clip. Without one, four glosses of the bundled sample get letters of the
-library's American finger alphabet, which are NOT Korean signs: they show the way, nothing else.
+glosses, priority) and one pose file per clip. Without a lexicon, four glosses of the bundled sample are shown
+as letters of the library's American finger alphabet. These are NOT Korean signs; they only demonstrate the steps.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kgloss_hf.files import save_file
 from kgloss_hf.integrations.spoken_to_signed import LANGUAGE, SIGNED_LANGUAGE, text_to_gloss
+from kgloss_hf.reporting import counted
 from kgloss_hf.training.console import as_script
 
 INVENTED = ("토기", "만들다", "이것", "완료")
@@ -25,8 +26,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder or Hub repository of a trained model")
     parser.add_argument("text", help="Korean text, one sentence per line")
-    parser.add_argument("--lexicon", help="folder with index.csv and poses (default: four invented rows)")
-    parser.add_argument("--output", default="sentence.pose", help="default: sentence.pose")
+    parser.add_argument("--lexicon", help="folder with index.csv and poses (default: four invented entries)")
+    parser.add_argument("--output", default="sentence.pose", help="pose file to write (default: sentence.pose)")
     chosen = parser.parse_args()
 
     sentences = text_to_gloss(chosen.text, LANGUAGE, model=chosen.model)
@@ -48,10 +49,10 @@ def main() -> None:
         for glosses in sentences:
             known = [item for item in glosses if item.gloss.lower() in listed]
             print(" | ".join(item.gloss if item in known else f"{item.gloss} (no pose)" for item in glosses))
-            if known:  # the library stops where a sentence has no pose at all
+            if known:  # the library fails on a sentence without poses
                 poses.append(gloss_to_pose(known, lookup, LANGUAGE, SIGNED_LANGUAGE).pose)
     if not poses:
-        raise ValueError("expected at least one gloss with a pose, found none; add its row to the lexicon")
+        raise ValueError("expected at least one gloss with a pose, found none; add rows for the glosses to the lexicon")
     pose = poses[0] if len(poses) == 1 else concatenate_poses(poses, trim=False)
 
     def write(path: Path) -> None:
@@ -59,7 +60,7 @@ def main() -> None:
             pose.write(file)
 
     save_file(Path(chosen.output), write)
-    print(f"{len(pose.body.data)} frames, {len(pose.body.data) / pose.body.fps:.1f} s: {chosen.output}")
+    print(f"{counted(len(pose.body.data), 'frame')}, {len(pose.body.data) / pose.body.fps:.1f} s: {chosen.output}")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def sequence(glosses: list[str], **keys: Any) -> dict[str, Any]:
 
 
 class FakePipeline:
-    """Answers as `text-to-gloss` does, and keeps what it was asked."""
+    """Stand-in for the pipeline `text-to-gloss` that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -121,7 +121,7 @@ def test_pipeline_is_asked_for_all_that_is_shown(space: ModuleType) -> None:
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize("kind", TYPES)
-def test_every_type_has_a_name_beside_its_colour(space: ModuleType, kind: str, language: str) -> None:
+def test_every_type_has_a_name_besides_its_colour(space: ModuleType, kind: str, language: str) -> None:
     name = space.TYPE_NAMES[language][kind]
     page = shown(space, sequence(["집"], types=[kind]), language=language)
     assert f'aria-label="집, {name}"' in page
@@ -152,7 +152,7 @@ def test_unresolved_and_fallback_say_so(space: ModuleType) -> None:
 def test_words_that_the_model_does_not_know_are_shown(space: ModuleType, glosses: list[str]) -> None:
     best = sequence(glosses, unknown_words=["안녕", "<b>"])
     page = space.render(space.Answer("안녕 <b>", [best], "" if glosses else "none"), "en")
-    assert "does not know, so that the glosses may be wrong: 안녕, &lt;b&gt;" in page
+    assert "The model does not know these words, so the glosses may be wrong: 안녕, &lt;b&gt;" in page
 
 
 def test_sources_that_overlap(space: ModuleType) -> None:
@@ -213,31 +213,31 @@ def test_lone_surrogate_does_not_stop_the_answer(space: ModuleType) -> None:
     space.render(answer, "en").encode()
 
 
-def test_analyser_that_fails_is_said(space: ModuleType) -> None:
+def test_analyser_that_fails_is_reported(space: ModuleType) -> None:
     def fail(text: str, **options: Any) -> Any:
-        raise RuntimeError("Okt failed on a batch of 1 words")
+        raise RuntimeError("Okt failed on a batch (words: 1)")
 
     assert "cannot translate this text: Okt failed" in space.render(space.translate(fail, SENTENCE, False), "en")
 
 
 @pytest.mark.parametrize(
-    ("text", "problem", "said"),
+    ("text", "problem", "message"),
     [
-        ("", "empty", "Write a Korean sentence first."),
-        (" \n", "empty", "Write a Korean sentence first."),
-        ("가" * 501, "too_long", "The text has 501 characters, and at most 500 are translated."),
+        ("", "empty", "Enter a Korean sentence first."),
+        (" \n", "empty", "Enter a Korean sentence first."),
+        ("가" * 501, "too_long", "The text has 501 characters; at most 500 can be translated."),
         ("!", "failed", "The model cannot translate this text: expected words, found"),
         ("…", "none", "No glosses"),
     ],
 )
-def test_messages(space: ModuleType, text: str, problem: str, said: str) -> None:
+def test_messages(space: ModuleType, text: str, problem: str, message: str) -> None:
     fake = FakePipeline()
     answer = space.translate(fake, text, False)
     assert answer.problem == problem
-    assert said in space.render(answer, "en")
+    assert message in space.render(answer, "en")
     assert space.render(answer, "ko") != space.render(answer, "en")
     assert len(fake.calls) == (problem in ("failed", "none"))
-    assert len(answer.text) <= space.LIMIT  # what is kept for each visitor
+    assert len(answer.text) <= space.LIMIT  # the text is kept for each visitor
 
 
 def test_no_glosses_are_no_answer(space: ModuleType) -> None:
@@ -296,16 +296,16 @@ def test_records_are_those_of_the_command(space: ModuleType, checkpoint: str) ->
     assert space.record(text_to_gloss, " ") == {"text": " ", **text_to_gloss(" ")}
 
 
-@pytest.mark.parametrize(("text", "n_best", "said"), [("가" * 501, None, "501 characters"), ("가", 21, "1 to 20")])
-def test_record_that_is_refused(space: ModuleType, text: str, n_best: int | None, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(("text", "n_best", "message"), [("가" * 501, None, "501 characters"), ("가", 21, "1 to 20")])
+def test_record_that_is_refused(space: ModuleType, text: str, n_best: int | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         space.record(FakePipeline(), text, n_best)
 
 
 def test_model_is_needed(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["app.py"])
     monkeypatch.delenv("KGLOSS_MODEL", raising=False)
-    with pytest.raises(SystemExit, match="expected a model"):
+    with pytest.raises(SystemExit, match="expected a model, found none"):
         space.main()
 
 
@@ -325,7 +325,7 @@ def fake() -> FakePipeline:
 def url(space: ModuleType, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     monkeypatch.setenv("GRADIO_RUN_HISTORY", "False")
-    # Gradio asks itself whether it is up, selenium its driver: neither through a proxy.
+    # Gradio calls its own server and selenium its driver; neither may go through a proxy.
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "localhost,127.0.0.1")
     pytest.importorskip("gradio", minversion="6.17", reason="the demo needs Gradio 6.17 or later")
@@ -341,7 +341,7 @@ def url(space: ModuleType, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_it_is_a_tool_for_assistants(url: str, fake: FakePipeline) -> None:
-    """By the Model Context Protocol, as its own client speaks it."""
+    """Call the demo through the client of the Model Context Protocol."""
     mcp = pytest.importorskip("mcp", reason="gradio[mcp] is not installed")
     from mcp.client.streamable_http import streamable_http_client
 
@@ -366,19 +366,20 @@ def test_it_is_a_tool_for_assistants(url: str, fake: FakePipeline) -> None:
 
 
 def test_limits_hold_at_the_server(url: str) -> None:
-    """Whoever calls it without the page, or asks for more than the page does."""
+    """Check that requests made without the page cannot exceed its limits."""
     import httpx
 
     with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
-        event = next(found["id"] for found in client.get("config").json()["dependencies"] if len(found["inputs"]) == 3)
+        events = client.get("config").json()["dependencies"]
+        number = next(event["id"] for event in events if len(event["inputs"]) == 3)
 
         def ask(*data: Any) -> str:
-            asked = {"data": data, "fn_index": event, "session_hash": "test"}
+            asked = {"data": data, "fn_index": number, "session_hash": "test"}
             client.post("gradio_api/queue/join", json=asked).raise_for_status()
             return client.get("gradio_api/queue/data", params={"session_hash": "test"}).text
 
         assert "Number of glosses: 5" in ask(SENTENCE, False, "en")
-        assert "The text has 501 characters, and at most 500 are translated." in ask("가" * 501, False, "en")
+        assert "The text has 501 characters; at most 500 can be translated." in ask("가" * 501, False, "en")
         assert "is not in the list of choices" in ask(SENTENCE, False, '"><script>')
         assert client.post("gradio_api/upload", files={"files": ("a.txt", b"x")}).status_code == 413
         for path in ("app.py", "/etc/passwd", "..%2F..%2Fetc%2Fpasswd", str(SPACE / "app.py")):
@@ -412,7 +413,7 @@ def test_each_of_many_visitors_gets_its_own_answer(url: str, fake: FakePipeline)
         events = [event for event in client.get("config").json()["dependencies"] if len(event["inputs"]) == 3]
 
         def ask(number: int) -> str:
-            event = events[number % len(events)]  # the field's, or that of an example
+            event = events[number % len(events)]  # of the field, or of an example
             asked = {
                 "data": [f"제 {number}번 토기입니다", False, "en"],
                 "fn_index": event["id"],
@@ -483,7 +484,7 @@ def test_in_a_browser(browser: Any, url: str, tmp_path: Path) -> None:
     ]
     assert find(".kg-chip-2").get_attribute("aria-label") == "4C, fingerspelled number, from 4세기에"
 
-    # From the sentence to the third chip with the Tab key alone.
+    # From the sentence to the third chip, using only the Tab key.
     source = find(".kg-source-2")
     assert source.text == "4세기에"
     assert source.value_of_css_property("background-color") != yellow
@@ -504,12 +505,12 @@ def test_in_a_browser(browser: Any, url: str, tmp_path: Path) -> None:
         assert len(image.convert("RGB").getcolors(1 << 24) or ()) > 10
     assert browser.execute_script(LOW_CONTRAST) == [False, []]
 
-    # Gradio's radio buttons are a Tab stop each.
+    # Each radio button of Gradio is a Tab stop.
     find("#language input:checked").send_keys(Keys.TAB)
     ActionChains(browser).send_keys(Keys.SPACE).perform()
-    wait(lambda: texts("#translate") == ["번역"])
-    wait(lambda: find(".kg-chip-2").get_attribute("aria-label") == "4C, 지숫자, 원문 4세기에")
-    assert texts(".kg h1") == ["한국어를 한국수어 글로스로"]
+    wait(lambda: texts("#translate") == ["번역하기"])
+    wait(lambda: find(".kg-chip-2").get_attribute("aria-label") == "4C, 지숫자, 원문: 4세기에")
+    assert texts(".kg h1") == ["한국어–한국수어 글로스 번역"]
     assert "500자" in find("#text").text
     assert browser.execute_script("return document.documentElement.lang") == "ko"
 
@@ -528,7 +529,7 @@ def test_in_a_browser(browser: Any, url: str, tmp_path: Path) -> None:
     assert browser.execute_script("return typeof window.hacked") == "undefined"
     assert browser.execute_script("return document.querySelectorAll('#answer img, #answer script').length") == 0
 
-    # On a telephone the answer is in sight, without scrolling.
+    # On a phone, the answer is visible without scrolling.
     size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(url + "?__theme=light")
@@ -540,7 +541,7 @@ def test_in_a_browser(browser: Any, url: str, tmp_path: Path) -> None:
     assert (top, bottom < 844) == (0, True), bottom
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
 
-    # What is copied is what can be pasted.
+    # The clipboard holds the glosses.
     browser.execute_cdp_cmd(
         "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
     )
@@ -555,5 +556,5 @@ def test_in_a_browser(browser: Any, url: str, tmp_path: Path) -> None:
     asked = [
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
     ]
-    assert [found for found in asked if found.startswith(("http:", "ws")) and not found.startswith(url)] == []
-    assert [found for found in asked if found.startswith(("https:", "wss:"))] == []
+    assert [link for link in asked if link.startswith(("http:", "ws")) and not link.startswith(url)] == []
+    assert [link for link in asked if link.startswith(("https:", "wss:"))] == []

@@ -1,4 +1,4 @@
-"""Demo of `text-to-gloss`: a Korean sentence in, Korean Sign Language glosses out, with what each gloss comes from.
+"""Demo of `text-to-gloss` that shows the Korean Sign Language glosses of a sentence and the source of each gloss.
 
 python examples/space/app.py outputs/demo/model [--host 0.0.0.0] [--port 8080]
 """
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE
 
 LIMIT = 500
-"""Characters a sentence may have."""
+"""Maximum number of characters in a sentence."""
 
 SEQUENCES = 5
 
@@ -42,7 +42,7 @@ COLOURS = {
     "non_manual": ("#ecfccb", "#365314"),
     UNKNOWN_TYPE: ("#e5e7eb", "#1f2937"),
 }
-"""Background and text of each type's chips; the dark theme swaps them."""
+"""Background and text colours of the chips of each type; the dark theme swaps them."""
 
 TYPE_NAMES = {
     "en": {
@@ -61,79 +61,80 @@ TYPE_NAMES = {
         "fingerspelling": "지문자",
         "fingerspelled_number": "지숫자",
         "non_manual": "비수지 신호",
-        UNKNOWN_TYPE: "유형 모름",
+        UNKNOWN_TYPE: "유형 미상",
     },
 }
 
 WORDS = {
     "en": {
         "title": "Korean text to Korean Sign Language glosses",
-        "intro": "Write a Korean sentence and get its glosses, the names of signs, in signing order.",
-        "note": "Glosses are not a signed language: they lack what face, body and space say. Ask signers before use.",
+        "intro": "Enter a Korean sentence to get its glosses, the written names of signs, in signing order.",
+        "note": "Glosses are not a signed language: they leave out face, body and space. Consult signers before use.",
         "language": "Language · 언어",
         "text": "Korean sentence",
-        "limit": f"At most {LIMIT} characters. Press Enter to translate.",
+        "limit": f"Up to {LIMIT} characters. Press Enter to translate.",
         "fingerspell": "Fingerspell numbers, Latin words and unknown nouns",
         "translate": "Translate",
         "examples": "Examples",
         "sentence": "Sentence",
         "glosses": "Glosses",
         "count": "Number of glosses: {count}",
-        "hint": "Point at a gloss, or move to it with the Tab key, to see the word it comes from.",
-        "unknown": "Words that the model does not know, so that the glosses may be wrong: {words}",
+        "hint": "Point at a gloss, or move to it with the Tab key, to highlight the word it comes from.",
+        "unknown": "The model does not know these words, so the glosses may be wrong: {words}",
         "copy": "Copy glosses",
-        "json": "JSON, as the API and kgloss translate give it",
-        "alternatives": "The most probable sequences",
+        "json": "JSON, as returned by the API and kgloss translate",
+        "alternatives": "Most probable sequences",
         "rank": "Rank",
         "score": "Score",
         "legend": "Colours and marks",
         "from": "from {source}",
         "unresolved": "no source",
-        "unresolved_long": "a placeholder for which the sentence has nothing",
+        "unresolved_long": "the sentence has no content for this placeholder",
         "fallback": "fallback",
-        "fallback_long": "fingerspelled for want of a gloss",
-        "empty": "Write a Korean sentence first.",
+        "fallback_long": "fingerspelled because there is no gloss",
+        "empty": "Enter a Korean sentence first.",
         "none": "No glosses: the model found nothing to sign in this text.",
-        "too_long": "The text has {count} characters, and at most {limit} are translated. Please shorten it.",
+        "too_long": "The text has {count} characters; at most {limit} can be translated. Please shorten it.",
         "failed": "The model cannot translate this text: {reason}",
     },
     "ko": {
-        "title": "한국어를 한국수어 글로스로",
-        "intro": "한국어 문장을 쓰면 글로스, 곧 수어 단어의 이름을 수어 순서대로 보여 줍니다.",
-        "note": "글로스는 수어가 아닙니다. 표정, 몸짓, 공간은 담지 못합니다. 쓰기 전에 수어 사용자에게 확인하세요.",
+        "title": "한국어–한국수어 글로스 번역",
+        "intro": "한국어 문장을 입력하면 글로스(수어 단어의 이름)를 수어 어순대로 보여 드립니다.",
+        "note": "글로스는 수어가 아닙니다. 표정과 몸짓 같은 비수지 신호와 공간 활용은 나타내지 못합니다. "
+        "사용하기 전에 수어 사용자에게 확인해 주시기 바랍니다.",
         "language": "언어 · Language",
         "text": "한국어 문장",
-        "limit": f"최대 {LIMIT}자까지 쓸 수 있습니다. Enter 키를 누르면 번역합니다.",
-        "fingerspell": "숫자, 로마자, 모르는 명사를 지문자와 지숫자로 쓰기",
-        "translate": "번역",
+        "limit": f"최대 {LIMIT}자까지 입력할 수 있습니다. Enter 키를 누르면 번역합니다.",
+        "fingerspell": "숫자, 로마자, 모델이 모르는 명사를 지문자와 지숫자로 표기하기",
+        "translate": "번역하기",
         "examples": "예문",
         "sentence": "문장",
         "glosses": "글로스",
-        "count": "글로스 수: {count}",
-        "hint": "글로스를 가리키거나 Tab 키로 옮겨 가면 어느 낱말에서 왔는지 보여 줍니다.",
-        "unknown": "모델이 모르는 낱말이 있어 글로스가 틀릴 수 있습니다: {words}",
+        "count": "글로스 개수: {count}개",
+        "hint": "글로스에 마우스를 올리거나 Tab 키로 이동하면 그 글로스의 바탕이 된 단어를 표시합니다.",
+        "unknown": "모델이 모르는 단어가 있어 글로스가 정확하지 않을 수 있습니다: {words}",
         "copy": "글로스 복사",
-        "json": "JSON: API와 kgloss translate의 출력 형식",
-        "alternatives": "가장 그럴듯한 글로스열",
+        "json": "JSON (API와 kgloss translate의 출력 형식)",
+        "alternatives": "확률이 가장 높은 글로스열",
         "rank": "순위",
         "score": "점수",
-        "legend": "색과 표시",
-        "from": "원문 {source}",
+        "legend": "색상과 기호",
+        "from": "원문: {source}",
         "unresolved": "원문 없음",
-        "unresolved_long": "문장에 채울 말이 없는 자리",
-        "fallback": "대체",
-        "fallback_long": "글로스가 없어 지문자나 지숫자로 쓴 것",
-        "empty": "먼저 한국어 문장을 써 주세요.",
-        "none": "글로스가 없습니다. 모델이 이 글에서 수어로 나타낼 말을 찾지 못했습니다.",
-        "too_long": "글이 {count}자입니다. {limit}자까지만 번역하니 줄여 주세요.",
-        "failed": "모델이 이 글을 번역하지 못합니다: {reason}",
+        "unresolved_long": "이 자리에 넣을 내용이 문장에 없습니다",
+        "fallback": "대체 표기",
+        "fallback_long": "글로스가 없어 지문자나 지숫자로 표기했습니다",
+        "empty": "먼저 한국어 문장을 입력해 주십시오.",
+        "none": "글로스가 없습니다. 모델이 이 글에서 수어로 표현할 내용을 찾지 못했습니다.",
+        "too_long": "입력한 글은 {count}자입니다. 최대 {limit}자까지 번역할 수 있으니 글을 줄여 주십시오.",
+        "failed": "모델이 이 글을 번역하지 못했습니다: {reason}",
     },
 }
 
 MARKS = {"unresolved": "?", "fallback": "*"}
-"""As `GlossSequence` prints them."""
+"""Marks of glosses, as `GlossSequence` prints them."""
 
-# Characters that nobody sees, and that may turn round what comes after them: controls and directions of writing.
+# Invisible characters that may reorder the text after them: control characters and direction marks.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -147,7 +148,7 @@ footer, footer * { color: var(--body-text-color) !important; opacity: 1 !importa
 .kg-note { border-left: 4px solid #b45309; padding: .2rem .8rem; }
 .kg-alert { border: 2px solid #b91c1c; border-radius: 8px; padding: .6rem .9rem; overflow-wrap: anywhere; }
 .kg-sentence { font-size: 1.4rem; line-height: 2; white-space: pre-wrap; overflow-wrap: anywhere; }
-.kg-sentence, .kg-chip, .kg-alert, .kg-scroll { overflow-y: clip; } /* piles of combining marks */
+.kg-sentence, .kg-chip, .kg-alert, .kg-scroll { overflow-y: clip; } /* stacked combining marks */
 .kg-sentence span { border-radius: 4px; padding: 2px 0; }
 .kg ol, .kg ul { list-style: none; padding: 0; margin: .4rem 0; display: flex; flex-wrap: wrap; gap: .6rem; }
 .kg ol > li, .kg ul > li { margin: 0; }
@@ -163,7 +164,7 @@ footer, footer * { color: var(--body-text-color) !important; opacity: 1 !importa
 .kg-scroll { overflow-x: auto; }
 #json * { color: var(--body-text-color) !important; }
 #copy[data-copied]::after { content: " ✓"; }
-/* On a telephone the answer is in sight below the field, and nothing can be pointed at. */
+/* On a phone, the answer must be visible below the field, and there is no pointer. */
 @media (max-width: 640px) {
   .kg h1 { font-size: 1.15rem; margin: 0; }
   .kg h2 { font-size: .95rem; margin: .5rem 0 .2rem; }
@@ -186,7 +187,7 @@ footer, footer * { color: var(--body-text-color) !important; opacity: 1 !importa
 )
 
 
-# A page that is not served by HTTPS, but in a house's own network, has no navigator.clipboard.
+# A page served without HTTPS, as in a local network, has no navigator.clipboard.
 COPY = """() => {
   const glosses = [...document.querySelectorAll("#answer .kg-chips b")].map((gloss) => gloss.innerText).join(" ");
   const done = () => {
@@ -206,23 +207,23 @@ COPY = """() => {
 
 
 class Answer(NamedTuple):
-    """What there is to show for a text, in no language yet."""
+    """Answer to a text, independent of the language of the page."""
 
     text: str = ""
     sequences: Sequence[Mapping[str, Any]] = ()
     problem: str = ""
-    """A key of `WORDS` that says why there are no sequences, or nothing."""
+    """Key in `WORDS` of the reason why there are no sequences, or an empty string."""
     reason: str = ""
-    """What the message names: an error, or the number of characters."""
+    """Detail for the message: an error, or the number of characters."""
 
 
 def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -> Answer:
-    """The pipeline's best sequences for a text, or what is wrong with it."""
+    """Return the pipeline's best sequences for a text, or the problem with it."""
     text = _readable(text).strip()
     if not text:
         return Answer(problem="empty")
     if len(text) > LIMIT:
-        return Answer(problem="too_long", reason=str(len(text)))  # the text would stay in memory, however long
+        return Answer(problem="too_long", reason=str(len(text)))  # a text of any length would stay in memory
     try:
         answers = text_to_gloss(
             text,
@@ -239,12 +240,12 @@ def translate(text_to_gloss: Callable[..., Any], text: str, fingerspell: bool) -
 
 
 def record(text_to_gloss: Callable[..., Any], text: str, n_best: int | None = None, **options: bool) -> dict[str, Any]:
-    """The record that `kgloss translate --format jsonl` writes for a text.
+    """Return the record that `kgloss translate --format jsonl` writes for a text.
 
     Args:
-        text_to_gloss: The pipeline.
-        text: At most `LIMIT` characters.
-        n_best: Give this many sequences, as `candidates` (default: the best one).
+        text_to_gloss: Pipeline to call.
+        text: Text of at most `LIMIT` characters.
+        n_best: Number of sequences to return, as `candidates` (default: only the best one).
         **options: `return_types`, `return_alignment` and `fingerspell`.
 
     Raises:
@@ -264,15 +265,15 @@ def _record(text: str, answer: Any) -> dict[str, Any]:
 
 
 def _readable(text: str | None) -> str:
-    return _SURROGATE.sub("\ufffd", text or "")  # which no answer can carry back to the browser
+    return _SURROGATE.sub("\ufffd", text or "")  # surrogates cannot be sent back to the browser
 
 
 def render(answer: Answer | None, language: str) -> str:
-    """An answer as HTML: sentence, chips and table, or a message.
+    """Return an answer as HTML: sentence, chips and table, or a message.
 
     Example:
         >>> render(Answer(problem="empty"), "ko")
-        '<div class="kg" lang="ko"><p class="kg-alert" role="alert">먼저 한국어 문장을 써 주세요.</p></div>'
+        '<div class="kg" lang="ko"><p class="kg-alert" role="alert">먼저 한국어 문장을 입력해 주십시오.</p></div>'
     """
     if answer is None:
         return ""
@@ -301,7 +302,7 @@ def render(answer: Answer | None, language: str) -> str:
 
 
 def legend(language: str) -> str:
-    """Names of the types on their colours, and the two marks."""
+    """Return the names of the types in their colours, and the two marks."""
     names, words = TYPE_NAMES[language], WORDS[language]
     note = f'<p class="kg-note kg-note-below">{words["note"]}</p>'
     items = [f'<li class="kg-chip kg-type-{name}">{names[name]}</li>' for name in (*GLOSS_TYPES, UNKNOWN_TYPE)]
@@ -316,7 +317,7 @@ def legend(language: str) -> str:
 
 
 def header(language: str) -> str:
-    """Title, what this is, and what glosses are not."""
+    """Return the title, an introduction, and a note on what glosses are not."""
     words = WORDS[language]
     return (
         f'<header class="kg" lang="{language}"><h1>{words["title"]}</h1><p class="kg-wide">{words["intro"]}</p>'
@@ -329,19 +330,19 @@ def _heading(language: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """Escape what was typed or learnt, and keep the order of what stands around it where it is written to the left."""
+    """Escape text from the user or the model, and isolate right-to-left text from its surroundings."""
     to_the_left = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text)
     return f"<bdi>{_escaped(text)}</bdi>" if to_the_left else _escaped(text)
 
 
 def _escaped(text: str) -> str:
-    """Escape text, and show the code of what would not be seen.
+    """Escape text, and show invisible characters by their codes.
 
     Example:
         >>> _escaped("<b>\\u202e")
         '&lt;b&gt;[U+202E]'
     """
-    return html.escape(_UNSEEN.sub(lambda found: f"[U+{ord(found.group()):04X}]", text))
+    return html.escape(_UNSEEN.sub(lambda unseen: f"[U+{ord(unseen.group()):04X}]", text))
 
 
 def _spans(sequence: Mapping[str, Any], length: int) -> list[tuple[int, int] | None]:
@@ -353,7 +354,7 @@ def _spans(sequence: Mapping[str, Any], length: int) -> list[tuple[int, int] | N
 
 
 def _sentence(text: str, spans: Sequence[tuple[int, int] | None]) -> str:
-    """The text, cut wherever the source of a gloss begins or ends, as sources may overlap."""
+    """Return the text as HTML, divided where the source of a gloss begins or ends, since sources may overlap."""
     places = [(place, *span) for place, span in enumerate(spans) if span]
     cuts = sorted({0, len(text), *(edge for _, *span in places for edge in span)})
     parts = []
@@ -409,14 +410,14 @@ def _table(sequences: Sequence[Mapping[str, Any]], language: str) -> str:
 
 
 def build(text_to_gloss: Callable[..., Any]) -> Any:
-    """The app, as Gradio blocks.
+    """Return the app as Gradio blocks.
 
     Args:
-        text_to_gloss: The pipeline, or whatever is called and answers as it does.
+        text_to_gloss: Pipeline, or a callable that answers in the same way.
     """
     import gradio
 
-    # One at a time, whatever asks: torch uses all cores for one sentence already.
+    # One request at a time, since torch already uses all cores for one sentence.
     alone = threading.Lock()
 
     def answer(text: str, fingerspell: bool, language: str) -> tuple[str, Answer, Any, Any]:
@@ -437,19 +438,19 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
     ) -> dict[str, Any]:
         """Translate a Korean sentence into Korean Sign Language (KSL) glosses, the names of signs in signing order.
 
-        Glosses are a draft for signers to check, not signed language: they lack what face, body and space say. A model
+        Glosses are a draft for signers to check, not signed language: they leave out face, body and space. A model
         knows only the glosses and the domain of its training data.
 
         Args:
             text: One Korean sentence, at most 500 characters.
-            n_best: Give this many sequences of glosses as `candidates`, the most probable first (default: only one).
+            n_best: Return this many gloss sequences as `candidates`, the most probable first (default: only one).
             types: Add the type of each gloss, such as sign_word or fingerspelling.
-            alignment: Add for each gloss where its source stands in the text: start and end, in characters.
-            fingerspell: Spell names and numbers by hand, and nouns that the model does not know.
+            alignment: Add the place of each gloss's source in the text: start and end, in characters.
+            fingerspell: Fingerspell names, numbers and nouns that the model does not know.
 
         Returns:
             `text`, `generated_text`, `glosses`, `unresolved` (places of numbers or names without a source) and
-            `unknown_words` (words that the model does not know); the same as `kgloss translate --format jsonl`.
+            `unknown_words` (words that the model does not know), as in `kgloss translate --format jsonl`.
         """
         options = {"return_types": types, "return_alignment": alignment, "fingerspell": fingerspell}
         try:
@@ -483,7 +484,7 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
         text = gradio.Textbox(
             label=words["text"],
             info=words["limit"],
-            # With one line Enter submits; the box still grows.
+            # With one line, Enter submits; the box still grows.
             lines=1,
             max_lines=8,
             autofocus=True,
@@ -496,14 +497,14 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
         with gradio.Group(visible=False) as more:
             copy = gradio.Button(words["copy"], size="sm", elem_id="copy")
             with gradio.Accordion(words["json"], open=False, elem_id="json") as unfolded:
-                data = gradio.JSON(show_label=False)  # which has a button to copy it
+                data = gradio.JSON(show_label=False)  # has a copy button
         examples = gradio.HTML(_heading("en"), js_on_load=None)
         with gradio.Row():
             choices = [
                 gradio.Button(sentence, size="sm", min_width=240, elem_classes="kg-example") for sentence in EXAMPLES
             ]
         colours = gradio.HTML(legend("en"), js_on_load=None)
-        # The events answer in HTML, which is of use to this page alone.
+        # These events answer in HTML, which is useful only to this page.
         gradio.on(
             [text.submit, button.click],
             answer,
@@ -517,7 +518,7 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
                 example,
                 [choice, fingerspell, language],
                 [text, shown, last, data, more],
-                concurrency_id="model",  # else Gradio runs as many at once as there are functions
+                concurrency_id="model",  # otherwise Gradio runs one call per function at once
                 api_visibility="private",
             )
         copy.click(None, js=COPY, queue=False, api_visibility="private")
@@ -526,7 +527,7 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
             switch,
             [language, last],
             [top, language, text, fingerspell, button, shown, copy, unfolded, examples, colours],
-            # Screen readers choose a voice by the page's language.
+            # Screen readers choose a voice by the language of the page.
             js="(...values) => { document.documentElement.lang = values[0]; return values; }",
             queue=False,
             api_visibility="private",
@@ -535,7 +536,7 @@ def build(text_to_gloss: Callable[..., Any]) -> Any:
 
 
 def launch(app: Any, **options: Any) -> Any:
-    """Serve the app in its own look, without anything from another host."""
+    """Serve the app with its own theme and without resources from other hosts."""
     import gradio
 
     theme = gradio.themes.Default(
@@ -543,7 +544,7 @@ def launch(app: Any, **options: Any) -> Any:
         font=["system-ui", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
     ).set(
-        # The default's greys, and its white on a light blue, have less contrast than WCAG AA asks for.
+        # The greys of the default theme, and its white on light blue, have less contrast than WCAG AA requires.
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_200",
         block_info_text_color="*neutral_600",
@@ -559,10 +560,10 @@ def launch(app: Any, **options: Any) -> Any:
         button_primary_text_color="white",
         button_primary_text_color_dark="white",
     )
-    # A history would keep what was typed in the browser, for whoever uses it next; a variable, as launch() takes it
-    # in newer versions only.
+    # A run history would keep texts in the browser, visible to its next user. Set by a variable, since only newer
+    # versions of launch() have an argument for it.
     os.environ.setdefault("GRADIO_RUN_HISTORY", "False")
-    # Gradio takes uploads whatever the page has; this one needs none.
+    # Gradio accepts uploads on any page; this one needs none.
     settings = {"theme": theme, "css": CSS, "ssr_mode": False, "footer_links": ["api", "settings"], "max_file_size": 0}
     return app.launch(mcp_server=True, **{**settings, **options})
 
@@ -571,26 +572,30 @@ def main() -> None:
     """Load the model, translate a first sentence, and serve the app."""
     parser = argparse.ArgumentParser(description="Korean text to Korean Sign Language glosses, in a browser.")
     parser.add_argument("model", nargs="?", help="folder of a model, or its name on the Hub (default: KGLOSS_MODEL)")
-    parser.add_argument("--host", help="address to listen on; 0.0.0.0: all (default: 127.0.0.1, or GRADIO_SERVER_NAME)")
+    parser.add_argument(
+        "--host", help="address to listen on; 0.0.0.0 for all (default: GRADIO_SERVER_NAME, or 127.0.0.1)"
+    )
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
-    given = parser.parse_args()
-    published = Path(__file__).with_name("model.json")  # in a Space that kgloss publish has made
-    if model := given.model or os.environ.get("KGLOSS_MODEL"):
-        chosen = {"model": model}
+    chosen = parser.parse_args()
+    published = Path(__file__).with_name("model.json")  # exists in a Space made by kgloss publish
+    if model := chosen.model or os.environ.get("KGLOSS_MODEL"):
+        source = {"model": model}
     elif published.is_file():
-        chosen = json.loads(published.read_text("utf-8"))
+        source = json.loads(published.read_text("utf-8"))
     else:
-        sys.exit("expected a model, its folder or its name on the Hub: app.py MODEL, or KGLOSS_MODEL=MODEL")
+        sys.exit(
+            "expected a model, found none; pass its folder or its name on the Hub: app.py MODEL, or KGLOSS_MODEL=MODEL"
+        )
     from transformers import pipeline
 
     import kgloss_hf  # noqa: F401 - registers the pipeline
 
-    # No code of the model is run, nor are weights read that can hold code.
+    # No remote code is run, and no weights are read in a format that can contain code.
     safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
-    address = {"server_name": given.host, "server_port": given.port}
+    address = {"server_name": chosen.host, "server_port": chosen.port}
     try:
-        text_to_gloss = pipeline("text-to-gloss", **chosen, **safe)
-        translate(text_to_gloss, EXAMPLES[0], fingerspell=False)  # starts Java, so that the first visitor need not wait
+        text_to_gloss = pipeline("text-to-gloss", **source, **safe)
+        translate(text_to_gloss, EXAMPLES[0], fingerspell=False)  # starts Java before the first visitor
         launch(build(text_to_gloss), **{name: value for name, value in address.items() if value is not None})
     except (OSError, ValueError) as error:
         sys.exit(f"app.py: {error}")
