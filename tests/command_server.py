@@ -1,8 +1,8 @@
-"""Runs commands in forks of one process that has imported everything: it saves imports, and a signal hits their work.
+"""Run commands in forks of one process that has imported everything, so that imports cost no time and signals hit work.
 
-`Forks` starts that process, which listens on a socket. A question is a line of JSON with words, folder and environment,
-and carries the files of a command; the answers are its process id and then its exit status, a line each. A function of
-`STAND_INS` runs the words. What cannot be had in a test is checked as far as it can be; the functions say how far.
+`Forks` starts that process, which listens on a socket. A request is a line of JSON with the command's words, folder and
+environment, and carries its files. The answers are the command's process id and then its exit status, one per line. A
+function of `STAND_INS` runs the words. Commands that cannot run in a test are checked in part; each function says how.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ with socket.socket(socket.AF_UNIX) as server:
     sys.exit(int((*server.makefile(), 1)[1]))
 """
 
-# Appended to what the documentation says, so that nobody waits: the smallest model, an epoch, and of Table 5 one run.
+# Options added to the documentation's commands to save time: the smallest model, one epoch, and one run of Table 5.
 SHORTER = {
     "run_text2gloss.py": "--preset tiny --num_train_epochs 1 --disable_tqdm True",
     "run_pretext.py": "--preset tiny --num_train_epochs 1 --disable_tqdm True",
@@ -51,10 +51,10 @@ SHORTER = {
 
 
 class Forks:
-    """The process whose forks run commands, while the context is open.
+    """A process whose forks run commands while the context is open.
 
     Args:
-        environment: Of the process and its commands, all of it.
+        environment: The whole environment of the process and its commands.
     """
 
     def __init__(self, environment: dict[str, str]) -> None:
@@ -63,9 +63,9 @@ class Forks:
         inside = ["unshare", "-m"]
         tried = [*inside, "mount", "-t", "tmpfs", "-o", "size=4k", "none", "/mnt"]
         self.mounts = bool(shutil.which("unshare")) and not subprocess.run(tried, capture_output=True).returncode
-        """Whether the process has mounts of its own, where that is permitted."""
+        """True if the process has mounts of its own, which not every machine permits."""
         self.programs = Path(self._folder.name, "bin")
-        """The folder of a program per stand-in, which hands its words to the process."""
+        """Folder with one program per stand-in, which passes its words to the process."""
         self._process = subprocess.Popen(
             [*inside * self.mounts, sys.executable, __file__, self._folder.name],
             env=environment,
@@ -91,16 +91,16 @@ class Forks:
         how: signal.Signals = signal.SIGKILL,
         until: Callable[[], bool] = bool,
     ) -> tuple[int, str]:
-        """Run a stand-in or a script in a folder, to its end, for so many seconds, or until something is true.
+        """Run a stand-in or a script in a folder to its end, for up to `seconds`, or until a condition is true.
 
         Returns:
-            Its exit status, negative for a signal that ended it, and what it printed.
+            The exit status, negative for a signal that ended the command, and the output.
         """
         log = folder.parent / f"{folder.name}.log"
         with log.open("wb") as output:
             status = self._ask(command, folder, output, output, seconds, how, until)
         printed = log.read_text("utf-8", "replace")
-        assert status is not None, f"no end a minute after {how.name}: {printed}"
+        assert status is not None, f"expected the command to end within a minute of {how.name}: {printed}"
         return status, printed
 
     def example(self, script: str, *options: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -112,7 +112,7 @@ class Forks:
             for file in (output, errors):
                 file.seek(0)
                 printed.append(file.read().decode("utf-8", "replace"))
-        assert status is not None, f"no end: {printed}"
+        assert status is not None, f"expected the command to end: {printed}"
         return subprocess.CompletedProcess(command, status, *printed)
 
     def _ask(
@@ -125,16 +125,16 @@ class Forks:
         how: signal.Signals = signal.SIGKILL,
         until: Callable[[], bool] = bool,
     ) -> int | None:
-        """The exit status; none where the command goes on for a minute after it was told to end."""
+        """Return the exit status, or None if the command still runs a minute after it was told to end."""
         with socket.socket(socket.AF_UNIX) as server, open(os.devnull) as nothing:
             server.connect(str(self.programs.with_name("socket")))
             question = json.dumps([command, str(folder), self.environment]).encode() + b"\n"
             socket.send_fds(server, [question], [nothing.fileno(), output.fileno(), errors.fileno()])
-            answers = server.makefile("rb", buffering=0)  # select sees no line that is buffered
+            answers = server.makefile("rb", buffering=0)  # select does not see buffered lines
             process = int(answers.readline())
-            began = time.monotonic()
-            while time.monotonic() < began + seconds and not until():
-                if select.select([server], [], [], min(0.02, max(0, began + seconds - time.monotonic())))[0]:
+            start = time.monotonic()
+            while time.monotonic() < start + seconds and not until():
+                if select.select([server], [], [], min(0.02, max(0, start + seconds - time.monotonic())))[0]:
                     return int(answers.readline())
             with suppress(ProcessLookupError):
                 os.killpg(process, how)
@@ -145,21 +145,21 @@ class Forks:
         return None
 
     def analyse(self, texts: Sequence[str], folder: Path) -> None:
-        """Let the file of analysed words hold those of texts, and of the bundled sample."""
+        """Fill the file of analysed words with those of texts and of the bundled sample."""
         (folder / "texts.txt").write_text("\n".join(texts), "utf-8")
         command = ["kgloss", "train-tokenizer", "--corpus", "texts.txt", "--dataset", "mcksg"]
         status, printed = self.run([*command, "--output_dir", "tokenizer"], folder)
         assert status == 0, printed
 
     def shell(self, command: str) -> tuple[int, str]:
-        """Exit status and output of a shell command, among the mounts of the process."""
+        """Return the exit status and output of a shell command that sees the mounts of the process."""
         inside = ["nsenter", "--mount", f"--target={self._process.pid}", "sh", "-c", command]
         done = subprocess.run(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         return done.returncode, done.stdout
 
 
 def script(path: str, *words: str) -> int:
-    """The demo is imported, but serves no page."""
+    """Run a script; the demo is imported, but serves no page."""
     sys.argv = [path, *words]
     sys.path.insert(0, str(Path(path).parent))
     runpy.run_path(path, run_name="demo" if Path(path).name == "app.py" else "__main__")
@@ -167,7 +167,7 @@ def script(path: str, *words: str) -> int:
 
 
 def python(*words: str) -> int:
-    """A script with its `SHORTER` options, or a module."""
+    """Run a script with its `SHORTER` options, or a module."""
     if words[0] != "-m":
         return script(*words, *SHORTER.get(Path(words[0]).name, "").split())
     sys.argv = list(words[1:])
@@ -182,7 +182,7 @@ def kgloss(*words: str) -> int:
 
 
 def accelerate(*words: str) -> int:
-    """Options and configuration are read by accelerate itself; then the script runs, in one process and on the CPU."""
+    """Let accelerate itself parse options and configuration, then run the script in one process on the CPU."""
     from accelerate.commands.config.config_args import load_config_from_file
     from accelerate.commands.launch import launch_command_parser
 
@@ -194,7 +194,7 @@ def accelerate(*words: str) -> int:
 
 
 def torchrun(*words: str) -> int:
-    """Options are read by torch itself; then the script runs, in one process."""
+    """Let torch itself parse the options, then run the script in one process."""
     from torch.distributed.run import get_args_parser
 
     chosen = get_args_parser().parse_args(words)
@@ -202,7 +202,7 @@ def torchrun(*words: str) -> int:
 
 
 def pip(*words: str) -> int:
-    """What is to be installed is installed here, in a version that is asked for, with all that its extras name."""
+    """Check that each requirement is installed here in a version that satisfies it, with everything its extras name."""
     assert words[0] == "install", words
     for word in words[1:]:
         if not word.startswith("-"):
@@ -210,7 +210,7 @@ def pip(*words: str) -> int:
     return 0
 
 
-# Not in the environment of the tests: nothing of ours imports it, transformers does when told to.
+# Not in the tests' environment: this package does not import it; transformers does on request.
 NOT_INSTALLED = {"codecarbon"}
 
 
@@ -228,14 +228,14 @@ def _installed(wanted: Requirement) -> None:
 
 
 def make(*words: str) -> int:
-    """The target is there, and make knows how to come to it."""
+    """Check that the target exists and make knows how to build it."""
     program = shutil.which("make", path="/usr/bin:/bin")
-    assert program, "expected make in /usr/bin or /bin"
+    assert program, "expected make in /usr/bin or /bin, found none"
     return subprocess.run([program, "--dry-run", "-C", str(ROOT), *words], check=False, stdout=2).returncode
 
 
 def hf(*words: str) -> int:
-    """The command is there: it prints its help."""
+    """Check that the command exists by printing its help."""
     return subprocess.run([Path(sys.executable).with_name("hf"), *words, "--help"], check=False, stdout=2).returncode
 
 
@@ -265,7 +265,7 @@ def _answer(connection: socket.socket) -> None:
         question, files = question + part, files + received
     (name, *words), folder, environment = json.loads(question)
     child = os.fork()
-    os.setpgid(child, child)  # in both, so that neither is too late
+    os.setpgid(child, child)  # in parent and child, so that neither is too late
     if child:
         connection.sendall(b"%d\n" % child)
         connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -276,12 +276,12 @@ def _answer(connection: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    if "KGLOSS_TEST_GOOGLE" in environment:  # an address on this machine, which is asked without credentials
+    if "KGLOSS_TEST_GOOGLE" in environment:  # an address on this machine, which needs no credentials
         from kgloss_hf.back_translation.engines.google import GoogleEngine
 
         defaults: Any = GoogleEngine.__init__.__kwdefaults__
         defaults["endpoint"] = environment["KGLOSS_TEST_GOOGLE"]
-    sys.stdout.reconfigure(line_buffering=True)  # both go to one log, in the order in which they are printed
+    sys.stdout.reconfigure(line_buffering=True)  # both streams go to one log, in order
     status: Any = 1
     try:
         status = STAND_INS[name](*words) if name in STAND_INS else script(name, *words)
@@ -291,7 +291,7 @@ def _answer(connection: socket.socket) -> None:
             print(status, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
-    # A child of so large a process takes a second to be torn down.
+    # Tearing down a child of so large a process takes a second, so leave by os._exit after the exit handlers.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -300,10 +300,10 @@ def _answer(connection: socket.socket) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    # A shell that starts the tests in the background makes them, and what they start, deaf to Ctrl-C.
+    # A shell that starts the tests in the background makes them and their children ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _prepare()
-    gc.freeze()  # what is there is no child's to collect
+    gc.freeze()  # so that children do not collect what exists now
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket"))
         (folder / "bin").mkdir()
@@ -313,7 +313,7 @@ def main() -> None:
             program.chmod(0o700)
         listener.listen()
         print("ready", flush=True)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that children need not be waited for
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that children leave no zombies
         while True:
             connection, _ = listener.accept()
             if os.fork() == 0:

@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on this machine, for tests that push and pull with the stock clients."""
+"""A local Hugging Face Hub, for tests that push and pull with the stock clients."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# The kinds of files that a new repository keeps as LFS objects; any other binary one becomes an object as well.
+# Patterns of the files that a new repository keeps as LFS objects; any other binary file becomes an LFS object too.
 LFS_PATTERNS = ("*.arrow", "*.bin", "*.gz", "*.npy", "*.npz", "*.onnx", "*.parquet", "*.pt", "*.safetensors", "*.zip")
 LFS_SIZE = 10 * 1024 * 1024
 
@@ -38,13 +38,13 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | r
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _API = r"/api/(?P<plural>models|datasets|spaces)/(?P<repo_id>[^/]+/[^/]+)"
 _SITE = r"/(?:(?P<plural>datasets|spaces)/)?(?P<repo_id>[^/]+/[^/]+)"
-# Clients quote the slashes of a revision; addresses that people write have them plain.
+# Clients quote the slashes of a revision; addresses written by people have them plain.
 _REVISION = r"(?P<revision>refs/[^/]+/[^/]+|[^/]+)"
 
 
 @dataclass(frozen=True)
 class File:
-    """What a commit has at a path."""
+    """A file of a commit."""
 
     data: bytes
     lfs: bool
@@ -60,7 +60,7 @@ class File:
 
     @cached_property
     def blob_id(self) -> str:
-        """Git's name of the file, or of the pointer that Git has in its place."""
+        """Git's hash of the file, or of the pointer that Git stores in its place."""
         data = self.pointer if self.lfs else self.data
         return _sha1(b"blob %d\0" % len(data) + data)
 
@@ -69,14 +69,14 @@ class File:
         return self.sha256 if self.lfs else self.blob_id
 
     def pointed(self, name: str) -> dict[str, Any]:
-        """The answers' part for an LFS object, whose hash has a name of its own in either."""
+        """Return the part of an answer for an LFS object, with the hash under the given name."""
         part = {name: self.sha256, "size": len(self.data), "pointerSize": len(self.pointer)}
         return {"lfs": part} if self.lfs else {}
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A state of a repository; never changes once made."""
+    """An immutable state of a repository."""
 
     oid: str
     parent: str | None
@@ -89,7 +89,7 @@ class Commit:
 
 @dataclass
 class Repository:
-    """Commits, the references to them, and the objects uploaded for commits to come."""
+    """A repository's commits, the references to them, and the objects uploaded for future commits."""
 
     repo_type: str
     repo_id: str
@@ -108,22 +108,22 @@ class Repository:
         return self.repo_id if self.repo_type == "model" else f"{self.repo_type}s/{self.repo_id}"
 
     def find(self, revision: str) -> Commit:
-        """The commit of a branch, a tag, a full reference, or the beginning of a commit's id; else KeyError."""
+        """Return the commit of a branch, a tag, a full reference or the beginning of a commit's id; else KeyError."""
         for ref in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
             if ref in self.refs:
                 return self.commits[self.refs[ref]]
-        begun = [oid for oid in self.commits if len(revision) >= 7 and oid.startswith(revision)]
-        return self.commits[begun[0] if len(begun) == 1 else revision]
+        matches = [oid for oid in self.commits if len(revision) >= 7 and oid.startswith(revision)]
+        return self.commits[matches[0] if len(matches) == 1 else revision]
 
     def history(self, commit: Commit) -> list[Commit]:
-        """A commit and those before it, the newest first."""
+        """Return a commit and its ancestors, the newest first."""
         line = [commit]
         while line[-1].parent is not None:
             line.append(self.commits[line[-1].parent])
         return line
 
     def add(self, parent: Commit | None, files: Mapping[str, File], author: str, title: str, message: str) -> Commit:
-        """Make a commit, to which no reference points yet."""
+        """Add a commit to which no reference points yet, and return it."""
         date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         before = parent.oid if parent else None
         content = [self.address, before, author, title, message, date, {p: f.blob_id for p, f in files.items()}]
@@ -135,7 +135,7 @@ class Repository:
 
 @dataclass
 class Fault:
-    """What the Hub does wrong on purpose, how often it has done so, and how much of what it cut had arrived."""
+    """A deliberate fault of the Hub, with the number of times it occurred and of bytes received before a cut."""
 
     method: str
     pattern: re.Pattern[str]
@@ -156,14 +156,14 @@ class _Refusal(Exception):
         super().__init__(message)
         self.status = status
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        # A header has one line and no Korean.
+        # A header must be one line of ASCII.
         self.headers["X-Error-Message"] = message.partition("\n")[0].encode("ascii", "replace").decode()
         if code:
             self.headers["X-Error-Code"] = code
 
 
 class _Protocol(H11Protocol):
-    """HTTP whose requests know their connection, so that it can be cut."""
+    """HTTP whose requests carry their connection, so that it can be cut."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.app_state = {**self.app_state, "transport": transport}
@@ -175,10 +175,10 @@ _Handler = Callable[..., Awaitable[Response]]
 
 
 class LocalHub:
-    """A Hub with nothing in it, served on 127.0.0.1 while the context is open; all state is in memory.
+    """An empty Hub, served on 127.0.0.1 while the context is open, with all state in memory.
 
-    `token` may write in the namespace `user`, `read_token` may only read there, and `other_token` may write in the
-    namespace `other`. Every request is kept in `requests` as its method and its path as sent.
+    `token` may write to the namespace `user`, `read_token` may only read there, and `other_token` may write to the
+    namespace `other`. `requests` records the method and the path, as sent, of every request.
     """
 
     def __init__(self, user: str = "tester", other: str = "stranger") -> None:
@@ -228,11 +228,11 @@ class LocalHub:
 
     def clear(self) -> None:
         """Forget repositories, requests and faults."""
-        for kept in (self.repos, self.requests, self._faults):
-            kept.clear()
+        for records in (self.repos, self.requests, self._faults):
+            records.clear()
 
     def environment(self, home: Path, token: str | None) -> dict[str, str]:
-        """The variables with which a client in a process of its own uses this Hub and keeps its files under `home`."""
+        """Return variables that make a client in its own process use this Hub and keep its files under `home`."""
         foreign = ("HF_", "HUGGING", "TRANSFORMERS_", "XDG_CACHE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
         return {
@@ -241,31 +241,31 @@ class LocalHub:
             "HF_HOME": str(home),
             "HF_MODULES_CACHE": str(home / "modules"),
             "XDG_CACHE_HOME": str(home / "cache"),
-            # huggingface_hub 2 does not ask the server whether it takes uploads by Xet.
+            # huggingface_hub 2 does not ask the server whether it accepts uploads by Xet.
             **{f"HF_HUB_DISABLE_{name}": "1" for name in ("TELEMETRY", "PROGRESS_BARS", "UPDATE_CHECK", "XET")},
-            # datasets and evaluate would count the load at an address that HF_ENDPOINT does not change.
+            # datasets and evaluate would report the download to an address that HF_ENDPOINT does not change.
             "HF_UPDATE_DOWNLOAD_COUNTS": "0",
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
             **({} if token is None else {"HF_TOKEN": token}),
         }
 
     def fail(self, match: tuple[str, str], action: int | Literal["cut"], times: int = 1) -> Fault:
-        """Answer the next requests of a method and path with a status, or cut their connection while they are sent."""
+        """Answer the next requests with a method and path by a status, or cut their connection while they are sent."""
         fault = Fault(match[0], re.compile(match[1]), action, times)
         self._faults.append(fault)
         return fault
 
     def files(self, repo_type: str, repo_id: str, revision: str = "main") -> dict[str, bytes]:
-        """What a revision has at each path; KeyError where the repository or the revision is missing."""
+        """Return the content of each file of a revision; raise KeyError for a missing repository or revision."""
         return {path: file.data for path, file in self.commits(repo_type, repo_id, revision)[0].files.items()}
 
     def commits(self, repo_type: str, repo_id: str, revision: str = "main") -> list[Commit]:
-        """The commits up to a revision, the newest first."""
+        """Return the commits up to a revision, the newest first."""
         repo = self.repos[repo_type, repo_id]
         return repo.history(repo.find(revision))
 
     def create(self, repo_type: str, repo_id: str, private: bool = False, sdk: str | None = None) -> Repository:
-        """Make a repository with the first commit that the Hub makes by itself."""
+        """Create a repository with the first commit that the Hub itself makes."""
         repo = Repository(repo_type, repo_id, private, sdk)
         attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LFS_PATTERNS)
         files = {".gitattributes": File(attributes.encode(), False)}
@@ -296,7 +296,7 @@ class LocalHub:
                     if fault.action == "cut":
                         fault.received += len((await receive()).get("body", b""))
                         scope["state"]["transport"].abort()
-                        # Not to return before the server has noticed: it would try to answer.
+                        # Returning before the server has noticed would make it try to answer.
                         while (await receive())["type"] != "http.disconnect":
                             continue
                         return
@@ -329,7 +329,7 @@ class LocalHub:
         account = self._account(request)
         repo = self.repos.get((repo_type, repo_id))
         if repo is None or (repo.private and (account is None or account.user != repo.namespace)):
-            # Whether a private repository is there is nobody else's business.
+            # Other accounts may not learn whether a private repository exists.
             if account is None:
                 raise _Refusal(401, _ANONYMOUS, "RepoNotFound")
             raise _Refusal(404, "Repository not found", "RepoNotFound")
@@ -354,8 +354,8 @@ class LocalHub:
 
     async def _validate_yaml(self, request: Request) -> Response:
         _, errors, warnings = _card((await request.json())["content"])
-        found = {"errors": [{"message": m} for m in errors], "warnings": [{"message": m} for m in warnings]}
-        return _json(found, 400 if errors else 200)
+        answer = {"errors": [{"message": m} for m in errors], "warnings": [{"message": m} for m in warnings]}
+        return _json(answer, 400 if errors else 200)
 
     async def _create_repo(self, request: Request) -> Response:
         asked = await request.json()
@@ -365,7 +365,7 @@ class LocalHub:
         repo_id = f"{namespace}/{asked['name']}"
         known = self.repos.get((repo_type, repo_id))
         repo = known or self.create(repo_type, repo_id, _private(asked), asked.get("sdk"))
-        # Clients that are content with an existing one take the address from the error.
+        # Clients that accept an existing repository take its address from the error.
         error = {"error": f"You already created this {repo_type} repo"} if known else {}
         return _json({"url": f"{self.endpoint}/{repo.address}", "name": repo_id, **error}, 409 if known else 200)
 
@@ -405,8 +405,8 @@ class LocalHub:
 
     async def _refs(self, request: Request, repo: Repository) -> Response:
         def refs(kind: str) -> list[dict[str, str]]:
-            found = {ref.removeprefix(f"refs/{kind}/"): ref for ref in repo.refs if ref.startswith(f"refs/{kind}/")}
-            return [{"name": name, "ref": ref, "targetCommit": repo.refs[ref]} for name, ref in found.items()]
+            names = {ref.removeprefix(f"refs/{kind}/"): ref for ref in repo.refs if ref.startswith(f"refs/{kind}/")}
+            return [{"name": name, "ref": ref, "targetCommit": repo.refs[ref]} for name, ref in names.items()]
 
         pull_requests = {"pullRequests": refs("pr")} if request.query_params.get("include_prs") else {}
         return _json({"branches": refs("heads"), "tags": refs("tags"), "converts": [], **pull_requests})
@@ -438,18 +438,18 @@ class LocalHub:
         for file in (await request.json())["files"]:
             path = file["path"]
             lfs = _is_lfs(commit, path, base64.b64decode(file["sample"]), file["size"])
-            there = {"oid": commit.files[path].etag} if path in commit.files else {}
-            answers.append({"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False, **there})
+            known = {"oid": commit.files[path].etag} if path in commit.files else {}
+            answers.append({"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False, **known})
         return _json({"files": answers})
 
     async def _lfs_batch(self, request: Request, repo: Repository) -> Response:
-        # Who may only open a pull request must be able to upload for it.
+        # An account that may only open a pull request must be able to upload for it.
         self._writer(request)
         answers = []
         for wanted in (await request.json())["objects"]:
             answer: dict[str, Any] = {"oid": wanted["oid"], "size": wanted["size"], "authenticated": True}
             if wanted["oid"] not in repo.objects:
-                # As with the real storage, the address is the permission: the upload itself carries no token.
+                # As in the real storage, the address grants the permission; the upload itself carries no token.
                 key = secrets.token_hex(16)
                 self._uploads[key] = (repo, wanted["oid"], wanted["size"])
                 verify = f"{self.endpoint}/{repo.address}.git/info/lfs/objects/verify"
@@ -491,7 +491,7 @@ class LocalHub:
             answer["pullRequestUrl"] = f"{self.endpoint}/{repo.address}/discussions/{number}"
         elif ref not in repo.refs or ref.startswith("refs/tags/"):
             raise _Refusal(400, f"{revision} is not a branch")
-        # Nothing of the repository changes before every line has been understood.
+        # The repository changes only after every line has been parsed.
         files = dict(head.files)
         for line in lines:
             _change(repo, files, line["key"], line["value"])
@@ -503,7 +503,7 @@ class LocalHub:
     async def _reference(self, request: Request, repo: Repository, kind: str, name: str) -> Response:
         self._writer(request, repo.namespace)
         asked = await request.json()
-        # The path has the new branch, but for a tag the revision that gets it.
+        # The path names the new branch or, for a tag, the revision to tag.
         ref = f"refs/heads/{name}" if kind == "branch" else f"refs/tags/{asked['tag']}"
         commit = _at(repo, asked.get("startingPoint", "main") if kind == "branch" else name)
         if ref in repo.refs:
@@ -541,7 +541,7 @@ def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = N
 
 
 def _card(text: str) -> tuple[dict[str, Any], list[str], list[str]]:
-    """The metadata of a card, with what is wrong with it and what is doubtful."""
+    """Return a card's metadata, their errors and their warnings."""
     match = _FRONT_MATTER.match(text)
     if match is None:
         return {}, [], ["empty or missing yaml metadata in repo card"]
@@ -555,12 +555,12 @@ def _card(text: str) -> tuple[dict[str, Any], list[str], list[str]]:
 
 
 def _asked(flag: str | None) -> bool:
-    # The generations write truth differently.
+    # The generations write "true" differently.
     return (flag or "").lower() in ("1", "true")
 
 
 def _private(asked: dict[str, Any]) -> bool:
-    # Either generation has its own name for it.
+    # Each generation has its own name for this field.
     return bool(asked.get("private")) or asked.get("visibility") == "private"
 
 
@@ -585,7 +585,7 @@ def _is_lfs(commit: Commit, path: str, sample: bytes, size: int) -> bool:
 
 
 def _below(commit: Commit, path: str) -> tuple[tuple[str, str], ...]:
-    """A file or all files of a folder, with Git's names of them."""
+    """Return a file, or all files of a folder, with their hashes in Git."""
     return tuple((p, f.blob_id) for p, f in commit.files.items() if p == path or p.startswith(f"{path}/"))
 
 
@@ -612,7 +612,7 @@ def _sibling(path: str, file: File, blobs: bool) -> dict[str, Any]:
 
 
 def _change(repo: Repository, files: dict[str, File], key: str, value: dict[str, Any]) -> None:
-    """Do one line of a commit's payload to the files of the commit to be."""
+    """Apply one line of a commit's payload to the files of the new commit."""
     if key == "header":
         return
     path = value["path"].rstrip("/")
@@ -628,10 +628,10 @@ def _change(repo: Repository, files: dict[str, File], key: str, value: dict[str,
         files[path] = File(repo.objects[value["oid"]], True)
     elif key in ("deletedFile", "deletedFolder"):
         file_only = key == "deletedFile"
-        gone = [name for name in files if (name == path if file_only else name.startswith(f"{path}/"))]
-        if not gone:
+        deleted = [name for name in files if (name == path if file_only else name.startswith(f"{path}/"))]
+        if not deleted:
             raise _Refusal(404, f"A file with this name doesn't exist: {path}", "EntryNotFound")
-        for name in gone:
+        for name in deleted:
             del files[name]
     else:
         raise _Refusal(400, f"Unknown operation: {key}")

@@ -98,9 +98,9 @@ def save_pretrained_model(kind: str, folder: Path, **other: Any) -> str:
     """Write a tiny model of a family with its tokenizer, and return the folder.
 
     Args:
-        kind: Of `ENCODERS` or `SEQ2SEQS`.
-        folder: To write to.
-        **other: Parts of its configuration that are to be others.
+        kind: Key of `ENCODERS` or `SEQ2SEQS`.
+        folder: Folder to write to.
+        **other: Values that replace those of the model's configuration.
     """
     name, make, shape = (ENCODERS | SEQ2SEQS)[kind]
     backend, special = make()

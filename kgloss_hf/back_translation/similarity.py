@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..optional import require
+from ..reporting import counted
 
 
 class SemanticScorer:
@@ -50,7 +51,10 @@ class SemanticScorer:
             ValueError: The numbers of sources and targets differ.
         """
         if len(sources) != len(targets):
-            raise ValueError(f"expected one target per source, found {len(sources)} sources and {len(targets)} targets")
+            raise ValueError(
+                f"expected one target per source, found {counted(len(sources), 'source')} and "
+                f"{counted(len(targets), 'target')}"
+            )
         if not sources:
             return []
         number = {text: i for i, text in enumerate(dict.fromkeys([*sources, *targets]))}

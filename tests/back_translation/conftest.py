@@ -1,4 +1,4 @@
-"""Tiny checkpoints with random weights and real tokenizers, made once per session; paid services on this machine."""
+"""Fixtures: tiny checkpoints with random weights and real tokenizers, made once per session; local paid services."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SIZES: dict[str, Any] = {
 
 
 def sentencepiece_model() -> bytes:
-    """A SentencePiece model of Korean and English."""
+    """Train a SentencePiece model of Korean and English."""
     sentencepiece = pytest.importorskip("sentencepiece")
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -78,7 +78,7 @@ def pieces(spm: bytes) -> list[str]:
 
 
 def save_marian(folder: Path, spm: bytes, seed: int, *, codes: tuple[str, ...] = (), **options: Any) -> str:
-    """An untrained Marian; `codes` are target languages, `options` of its tokenizer."""
+    """Save an untrained Marian checkpoint; `codes` are its target languages, `options` those of its tokenizer."""
     from transformers import MarianTokenizer
 
     pytest.importorskip("sacremoses")
@@ -99,7 +99,7 @@ def save_marian(folder: Path, spm: bytes, seed: int, *, codes: tuple[str, ...] =
         init_std=0.5,
         pad_token_id=pad,
         eos_token_id=0,
-        forced_eos_token_id=None,  # These run on until they are cut, where CTranslate2 forces nothing.
+        forced_eos_token_id=None,  # translations run until they are cut off, since CTranslate2 forces no end
         decoder_start_token_id=pad,
     )
     model = MarianMTModel(config)
@@ -110,21 +110,21 @@ def save_marian(folder: Path, spm: bytes, seed: int, *, codes: tuple[str, ...] =
 
 @pytest.fixture(scope="session")
 def ko_en(spm: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Marian of one direction, Korean to English."""
+    """Return the folder of a Marian checkpoint that translates Korean to English only."""
     folder = tmp_path_factory.mktemp("marian") / "opus-mt-ko-en"
     return save_marian(folder, spm, 0, source_lang="ko", target_lang="en")
 
 
 @pytest.fixture(scope="session")
 def en_ko(spm: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The Marian of the other direction."""
+    """Return the folder of a Marian checkpoint that translates English to Korean only."""
     folder = tmp_path_factory.mktemp("marian") / "opus-mt-en-ko"
     return save_marian(folder, spm, 1, source_lang="en", target_lang="ko")
 
 
 @pytest.fixture(scope="session")
 def en_mul(spm: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Marian with several target languages."""
+    """Return the folder of a Marian checkpoint with several target languages."""
     folder = tmp_path_factory.mktemp("marian") / "opus-mt-en-mul"
     return save_marian(folder, spm, 2, codes=(">>kor<<", ">>jpn<<"), source_lang="en", target_lang="mul")
 
@@ -135,7 +135,7 @@ def m2m100(spm: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def save_m2m100(folder: Path, spm: bytes) -> str:
-    """An untrained M2M100, which knows a hundred languages."""
+    """Save an untrained M2M100 checkpoint, which knows a hundred languages."""
     from transformers import M2M100Tokenizer
 
     folder.mkdir()
@@ -159,7 +159,7 @@ def save_m2m100(folder: Path, spm: bytes) -> str:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between attempts, which take no time."""
+    """Record the waits between attempts, which then take no time."""
     seconds: list[float] = []
     monkeypatch.setattr(remote, "sleep", seconds.append)
     return seconds
@@ -167,7 +167,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture(params=PAID)
 def paid(request: pytest.FixtureRequest) -> Paid:
-    """Each paid service in turn; a module about one of them overrides this."""
+    """Return each paid service in turn; a module about one service overrides this fixture."""
     return PAID[request.param]
 
 
@@ -175,7 +175,7 @@ def paid(request: pytest.FixtureRequest) -> Paid:
 def service(
     paid: Paid, monkeypatch: pytest.MonkeyPatch, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> Iterator[Service]:
-    """A paid service; no key may come into the log."""
+    """Run a paid service; no key may appear in the log."""
     for library in ("tenacity", *paid.engine.libraries):
         pytest.importorskip(library)
     for variable, value in {**KEYS, "NO_PROXY": "127.0.0.1"}.items():

@@ -1,4 +1,4 @@
-"""Builds a corpus again and again, killed each time after a random time; begins another whenever one is complete.
+"""Build a corpus repeatedly, killing each run after a random time; begin another corpus whenever one is complete.
 
 python interrupted.py DATA_DIR OUTPUT_DIR KILLS
 """
@@ -27,7 +27,7 @@ def main() -> None:
     draw = random.Random(0)  # noqa: S311 - moments to kill at, no secrets
     folders, killed = [f"{output_dir}-0"], 0
     while killed < kills:
-        # Forked, so that a build begins at once: imports take longer than the work.
+        # A fork begins the build at once; imports take longer than the work.
         child = os.fork()
         if child == 0:
             build(data_dir, folders[-1])

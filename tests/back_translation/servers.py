@@ -1,4 +1,4 @@
-"""A web service on this machine that answers as it is told, also badly; and what the paid services answer."""
+"""A local web service that gives scripted answers, including faulty ones, and the answers of the paid services."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEYS = {"PAPAGO_CLIENT_ID": f"{IDENTITY}\n", "PAPAGO_CLIENT_SECRET": SECRET, "GO
 
 
 class Paid(NamedTuple):
-    """A paid service: its engine, and where the texts are in what it is sent and in what it answers, as documented."""
+    """A paid service: its engine, and the place of the texts in its requests and answers, as documented."""
 
     engine: type[GoogleEngine] | type[PapagoEngine]
     endpoint: str
@@ -51,7 +51,7 @@ PAID = {
 
 @dataclass
 class Answer:
-    """An answer of a service: cut off in its middle, or after a delay, if so wanted."""
+    """An answer of a service, optionally cut off in the middle or delayed."""
 
     status: int = 200
     body: Any = b""
@@ -65,7 +65,7 @@ class Answer:
 
 @dataclass
 class Request:
-    """What a service was asked."""
+    """A request to a service."""
 
     path: str
     headers: dict[str, str]
@@ -73,7 +73,7 @@ class Request:
 
 
 class Service:
-    """Gives the answers of `script` in turn, then those of `translate`, and records what it was asked."""
+    """A service that gives the answers of `script` in turn, then those of `translate`, and records its requests."""
 
     def __init__(self, url: str, translate: Callable[[Any], Any]) -> None:
         self.url = url
@@ -89,7 +89,7 @@ class Service:
 
 @contextmanager
 def serve(translate: Callable[[Any], Any]) -> Iterator[Service]:
-    """A service for as long as the block runs."""
+    """Run a service for as long as the block runs."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -106,7 +106,7 @@ def serve(translate: Callable[[Any], Any]) -> Iterator[Service]:
             self.wfile.write(content[: len(content) // 2] if answer.cut else content)
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     service = Service(f"http://127.0.0.1:{server.server_address[1]}", translate)

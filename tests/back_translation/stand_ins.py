@@ -1,4 +1,4 @@
-"""An engine for tests that answers at once, the same each time, without a model."""
+"""Engines for tests that answer at once and always the same, without a model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LIMITS = Limits(texts=4, characters=400, text=100)
 
 @dataclass
 class WordSwapper:
-    """Writes words backwards on the way there; on the way back turns them again, swaps two and changes the ending.
+    """An engine that reverses texts on the way there; on the way back, it also moves a word and adds an ending.
 
-    Every seventh sentence, by a digest, comes back as it was, every eleventh blank, every thirteenth in Latin letters.
+    By a digest, every seventh sentence comes back unchanged, every eleventh blank, every thirteenth in Latin letters.
     """
 
     name: str = "swapper"
@@ -29,7 +29,7 @@ class WordSwapper:
     calls: list[tuple[str, str, list[str]]] = field(default_factory=list)
 
     def describe(self) -> dict[str, Any]:
-        PartialState()  # as an engine does that wants to know its device
+        PartialState()  # as in an engine that asks for its device
         return {"kind": "test", "versions": {"test": "1"}}
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
@@ -53,7 +53,7 @@ class WordSwapper:
 
 @dataclass
 class Drawer(WordSwapper):
-    """Adds a number that is drawn from the seed."""
+    """An engine that also adds a number drawn from the seed."""
 
     name: str = "drawer"
     drawn: int = 0

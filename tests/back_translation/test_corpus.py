@@ -1,4 +1,4 @@
-"""Building a corpus: begun, interrupted, continued, refused, selected, loaded, exported."""
+"""Corpora: begun, interrupted, continued, refused, selected, loaded and exported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SENTENCES = [f"저는 {noun} {verb} {other}" for noun in NOUNS for verb in VERBS
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> str:
-    """A folder with a corpus of 540 sentences."""
+    """Write a folder with a corpus of 540 sentences."""
     rows = [f"{n}\t{first}\t{second}\t1" for n, (first, second) in enumerate(zip(*[iter(SENTENCES)] * 2, strict=True))]
     folder = tmp_path / "data" / "question_pair"
     folder.mkdir(parents=True)
@@ -54,7 +54,7 @@ def arguments(tmp_path: Path, data_dir: str) -> BackTranslationArguments:
 
 
 def files(folder: str | Path) -> dict[str, bytes]:
-    """All that a corpus is made of, byte for byte."""
+    """Return all files of a corpus, byte for byte."""
     paths = [path for path in Path(folder).rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
@@ -153,7 +153,7 @@ def test_a_full_disk_loses_nothing(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left on device"):
         build_corpus(arguments, engines=[(WordSwapper(), 1)])
-    assert "the same command goes on from it" in caplog.text
+    assert "the same command continues from them" in caplog.text
     engine = WordSwapper()
     build_corpus(arguments, engines=[(engine, 1)])
     assert sum(len(texts) for _, _, texts in engine.calls) < 2 * len(SENTENCES) - 80
@@ -166,10 +166,10 @@ def test_a_full_disk_loses_nothing(
 def test_checkpoints_of_transformers(
     arguments: BackTranslationArguments, ko_en: str, en_ko: str, options: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through the command line's way of naming an engine, once stopped after 20 batches and continued."""
+    """Name the engine as on the command line; once, stop after 20 batches and continue."""
     spec = f"transformers:{ko_en},back_model={en_ko},num_beams=1,max_new_tokens=8,batch_size=16"
     arguments.engines = [spec + options]
-    # Untrained weights give no Korean.
+    # Untrained weights produce no Korean.
     anything = Thresholds(0, 0, float("inf"), 100, 100, 0)
     whole = BackTranslationArguments(**{**vars(arguments), "output_dir": arguments.output_dir + "-whole"})
     manifest = build_corpus(whole, anything)
@@ -210,7 +210,7 @@ def test_draws_depend_on_the_seed_alone(arguments: BackTranslationArguments, tmp
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "difference"),
     [
         ({"pivot": "ja"}, "pivot: 'en' there, 'ja' now; repeat its options"),
         ({"seed": 1}, "seed: 7 there, 1 now"),
@@ -218,10 +218,12 @@ def test_draws_depend_on_the_seed_alone(arguments: BackTranslationArguments, tmp
         ({"chunk_size": 50}, "chunk_size: 40 there, 50 now"),
     ],
 )
-def test_other_options_are_refused(arguments: BackTranslationArguments, change: dict[str, Any], found: str) -> None:
+def test_other_options_are_refused(
+    arguments: BackTranslationArguments, change: dict[str, Any], difference: str
+) -> None:
     build_corpus(arguments, engines=[(WordSwapper(), 1)])
     before = files(arguments.output_dir)
-    with pytest.raises(ValueError, match=f"holds a corpus begun with other options: {found}"):
+    with pytest.raises(ValueError, match=f"holds a corpus begun with other options: {difference}"):
         build_corpus(BackTranslationArguments(**{**vars(arguments), **change}), engines=[(WordSwapper(), 1)])
     assert files(arguments.output_dir) == before
 
@@ -239,7 +241,7 @@ def test_other_sentences_are_refused(arguments: BackTranslationArguments, tmp_pa
     build_corpus(arguments, engines=[(WordSwapper(), 1)])
     whole = files(arguments.output_dir)
     file.write_text("불이 났어요.\n박물관에 가요.\n", "utf-8")
-    with pytest.raises(ValueError, match=r"begun with other sentences: mine.txt changed since; bring back"):
+    with pytest.raises(ValueError, match=r"begun with other sentences: mine.txt changed since; restore"):
         build_corpus(arguments, engines=[(WordSwapper(), 1)])
     file.unlink()
     build_corpus(arguments, engines=[(WordSwapper(), 1)])
@@ -267,6 +269,7 @@ def test_other_versions_are_said(arguments: BackTranslationArguments, caplog: py
     path.write_text(json.dumps(manifest), "utf-8")
     build_corpus(arguments, engines=[(WordSwapper(), 1)])
     assert "was begun with the versions" in caplog.text
+    assert "are installed now: new translations may differ" in caplog.text
 
 
 def test_what_a_killed_process_left_goes(arguments: BackTranslationArguments) -> None:
@@ -282,7 +285,7 @@ def test_what_a_killed_process_left_goes(arguments: BackTranslationArguments) ->
 
 
 def test_two_processes_write_the_same(arguments: BackTranslationArguments, tmp_path: Path) -> None:
-    """As `accelerate launch` starts them: by torch's launcher, with a process group."""
+    """Start the processes as `accelerate launch` does, by torch's launcher with a process group."""
     build_corpus(arguments, engines=[(WordSwapper(), 2), (Drawer(), 1)])
     script = tmp_path / "build.py"
     script.write_text(
@@ -448,10 +451,10 @@ def test_a_source_in_another_encoding(tmp_path: Path) -> None:
 
 def test_estimate_counts_characters(arguments: BackTranslationArguments) -> None:
     engines = [(WordSwapper(price=Price(20, "USD")), 1)]
-    (found,) = estimate(arguments, engines=engines)
+    (only,) = estimate(arguments, engines=engines)
     characters = sum(map(len, SENTENCES))
-    assert (found.sentences, found.characters, found.back) == (len(SENTENCES), characters, 2 * characters)
-    assert found.cost == pytest.approx(3 * characters * 20 / 1e6)
+    assert (only.sentences, only.characters, only.back) == (len(SENTENCES), characters, 2 * characters)
+    assert only.cost == pytest.approx(3 * characters * 20 / 1e6)
     assert not Path(arguments.output_dir).exists()
 
 

@@ -114,7 +114,7 @@ def test_any_text_has_one_reason(source: str, target: str) -> None:
 
 
 class _Item:
-    """Counts how often it is compared."""
+    """An item that counts how often it is compared."""
 
     compared = 0
 
@@ -148,7 +148,7 @@ def test_looking_for_loops_takes_steps_in_proportion_to_the_length() -> None:
     ],
 )
 def test_long_targets(target: str, why: str) -> None:
-    # Each pattern takes a run in one piece and cannot match within it again, so that none of these is slow.
+    # Each pattern consumes a run as a whole and cannot match within it again, so none of these is slow.
     source = " ".join(chr(ord("가") + i) for i in range(2500))
     assert reason(source, target, None, Thresholds()) == why
 
@@ -158,7 +158,7 @@ def _trigrams(pair: tuple[str, str]) -> set[Any]:
 
 
 def _perturbed(pairs: list[tuple[str, str]], seed: int) -> list[tuple[str, str]]:
-    """Each pair with up to four characters of its target changed."""
+    """Return the pairs with up to four characters of each target changed."""
     draw = random.Random(seed)  # noqa: S311
     changed = []
     for source, target in pairs:
@@ -184,17 +184,17 @@ def test_as_many_near_duplicates_are_found_as_lsh_promises(threshold: float, tmp
     copies = _perturbed(originals, 1)
     with NearDuplicates(tmp_path / "scratch.db", threshold) as earlier:
         assert not any(earlier.seen_many(originals))
-        found = earlier.seen_many(copies)
+        verdicts = earlier.seen_many(copies)
         bands, rows = earlier.bands, earlier.rows
     sets = list(map(_trigrams, originals))
     indices = [max(len(own & other) / len(own | other) for other in sets) for own in map(_trigrams, copies)]
-    assert not any(seen for seen, index in zip(found, indices, strict=True) if index < threshold)
-    assert all(seen for seen, index in zip(found, indices, strict=True) if index == 1)
-    # A pair of index s becomes a candidate with the probability 1 - (1 - s^rows)^bands.
+    assert not any(seen for seen, index in zip(verdicts, indices, strict=True) if index < threshold)
+    assert all(seen for seen, index in zip(verdicts, indices, strict=True) if index == 1)
+    # A pair with the index s becomes a candidate with the probability 1 - (1 - s^rows)^bands.
     chances = [1 - (1 - index**rows) ** bands for index in indices if index >= threshold]
     spread = math.sqrt(sum(chance * (1 - chance) for chance in chances))
     assert len(chances) > 50
-    assert sum(found) >= sum(chances) - 4 * spread
+    assert sum(verdicts) >= sum(chances) - 4 * spread
     assert 1 - (1 - threshold**rows) ** bands > 0.95
 
 
@@ -225,7 +225,7 @@ def test_sides_are_apart_and_signs_do_not_count(tmp_path: Path) -> None:
 def test_a_dropped_pair_is_not_remembered(tmp_path: Path) -> None:
     chain = [("가나다라마바사아자차카타", text) for text in ("하갸냐댜랴먀", "하갸냐댜랴", "하갸냐댜", "하갸냐")]
     with NearDuplicates(tmp_path / "scratch.db", 0.85) as earlier:
-        # 13 of 14 trigrams, then 12 of 14, then 11 of 14: each is near the one before, the last not near the first
+        # 13 of 14 trigrams, then 12, then 11: each is near the one before it, but the last is not near the first
         assert earlier.seen_many(chain) == [False, True, True, False]
 
 
@@ -262,13 +262,13 @@ def test_the_scratch_file(tmp_path: Path) -> None:
     earlier = NearDuplicates(path)
     with pytest.raises(RuntimeError, match=r"write: with NearDuplicates\(path\) as earlier"):
         earlier.seen_many([("불", "화재")])
-    for _ in range(2):  # it can be used again, and knows nothing then
+    for _ in range(2):  # it can be used again, and then remembers nothing
         with earlier:
             assert earlier.seen_many([]) == []
             assert earlier.seen_many([("불", "화재")]) == [False]
             assert path.is_file()
         assert not path.exists()
-    with pytest.raises(RuntimeError, match=r"no_folder.* cannot be used .*expected a folder"):
+    with pytest.raises(RuntimeError, match=r"no_folder.* cannot be used .*expected an existing, writable folder"):
         NearDuplicates(tmp_path / "no_folder" / "scratch.db").__enter__()
     with pytest.raises(ValueError, match=r"threshold: expected a Jaccard index from 0.5 to 1, found 0.1"):
         NearDuplicates(path, 0.1)
@@ -301,7 +301,7 @@ def test_a_missing_library(library: str, make: Any, extra: str, monkeypatch: pyt
 
 @pytest.fixture(scope="module")
 def sentence_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an untrained sentence-transformers model of a thousand parameters."""
+    """Return the folder of an untrained sentence-transformers model with a thousand parameters."""
     pytest.importorskip("sentence_transformers", reason="similarity of meaning needs sentence-transformers")
     import torch
     from sentence_transformers import SentenceTransformer
@@ -324,7 +324,7 @@ def sentence_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_position_embeddings=32,
     )
     BertModel(config).save_pretrained(folder / "bert")
-    # Of a checkpoint without its own files, sentence-transformers takes the mean of the last layer.
+    # For a checkpoint without sentence-transformers files, the library takes the mean of the last layer.
     SentenceTransformer(str(folder / "bert"), device="cpu").save(str(folder / "tiny"))
     return folder / "tiny"
 
@@ -340,7 +340,7 @@ def test_similarity_of_meaning(sentence_model: Path) -> None:
     assert scores == scorer(["불 물 산", "집", "\ud800", "집"], ["불 물 산", "화재 지진", "", "화재 지진"])
     one_by_one = [scorer([source], [target])[0] for source, target in (("불 물 산", "집 강"), ("집", "화재 지진"))]
     assert scorer(["불 물 산", "집"], ["집 강", "화재 지진"]) == pytest.approx(one_by_one, abs=2e-4)
-    with pytest.raises(ValueError, match="found 1 sources and 0 targets"):
+    with pytest.raises(ValueError, match="found 1 source and 0 targets"):
         scorer(["불"], [])
 
 

@@ -1,4 +1,4 @@
-"""Cards: what they say, what cannot get into them, and what is found wrong with them."""
+"""Cards: their content, values that must not act as markup in them, and problems reported about them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def folder(tmp_path: Path, checkpoint: str) -> Write:
-    """Makes a run's folder of facts."""
+    """Return a function that writes a run's folder of facts."""
 
     def write(facts: dict[str, Any]) -> Path:
         shutil.copy(Path(checkpoint, "config.json"), tmp_path)
@@ -128,7 +128,7 @@ def with_metadata(card: str, change: Callable[[dict[str, Any]], Any]) -> str:
 
 
 def put(facts: Any, place: tuple[Any, ...], value: Any) -> Any:
-    """Facts with one value replaced."""
+    """Return the facts with one value replaced."""
     facts = copy.deepcopy(facts)
     part = facts
     for key in place[:-1]:
@@ -138,7 +138,7 @@ def put(facts: Any, place: tuple[Any, ...], value: Any) -> Any:
 
 
 def markup(card: str) -> list[Any]:
-    """What a reader of the card sees beside text: every element of its Markdown, in order."""
+    """Return every element of the card's Markdown besides text, in order."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     return [
         (
@@ -151,7 +151,7 @@ def markup(card: str) -> list[Any]:
     ]
 
 
-# What cards say
+# Content of cards
 
 
 @pytest.mark.parametrize("facts", [NEW, put(NEW, ("split", "by"), "row"), PRETEXT], ids=["group", "row", "pretext"])
@@ -162,21 +162,22 @@ def test_complete_run_gives_a_card_without_problems(folder: Write, facts: dict[s
 def test_facts_of_a_text2gloss_card(folder: Write) -> None:
     card = model_card(folder(SCORED))
     for fact in (
-        "an encoder-decoder of two BERTs, each of 2 layers of width 128, 10,012,308 parameters",
-        "No KSL signer has reviewed it.",
-        "its training data alone: taxi rides and airports.",
+        "an encoder-decoder of two BERTs, each of 2 layers of width 128; 10,012,308 parameters",
+        "No KSL signer has reviewed the model.",
+        "the domain of its training data: taxi rides and airports.",
         "| gksl | glosses | cc-by-nc-sa-4.0 | taxi rides and airports | https://github.com/AIRC-KETI/GKSL-dataset |",
-        "Pairs: 13,895 for training, 259 for validation, 518 for the test.\n613 extra training pairs",
+        "Pairs: 13,895 for training, 259 for validation, 518 for testing.\nExtra training pairs left out because they "
+        "share a sentence or a gloss string with a held-out pair: 613.\n",
         "Split by group, seed 7:",
         "| time | 504 s |",
         "| best validation score | jaccard 55.32 |",
-        "| emissions | 12.3 g of CO₂ equivalent, by codecarbon 3.3.2, South Korea |",
+        "| emissions | 12.3 g of CO₂ equivalent, measured by codecarbon 3.3.2, South Korea |",
         "| learning_rate | 0.0007 |",
         "    python examples/run_text2gloss.py --dataset gksl\n",
         "![Loss and validation JC by epoch](training.png)",
         "| tiny | 51.41 | 48.68 – 54.12 | jaccard\\|set\\|v:0.1.0 |",
         "| exact match | 60.00 | 55.00 – 65.00 | exact_match\\|v:2 |",
-        "no commercial use.\nWhat you derive from it carries the same licence.\nEach corpus",
+        "may not be used commercially either.\nDerivatives must carry the same licence.\nEach corpus",
         "https://aclanthology.org/2022.lrec-1.734",
     ):
         assert fact in card
@@ -249,7 +250,7 @@ def test_transferred_model_names_its_pretext(folder: Write) -> None:
     card = model_card(folder(NEW | {"data": [GKSL, KORNLI], "pretext": pretext}))
     assert "    python examples/run_pretext.py\n" in card
     assert "| kornli | pretext | cc-by-sa-4.0 | image captions | – |" in card
-    assert "its training data alone: taxi rides and airports." in card
+    assert "the domain of its training data: taxi rides and airports." in card
     assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
     assert (metadata(card)["base_model"], metadata(card)["base_model_relation"]) == ("ME/pretext", "finetune")
 
@@ -262,8 +263,8 @@ def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
     assert metadata(card)["base_model_relation"] == "finetune"
     assert metadata(card)["widget"] == [{"text": text} for text in EXAMPLES]
     assert metadata(card)["co2_eq_emissions"]["training_type"] == "fine-tuning"
-    assert "It went on from ME/glosses, which had learnt glosses" in card
-    assert "12\nglosses were added" in card
+    assert "Training continued from ME/glosses, which had learnt glosses" in card
+    assert "Glosses added to its vocabulary: 12." in card
     assert "    python examples/run_text2gloss.py\n" in card
     assert "| first.csv | earlier glosses |" in card
     assert "weather" in card.partition("## How to use")[0]
@@ -271,7 +272,7 @@ def test_continued_model_names_what_it_went_on_from(folder: Write) -> None:
     init_from |= {"base_model": None, "command": None}
     card = model_card(folder(NEW | {"data": [GKSL, earlier], "init_from": init_from}))
     assert not metadata(card).keys() & {"base_model", "base_model_relation"}
-    assert "It went on from a trained model, which" in card
+    assert "Training continued from a trained model, which" in card
 
 
 def test_only_hub_ids_are_datasets(folder: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,16 +333,16 @@ def test_tokenizer_card(tokenizer_folder: Write, statistics: dict[str, Any]) -> 
     assert card_problems(card, statistics["data"]) == []
     assert metadata(card)["language"] == ["ko"]
     assert f"| glosses | {statistics['vocabulary']['glosses']} |" in card
-    assert "(okt), then whole words, and each\ngloss one token. " in card
+    assert "(okt) and\nthen into whole words; each gloss is one token. " in card
     assert "| unknown\\_rate | " not in card
     assert "| unknown_rate | 0.00% | 0.00% |" in card
-    assert "numbers and Latin words become the placeholders\n  `Number` and `Alpha`.\n- Particles" in card
+    assert "numbers and Latin words become the placeholders\n  `Number` and `Alpha`.\n- It drops particles" in card
     assert str(tokenizer_folder()) not in card
 
 
 def test_tokenizer_card_of_old_form(tokenizer_folder: Write, statistics: dict[str, Any]) -> None:
     card = tokenizer_card(tokenizer_folder(data=None, arguments=statistics["arguments"] | {"analyzer": "whitespace"}))
-    assert "`[UNK]`; numbers become the placeholder `Number`.\n- Particles" in card
+    assert "`[UNK]`; numbers become the placeholder `Number`.\n- It drops particles" in card
     problems = card_problems(card, [])
     assert "expected language" in problems[0]
     assert "found 'unknown'" in problems[1]
@@ -395,7 +396,7 @@ def test_each_name_of_a_template_is_filled(
         "tokenizer": lambda: tokenizer_card(tokenizer_folder()),
     }[kind]
     assert not re.search(r"\{\{|\{%|Undefined", render())
-    # Also those in branches that were not taken.
+    # This includes the names in branches that were not taken.
     names = jinja2.meta.find_undeclared_variables(jinja2.Environment().parse(given["template_str"]))  # noqa: S701
     assert names <= given.keys() | {"card_data"}
 
@@ -450,13 +451,13 @@ def test_license_of(expected: str, cases: list[str]) -> None:
         ("apache-2.0", "mit", ""),
         ("cc-by-nc-sa-4.0", "cc-by-nc-sa-4.0", ""),
         ("cc-by-nc-sa-4.0", "cc-by-nc-4.0", ""),
-        ("mit", "cc-by-nc-4.0", "expected one with -nc, as the data 'corpus' have cc-by-nc-4.0, found mit"),
-        ("other", "cc-by-nc-4.0", "expected one with -nc"),
-        ("apache-2.0", "cc-by-sa-4.0", "expected cc-by-sa-4.0, as the data 'corpus' require it, found apache-2.0"),
+        ("mit", "cc-by-nc-4.0", "expected a licence with -nc, since the data 'corpus' have cc-by-nc-4.0, found mit"),
+        ("other", "cc-by-nc-4.0", "expected a licence with -nc"),
+        ("apache-2.0", "cc-by-sa-4.0", "expected cc-by-sa-4.0, since the data 'corpus' require it, found apache-2.0"),
         ("cc-by-sa-3.0", "cc-by-sa-4.0", "expected cc-by-sa-4.0"),
         ("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "expected cc-by-nc-sa-4.0"),
         ("cc-by-nd-4.0", "cc-by-nd-4.0", "ask the right holder for permission"),
-        ("apache-2.0", None, "expected the licence of the data 'corpus' too, found apache-2.0 without it"),
+        ("apache-2.0", None, "expected the licence of the data 'corpus' too, found only apache-2.0"),
         ("apache-2.0", "unknown", "state it in metrics.json"),
         ("other", None, ""),
     ],
@@ -468,8 +469,8 @@ def test_licence_that_contradicts_the_data(folder: Write, card: str, data: str |
     assert [line.startswith("license: ") and expected in line for line in problems] == [True] * bool(expected)
 
 
-# By the marks of each licence: what a model may be licensed as, whether the data's rows may be published, and whether a
-# card under apache-2.0, one under cc-by-nc-4.0, and the same with a right holder's permission, contradict the data.
+# For each licence: the licence of a model, whether the data's rows may be published, and whether the data contradict a
+# card under apache-2.0, a card under cc-by-nc-4.0, and a card under apache-2.0 with a right holder's permission.
 PUBLIC = """
     licence         model          rows  apache  nc     permitted
     kogl-type-0     apache-2.0     yes   fits    fits   fits
@@ -551,10 +552,10 @@ def test_a_card_states_a_public_licence_as_the_hub_wants_it(folder: Write) -> No
 def test_a_word_on_permission_settles_it_unless_commerce_is_concerned(folder: Write, licence: str) -> None:
     data = [{"name": "corpus", "license": licence}]
     text = with_metadata(model_card(folder(NEW)), lambda fields: fields.update(license="mit"))
-    said = f"{text}\nPublished with the permission of KETI.\n"
+    permitted = f"{text}\nPublished with the permission of KETI.\n"
     assert len(card_problems(text, data)) == 1
-    assert card_problems(said, data) == []
-    assert len(card_problems(said, [{"name": "corpus", "license": licence.replace("by", "by-nc")}])) == 1
+    assert card_problems(permitted, data) == []
+    assert len(card_problems(permitted, [{"name": "corpus", "license": licence.replace("by", "by-nc")}])) == 1
 
 
 # Mutations
@@ -590,15 +591,18 @@ def changes() -> list[Any]:
                 index(lambda result: result.update(metrics=3)),
             )
         ],
-        (index(lambda result: result.update(note="own")), "expected a model-index that huggingface_hub writes as it"),
+        (
+            index(lambda result: result.update(note="own")),
+            "expected a model-index that huggingface_hub reads and writes",
+        ),
         (index(lambda result: result["metrics"].clear()), "metadata: expected model-index, found none"),
         (
             lambda card: with_metadata(card, lambda fields: fields["model-index"][0].update(results=[])),
             "model-index, found none",
         ),
         (sub("taxi rides and airports", "Not stated"), "expected a fact, found"),
-        (sub("518 for the test", "{{ test }} for the test"), "expected a value, found '{{ test }}' of a template"),
-        (sub("518 for the test", "{% if test %}"), "expected a value, found '{% if test %}' of a template"),
+        (sub("518 for testing", "{{ test }} for testing"), "expected a value, found the template expression '{{ test"),
+        (sub("518 for testing", "{% if test %}"), "expected a value, found the template expression '{% if test %}'"),
     ]
 
 
@@ -615,7 +619,7 @@ def test_the_template_itself_is_no_card(kind: str) -> None:
     template = artefact(f"model_cards/{kind}.md").read_text("utf-8")
     assert card_problems(template, []) != []
     filled = template.replace("{{ card_data }}", f"tags: [{kind}]")
-    assert sum("of a template" in problem for problem in card_problems(filled, [])) > 5
+    assert sum("template expression" in problem for problem in card_problems(filled, [])) > 5
 
 
 def test_braces_of_commands_and_bibtex_are_no_templates(folder: Write) -> None:

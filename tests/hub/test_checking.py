@@ -1,3 +1,5 @@
+"""Checks of a folder before it is published."""
+
 from __future__ import annotations
 
 import json
@@ -34,7 +36,7 @@ from kgloss_hf.training.run import run_of
 
 @pytest.fixture(scope="module")
 def whole(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's result as it should be."""
+    """Write the result of a run without problems."""
     folder = tmp_path_factory.mktemp("whole") / "model"
     shutil.copytree(checkpoint, folder)
     answers = pipeline("text2text-generation", model=checkpoint)(SENTENCES)
@@ -42,7 +44,7 @@ def whole(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"text": text, "reference": reference, "prediction": answer.glosses}
         for text, reference, answer in zip(SENTENCES, GLOSSES, answers, strict=True)
     ]
-    rows[0]["text"] = rows[0]["text"].replace(" ", "\u2028")  # white space, and a line end for some
+    rows[0]["text"] = rows[0]["text"].replace(" ", "\u2028")  # white space, which some programs take for a line end
     pairs = [Pair(row["text"], tuple(row["reference"])) for row in rows]
     metrics = {
         "preset": "tiny",
@@ -77,7 +79,7 @@ def known_words(analysed: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(whole: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """Copy the result, to spoil the copy."""
     return Path(shutil.copytree(whole, tmp_path / "model"))
 
 
@@ -86,7 +88,7 @@ def test_a_good_folder(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "problem" not in printed
     assert "loads with transformers alone, by the code in the folder" in printed
-    assert "in metrics.json; 0 predictions differ" in printed
+    assert "in metrics.json; predictions that differ: 0" in printed
 
 
 def _replace(name: str, old: str, new: str) -> Callable[[Path], None]:
@@ -113,7 +115,7 @@ def _truncate(folder: Path) -> None:
 
 
 def _shuffle_vocabulary(folder: Path) -> None:
-    """Glosses by each other's ids."""
+    """Give the glosses each other's ids."""
     file = folder / "tokenizer.json"
     content = json.loads(file.read_text("utf-8"))
     vocabulary = content["model"]["vocab"]
@@ -128,7 +130,7 @@ def _gone(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
 
-SECRET, FOREIGN = "expected no secret, found what looks like", "expected no code but that of the folder, found"
+SECRET, FOREIGN = "expected no secret, found what looks like", "expected only code of the folder, found"
 SPOILT: list[tuple[Callable[[Path], Any], str]] = [
     (_write("training_args.bin", b"x"), "training_args.bin: expected no file that can hold a pickle"),
     (_write("notes.txt", pickle.dumps([1])), "notes.txt: expected no file that can hold a pickle"),
@@ -141,14 +143,14 @@ SPOILT: list[tuple[Callable[[Path], Any], str]] = [
     (_write(".env", b"-----BEGIN RSA " + b"PRIVATE KEY-----\n"), f".env, line 1: {SECRET} one (Private Key)"),
     (
         _replace("metrics.json", "run_text2gloss.py", "run_text2gloss.py --data_dir /home/me/corpus"),
-        "metrics.json, line 1: expected no path of one machine, found '/home/me/corpus'",
+        "metrics.json, line 1: expected no absolute path of a machine, found '/home/me/corpus'",
     ),
     (
         _replace("metrics.json", "run_text2gloss.py", r"run_text2gloss.py --data_dir C:\\corpora\\gksl"),
-        "metrics.json, line 1: expected no path of one machine, found 'C:",
+        "metrics.json, line 1: expected no absolute path of a machine, found 'C:",
     ),
-    (_write("notes.txt", b"\xb0\xa1"), "notes.txt: expected UTF-8, found byte 0 that is not"),
-    (_write("extra.py", b"import os\n"), "extra.py: expected no code but kgloss-hf's own"),
+    (_write("notes.txt", b"\xb0\xa1"), "notes.txt: expected UTF-8, found an invalid byte at position 0"),
+    (_write("extra.py", b"import os\n"), "extra.py: expected only kgloss-hf's own code, found other code"),
     (_replace("okt.py", "import gc", "import gc, os"), "okt.py: expected the code of this version of kgloss-hf"),
     (
         _replace("config.json", '"configuration_kgloss.KGlossConfig"', '"me/code--configuration_kgloss.KGlossConfig"'),
@@ -162,12 +164,15 @@ SPOILT: list[tuple[Callable[[Path], Any], str]] = [
         _replace("config.json", "{", '{"custom_pipelines": {"text-to-gloss": {"impl": "me/code--pipe.Pipe"}},'),
         f"config.json: {FOREIGN} 'me/code--pipe.Pipe'",
     ),
-    (  # transformers before 5.3 runs such kernels unasked where `kernels` is installed
+    (  # transformers before 5.3 runs such kernels without asking if `kernels` is installed
         _replace("config.json", '"is_decoder": true', '"is_decoder": true, "_attn_implementation_internal": "me/code"'),
         f"config.json: {FOREIGN} 'me/code'",
     ),
     (_gone("placeholders.py"), "placeholders.py: expected the code that loads the model, found none"),
-    (_gone("metrics.json"), "metrics.json: expected what training or train-tokenizer wrote, found no such file"),
+    (
+        _gone("metrics.json"),
+        "metrics.json: expected the file that training writes, or statistics.json of train-tokenizer, found neither",
+    ),
     (_gone("README.md"), "README.md: expected a card, found none"),
     (
         _replace("README.md", "pipeline_tag: translation\n", ""),
@@ -175,7 +180,7 @@ SPOILT: list[tuple[Callable[[Path], Any], str]] = [
     ),
     (
         _replace("README.md", "license: cc-by-nc-sa-4.0", "license: apache-2.0"),
-        "README.md: license: expected one with -nc",
+        "README.md: license: expected a licence with -nc",
     ),
     (
         _replace("metrics.json", '"cc-by-nc-sa-4.0"', "null"),
@@ -191,7 +196,7 @@ LOADED: list[tuple[Callable[[Path], Any], str]] = [
     ),
     (_replace("config.json", '"decoder": {', '"decoder": [], "other": {'), "config.json, decoder: expected a mapping"),
 ]
-"""What is found by loading the folder in a process of its own."""
+"""Problems that appear only when the folder is loaded in a process of its own."""
 
 
 @pytest.mark.parametrize(
@@ -226,7 +231,7 @@ def test_bias_that_one_generation_would_lose(
     add_remote_code(tmp_path)
     assert not any("output bias" in problem for problem in check_folder(tmp_path).problems)
     weights = tmp_path / "model.safetensors"
-    parameters = {name: value.clone() for name, value in load_file(weights).items()}  # the file is written over
+    parameters = {name: value.clone() for name, value in load_file(weights).items()}  # the file is overwritten
     head = "decoder.cls.predictions"
     for spoilt in (
         {name: value for name, value in parameters.items() if name != f"{head}.bias"},
@@ -248,7 +253,7 @@ def test_data_sets_are_read(tmp_path: Path) -> None:
     card = tmp_path / "mcksg" / "README.md"
     card.write_text(card.read_text("utf-8").replace("license: apache-2.0\n", ""), "utf-8")
     assert "expected license" in check_folder(tmp_path / "mcksg").problems[0]
-    # A data set that carries its own terms keeps them, whatever its card is made to say.
+    # A data set with terms of its own keeps them, whatever its card states.
     text = (artefact("dataset_scripts/gksl") / "README.md").read_text("utf-8")
     for license, problems in (("cc-by-nc-sa-4.0", 0), ("mit", 2)):
         changed = text.replace("license: cc-by-nc-sa-4.0", f"license: {license}")
@@ -281,9 +286,9 @@ def test_kinds(checkpoint: str, tmp_path: Path) -> None:
     assert _kind_of(Path(checkpoint)) == "model"
     assert _kind_of(artefact("examples/space")) == "space"
     assert check_folder(artefact("examples/space")).problems == []
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere: expected a folder, found none"):
         _kind_of(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"found no config\.json, tokenizer_config\.json"):
+    with pytest.raises(ValueError, match=r"found none of config\.json, tokenizer_config\.json"):
         _kind_of(tmp_path)
 
 
@@ -297,9 +302,9 @@ def test_sources(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert source_of("mcksg")["license"] == "apache-2.0"
     own = source_of("mcksg", data_dir="/home/me/MCKSG", license="other", domain="museums")
     assert own == {"name": "mcksg (own copy)", "use": "glosses", "license": "other", "domain": "museums", "url": None}
-    assert source_of("gksl", license="mit")["license"] == "cc-by-nc-sa-4.0"  # the card's, whatever is said
+    assert source_of("gksl", license="mit")["license"] == "cc-by-nc-sa-4.0"  # the card's licence takes precedence
     assert source_of("/home/me/a.csv,/home/me/b.txt")["name"] == "a.csv, b.txt"
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # no server answers there
     elsewhere = source_of("someone/corpus:part", "vocabulary")
     assert (elsewhere["license"], elsewhere["url"]) == (None, "https://huggingface.co/datasets/someone/corpus")
     assert source_of("ko_backtranslation:parakqc", "vocabulary")["license"] == "cc-by-sa-4.0"

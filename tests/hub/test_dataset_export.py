@@ -29,7 +29,7 @@ GKSL_HEADER = ",Gloss level Korean Sign Language (GKSL) sentence,Word level Kore
 
 @pytest.fixture
 def shards(tmp_path: Path) -> str:
-    """A folder with 25 back-translated pairs."""
+    """Write a folder with 25 back-translated pairs."""
     folder = tmp_path / "corpus" / "shards"
     folder.mkdir(parents=True)
     row = '{{"source": "문장 {0}", "target": "글 {0}", "origin": "kornli", "engine": "probe"}}\n'
@@ -54,7 +54,7 @@ def card(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def check_equal(name: str, folder: Path, data_dir: str | None) -> None:
-    """What the folder gives is what the plug-in gives, plain and streamed, in every configuration."""
+    """Check that the folder gives the same rows as the data set by name, plain and streamed, in every configuration."""
     fields, _ = card(folder)
     for entry in fields["configs"]:
         config = entry["config_name"]
@@ -126,8 +126,8 @@ def test_own_copy_is_not_described_as_the_sample(tmp_path: Path, caplog: pytest.
     (tmp_path / "own" / "pairs.csv").write_text(f"문장,글로스\n{rows}", "utf-8")
     with caplog.at_level(logging.WARNING, logger="kgloss_hf"):
         export_dataset("mcksg", str(tmp_path / "out"), data_dir=str(tmp_path / "own"))
-    assert "must not be published without its owners' permission" in caplog.text
-    assert "mcksg/sample is left out" in caplog.text
+    assert "must not be published without the owners' permission" in caplog.text
+    assert "leaving out mcksg/sample: " in caplog.text
     fields, body = card(tmp_path / "out")
     assert fields["license"] == "other"
     assert [entry["config_name"] for entry in fields["configs"]] == ["full"]
@@ -149,7 +149,7 @@ def test_card_is_one_that_both_generations_read(tmp_path: Path) -> None:
     assert {name: split.num_examples for name, split in parsed.splits.items()} == {"train": 249, "test": 108}
     files = list((tmp_path / "out" / "sample").iterdir())
     assert info["download_size"] == sum(path.stat().st_size for path in files)
-    for path in files:  # datasets reads its features from the files, and does not know those of a later generation
+    for path in files:  # datasets reads the features from the files, and does not know those of a later generation
         assert b"List" not in read_schema(path).metadata[b"huggingface"]
     types = [row["gloss_types"] for path in sorted(files) for _, row in read_rows(path)]
     kind = own.features["gloss_types"].feature
@@ -243,16 +243,18 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         export_dataset("squad", str(tmp_path / "out"))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="already exists"):
         export_dataset("mcksg", str(tmp_path / "full"))
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
-    with pytest.raises(ValueError, match="no configuration of ko_backtranslation can be built"):
+    with pytest.raises(
+        ValueError, match="expected a configuration of ko_backtranslation that can be built, found none"
+    ):
         export_dataset("ko_backtranslation", str(tmp_path / "out"))
     (tmp_path / "empty").mkdir()
     assert export_dataset("mcksg", str(tmp_path / "empty")).parts["sample"]["test"].rows == 108
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").rename(tmp_path / "mcksg")
-    with pytest.raises(ValueError, match="hides the data set; rename it"):
+    with pytest.raises(ValueError, match="found the local folder mcksg/, which hides it; rename the folder"):
         export_dataset("mcksg", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

@@ -36,7 +36,7 @@ PAIRS = [
 
 
 def rows_of(pairs: list[Pair], types: list[str] | None = None, parts: list[str] | None = None) -> list[Row]:
-    """Rows as they are read; the first has types."""
+    """Return rows as they are read; only the first has types."""
     kinds = [types, *[None] * len(pairs)]
     return [
         Row(f"a.csv, row {number}", number, parts and parts[number - 2], pair, kinds[number - 2], {})
@@ -96,11 +96,11 @@ def test_given_types_count_before_the_notation() -> None:
 
 
 def test_wrong_types(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^a.csv, row 2: expected types of glosses .sign_word, .*, found .*verb"):
+    with pytest.raises(ValueError, match=r"^a.csv, row 2: expected gloss types .sign_word, .*, found .*verb"):
         counted(PAIRS, types=["sign_word", "verb"])
     file = tmp_path / "a.csv"
     file.write_text("text,glosses,gloss_types\n집,집,iconic\n\n불,불,iconic iconic\n", "utf-8")
-    with pytest.raises(ValueError, match=r"a.csv, row 4: expected a type for each of 1 glosses, found"):
+    with pytest.raises(ValueError, match=r"a.csv, row 4: expected one type per gloss \(1 gloss\), found"):
         write_statistics(PartArguments(dataset=str(file)), str(tmp_path / "out"))
 
 
@@ -129,7 +129,7 @@ def test_too_few_pairs_have_no_splits(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="kgloss_hf"):
         counts = counted(PAIRS)
     assert "group" not in counts["splits"]
-    assert "no statistics of the split by group" in caplog.text
+    assert "leaving out the statistics of the split by group: " in caplog.text
     with pytest.raises(ValueError, match="expected pairs, found none"):
         counted([])
 
@@ -182,7 +182,7 @@ def test_sample(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["statistics"]
     assert json.loads((folder / "statistics.json").read_text("utf-8")) == counts
     assert (folder / "lengths.png").read_bytes().startswith(b"\x89PNG")
-    # the card's, which were counted apart from this
+    # the numbers in the card, which were counted independently
     types = {name: (count["different"], count["tokens"]) for name, count in counts["types"].items()}
     assert types == {
         "sign_word": (302, 1801),
@@ -196,7 +196,7 @@ def test_sample(tmp_path: Path) -> None:
     assert sum(count["different"] for count in counts["types"].values()) == counts["different_glosses"] == 462
     arguments = TokenizerTrainingArguments(output_dir=str(tmp_path / "tokenizer"), model="wordlevel")
     assert counts["target_in_source"] == train_and_save(arguments)["target_in_source"]
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="already exists"):
         write_statistics(PartArguments(), str(folder))
 
 
@@ -245,7 +245,7 @@ def test_section_of_a_card() -> None:
     assert text.startswith(
         "## Statistics\n\nComputed by `kgloss dataset-stats gksl --data_dir FOLDER --output_dir DIR`."
     )
-    assert "| of these, occurring once | 4 (57.1%) |" in text
+    assert "| glosses that occur once | 4 (57.1%) |" in text
     assert "| `similar_word` | 1 | 1 |" in text
     assert "iconic" not in text
     assert [table.title for table in statistics_tables(statistics)][:2] == ["Counts", "Types of glosses"]

@@ -1,4 +1,4 @@
-"""Pushing to a Hub on this machine, and pulling from it as anybody does."""
+"""Publishing to a local Hub, and loading from it with stock clients."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ REPOSITORIES = {
 
 @contextmanager
 def _hub(home: Path, analysed: str) -> Iterator[LocalHub]:
-    """An empty Hub that this process and those it starts talk to, with a token that may write."""
+    """Run an empty Hub for this process and its children, with a token that may write."""
     with LocalHub() as served, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("HF_")]:
             patch.delenv(name)
@@ -67,7 +67,7 @@ def hub(tmp_path: Path, analysed: str) -> Iterator[LocalHub]:
 
 @dataclass
 class Everything:
-    """One of each kind on a Hub, published with the tag v1 after a dry run, and what the command printed."""
+    """One of each kind on a Hub, published with the tag v1 after a dry run, and the command's output."""
 
     hub: LocalHub
     dry: Path
@@ -78,7 +78,7 @@ class Everything:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
-    """A result of training on the bundled sample."""
+    """Train on the bundled sample, and return the result's folder."""
     output = tmp_path_factory.mktemp("run")
     options = ["--num_train_epochs=2", f"--output_dir={output}", "--preset=tiny"]
     done = forks.example("run_text2gloss.py", *options, cwd=output)
@@ -88,7 +88,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
 
 @pytest.fixture(scope="module")
 def publications(run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Publication]:
-    """One of each kind."""
+    """Return a publication of each kind."""
     root = tmp_path_factory.mktemp("sources")
     export_dataset("mcksg", str(root / "mcksg"))
     assert main(["train-tokenizer", "--dataset", "mcksg", "--output_dir", str(root / "tokenizer")]) == 0
@@ -115,7 +115,7 @@ def _of(publications: list[Publication], *kinds: str) -> list[Publication]:
 
 
 def _with_lines(publication: Publication, folder: Path, **lines: str) -> Publication:
-    """The same model, in a folder of its own, with lines of its card replaced."""
+    """Copy a model to a folder of its own, with lines of its card replaced."""
     shutil.copytree(publication.source, folder)
     card = (folder / "README.md").read_text("utf-8")
     for name, line in lines.items():
@@ -150,10 +150,10 @@ def test_what_is_uploaded_is_what_the_dry_run_wrote(everything: Everything) -> N
         assert written
         assert _uploaded(hub, repo_type, repo_id) == _uploaded(hub, repo_type, repo_id, "v1") == written
         assert all(f"\n  {name}\n" in everything.listed for name in written)
-        assert len(hub.commits(repo_type, repo_id)) == 2  # that of the new repository, and ours
+        assert len(hub.commits(repo_type, repo_id)) == 2  # the new repository's own, and ours
         assert hub.repos[repo_type, repo_id].private
     assert "tester/glosses: JC " in everything.printed
-    assert "0 predictions differ" in everything.printed
+    assert "predictions that differ: 0" in everything.printed
 
 
 def test_cards_name_the_repository_and_pin_the_tag(everything: Everything) -> None:
@@ -168,7 +168,7 @@ def test_cards_name_the_repository_and_pin_the_tag(everything: Everything) -> No
         assert pinned or kind in ("dataset", "space")
         assert ModelCard(text).data.license
     assert everything.hub.requests.count(("POST", "/api/validate-yaml")) == len(REPOSITORIES)
-    assert source_of("tester/mcksg")["license"] == "apache-2.0"  # for whoever trains on it: the card says so
+    assert source_of("tester/mcksg")["license"] == "apache-2.0"  # read from its card, for training on it
     demo = everything.hub.files("space", "tester/demo")
     assert json.loads(demo["model.json"]) == {"model": "tester/glosses", "revision": "v1"}
     assert demo["requirements.txt"].decode().split() == [f"kgloss-hf=={kgloss_hf.__version__}", "gradio[mcp]"]
@@ -184,9 +184,9 @@ import json, sys
 from transformers import AutoTokenizer, pipeline
 revision, texts = json.loads(sys.argv[1])
 options = {"revision": revision, "trust_remote_code": True}
-found = pipeline(model="tester/glosses", **options)(texts)
+answers = pipeline(model="tester/glosses", **options)(texts)
 tokenizers = [AutoTokenizer.from_pretrained(f"tester/{name}", **options) for name in ("glosses", "vocabulary")]
-print(json.dumps([[answer["glosses"] for answer in found], *(t(texts)["input_ids"] for t in tokenizers)]))
+print(json.dumps([[answer["glosses"] for answer in answers], *(t(texts)["input_ids"] for t in tokenizers)]))
 """
     text_to_gloss = pipeline("text2text-generation", model=publications[0].source)
     vocabulary = type(text_to_gloss.tokenizer).from_pretrained(publications[1].source)
@@ -226,7 +226,7 @@ metric = evaluate.load("tester/gloss_jaccard", revision="v1")
 score = metric.compute(predictions=[["집", "불"]], references=[["불", "집", "나다", "빨리"]])
 print(json.dumps([{split: len(part) for split, part in rows.items()}, rows["train"][0]["glosses"], score["jaccard"]]))
 """
-    # The metric needs kgloss-hf: the checkout stands in for its installation.
+    # The metric needs kgloss-hf; the checkout replaces an installation.
     environment = everything.hub.environment(tmp_path / "reader", everything.hub.token) | {"PYTHONPATH": str(ROOT)}
     done = run_command(str(readers_python), "-P", "-c", code, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -242,7 +242,7 @@ print(json.dumps([{split: len(part) for split, part in rows.items()}, rows["trai
     [
         (("GET", "whoami"), 401, PermissionError, "hf auth login"),
         (("POST", "/commit/"), 403, PermissionError, "the token may not write there"),
-        (("POST", "/commit/"), 409, ConnectionError, "somebody else changed it"),
+        (("POST", "/commit/"), 409, ConnectionError, "someone else changed it"),
         (("POST", "/commit/"), 500, ConnectionError, "status 500"),
         (("POST", "/commit/"), "cut", ConnectionError, "no answer"),
         (("PUT", "/lfs-uploads/"), 403, PermissionError, "the token may not write there"),
@@ -267,7 +267,7 @@ def test_failed_upload_leaves_the_last_commit_and_can_be_repeated(
     shutil.copytree(_of(publications, "dataset")[0].source, changed)
     rows = changed / "sample" / "train-00000-of-00001.parquet"
     pq.write_table(pq.read_table(rows).slice(1), rows)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client tries some of them again by itself
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client itself retries some requests
     fault = hub.fail(request_to, action, times=1000)
     with pytest.raises(error, match=says) as caught:
         publish([Publication("dataset", "tester/mcksg", str(changed))])
@@ -276,7 +276,7 @@ def test_failed_upload_leaves_the_last_commit_and_can_be_repeated(
     assert _uploaded(hub, *where) == first
     assert len(hub.commits(*where)) == 2
     fault.times = 0
-    for _ in range(2):  # the second time there is nothing new, and so no commit
+    for _ in range(2):  # the second call has nothing new, so it makes no commit
         publish([Publication("dataset", "tester/mcksg", str(changed))])
         assert len(hub.commits(*where)) == 3
         assert _uploaded(hub, *where)["sample/train-00000-of-00001.parquet"] == rows.read_bytes()
@@ -303,7 +303,7 @@ def test_public_only_where_it_is_said(hub: LocalHub, publications: list[Publicat
     assert hub.repos["space", "tester/gloss_jaccard"].private
     publish(metric, public=True)
     assert not hub.repos["space", "tester/gloss_jaccard"].private
-    with pytest.raises(ValueError, match="found a public one; say --public"):
+    with pytest.raises(ValueError, match="found a public one; add --public"):
         publish(metric)
     publish(metric, public=True)
     HfApi().create_repo("tester/open", private=False, repo_type="dataset")
@@ -318,7 +318,7 @@ def test_branch_pull_request_and_tag(hub: LocalHub, publications: list[Publicati
     assert "gloss_jaccard.py" in hub.files(*where, "next")
     assert "gloss_jaccard.py" not in hub.files(*where)
     assert hub.files(*where, "v1") == hub.files(*where, "next")
-    with pytest.raises(ValueError, match="the tag v1 is there already"):
+    with pytest.raises(ValueError, match="the tag v1 exists already"):
         publish(metric, tag="v1")
     published = publish(metric, create_pr=True)
     assert "gloss_jaccard.py" in hub.files(*where, "refs/pr/1")
@@ -349,7 +349,7 @@ def test_a_folder_with_a_problem_stops_all(
     words = ["--model", closed.repo_id, closed.source, "--dry-run", str(tmp_path / "dry")]
     assert main(["publish", *words]) == 1
     assert "expected the Hub's id of a licence" in capsys.readouterr().err
-    assert (tmp_path / "dry" / "models" / "tester" / "glosses" / "README.md").is_file()  # to be mended
+    assert (tmp_path / "dry" / "models" / "tester" / "glosses" / "README.md").is_file()  # so that it can be corrected
     assert hub.requests == []
 
 
@@ -372,7 +372,7 @@ def test_sentences_of_a_closed_corpus_stay_at_home(publications: list[Publicatio
 
 @pytest.mark.parametrize("held", [{}, {"established": "expected sacrebleu, found none"}], ids=["old", "no extra"])
 def test_the_card_of_a_run_without_established_scores_has_them(run: Path, tmp_path: Path, held: dict[str, str]) -> None:
-    """Earlier versions computed them for the card; others were made without the extra `evaluate`."""
+    """Test runs of earlier versions, which scored for the card only, and runs without the extra `evaluate`."""
     old, *staged = (tmp_path / name for name in ("old", "from new", "from old"))
     shutil.copytree(run, old)
     metrics = json.loads((old / "metrics.json").read_text("utf-8"))
@@ -424,14 +424,14 @@ def test_what_a_link_leads_to_is_not_published(checkpoint: str, tmp_path: Path) 
 def test_push_that_fails_says_how_to_go_on(checkpoint: str) -> None:
     with pytest.raises(
         RuntimeError,
-        match=r"expected metrics\.json, to make a card of(.|\n)*Go on with: kgloss publish --model me/glosses /",
+        match=r"expected metrics\.json, to make a card from(.|\n)*Go on with: kgloss publish --model me/glosses /",
     ):
         training._push(Publication("model", "me/glosses", checkpoint), public=False)
 
 
 @pytest.mark.slow
 def test_handler_of_endpoints(publications: list[Publication], tmp_path: Path, strangers_python: Path) -> None:
-    """As an Endpoint does it: the class in handler.py gets the repository's folder, then a request per call."""
+    """Use the handler as an Endpoint does: its class gets the repository's folder, then one request per call."""
     model = _of(publications, "model")
     files = dry_run(model, str(tmp_path / "plain"))
     folder = tmp_path / "dry" / "models" / "tester" / "glosses"
@@ -489,10 +489,16 @@ def test_a_name_without_a_namespace_is_one_of_the_account(
     metric, space = Publication("metric", "gloss_jaccard"), Publication("space", "demo", "glosses")
     (published,) = publish([metric])
     assert published.url.endswith("/tester/gloss_jaccard")
+    assert hub.requests.count(("GET", "/api/whoami-v2")) == 1
+    hub.requests.clear()
+    check_access([metric, space])
+    assert hub.requests.count(("GET", "/api/whoami-v2")) == 1
+    hub.requests.clear()
     files = dry_run([metric, space], str(tmp_path / "dry"))
     assert [*files] == ["spaces/tester/gloss_jaccard", "spaces/tester/demo"]
     shown = json.loads((tmp_path / "dry" / "spaces" / "tester" / "demo" / "model.json").read_text("utf-8"))
     assert shown["model"] == "tester/glosses"
+    assert hub.requests == [("GET", "/api/whoami-v2")]
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(PermissionError, match="gloss_jaccard, without a namespace: .* log in with `hf auth login`"):
         dry_run([metric], str(tmp_path / "unknown"))
@@ -514,4 +520,4 @@ def test_what_cannot_be_published(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["publish", "--public"]) == 1
     assert "expected something to publish: --dataset, --tokenizer" in capsys.readouterr().err
     assert set(KINDS) == set(REPOSITORIES)
-    assert publishing.KINDS.index("model") < publishing.KINDS.index("space")  # which shows it
+    assert publishing.KINDS.index("model") < publishing.KINDS.index("space")  # the Space shows the model

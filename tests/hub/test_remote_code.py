@@ -1,4 +1,4 @@
-"""A checkpoint alone, in environments without this package."""
+"""Checkpoints by themselves, in environments without this package."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_travelling_modules_import_what_travels_and_what_everybody_has(model_typ
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_what_transformers_loads_imports_all_of_its_neighbours_itself(model_type: str) -> None:
-    """Of a local folder, transformers 4 copies only what the loaded file itself imports."""
+    """Test for transformers 4, which copies from a local folder only modules that the loaded file itself imports."""
     modules = {path.stem: path for path in travelling_modules(model_type)}
     loaded = [name for name in modules if name.startswith(("configuration_kgloss", "pipeline", "token", "modeling"))]
     assert len(loaded) == 3 + (model_type != "encoder-decoder")
@@ -58,7 +58,7 @@ def test_what_transformers_loads_imports_all_of_its_neighbours_itself(model_type
 def checkpoints(
     tokenizer: KGlossTokenizerFast, encoder: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """One of each kind of model, untrained; one with an output projection of its own, as in the paper."""
+    """Save an untrained model of each kind, one of them with an output projection of its own, as in the paper."""
     root = tmp_path_factory.mktemp("checkpoints")
     torch.manual_seed(0)
     untied = Preset(64, 2, 2, 128, tie_output=False, share_embeddings=False, num_beams=1)
@@ -69,8 +69,8 @@ def checkpoints(
     models["joined"] = build_warm_model(encoder, of_encoder, preset="tiny", fresh_layers=1, joined_layers=[0, 2])
     with torch.no_grad():
         for matrix in (p for model in models.values() for p in model.parameters() if p.dim() > 1):
-            matrix.mul_(5)  # untrained, they would say the same to most sentences
-        models["untied"].decoder.cls.predictions.decoder.bias.normal_(std=0.1)  # lost, it would be seen
+            matrix.mul_(5)  # otherwise, untrained models would give most sentences the same answer
+        models["untied"].decoder.cls.predictions.decoder.bias.normal_(std=0.1)  # so that its loss would be noticed
     for name, model in models.items():
         model.generation_config.max_length = 16
         model.save_pretrained(root / name)

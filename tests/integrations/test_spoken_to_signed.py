@@ -46,7 +46,10 @@ def test_the_librarys_own_step_takes_the_function_by_its_name(checkpoint: str, m
     [
         ({"language": "de"}, "language: expected ko, found 'de'"),
         ({"signed_language": "ase"}, "signed_language: expected kvk, found 'ase'"),
-        ({"model": None}, "model: expected a folder, a Hub repository or a pipeline, found none; or set KGLOSS_MODEL"),
+        (
+            {"model": None},
+            "model: expected a folder, a Hub repository or a pipeline, found none; pass one, or set KGLOSS_MODEL",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_refused(

@@ -270,7 +270,7 @@ class RemoteEngine(ABC):
         message = f"{self.name}: {error}"
         if error.passes:
             asked = f", and the service asks to wait {error.wait:.0f} s" if error.wait > LONGEST_WAIT else ""
-            message += f"{asked}; given up: run the command again later to continue"
+            message += f"{asked}; given up, run the command again later to continue"
         for pattern, kind, advice in self.explanations:
             if re.search(pattern, str(error), re.IGNORECASE | re.DOTALL):
                 return kind(message + advice)

@@ -46,7 +46,7 @@ def test_it_gives_what_transformers_gives(
 
 def test_a_batch_gives_what_each_text_gives_in_order(converted: str, ko_en: str, engine: CTranslate2Engine) -> None:
     several = CTranslate2Engine(model=converted, tokenizer=ko_en, num_beams=1, threads=2, batch_size=2)
-    # Of short texts, for which the limit of length is the same alone and in a batch.
+    # Short texts have the same length limit alone and in a batch.
     texts = [text for text in KOREAN if len(text) < 15]
     assert several.translate(texts, "ko", "en") == [engine.translate([text], "ko", "en")[0] for text in texts]
     assert several.translate([], "ko", "en") == []
@@ -87,7 +87,7 @@ def test_a_limit_that_only_the_model_knows(engine: CTranslate2Engine) -> None:
     engine.translate(["물"], "ko", "en")
     for checkpoint in engine._loaded.values():
         checkpoint.tokenizer.model_max_length = 10**30
-    message = "opus-mt-ko-en: expected translations, found that CTranslate2 stopped: .*position"
+    message = "opus-mt-ko-en: expected translations, but CTranslate2 failed: .*position"
     with pytest.raises(EngineError, match=message):
         engine.translate(["그는 어제 도서관에서 책을 읽었다. " * 5], "ko", "en")
 

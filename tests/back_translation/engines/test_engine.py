@@ -16,7 +16,7 @@ from kgloss_hf.back_translation.engines.transformers import TransformersEngine
         ((1, 9, 2, 8, 3), Limits(texts=2, characters=100, text=100), [[1, 3], [4, 2], [0]]),
         # Each text counts as the longest.
         ((10, 1, 1, 1), Limits(texts=8, characters=20, text=100), [[0, 1], [2, 3]]),
-        # A text longer than a batch is one.
+        # A text longer than a batch forms one.
         ((30, 30), Limits(texts=8, characters=20, text=100), [[0], [1]]),
         ((), Limits(1, 1, 1), []),
     ],
@@ -29,9 +29,9 @@ def test_batches_are_of_similar_length_the_longest_first(
 
 @given(st.lists(st.text(min_size=1, max_size=30)), st.integers(1, 5), st.integers(1, 60))
 def test_every_text_is_in_one_batch_within_the_limits(texts: list[str], size: int, characters: int) -> None:
-    found = batches(texts, Limits(size, characters, 30))
-    assert sorted(itertools.chain.from_iterable(found)) == list(range(len(texts)))
-    for batch in found:
+    divided = batches(texts, Limits(size, characters, 30))
+    assert sorted(itertools.chain.from_iterable(divided)) == list(range(len(texts)))
+    for batch in divided:
         assert len(batch) <= size
         assert len(batch) == 1 or len(batch) * max(len(texts[index]) for index in batch) <= characters
 
@@ -40,7 +40,7 @@ def test_every_text_is_in_one_batch_within_the_limits(texts: list[str], size: in
     ("options", "expected"),
     [
         ("num_beams=2,batch_size=7,name=opus,weight=0.5", ("opus", 7, 0.5)),
-        # A word may look like a number; the weight is 1, and the engine's own default holds.
+        # A word may look like a number. The weight is 1, and the engine's own defaults apply.
         ("back_model=1,name=2", ("2", 64, 1)),
     ],
 )
@@ -54,7 +54,7 @@ def test_an_engine_by_name_and_options(options: str, expected: tuple[str, int, f
     ("spec", "message"),
     [
         ("bing", "expected an engine of the kind transformers, ctranslate2, google, papago, found 'bing'"),
-        ("transformers:a/b,beams=2", "options of transformers are model, back_model, .*, weight"),
+        ("transformers:a/b,beams=2", "the options of transformers are model, back_model, .*, weight"),
         ("transformers,num_beams=2", "missing a required"),
         ("transformers:a/b,num_beams", "expected OPTION=VALUE"),
         ("transformers:a/b,model=c/d", "expected OPTION=VALUE once"),

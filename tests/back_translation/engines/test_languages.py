@@ -21,9 +21,9 @@ NLLB = ["arb_Arab", "arz_Arab", "eng_Latn", "ind_Latn", "kor_Hang", "pes_Arab", 
         ("kor_Hang", "kor_Hang"),
         ("zh-Hans", "zho_Hans"),
         ("id", "ind_Latn"),
-        # Dari (prs) is Persian of Afghanistan.
+        # Dari (prs) is the Persian of Afghanistan.
         ("fa", "pes_Arab"),
-        # Standard Arabic (arb) is Arabic, Egyptian Arabic (arz) a language of its own.
+        # Standard Arabic (arb) counts as Arabic; Egyptian Arabic (arz) is a language of its own.
         ("ar", "arb_Arab"),
     ],
 )
@@ -33,7 +33,7 @@ def test_nllb(language: str, code: str) -> None:
 
 @pytest.mark.parametrize("language", ["zh", "zho", "cmn"])
 def test_what_is_ambiguous_is_asked(language: str) -> None:
-    with pytest.raises(ValueError, match=f"{language} can be zho_Hans, zho_Hant; give one of these"):
+    with pytest.raises(ValueError, match=f"{language} can mean zho_Hans, zho_Hant; give one of these"):
         find_language(language, NLLB, "nllb")
 
 
@@ -61,14 +61,14 @@ def test_marian_with_several_targets(en_mul: str) -> None:
     assert find_direction(tokenizer, "en", "ko", "m") == Direction(prefix=">>kor<< ")
     with pytest.raises(ValueError, match=r"m: expected one of its 2 languages \(jpn, kor\), found 'de'"):
         find_direction(tokenizer, "en", "de", "m")
-    with pytest.raises(ValueError, match="m: expected to be asked for en to mul, found ko to ja"):
+    with pytest.raises(ValueError, match="m: expected en to mul, found ko to ja"):
         find_direction(tokenizer, "ko", "ja", "m")
 
 
 def test_marian_of_one_direction(ko_en: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(ko_en)
     assert find_direction(tokenizer, "kor", "en", "m") == Direction()
-    with pytest.raises(ValueError, match="m: expected to be asked for ko to en, found en to ko"):
+    with pytest.raises(ValueError, match="m: expected ko to en, found en to ko"):
         find_direction(tokenizer, "en", "ko", "m")
 
 
@@ -81,7 +81,7 @@ def test_nllb_and_mbart(name: str, source: str, target: str, spm: bytes, tmp_pat
     tokenizer: Any = getattr(transformers, name)
     vocabulary = tmp_path / "sentencepiece.bpe.model"
     vocabulary.write_bytes(spm)
-    # Transformers 5 builds NLLB's from its tokenizer.json only.
+    # Transformers 5 builds NLLB's tokenizer from its tokenizer.json only.
     five = transformers.__version__.startswith("5")
     (tokenizer() if five else tokenizer(str(vocabulary))).save_pretrained(tmp_path / "saved")
     loaded = AutoTokenizer.from_pretrained(tmp_path / "saved")

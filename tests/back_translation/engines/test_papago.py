@@ -86,8 +86,8 @@ def test_texts_are_sent_one_by_one_if_lines_do_not_match(
     assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     assert len(service.requests) == 4
     assert engine.budget.spent() == 2 * SPENT - 2
-    found = len(lines.split("\n"))
-    assert f"papago: expected 3 lines, found {found}; the texts are sent again one by one" in caplog.text
+    number = len(lines.split("\n"))
+    assert f"papago: expected 3 lines, found {number}; sending the texts again one by one" in caplog.text
     assert not any(text in record.message for text in TEXTS[:2] for record in caplog.records)
 
 
@@ -130,7 +130,7 @@ def test_a_quota_that_is_spent_is_explained(engine: PapagoEngine, service: Servi
         (Answer(400, gateway_fault("100", "Bad", "Invalid")), RefusedError, "100, Bad, Invalid"),
         (Answer(400, papago_fault("N2MT08", "exceeds max")), RefusedError, "N2MT08, exceeds max"),
         (Answer(413, gateway_fault("430", "Too Large")), RefusedError, "430, Too Large"),
-        # Languages that the service does not know concern all texts.
+        # A language that the service does not know affects all texts.
         *[
             (Answer(400, papago_fault(code, "Unsupported")), ValueError, f"{code}, Unsupported")
             for code in ("N2MT02", "N2MT04", "N2MT05", "N2MT06")

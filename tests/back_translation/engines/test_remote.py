@@ -150,7 +150,7 @@ def test_endpoints_that_are_safe(endpoint: str) -> None:
 
 
 class Clock:
-    """Time that passes only in sleep."""
+    """A clock that advances only in sleep."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -169,7 +169,7 @@ def test_a_pace_is_never_gone_over(monkeypatch: pytest.MonkeyPatch, requests: li
         before = clock.now
         pace.wait(units)
         assert clock.now - before <= 60 * -(-units // 10), "it waits no longer than it must"
-        sent += [(clock.now, units)] if units <= 10 else []  # of more than it lets through, portions were waited for
+        sent += [(clock.now, units)] if units <= 10 else []  # larger amounts passed in portions
         clock.now += pause
     for begin, _ in sent:
         assert sum(units for moment, units in sent if begin <= moment < begin + 60) <= 10
@@ -193,7 +193,7 @@ def test_processes_share_the_pace(monkeypatch: pytest.MonkeyPatch, processes: in
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(engine, "post", lambda session, url, body: [body["text"]])
     engine.translate([f"{number:010}" for number in range(1, 20)], "ko", "en")
-    # 19 requests of 10 characters: one each ten seconds, or six each minute.
+    # 19 requests of 10 characters: one per ten seconds, or six per minute.
     assert clock.now == pytest.approx(180 * processes)
 
 
@@ -204,7 +204,7 @@ PAUSING = [
     (Answer(500, b'"text"'), False),
     (Answer(500, b"[" * 99_999), False),
     (Answer(403, {"error": {"message": "User Rate Limit Exceeded"}}), False),
-    # Behind a gateway that gave up waiting, the service may have translated.
+    # The service may have translated although its gateway gave up waiting.
     (Answer(504, {"error": {"message": "Deadline exceeded."}}), True),
     (Answer(200, {"translations": [], "message": None}, cut=True), True),
     *[
@@ -232,7 +232,7 @@ def test_faults_that_may_pass_are_tried_again(
     service.script = [answer]
     assert engine.translate(TEXTS, "ko", "en") == [f"[{text}]" for text in TEXTS]
     assert service.requests[0].body == service.requests[1].body
-    cost = sum(map(len, TEXTS)) + (2 if engine.name == "papago" else 0)  # Papago gets lines
+    cost = sum(map(len, TEXTS)) + (2 if engine.name == "papago" else 0)  # Papago gets lines, whose ends count
     assert engine.budget.spent() == (2 if counted else 1) * cost
     assert len(waits) == 1
 
@@ -269,7 +269,7 @@ def test_the_service_s_own_wait_counts(engine: RemoteEngine, service: Service, w
 
 def test_a_wait_too_long_is_not_begun(engine: RemoteEngine, service: Service, waits: list[float]) -> None:
     service.script = [Answer(503, headers={"Retry-After": "3600"})]
-    with pytest.raises(EngineError, match="HTTP 503: no message, and asks to wait 3600 s; given up"):
+    with pytest.raises(EngineError, match="HTTP 503: no message, and the service asks to wait 3600 s; given up"):
         engine.translate(["물"], "ko", "en")
     assert waits == []
 
@@ -279,7 +279,9 @@ def test_attempts_are_bounded_and_logged_without_texts(
 ) -> None:
     caplog.set_level(logging.INFO)
     service.script = [Answer(503, {"error": {"message": "busy"}})] * ATTEMPTS
-    with pytest.raises(EngineError, match=f"{engine.name}: HTTP 503: busy; given up, run it again later") as error:
+    with pytest.raises(
+        EngineError, match=f"{engine.name}: HTTP 503: busy; given up: run the command again later"
+    ) as error:
         engine.translate(TEXTS, "ko", "en")
     assert not isinstance(error.value, RefusedError)
     assert len(service.requests) == ATTEMPTS
@@ -352,7 +354,7 @@ def test_keys_do_not_follow_a_redirection(engine: RemoteEngine, paid: Paid, serv
 def test_the_budget_is_never_passed_also_by_a_second_run(paid: Paid, service: Service, tmp_path: Path) -> None:
     options: dict[str, Any] = {"max_cost": 0.5, "price": 20_000, "spending": tmp_path / "spending.json"}
     paid.open(service, **options).translate(["가" * 20], "ko", "en")
-    with pytest.raises(BudgetError, match=r"at most 25 characters in all \(0.50 ...\), found 20 spent .* and 6 in"):
+    with pytest.raises(BudgetError, match=r"at most 25 characters in total \(0.50 ...\), found 20 spent .* and 6 in"):
         paid.open(service, **options).translate(["나" * 6], "ko", "en")
     engine = paid.open(service, **options)
     engine.translate(["다" * 5], "ko", "en")

@@ -26,9 +26,9 @@ def test_a_batch_gives_what_each_text_gives_in_order(
     checkpoint: str, num_beams: int, request: pytest.FixtureRequest
 ) -> None:
     built = engine(request.getfixturevalue(checkpoint), num_beams=num_beams, batch_size=3)
-    found = built.translate(KOREAN, "ko", "en")
-    assert found == [built.translate([text], "ko", "en")[0] for text in KOREAN]
-    assert len(set(found)) > 3
+    translations = built.translate(KOREAN, "ko", "en")
+    assert translations == [built.translate([text], "ko", "en")[0] for text in KOREAN]
+    assert len(set(translations)) > 3
     assert built.translate([], "ko", "en") == []
 
 
@@ -40,7 +40,7 @@ def test_into_korean_is_the_work_of_back_model(ko_en: str, en_ko: str) -> None:
 
 
 def test_the_other_direction_needs_back_model(ko_en: str) -> None:
-    with pytest.raises(ValueError, match="opus-mt-ko-en: expected to be asked for ko to en, found en to ko"):
+    with pytest.raises(ValueError, match="opus-mt-ko-en: expected ko to en, found en to ko"):
         engine(ko_en).translate(["Water"], "en", "ko")
 
 
@@ -123,7 +123,7 @@ def test_a_folder_without_a_checkpoint(tmp_path: Path, ko_en: str) -> None:
 
 def test_a_checkpoint_that_translates_nothing(tmp_path: Path) -> None:
     BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="expected a checkpoint that translates, .* of the kind bert"):
+    with pytest.raises(ValueError, match="expected a checkpoint that translates, .* found the model type bert"):
         engine(str(tmp_path)).translate(["물"], "ko", "en")
 
 
