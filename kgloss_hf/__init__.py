@@ -1,8 +1,8 @@
 """Korean text to Korean Sign Language glosses, as a plug-in for the Hugging Face libraries.
 
-Importing this package registers the data sets `mcksg`, `gksl` and `ko_backtranslation` with `datasets`, and tokenizer,
-models and the pipeline `text2text-generation` (also as `text-to-gloss`) with `transformers`. It starts and downloads
-nothing; the public names below import their modules at first use.
+Importing this package registers the data sets `mcksg`, `gksl` and `ko_backtranslation` with `datasets`, and the
+tokenizer, the models and the pipeline `text2text-generation` (also as `text-to-gloss`) with `transformers`. It starts
+and downloads nothing. The public names below import their modules at first use.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _MODULES = {
 register()
 
 
-if not TYPE_CHECKING:  # a module with __getattr__ would hide a misspelt name from a type checker
+if not TYPE_CHECKING:  # __getattr__ would hide misspelt names from type checkers
 
     def __getattr__(name: str) -> Any:
         if name not in _MODULES:

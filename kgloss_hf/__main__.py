@@ -1,4 +1,4 @@
-"""`python -m kgloss_hf`: the `kgloss` command."""
+"""Run the `kgloss` command by `python -m kgloss_hf`."""
 
 import sys
 

@@ -1,24 +1,24 @@
-"""Data sets, the metric, models and folders of artefacts by name."""
+"""Names of the data sets, the metric and the models, and the folders of artefacts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 DATASETS = ("mcksg", "gksl", "ko_backtranslation")
-"""Names that `datasets.load_dataset` knows once the plug-in is registered."""
+"""Names that `datasets.load_dataset` accepts once the plug-in is registered."""
 
 METRIC = "gloss_jaccard"
-"""The name that `evaluate.load` knows then."""
+"""Name that `evaluate.load` accepts once the plug-in is registered."""
 
 MODELS = {
     "kgloss-rnn": "modeling_rnn.RnnEncoderDecoderModel",
     "kgloss-joined": "modeling_joined.JoinedEncoderDecoderModel",
 }
-"""Models of our own, by `model_type`: module and class in a checkpoint."""
+"""Models of this project: from `model_type` to module and class in a checkpoint."""
 
 
 def artefact(folder: str) -> Path:
-    """Return a folder of artefacts, inside the installed package or beside the package in a checkout.
+    """Return a folder of artefacts: inside the installed package, or next to the package in a checkout.
 
     Args:
         folder: Path within the repository, such as `dataset_scripts` or `dataset_scripts/mcksg`.

@@ -1,4 +1,4 @@
-"""Write files and folders with one writer each, which get their names only once complete; shorten paths to publish."""
+"""Write files and folders that get their names only once complete, one writer each; shorten paths for publication."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 _ABSOLUTE = re.compile(r"(?<![^=,])(/|[A-Za-z]:[\\/])[^,]*")
-# The last is torch's way of saying it.
+# torch reports such errors by "inline_container".
 _CANNOT_WRITE = re.compile(r"\(os error \d+\)|No space left|Read-only file system|inline_container")
 
 
@@ -24,34 +24,36 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
 
 
 def check_model(name: str | None, what: str = "", mark: str = "config.json", *, owned: bool = True) -> None:
-    """Refuse what can be neither the folder of a model nor the name of a Hub repository, without loading anything.
+    """Check that a name can be the folder of a model or a Hub repository, without loading anything.
 
     Args:
-        name: Folder or Hub repository; None for nothing.
-        what: Option that it was given to (default: none is named).
-        mark: File that a right folder holds; an adapter's instead of a model's will do too.
-        owned: The name of a repository begins with its owner's (default); False for the Hub's oldest models.
+        name: Folder or Hub repository; None is accepted.
+        what: Option that the name was given to, for the message (default: no option is named).
+        mark: File that the folder must hold; the configuration of an adapter is accepted instead.
+        owned: Require a repository's name to begin with its owner (default); False admits the Hub's oldest models.
 
     Raises:
-        FileNotFoundError: There is no such folder, and it is no name of a Hub repository.
-        ValueError: It is something else than a model; the folder inside that is one is named.
+        FileNotFoundError: The folder does not exist, and the name cannot be that of a Hub repository.
+        ValueError: It is something other than a model. The message names a folder inside it that is a model.
 
     Example:
         >>> check_model(getfixture("checkpoint"))
         >>> check_model("outputs/pairs/modle")
         Traceback (most recent call last):
         ...
-        FileNotFoundError: outputs/pairs/modle: no such folder; expected that of a model, or a Hub repository OWNER/NAME
+        FileNotFoundError: outputs/pairs/modle: no such folder; expected a model folder or a Hub repository OWNER/NAME
     """
     if name is None:
         return
     folder, place = Path(name or "''"), f"{what}: {name}" if what else name
     kind = "tokenizer" if mark.startswith("tokenizer") else "model"
-    found = [path for path in (folder, folder / "model", folder / "tokenizer") if (path / mark).is_file()]
-    if folder in found or (folder / "adapter_config.json").is_file():
+    marked = [path for path in (folder, folder / "model", folder / "tokenizer") if (path / mark).is_file()]
+    if folder in marked or (folder / "adapter_config.json").is_file():
         return
-    if found:
-        raise ValueError(f"{place}: expected the folder of a {kind}, found that of a run; did you mean {found[0]}?")
+    if marked:
+        raise ValueError(
+            f"{place}: expected the folder of a {kind}, found the folder of a run; did you mean {marked[0]}?"
+        )
     if folder.is_dir():
         raise ValueError(f"{place}: expected the folder of a {kind}, found no {mark} in it")
     if folder.is_file():
@@ -64,20 +66,20 @@ def check_model(name: str | None, what: str = "", mark: str = "config.json", *, 
     if not hub_name or near or among_runs:
         hint = f"; did you mean {near}?" if near else ""
         raise FileNotFoundError(
-            f"{place}: no such folder; expected that of a {kind}, or a Hub repository OWNER/NAME{hint}"
+            f"{place}: no such folder; expected a {kind} folder or a Hub repository OWNER/NAME{hint}"
         )
 
 
 def check_file(name: str, *, folders: bool = False) -> None:
-    """Refuse what is no file that can be read.
+    """Check that a file exists.
 
     Args:
         name: The path.
-        folders: Take a folder too (default False).
+        folders: Accept a folder too (default False).
 
     Raises:
-        FileNotFoundError: It is not there; a name that is like it is proposed.
-        ValueError: It is a folder; a run's predictions in it are proposed.
+        FileNotFoundError: It does not exist. The message proposes a similar name.
+        ValueError: It is a folder. The message proposes a run's predictions in it.
 
     Example:
         >>> check_file("nowhere.csv")
@@ -86,8 +88,8 @@ def check_file(name: str, *, folders: bool = False) -> None:
     """
     path = Path(name)
     if path.is_dir() and not folders:
-        found = next(path.rglob("predictions.jsonl"), None)
-        hint = f"; did you mean {found}?" if found else ""
+        predictions = next(path.rglob("predictions.jsonl"), None)
+        hint = f"; did you mean {predictions}?" if predictions else ""
         raise ValueError(f"{name}: expected a file, found a folder{hint}")
     if not path.exists():
         near = _like(path)
@@ -95,21 +97,21 @@ def check_file(name: str, *, folders: bool = False) -> None:
 
 
 def _like(path: Path) -> Path | None:
-    """Return the path beside a missing one whose name is most like its own."""
+    """Return the existing path in the same folder whose name is most like that of a missing one."""
     near = get_close_matches(path.name, os.listdir(path.parent), 1, 0.75) if path.parent.is_dir() else ()
     return path.parent / near[0] if near else None
 
 
 @contextmanager
 def sole_writer(path: Path) -> Iterator[None]:
-    """Keep a file or folder to this process; the operating system lets go of it when the process ends, however it does.
+    """Lock a file or folder for this process. The operating system releases it however the process ends.
 
     Args:
-        path: What is to be written. It need not be there; `.NAME.lock` is made beside it.
+        path: File or folder to write. It need not exist; `.NAME.lock` is created next to it.
 
     Raises:
         RuntimeError: Another process is writing it.
-        OSError: There are no locks to be had there.
+        OSError: The file system has no locks.
 
     Example:
         >>> import tempfile
@@ -131,16 +133,16 @@ def sole_writer(path: Path) -> Iterator[None]:
 
 
 def acquire(lock: FileLock, path: Path, timeout: float) -> None:
-    """Acquire a lock, with a message that names what it is for where the file system has no locks.
+    """Acquire a lock; where the file system has no locks, raise an error that names the path to write.
 
     Args:
-        lock: Of a file beside `path`.
-        path: What is to be written.
+        lock: Lock on a file next to `path`.
+        path: File or folder to write.
         timeout: Seconds to wait for another process.
 
     Raises:
         Timeout: Another process holds it.
-        OSError: The lock cannot be had.
+        OSError: The file system has no locks, or the lock file cannot be created.
 
     Example:
         >>> lock = FileLock(Path(getfixture("tmp_path"), "glosses.lock"))
@@ -166,28 +168,28 @@ def writing(path: Path) -> Iterator[None]:
         path: File or folder that is being written.
 
     Raises:
-        OSError: There is no room, or no permission.
+        OSError: There is no space, or no permission.
 
     Example:
         >>> with writing(Path("glosses")):
         ...     raise RuntimeError("No space left on device (os error 28)")
         Traceback (most recent call last):
-        OSError: glosses cannot be written (No space left on device (os error 28)); make room or permit it, then go on
+        OSError: glosses cannot be written (No space left on device (os error 28)); free space or grant permission
     """
     try:
         yield
     except Exception as error:
         if getattr(error, "filename", None) or not _CANNOT_WRITE.search(str(error)):
             raise
-        raise OSError(f"{path} cannot be written ({error}); make room or permit it, then go on") from error
+        raise OSError(f"{path} cannot be written ({error}); free space or grant permission") from error
 
 
 def save_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` make a file that gets its name, or replaces what has it, only once it is complete and on the disk.
+    """Let `write` create a file that gets its name, or replaces the file of that name, only once complete and on disk.
 
     Args:
-        path: File to make, in a folder that is there.
-        write: Called with a path beside it. If it fails, nothing is left there.
+        path: File to create, in an existing folder.
+        write: Called with a path next to it. If it fails, nothing is left there.
 
     Raises:
         RuntimeError: Another process is writing it.
@@ -213,15 +215,15 @@ def save_file(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a folder that gets its name only once it is complete and on the disk.
+    """Let `write` fill a folder that gets its name only once complete and on disk.
 
     Args:
-        folder: Folder to make, with its parents; must not be there.
-        write: Called with an empty folder beside it. If it fails, nothing is left there.
+        folder: Folder to create, with its parents; must not exist.
+        write: Called with an empty folder next to it. If it fails, nothing is left there.
 
     Raises:
         RuntimeError: Another process is writing it.
-        ValueError: It is there.
+        ValueError: It exists.
 
     Example:
         >>> import tempfile
@@ -240,7 +242,7 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
                 for made, _, names in os.walk(partial):
                     _to_disk(*(Path(made, name) for name in names), Path(made))
             if folder.exists():
-                raise ValueError(f"{folder} is there already: another process has made it meanwhile")
+                raise ValueError(f"{folder} exists: another process has created it in the meantime")
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -249,26 +251,26 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
 
 
 def _to_disk(*paths: Path) -> None:
-    """Wait until files and folders are on the disk; Windows has no such thing for folders."""
+    """Wait until files and folders are on disk; Windows cannot do this for folders."""
     windows = os.name == "nt"
     for path in paths if not windows else filter(Path.is_file, paths):
         descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
         try:
             os.fsync(descriptor)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # some network file systems cannot
+            if error.errno != errno.EINVAL:  # some network file systems do not support it
                 raise
         finally:
             os.close(descriptor)
 
 
 def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
-    """Write a value as JSON that people can read: UTF-8, indented by two spaces, with a line feed at its end.
+    """Write a value as human-readable JSON: UTF-8, indented by two spaces, with a line feed at its end.
 
     Args:
         path: File to write.
-        value: What JSON can hold.
-        sort_keys: Keys in their order, instead of that of the mappings.
+        value: Any value that JSON can represent.
+        sort_keys: Sort the keys, instead of keeping the order of the mappings.
 
     Example:
         >>> import tempfile
@@ -284,13 +286,13 @@ def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
 
 
 def new_folder(output_dir: str) -> Path:
-    """Return the path of a folder that `save_folder` can make.
+    """Return the path of a folder that `save_folder` can create. An empty folder is removed.
 
     Args:
-        output_dir: Not there yet, or an empty folder.
+        output_dir: Path that does not exist yet, or an empty folder.
 
     Raises:
-        ValueError: It holds something, or is a file.
+        ValueError: It is a folder with contents, or a file.
 
     Example:
         >>> new_folder("outputs/new").name
@@ -300,7 +302,7 @@ def new_folder(output_dir: str) -> Path:
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
     elif folder.exists():
-        raise ValueError(f"{folder} is there already; choose another --output_dir, or delete it")
+        raise ValueError(f"{folder} already exists; choose another --output_dir, or delete it")
     return folder
 
 
@@ -308,7 +310,8 @@ def public_path(word: str) -> str:
     """Return a path, or a word of a command line with paths in it, without the folders of this machine.
 
     Args:
-        word: What is not absolute, and what is below the working directory, stays as it is below it.
+        word: A path below the working directory becomes relative to it; of another absolute path, the name remains.
+            Everything else is left unchanged.
 
     Example:
         >>> public_path("--data_dir=/home/me/corpora/gksl"), public_path("outputs/demo")

@@ -1,4 +1,4 @@
-"""Libraries of the extras: whether they are installed, how to install them, and which versions they have."""
+"""Optional libraries: check that they are installed, name the command that installs them, and read versions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .version import __version__
 
 
 def require(extra: str, *modules: str, purpose: str) -> None:
-    """Check that modules are installed, without importing more than the packages that they are in.
+    """Check that modules are installed, without importing more than their parent packages.
 
     Args:
         extra: Extra of kgloss-hf that installs them.
-        modules: By their names in Python.
+        modules: Import names of the modules.
         purpose: What needs them, for the message.
 
     Raises:
@@ -27,7 +27,7 @@ def require(extra: str, *modules: str, purpose: str) -> None:
     for module in modules:
         try:
             missing = find_spec(module) is None
-        except ModuleNotFoundError:  # of the package that the module is in
+        except ModuleNotFoundError:  # its parent package is missing
             missing = True
         if missing:
             raise ImportError(f"{purpose}: expected the module {module}, found none; run: {install_command(extra)}")
@@ -44,7 +44,7 @@ def install_command(extra: str) -> str:
 
 
 def versions(*distributions: str) -> dict[str, str]:
-    """Return the versions of installed distributions. That of kgloss-hf is known without installing it.
+    """Return the versions of installed distributions. The version of kgloss-hf is known even if it is not installed.
 
     Raises:
         importlib.metadata.PackageNotFoundError: A distribution is not installed.

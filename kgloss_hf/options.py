@@ -1,4 +1,4 @@
-"""Parse command lines by one convention: options anywhere, in either spelling; errors suggest what was meant."""
+"""Parse command lines by one convention: options anywhere, with - or _ in their names, and errors with suggestions."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LABEL = 34
 
 
 def suggestion(word: object, known: Iterable[object]) -> str:
-    """Return words that propose the known name most like a given one, or none.
+    """Return a hint that proposes the known name most like a word, or an empty string.
 
     Args:
-        word: What was given.
-        known: Names that would have been understood.
+        word: Unknown name.
+        known: Names that are accepted.
 
     Example:
         >>> suggestion("evalute", ["evaluate", "translate"])
@@ -40,7 +40,7 @@ def suggestion(word: object, known: Iterable[object]) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that takes `--n-best` for `--n_best`, and proposes a name where it does not know one.
+    """An ArgumentParser that accepts `--n-best` for `--n_best` and proposes a name for an unknown one.
 
     Example:
         >>> parser = Parser()
@@ -50,20 +50,20 @@ class Parser(argparse.ArgumentParser):
     """
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse words, in either spelling of options."""
+        """Parse words, with - or _ in the names of options."""
         return super().parse_known_args(_underscored(sys.argv[1:] if args is None else args), namespace)
 
     def refuse(self, words: Sequence[str], among: Sequence[str]) -> NoReturn:
-        """End the process with the usage and words that are neither options nor positionals.
+        """End the process with the usage and the words that were not recognised.
 
         Args:
-            words: Those.
-            among: All; a word behind an unknown option was meant as its value.
+            words: Words that are neither options nor positional arguments.
+            among: All words; a word after an unknown option was meant as its value.
         """
         if len(words) == 1 and (value := [*among, "-"][list(_underscored(among)).index(words[0]) + 1])[:1] != "-":
             words = [*words, value]
         unknown = next((word for word in words if re.match(r"--?\w", word)), "").partition("=")[0]
-        # Their names are public in no other way than by printing them.
+        # argparse has no public list of the names.
         hint = suggestion(unknown, self._option_string_actions) if unknown else ""
         if unknown and not unknown.isascii():
             hint = "; put -- before a sentence that begins with -"
@@ -83,10 +83,10 @@ def _underscored(words: Sequence[str]) -> list[str]:
 
 
 def parse_arguments(parser: Any, arguments: Sequence[str]) -> tuple[Any, ...]:
-    """Read options from the command line and from a YAML file that it names; the command line wins.
+    """Read options from the command line and from a YAML file that it names. The command line takes precedence.
 
-    `--help` prints the options of this project in a line each, and `--help-all` all options; both end the process. A
-    word that is no option is the YAML file, or stands for `--dataset` where there is such an option.
+    `--help` prints the options of this project, one per line, and `--help-all` prints all options; both end the
+    process. A word that is not an option is the YAML file, or the value of `--dataset` if the command has that option.
 
     Args:
         parser: HfArgumentParser of the dataclasses.
@@ -97,7 +97,8 @@ def parse_arguments(parser: Any, arguments: Sequence[str]) -> tuple[Any, ...]:
 
     Raises:
         FileNotFoundError: The YAML file does not exist.
-        ValueError: It is not YAML, not a mapping, or holds a key that is no option or a value that is no choice.
+        ValueError: It is not YAML, is not a mapping, or holds a key that is not an option or a value that is not one of
+            the option's choices.
 
     Example:
         >>> from transformers import HfArgumentParser
@@ -111,26 +112,26 @@ def parse_arguments(parser: Any, arguments: Sequence[str]) -> tuple[Any, ...]:
         print(help_text(parser.prog, parser.description, parser.dataclass_types, everything=asked == "--help_all"))
         sys.exit(0)
     known, words = _prepared(parser.dataclass_types, parser.prog, words)
-    *chosen, others = known.parse_args_into_dataclasses(words, return_remaining_strings=True)
-    if others:
-        known.refuse(others, words)
+    *chosen, unrecognised = known.parse_args_into_dataclasses(words, return_remaining_strings=True)
+    if unrecognised:
+        known.refuse(unrecognised, words)
     return tuple(chosen)
 
 
 def check_arguments(program: str, dataclasses: Sequence[type], arguments: Sequence[str]) -> tuple[Any, ...]:
-    """Refuse what can be refused by the options of this project alone, before those of transformers are imported.
+    """Check the options of this project, before those of transformers are imported.
 
     Args:
-        program: The command.
-        dataclasses: Some of its options; others are let pass.
+        program: Name of the command.
+        dataclasses: Dataclasses of some of its options; other options are not checked.
         arguments: Command-line words.
 
     Returns:
         One object per dataclass.
 
     Raises:
-        FileNotFoundError: As for `parse_arguments`, and where the folder of a model is not there.
-        ValueError: As for `parse_arguments`, but for keys of the YAML file, and where a folder is none of a model.
+        FileNotFoundError: As for `parse_arguments`, and if the folder of a model does not exist.
+        ValueError: As for `parse_arguments`, except for keys of the YAML file, and if a folder is not that of a model.
 
     Example:
         >>> from kgloss_hf.data.arguments import CorpusArguments
@@ -147,32 +148,32 @@ def check_arguments(program: str, dataclasses: Sequence[type], arguments: Sequen
 
 
 def _prepared(types: Sequence[type], program: str, words: list[str], *, partly: bool = False) -> tuple[Any, list[str]]:
-    """Return a parser with the defaults of a YAML file, and the words without those that are no options."""
+    """Return a parser with a YAML file's defaults, and the words without the file; a bare word becomes `--dataset`."""
     from transformers import HfArgumentParser
 
     class DataclassParser(Parser, HfArgumentParser):
-        """Both."""
+        """Our parser with the dataclasses of transformers'."""
 
-    usage = f"{program} [OPTIONS.yaml] [options]; --help lists them"
+    usage = f"{program} [OPTIONS.yaml] [options]; --help lists the options"
     parser: Any = DataclassParser(types, prog=program, usage=usage, add_help=False)  # type: ignore[misc, arg-type]
     names = {option.name: option for kind in parser.dataclass_types for option in fields(kind) if option.init}
-    # A YAML file behind an option is that option's value.
+    # A YAML file after an option is that option's value.
     file = next((at for at, word in enumerate(words) if _is_yaml(word) and not (at and words[at - 1][:1] == "-")), None)
     if file is not None:
         words = _set_defaults(parser, names, Path(words[file]), partly) + words[:file] + words[file + 1 :]
-    given = parser.parse_known_args(words)[1]
-    if "dataset" in names and len(given) == 1 and not given[0].startswith("-"):
+    bare = parser.parse_known_args(words)[1]
+    if "dataset" in names and len(bare) == 1 and not bare[0].startswith("-"):
         if any(re.match("--dataset(=|$)", word) for word in words):
-            parser.error(f"expected {given[0]} or --dataset, found both; leave one out")
-        # The same word behind an option is that option's value.
-        places = [at for at, word in enumerate(words) if word == given[0]]
+            parser.error(f"expected {bare[0]} or --dataset, found both; leave one out")
+        # The same word after an option is that option's value.
+        places = [at for at, word in enumerate(words) if word == bare[0]]
         at = next((at for at in places if not (at and _wants(words[at - 1]))), places[-1])
-        words = [*words[:at], *words[at + 1 :], "--dataset", given[0]]
+        words = [*words[:at], *words[at + 1 :], "--dataset", bare[0]]
     return parser, words
 
 
 def _wants(word: str) -> bool:
-    """Whether a word is an option whose value may be the next word."""
+    """Return whether a word is an option whose value may be the next word."""
     return word.startswith("--") and "=" not in word
 
 
@@ -181,25 +182,25 @@ def _is_yaml(word: str) -> bool:
 
 
 def _set_defaults(parser: Any, known: dict[str, Field[Any]], path: Path, partly: bool) -> list[str]:
-    """Take a file's options as defaults, and return the required ones, which have none, as command-line words."""
+    """Set a file's options as defaults; return required ones, which cannot have defaults, as command-line words."""
     import yaml
 
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise FileNotFoundError(f"{path}: {found}; expected a YAML file of options")
+        problem = "a folder" if path.is_dir() else "no such file"
+        raise FileNotFoundError(f"{path}: {problem}; expected a YAML file of options")
     try:
         options = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected YAML, found an error: {error}; correct it") from error
     if not isinstance(options, dict):
-        raise ValueError(f"{path}: expected one option a line (name: value), found {type(options).__name__}")
+        raise ValueError(f"{path}: expected one option per line (name: value), found {type(options).__name__}")
     unknown = sorted(map(str, options.keys() - known.keys()))
     if partly:
         options = {name: value for name, value in options.items() if name in known}
     elif unknown:
         hint = suggestion(unknown[0], known) or "; --help-all lists them"
         raise ValueError(f"{path}: no such option: {', '.join(unknown)}{hint}")
-    for name, value in options.items():  # those of the command line argparse compares itself
+    for name, value in options.items():  # argparse checks those of the command line
         choices = known[name].metadata.get("choices")
         if choices and not set(value if isinstance(value, list) else [value]) <= {*choices, None}:
             hint = suggestion(value, choices)
@@ -210,10 +211,10 @@ def _set_defaults(parser: Any, known: dict[str, Field[Any]], path: Path, partly:
 
 
 def wants_help(words: Sequence[str]) -> str:
-    """Return the word among others that asks for help: `-h`, `--help`, `--help_all`, or an empty one.
+    """Return the first word that asks for help (`-h`, `--help` or `--help_all`), or an empty string.
 
     Args:
-        words: Of the command line.
+        words: Command-line words.
 
     Example:
         >>> wants_help(["--n_best", "3", "--help-all"])
@@ -223,14 +224,15 @@ def wants_help(words: Sequence[str]) -> str:
 
 
 def help_text(program: str, description: str | None, dataclasses: Iterable[type], *, everything: bool = False) -> str:
-    """Return the help of a command whose options are dataclasses, a group each.
+    """Return the help of a command whose options are dataclasses, with one group per dataclass.
 
     Args:
-        program: The command.
-        description: What it does (default: nothing is said).
-        dataclasses: Their fields' metadata hold `help` and `choices`. A class variable `USUAL` names the options of a
-            class that a short help shows (default: all).
-        everything: Show the others too, those of transformers, and all of their help; else one line per option.
+        program: Name of the command.
+        description: Text about what it does, or None.
+        dataclasses: Dataclasses whose fields have `help` and `choices` in their metadata. A class variable `USUAL`
+            names the options of a class that the short help shows (default: all).
+        everything: Show every option, including those of transformers, with its full help (default False: show one
+            line per option).
 
     Example:
         >>> from kgloss_hf.data.arguments import ReadingArguments
@@ -251,11 +253,11 @@ def help_text(program: str, description: str | None, dataclasses: Iterable[type]
                 left_out += 1
         title = re.sub("(?<=[a-z])(?=[A-Z0-9])", " ", re.sub("(Arguments|Defaults)$", "", kind.__name__)).lower()
         lines += ["", f"{title}:", *group] if group else []
-    lines += ["", "of transformers:", *foreign] if foreign else []
+    lines += ["", "options of transformers:", *foreign] if foreign else []
     if not everything:
         lines += [
             "",
-            f"--help-all explains them, and lists {left_out} more." if left_out else "--help-all explains them.",
+            f"Use --help-all for full explanations{f' and {left_out} more options' if left_out else ''}.",
         ]
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
-"""Registration with other libraries: the one file that touches their registries.
+"""Registration with other libraries. No other file changes their registries.
 
-`import kgloss_hf` calls `register`. It imports none of these libraries: each is extended right after its own first
-import, or at once where that is over already, so the order of imports does not matter.
+`import kgloss_hf` calls `register`, which imports none of these libraries. Each one is extended right after its own
+first import, or at once if it is already imported, so the order of imports does not matter.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ _HASHED = (".py", ".csv", ".jsonl")
 
 
 def register() -> None:
-    """Extend the libraries that are imported, and the others as soon as they are. Calling it again changes nothing.
+    """Extend the libraries that are imported now, and the others once they are. Calling it again changes nothing.
 
     `datasets` then loads the names in `DATASETS`, in both of its generations: `load_dataset`, `load_dataset_builder`,
-    `get_dataset_config_names` and their like take the bare names, with configurations, `data_dir`, `streaming` and
-    `num_proc`. A local folder of such a name keeps precedence, with a warning. The builders' modules are importable as
-    `kgloss_hf.dataset_scripts.NAME.NAME`, so that worker processes can unpickle them.
+    `get_dataset_config_names` and similar functions accept the bare names, with configurations, `data_dir`, `streaming`
+    and `num_proc`. A local folder of the same name takes precedence, with a warning. The builders' modules are
+    importable as `kgloss_hf.dataset_scripts.NAME.NAME`, so that worker processes can unpickle them.
 
-    `evaluate.load` takes the metric's name, `gloss_jaccard`, where no local folder of that name holds one.
+    `evaluate.load` accepts the metric's name, `gloss_jaccard`, unless a local folder of that name holds a metric.
 
     `transformers` loads our tokenizer and models by its Auto classes, and our checkpoints by `pipeline`. The task is
-    `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. Where the script era has a
-    pipeline of its own for the former, it goes on serving checkpoints that are not ours. The configuration of an
-    encoder-decoder is checked as it is read, for no model could be built of some (`check_configuration`).
+    `text2text-generation`, which the current generation no longer has, or `text-to-gloss`. The script era has its own
+    pipeline for the former, which continues to serve checkpoints that are not ours. The configuration of an
+    encoder-decoder is checked when it is read, because some configurations describe no model that could be built
+    (`check_configuration`).
 
     Example:
         >>> register()
@@ -57,7 +58,7 @@ def register() -> None:
         'text-to-gloss'
     """
     if _SCRIPTS not in sys.modules:
-        # In a checkout the folder lies beside the package, where the import system would not look for it.
+        # In a checkout the folder lies next to the package, where the import system would not look for it.
         spec = ModuleSpec(_SCRIPTS, None, is_package=True)
         spec.submodule_search_locations = [str(artefact("dataset_scripts"))]
         sys.modules[_SCRIPTS] = module_from_spec(spec)
@@ -89,14 +90,14 @@ def _register_configuration() -> None:
         importlib.import_module(_JOINED)
         original(self, *args, **kwargs)
 
-    # This model is made of others, which cannot be imported while transformers imports its Auto classes. Whoever loads
-    # one makes its configuration first.
+    # This model consists of others, which cannot be imported while transformers imports its Auto classes. Loading such
+    # a model always creates its configuration first.
     if not hasattr(original, "__wrapped__"):
         type.__setattr__(KGlossJoinedConfig, "__init__", with_model)
 
 
 def _check_encoder_decoders() -> None:
-    """Let a configuration of an impossible shape fail as it is read: `pipeline` would build the model, without end."""
+    """Make configurations of impossible shapes fail when they are read; `pipeline` would never finish building them."""
     from transformers.models.encoder_decoder.configuration_encoder_decoder import EncoderDecoderConfig
 
     from .runtime.configuration_kgloss import check_configuration
@@ -144,7 +145,7 @@ def _register_pipelines() -> None:
 
 
 def _extend_datasets() -> None:
-    # Each of the two holds the function by name.
+    # Both modules hold a reference to the function.
     _wrap("datasets.load", "dataset_module_factory", _with_our_names)
     _wrap("datasets.inspect", "dataset_module_factory", _with_our_names)
     if hasattr(importlib.import_module("datasets.streaming"), "lock_importable_file"):  # the script era
@@ -157,7 +158,7 @@ def _extend_evaluate() -> None:
 
 
 def _wrap(module_name: str, function: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Replace a module's function by a wrapper around it, once."""
+    """Replace a module's function with a wrapper around it, once."""
     module = importlib.import_module(module_name)
     original = getattr(module, function)
     if not hasattr(original, "_wrapped_by_kgloss_hf"):
@@ -167,7 +168,7 @@ def _wrap(module_name: str, function: str, wrapper: Callable[[Callable[..., Any]
 
 
 def _with_our_names(factory: Callable[..., Any]) -> Callable[..., Any]:
-    """`datasets.load.dataset_module_factory`, which also answers the names in `DATASETS`."""
+    """Return `datasets.load.dataset_module_factory`, extended by the names in `DATASETS`."""
 
     def dataset_module_factory(path: str, *args: Any, **kwargs: Any) -> Any:
         ours = path in DATASETS
@@ -191,7 +192,7 @@ def _with_our_names(factory: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_our_metric(factory: Callable[..., Any]) -> Callable[..., Any]:
-    """`evaluate.loading.evaluation_module_factory`, which also answers the name of our metric."""
+    """Return `evaluate.loading.evaluation_module_factory`, extended by the name of our metric."""
 
     def evaluation_module_factory(
         path: str, module_type: str | None = None, revision: Any = None, *args: Any, **kwargs: Any
@@ -213,10 +214,10 @@ def _no_revision(name: str, revision: Any) -> ValueError:
 
 
 def _without_lock(lock: Callable[..., Any]) -> Callable[..., Any]:
-    """`datasets.streaming.lock_importable_file`, which leaves our scripts alone.
+    """Return `datasets.streaming.lock_importable_file`, without locks for our scripts.
 
-    It guards scripts that `datasets` copies into its cache with a file beside them. Ours are where they were installed,
-    and a user may not be allowed to write there.
+    It guards the scripts that `datasets` copies into its cache by a lock file next to them. Our scripts stay where they
+    were installed, and the user may not be allowed to write there.
     """
 
     def lock_importable_file(file: str) -> Any:
@@ -226,10 +227,10 @@ def _without_lock(lock: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _fingerprint(name: str) -> str:
-    """The hash under which `datasets` caches a data set: it changes with the script and the data beside it.
+    """Return the hash under which `datasets` caches a data set; it changes with the script and the data next to it.
 
-    The major version is part of it because both generations share a cache and 3.x cannot read what 5.x writes there. A
-    user's own files count in the identifier of the configuration, which the builders make.
+    The major version of `datasets` is part of the hash because both generations share a cache and 3.x cannot read what
+    5.x writes there. The user's own files are part of the configuration's identifier, which the builders create.
     """
     import datasets
 
@@ -241,7 +242,7 @@ def _fingerprint(name: str) -> str:
 
 
 def _when_imported(module_name: str, callback: Callable[[], object]) -> None:
-    """Call `callback` now if the module is imported, else right after it first is: twice, if registered twice."""
+    """Call `callback` now if the module is imported, else right after its first import; twice if registered twice."""
     if module_name in sys.modules:
         callback()
         return
@@ -251,7 +252,7 @@ def _when_imported(module_name: str, callback: Callable[[], object]) -> None:
 
 
 class _ImportHook(MetaPathFinder):
-    """Leaves finding a module to the other finders and sees to it that callbacks run after the module's code."""
+    """Finder that leaves finding a module to the other finders, and has callbacks run after the module's code."""
 
     def __init__(self) -> None:
         self.callbacks: dict[str, list[Callable[[], object]]] = {}
@@ -261,8 +262,8 @@ class _ImportHook(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname not in self.callbacks:
             return None
-        others = sys.meta_path[sys.meta_path.index(self) + 1 :]
-        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        finders = sys.meta_path[sys.meta_path.index(self) + 1 :]
+        specs = (finder.find_spec(fullname, path, target) for finder in finders)
         spec = next((candidate for candidate in specs if candidate is not None), None)
         if spec is not None and spec.loader is not None:
             spec.loader = _CallingLoader(spec.loader, self.callbacks)
@@ -270,7 +271,7 @@ class _ImportHook(MetaPathFinder):
 
 
 class _CallingLoader(Loader):
-    """A module's own loader, with the callbacks for that module after it. They run once, also if it is reloaded."""
+    """A module's own loader that then runs the callbacks for the module, once, even if the module is reloaded."""
 
     def __init__(self, loader: Loader, callbacks: dict[str, list[Callable[[], object]]]) -> None:
         self.loader = loader

@@ -1,4 +1,4 @@
-"""Show values, tables and curves in terminals, Markdown and pictures, where nothing in them can act as markup."""
+"""Show values, tables and curves in terminals, Markdown and pictures, so that no value can act as markup."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 from .optional import require
 
-# Control characters but tab and line feed, the other ends of lines, marks of direction, and halves of characters.
+# Control characters except tab and line feed, other line separators, direction marks, and surrogates.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKUP = re.compile(r"[|`*\[\]{}\\~$]|_(?![^\W_])")
 
 
 def use_utf8() -> None:
-    """Write UTF-8 where standard output and error are no terminals, and replace what a terminal cannot show.
+    """Write UTF-8 if standard output and error are not terminals, and replace what a terminal cannot show.
 
-    Python takes the encoding of the locale for both, in which `–` or Korean may be missing: printing would end with a
-    UnicodeEncodeError. `PYTHONIOENCODING` keeps its say.
+    Python uses the encoding of the locale for both, which may lack `–` or Korean, so printing would end with a
+    UnicodeEncodeError. `PYTHONIOENCODING` takes precedence.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
@@ -33,27 +33,27 @@ def use_utf8() -> None:
 
 
 def one_line_warnings() -> None:
-    """Write each warning of this process as a line of its own, without the place in the code that warned.
+    """Write each warning of this process on a line of its own, without the place in the code that issued it.
 
-    Commands call it, whose users did not write that code.
+    Commands call this, because their users did not write that code.
     """
     warnings.formatwarning = lambda message, *_, **__: visible(f"{' '.join(str(message).split())}\n")
 
 
 def late_bars() -> None:
-    """Let tqdm, where it is not imported yet, show a bar only after three seconds, and take it away at its end.
+    """Make tqdm, if it is not imported yet, show a bar only after three seconds and remove it at its end.
 
-    `TQDM_DELAY` and `TQDM_LEAVE` keep their say where they are set.
+    `TQDM_DELAY` and `TQDM_LEAVE` take precedence if they are set.
     """
     os.environ.setdefault("TQDM_DELAY", "3")
-    os.environ.setdefault("TQDM_LEAVE", "")  # tqdm takes the empty text alone for False
+    os.environ.setdefault("TQDM_LEAVE", "")  # only the empty text is False to tqdm
 
 
 def visible(text: str) -> str:
-    """Return text for a terminal, with what would steer it, turn its direction or end a line unseen as JSON escapes.
+    """Return text for a terminal: characters that control it, change direction or end lines become JSON escapes.
 
     Args:
-        text: Tabs and line feeds stay.
+        text: Any text; tabs and line feeds are kept.
 
     Example:
         >>> print(visible("집\x1b[31m 불"))
@@ -76,12 +76,12 @@ def one_line(value: Any) -> str:
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
-    """Return a number with its noun in the form that it asks for.
+    """Return a number with its noun, in the singular or the plural.
 
     Args:
-        number: How many.
-        singular: The noun for one.
-        plural: The noun for any other number (default: the singular with an s).
+        number: Number of items.
+        singular: Noun for one item.
+        plural: Noun for any other number (default: the singular with an s).
 
     Example:
         >>> counted(1, "pair"), counted(2000, "pair"), counted(0, "entry", "entries")
@@ -91,7 +91,7 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def escaped(value: Any) -> str:
-    """Return a value as one line in which nothing means anything to Markdown, HTML or Jinja.
+    """Return a value as one line, with everything escaped that Markdown, HTML or Jinja would interpret.
 
     Args:
         value: Anything.
@@ -104,10 +104,10 @@ def escaped(value: Any) -> str:
 
 
 def code(text: str) -> str:
-    """Return text as a code span of Markdown, in one line; a backtick, which would end it, becomes an apostrophe.
+    """Return text as a Markdown code span on one line. Backticks, which would end it, become apostrophes.
 
     Args:
-        text: Such as a command.
+        text: Any text, such as a command.
 
     Example:
         >>> print(code("kgloss `x`"))
@@ -121,7 +121,7 @@ def pipe_table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
 
     Args:
         header: Titles of the columns, as Markdown.
-        rows: Cells of each row, as Markdown: whatever comes from elsewhere must be `escaped`.
+        rows: Cells of each row, as Markdown. Values from elsewhere must be `escaped`.
 
     Example:
         >>> print(pipe_table(["gloss", "rows"], [["집", ""]]))
@@ -142,7 +142,7 @@ class Table(NamedTuple):
 
 
 def markdown(tables: Iterable[Table]) -> str:
-    """Return tables in Markdown, each under its title. No cell brings in markup; one that is a code span stays one.
+    """Return tables in Markdown, each under its title. Cells are escaped, except for a cell that is a code span.
 
     Args:
         tables: At least one.
@@ -171,7 +171,7 @@ def print_tables(tables: Iterable[Table]) -> None:
     """Print tables on the terminal.
 
     Args:
-        tables: Nothing in them can steer it.
+        tables: Tables to print. Control characters in them are escaped.
 
     Raises:
         ImportError: rich is not installed.
@@ -188,7 +188,7 @@ def print_tables(tables: Iterable[Table]) -> None:
 
 
 def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw training and validation loss, and the Jaccard score where there is one, over epochs, as a PNG.
+    """Plot training loss, validation loss and, if recorded, the Jaccard score over epochs, as a PNG.
 
     Args:
         log_history: `trainer.state.log_history`.
@@ -205,7 +205,7 @@ def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
         points = [(row["epoch"], row[key]) for row in log_history if key in row]
         if points:
             loss_axes.plot(*zip(*points, strict=True), marker=".", label=label)
-    loss_axes.set(xlabel="epoch", ylabel="cross-entropy a token")
+    loss_axes.set(xlabel="epoch", ylabel="cross-entropy per token")
     loss_axes.legend()
     if scores:
         panels[1].plot(*zip(*scores, strict=True), marker=".", color="tab:green")
@@ -216,11 +216,11 @@ def plot_training(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def plot_loss_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], path: Path) -> None:
-    """Draw training loss above validation loss over epochs, a line for each system (the paper's Figure 5), as a PNG.
+    """Plot training loss above validation loss over epochs, one line per system (the paper's Figure 5), as a PNG.
 
     Args:
-        histories: For each system the log histories of its runs. The line is their mean, the band from the lowest to
-            the highest.
+        histories: Log histories of the runs of each system. The line is their mean; the band reaches from the lowest
+            to the highest.
         path: PNG file to write.
 
     Raises:
@@ -245,10 +245,10 @@ def plot_loss_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]
 
 
 def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> None:
-    """Draw how often each value occurs, a panel each, as a PNG.
+    """Plot how often each value occurs, one panel per histogram, as a PNG.
 
     Args:
-        histograms: For each label the values and how often each occurs.
+        histograms: For each label, the values and how often each occurs.
         path: PNG file to write.
 
     Raises:

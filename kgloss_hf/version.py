@@ -1,3 +1,3 @@
-"""The version, apart from the rest of the package: reading it registers nothing."""
+"""Version of the package, in a module of its own so that reading it registers nothing."""
 
 __version__ = "0.1.0"

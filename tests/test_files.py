@@ -88,5 +88,5 @@ def test_a_models_folder_is_told_from_what_is_none(checkpoint: str, tmp_path: Pa
     with pytest.raises(ValueError, match="expected a model first, found a sentence"):
         check_model("집에 불이 났어요.")
     for name in ("", "./nowhere", "bert-base-multilingual-cased", "a/b/c"):
-        with pytest.raises(FileNotFoundError, match="no such folder; expected that of a model"):
+        with pytest.raises(FileNotFoundError, match="no such folder; expected a model folder"):
             check_model(name)

@@ -64,7 +64,7 @@ def load(
         >>> kgloss_hf.load("outputs/demo/modle")
         Traceback (most recent call last):
         ...
-        FileNotFoundError: outputs/demo/modle: no such folder; expected that of a model, or a Hub repository OWNER/NAME
+        FileNotFoundError: outputs/demo/modle: no such folder; expected a model folder or a Hub repository OWNER/NAME
     """
     name = os.fspath(model)
     of_hub = {"revision": revision, "token": token, "trust_remote_code": False}

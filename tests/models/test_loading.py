@@ -55,7 +55,7 @@ def _says(error: type[Exception], message: str, *arguments: Any, **options: Any)
 
 
 def test_the_folder_of_a_run_names_the_models(folder: Path, checkpoint: str) -> None:
-    expected = f"{folder}: expected the folder of a model, found that of a run; did you mean "
+    expected = f"{folder}: expected the folder of a model, found the folder of a run; did you mean "
     _says(ValueError, re.escape(f"{expected}{folder / 'model'}?"), folder)
     _says(ValueError, re.escape(f"{folder / 'model'}?"), checkpoint, others=[folder])
 
@@ -66,7 +66,7 @@ def test_what_is_no_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in ("", "a/b/c", "/nowhere", "./nowhere", "C:\\nowhere"):
-        _says(FileNotFoundError, "no such folder; expected that of a model", name)
+        _says(FileNotFoundError, "no such folder; expected a model folder", name)
     _says(OSError, "kgloss-nobody/nothing", "kgloss-nobody/nothing")
     _says(OSError, "kgloss-nobody/v9", model, others=["kgloss-nobody/v9"])
     _says(TypeError, "others: expected a list of models", model, others="kgloss-nobody/v9")

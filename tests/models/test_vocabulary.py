@@ -160,7 +160,7 @@ def test_folder_that_is_there_is_kept(arguments: TokenizerTrainingArguments) -> 
     kept = Path(arguments.output_dir, "vocabulary.txt")
     kept.parent.mkdir()
     kept.write_text("집")
-    with pytest.raises(ValueError, match="tokenizer is there already; choose another --output_dir"):
+    with pytest.raises(ValueError, match="tokenizer already exists; choose another --output_dir"):
         train_and_save(arguments)
     assert kept.read_text() == "집"
 
