@@ -446,12 +446,12 @@ class LocalHub:
         # An account that may only open a pull request must be able to upload for it.
         self._writer(request)
         answers = []
-        for wanted in (await request.json())["objects"]:
-            answer: dict[str, Any] = {"oid": wanted["oid"], "size": wanted["size"], "authenticated": True}
-            if wanted["oid"] not in repo.objects:
+        for requested in (await request.json())["objects"]:
+            answer: dict[str, Any] = {"oid": requested["oid"], "size": requested["size"], "authenticated": True}
+            if requested["oid"] not in repo.objects:
                 # As in the real storage, the address grants the permission; the upload itself carries no token.
                 key = secrets.token_hex(16)
-                self._uploads[key] = (repo, wanted["oid"], wanted["size"])
+                self._uploads[key] = (repo, requested["oid"], requested["size"])
                 verify = f"{self.endpoint}/{repo.address}.git/info/lfs/objects/verify"
                 upload = f"{self.endpoint}/lfs-uploads/{key}"
                 answer["actions"] = {"upload": {"href": upload, "header": {}}, "verify": {"href": verify}}

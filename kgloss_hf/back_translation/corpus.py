@@ -148,18 +148,18 @@ def build_corpus(
         )
     folder = Path(arguments.output_dir)
     opened = _opened(arguments, engines, folder)
-    wanted = _options(arguments, thresholds, opened)
+    options = _options(arguments, thresholds, opened)
     if not state.is_main_process:
         manifest = _begun(folder)
-        _check_same(folder, manifest, wanted, reselect=arguments.reselect)
+        _check_same(folder, manifest, options, reselect=arguments.reselect)
         _translate(arguments, manifest, opened, state.process_index, state.num_processes)
         return {**manifest, "result": None}
     with sole_writer(folder):
         folder.mkdir(exist_ok=True)
-        manifest = _read(folder) or _begin(folder, arguments, opened, wanted)
-        _check_same(folder, manifest, wanted, reselect=arguments.reselect)
-        if manifest["selection"] != wanted["selection"]:
-            manifest = {**manifest, "selection": wanted["selection"], "result": None}
+        manifest = _read(folder) or _begin(folder, arguments, opened, options)
+        _check_same(folder, manifest, options, reselect=arguments.reselect)
+        if manifest["selection"] != options["selection"]:
+            manifest = {**manifest, "selection": options["selection"], "result": None}
             _write(folder, manifest)
         if manifest["result"] is None:
             _translate(arguments, manifest, opened, 0, state.num_processes)
@@ -274,32 +274,32 @@ def _begun(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any], *, reselect: bool) -> None:
+def _check_same(folder: Path, manifest: dict[str, Any], options: dict[str, Any], *, reselect: bool) -> None:
     """Refuse to continue a corpus that was begun with other options or files."""
-    other = [name for name in wanted if name not in ("versions", "files") and manifest.get(name) != wanted[name]]
+    other = [name for name in options if name not in ("versions", "files") and manifest.get(name) != options[name]]
     if other and not (reselect and other == ["selection"]):
-        differences = "; ".join(f"{name}: {manifest.get(name)!r} there, {wanted[name]!r} now" for name in other)
+        differences = "; ".join(f"{name}: {manifest.get(name)!r} there, {options[name]!r} now" for name in other)
         again = "add --reselect" if other == ["selection"] else "repeat its options"
         raise ValueError(
             f"{folder} holds a corpus begun with other options: {differences}; {again}, or name another folder"
         )
     digests = manifest.get("files", {})
-    if changed := sorted(name for name, digest in wanted["files"].items() if digests.get(name) != digest):
+    if changed := sorted(name for name, digest in options["files"].items() if digests.get(name) != digest):
         raise ValueError(
             f"{folder} holds a corpus begun with other sentences: {', '.join(changed)} changed since; restore the "
             "original, or name another folder"
         )
-    if manifest.get("versions") != wanted["versions"]:
+    if manifest.get("versions") != options["versions"]:
         logger.warning(
             "%s was begun with the versions %s, but %s are installed now: new translations may differ",
             folder,
             manifest.get("versions"),
-            wanted["versions"],
+            options["versions"],
         )
 
 
 def _begin(
-    folder: Path, arguments: BackTranslationArguments, engines: Sequence[tuple[Engine, float]], wanted: dict[str, Any]
+    folder: Path, arguments: BackTranslationArguments, engines: Sequence[tuple[Engine, float]], options: dict[str, Any]
 ) -> dict[str, Any]:
     """Read the sources, and write the sentences and the manifest."""
     # A run that ended before it wrote the manifest leaves only these two folders.
@@ -314,7 +314,7 @@ def _begin(
     if not counts["remain"]:
         raise ValueError(f"expected Korean sentences in {', '.join(arguments.sources)}, found none: {counts}")
     (folder / "translations").mkdir(exist_ok=True)
-    manifest = {**wanted, "sentences": counts, "result": None}
+    manifest = {**options, "sentences": counts, "result": None}
     _write(folder, manifest)
     return manifest
 

@@ -103,11 +103,11 @@ def corpus_card(data_dir: str) -> str:
         Table("Options", ("option", "value"), [(name, _shown(value)) for name, value in options.items()]),
         Table("Versions", ("name", "version"), [(name, _shown(value)) for name, value in manifest["versions"].items()]),
     ]
-    how = (
+    introduction = (
         f"Korean sentences were machine-translated to the language {code(str(manifest['pivot']))} and back with "
         "`kgloss back-translate`; pairs were then selected by the thresholds below. No one has read them."
     )
-    return f"## How the pairs were made\n\n{how}\n\n{markdown(tables)}"
+    return f"## How the pairs were made\n\n{introduction}\n\n{markdown(tables)}"
 
 
 def _shown(value: Any) -> str:

@@ -58,7 +58,7 @@ class _Report:
 def _kind_of(folder: Path) -> str:
     """Return the kind of a folder: `model`, `tokenizer`, `dataset`, `metric` or `space`."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a folder, found none")
+        raise FileNotFoundError(f"{folder}: no such folder; expected a folder to publish")
     marks = {
         "model": "config.json",
         "tokenizer": "tokenizer_config.json",

@@ -99,35 +99,37 @@ def export_dataset(
         )
     streams: dict[str, Mapping[str, IterableDataset]] = {}
     left_out: dict[str, str] = {}
-    for wanted in [config] if config else builder.builder_configs:
+    for selected in [config] if config else builder.builder_configs:
         try:
-            built = load_dataset_builder(name, wanted, data_dir=data_dir, **options)
-            streams[wanted] = built.as_streaming_dataset()
+            built = load_dataset_builder(name, selected, data_dir=data_dir, **options)
+            streams[selected] = built.as_streaming_dataset()
         except (ValueError, FileNotFoundError) as error:
             if config:
                 raise
-            left_out[wanted] = str(error).partition("\n")[0]
+            left_out[selected] = str(error).partition("\n")[0]
     if not streams:
-        reasons = "".join(f"\n- {wanted}: {reason}" for wanted, reason in left_out.items())
+        reasons = "".join(f"\n- {selected}: {reason}" for selected, reason in left_out.items())
         raise ValueError(f"expected a configuration of {name} that can be built, found none:{reasons}")
-    for wanted, reason in left_out.items():
-        logger.warning("leaving out %s/%s: %s", name, wanted, reason)
+    for selected, reason in left_out.items():
+        logger.warning("leaving out %s/%s: %s", name, selected, reason)
     if rights := _rights(name, streams):
         logger.warning("%s", rights)
     exported = _Exported({}, left_out)
 
     def write(partial: Path) -> None:
-        for wanted, splits in streams.items():
-            (partial / wanted).mkdir()
-            exported.parts[wanted] = {
-                split: _write_split(stream, partial / wanted, split) for split, stream in splits.items()
+        for selected, splits in streams.items():
+            (partial / selected).mkdir()
+            exported.parts[selected] = {
+                split: _write_split(stream, partial / selected, split) for split, stream in splits.items()
             }
-        infos = {wanted: next(iter(splits.values())).info for wanted, splits in streams.items()}
+        infos = {selected: next(iter(splits.values())).info for selected, splits in streams.items()}
         default = builder.config.name if builder.config.name in streams else next(iter(streams))
         by = getattr(builder.config, "split_by", "none")
         leak_free = by == "group" or (by is None and default != "full")  # `full` may come in sets of its own
-        made = corpus_card(data_dir) if data_dir and getattr(builder.config, "pairs", None) == "backtranslation" else ""
-        card = _card(name, exported.parts, infos, default, leak_free, made)
+        history = (
+            corpus_card(data_dir) if data_dir and getattr(builder.config, "pairs", None) == "backtranslation" else ""
+        )
+        card = _card(name, exported.parts, infos, default, leak_free, history)
         (partial / "README.md").write_text(card, "utf-8")
         for picture in artefact(f"dataset_scripts/{name}").glob("*.png"):
             if f"({picture.name})" in card:
@@ -214,7 +216,7 @@ def _card(
     infos: Mapping[str, DatasetInfo],
     default: str,
     leak_free: bool,
-    made: str,
+    history: str,
 ) -> str:
     """Return the loading script's card, with its sections on loading replaced by those of the export."""
     text = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
@@ -266,7 +268,7 @@ def _card(
         "Rows with the same sentence or the same gloss string are in one split." if leak_free else "",
     ]
     written = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False, width=120)
-    return f"---\n{written}---\n\n" + "\n\n".join(filter(None, [*head, made, _about_the_data(body)])) + "\n"
+    return f"---\n{written}---\n\n" + "\n\n".join(filter(None, [*head, history, _about_the_data(body)])) + "\n"
 
 
 def _about_the_data(body: str) -> str:

@@ -425,8 +425,8 @@ def test_a_second_run_is_refused(arguments: BackTranslationArguments) -> None:
         ({"engines": ["google,speed=9"]}, "options of google are"),
         ({"on_bad_rows": "ignore"}, "expected on_bad_rows to be raise or skip"),
         ({"chunk_size": 0}, "expected chunk_size to be 1 or more"),
-        ({"data_dir": None}, "expected data_dir, your folder"),
-        ({"data_dir": "/nowhere"}, "expected data_dir, your folder"),
+        ({"data_dir": None}, "expected data_dir, your data folder"),
+        ({"data_dir": "/nowhere"}, "expected data_dir, your data folder"),
     ],
 )
 def test_bad_options(arguments: BackTranslationArguments, change: dict[str, Any], message: str) -> None:

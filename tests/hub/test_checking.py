@@ -286,7 +286,7 @@ def test_kinds(checkpoint: str, tmp_path: Path) -> None:
     assert _kind_of(Path(checkpoint)) == "model"
     assert _kind_of(artefact("examples/space")) == "space"
     assert check_folder(artefact("examples/space")).problems == []
-    with pytest.raises(FileNotFoundError, match="nowhere: expected a folder, found none"):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder; expected a folder to publish"):
         _kind_of(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"found none of config\.json, tokenizer_config\.json"):
         _kind_of(tmp_path)

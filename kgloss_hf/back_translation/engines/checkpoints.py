@@ -85,10 +85,10 @@ class CheckpointEngine(ABC):
         """Translate any number of texts, in their order; see `Engine.translate`."""
         if not texts:
             return []
-        wanted = self.back if into_korean(target) else self.forth
-        if wanted not in self._loaded:
-            self._loaded[wanted] = self.load(*wanted)
-        checkpoint = self._loaded[wanted]
+        names = self.back if into_korean(target) else self.forth
+        if names not in self._loaded:
+            self._loaded[names] = self.load(*names)
+        checkpoint = self._loaded[names]
         tokenizer = checkpoint.tokenizer
         direction = find_direction(tokenizer, source, target, checkpoint.name)
         ids = _encode(tokenizer, texts, direction, checkpoint.positions)
@@ -96,8 +96,8 @@ class CheckpointEngine(ABC):
         options = {"use_source_tokenizer": False} if hasattr(tokenizer, "spm_target") else {}
         divided = batches(texts, self.batch_limits)
         translations = [""] * len(texts)
-        made = self.generate(checkpoint, [[ids[index] for index in batch] for batch in divided], direction)
-        for batch, rows in zip(divided, made, strict=True):
+        generated = self.generate(checkpoint, [[ids[index] for index in batch] for batch in divided], direction)
+        for batch, rows in zip(divided, generated, strict=True):
             decoded = tokenizer.batch_decode(rows, skip_special_tokens=True, **options)
             for index, text in zip(batch, decoded, strict=True):
                 translations[index] = text

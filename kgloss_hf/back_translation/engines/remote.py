@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from ...optional import require
-from ...reporting import one_line
+from ...reporting import counted, one_line
 from .budget import Budget, Pace
 from .engine import EngineError, Limits, Price, RefusedError, batches, is_number
 
@@ -234,8 +234,8 @@ class RemoteEngine(ABC):
         except _errors_of_reading() as error:
             reason = getattr(error.args[0], "reason", None) if error.args else None
             sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
-            what = f"no {'answer' if sent else 'connection'} ({type(error).__name__})"
-            raise RequestError(what, sent=sent) from error
+            message = f"no {'answer' if sent else 'connection'} ({type(error).__name__})"
+            raise RequestError(message, sent=sent) from error
         status = response.status_code
         if status != 200:
             message = _message(content)
@@ -252,8 +252,8 @@ class RemoteEngine(ABC):
                 raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             kind = response.headers.get("content-type", "no content type")
-            what = f"expected JSON with {self.result}, found {len(content)} bytes ({kind})"
-            raise RequestError(what) from error
+            message = f"expected JSON with {self.result}, found {counted(len(content), 'byte')} ({kind})"
+            raise RequestError(message) from error
         return translations
 
     @cached_property

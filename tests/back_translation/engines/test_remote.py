@@ -99,7 +99,7 @@ def test_a_held_lock_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     from filelock import FileLock
 
     monkeypatch.setattr("kgloss_hf.back_translation.engines.budget._LOCK_TIMEOUT", 0.01)
-    with FileLock(tmp_path / "spending.json.lock"), pytest.raises(BudgetError, match="another process holds"):
+    with FileLock(tmp_path / "spending.json.lock"), pytest.raises(BudgetError, match="another process has held"):
         Budget("papago", PRICE, path=tmp_path / "spending.json").reserve(1)
 
 
@@ -280,7 +280,7 @@ def test_attempts_are_bounded_and_logged_without_texts(
     caplog.set_level(logging.INFO)
     service.script = [Answer(503, {"error": {"message": "busy"}})] * ATTEMPTS
     with pytest.raises(
-        EngineError, match=f"{engine.name}: HTTP 503: busy; given up: run the command again later"
+        EngineError, match=f"{engine.name}: HTTP 503: busy; given up, run the command again later to"
     ) as error:
         engine.translate(TEXTS, "ko", "en")
     assert not isinstance(error.value, RefusedError)
