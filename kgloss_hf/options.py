@@ -239,7 +239,9 @@ def help_text(program: str, description: str | None, dataclasses: Iterable[type]
         >>> "  --encoding VALUE" in help_text("kgloss", None, [ReadingArguments])
         True
     """
-    lines = [f"usage: {program} [OPTIONS.yaml] [options]", *(["", description.strip()] if description else [])]
+    width = min(shutil.get_terminal_size().columns, 120)
+    lines = [f"usage: {program} [OPTIONS.yaml] [options]"]
+    lines += ["", *textwrap.wrap(description, max(30, width))] if description else []
     foreign: list[str] = []
     left_out = 0
     for kind in dataclasses:
@@ -257,7 +259,7 @@ def help_text(program: str, description: str | None, dataclasses: Iterable[type]
     if not everything:
         lines += [
             "",
-            f"Use --help-all for full explanations{f' and {left_out} more options' if left_out else ''}.",
+            f"--help-all prints full explanations{f' and {left_out} more options' if left_out else ''}.",
         ]
     return "\n".join(lines)
 

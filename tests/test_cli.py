@@ -30,7 +30,7 @@ def test_train_tokenizer_command(tmp_path: Path, capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out
     assert f"{statistics['target_in_source']['of_tokens']:.2%}" in printed
     assert main(["train-tokenizer", *options]) == 1
-    assert "out is there already" in capsys.readouterr().err
+    assert "out already exists" in capsys.readouterr().err
 
 
 def test_train_tokenizer_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +110,7 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 
     monkeypatch.setattr("kgloss_hf.commands.doctor.examine", examine)
     assert main(["doctor"]) == 130
-    assert capsys.readouterr() == ("", "kgloss doctor: interrupted; not all was examined; run it again\n")
+    assert capsys.readouterr() == ("", "kgloss doctor: interrupted; the examination is incomplete; run it again\n")
 
 
 def test_no_success_where_nobody_reads_the_report() -> None:
@@ -123,7 +123,7 @@ def test_no_success_where_nobody_reads_the_report() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["torch.distributed.run --nproc_per_node=2", "accelerate.commands.launch --cpu"])
 def test_launchers_start_the_command(launcher: str, tmp_path: Path) -> None:
-    """A corpus by two processes, or one: it is reported once, by the main one."""
+    """Check that the corpus is reported once, by the main process, under each launcher."""
     model = save_m2m100(tmp_path / "m2m100", sentencepiece_model())
     (tmp_path / "texts.txt").write_text("\n".join(SENTENCES), "utf-8")
     command = f"-m {launcher} -m kgloss_hf.cli back-translate --sources texts.txt --engines transformers:{model}"
@@ -183,7 +183,7 @@ def test_errors_of_use_say_what_was_meant(words: str, said: str, capsys: pytest.
     [
         ("evaluate runs", "runs: expected a file, found a folder; did you mean runs/a/model/predictions.jsonl?"),
         ("evaluate rnus.csv", "rnus.csv: no such file; did you mean runs.csv?"),
-        ("translate runs/a 문장", "expected the folder of a model, found that of a run; did you mean runs/a/model?"),
+        ("translate runs/a 문장", "expected the folder of a model, found the folder of a run; did you mean runs/a/model?"),
         ("translate runs/aa 문장", "runs/aa: no such folder"),
         ("translate 문장", "'문장': expected a model first, found a sentence"),
         ("translate runs/a/model/config.json 문장", "found a file; did you mean runs/a/model?"),
@@ -232,7 +232,7 @@ QUICK = [
 
 
 def test_commands_import_nothing_slow_before_they_need_it() -> None:
-    """One process runs them all, and is asked after each what has been imported."""
+    """Run all commands in one process, and check after each one what has been imported."""
     script = f"""
 import contextlib, io, sys
 from kgloss_hf.cli import _COMMANDS, main

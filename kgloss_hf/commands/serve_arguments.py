@@ -16,32 +16,33 @@ def _help(text: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ServeArguments:
-    """Where `kgloss serve` listens, and what it accepts."""
+    """Address, limits and other settings of `kgloss serve`."""
 
     host: str = field(
-        default="127.0.0.1", metadata=_help("address to listen on; 0.0.0.0: all, in a container (default: 127.0.0.1)")
+        default="127.0.0.1",
+        metadata=_help("Address to listen on; 0.0.0.0 for all, as in a container (default: 127.0.0.1)."),
     )
-    port: int = field(default=8000, metadata=_help("port to listen on; 0: any free one (default: 8000)"))
+    port: int = field(default=8000, metadata=_help("Port to listen on; 0 for any free one (default: 8000)."))
     workers: int = field(
-        default=1, metadata=_help("processes, each with the model and Java in its memory (default: 1)")
+        default=1, metadata=_help("Processes; each holds the model and Java in its memory (default: 1).")
     )
     cors: str | None = field(
         default=None,
-        metadata=_help("origins whose pages may use the service, separated by commas, or * for all (default: none)"),
+        metadata=_help("Origins whose pages may use the service, separated by commas, or * for all (default: none)."),
     )
-    max_characters: int = field(default=500, metadata=_help("longest text (default: 500 characters)"))
-    max_texts: int = field(default=128, metadata=_help("most texts per request (default: 128)"))
+    max_characters: int = field(default=500, metadata=_help("Maximum number of characters per text (default: 500)."))
+    max_texts: int = field(default=128, metadata=_help("Maximum number of texts per request (default: 128)."))
     max_waiting: int = field(
-        default=1024, metadata=_help("texts that wait in a process before it refuses more (default: 1024)")
+        default=1024, metadata=_help("Maximum number of texts that wait in a process (default: 1024).")
     )
     threads: int | None = field(
-        default=None, metadata=_help("threads per process to compute with (default: the cores, divided by workers)")
+        default=None, metadata=_help("Threads per process (default: the cores, divided by workers).")
     )
     lexicon: str | None = field(
         default=None,
-        metadata=_help("lexicon (CSV, JSON, …) that says what plays each gloss; answers then hold signs"),
+        metadata=_help("Lexicon of signs (CSV, JSON, …); answers then hold signs, with what plays each gloss."),
     )
-    int8: bool = field(default=False, metadata=_help("eight-bit weights: faster, with some other outputs"))
+    int8: bool = field(default=False, metadata=_help("Use eight-bit weights: faster, but some outputs differ."))
 
     def __post_init__(self) -> None:
         for name in ("workers", "max_characters", "max_texts", "max_waiting", "threads"):
@@ -64,5 +65,5 @@ class ServeArguments:
 
     @property
     def origins(self) -> list[str]:
-        """The origins of `cors`, none by default."""
+        """Origins of `cors`; none by default."""
         return [] if self.cors is None else [origin.strip() for origin in self.cors.split(",")]
