@@ -258,7 +258,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise ValueError(
-            f"{path}: expected JSON, found something else ({error}); restore a copy of the file, or begin anew"
+            f"{path}: expected JSON, found something else ({error}); restore a copy of the file, or begin another corpus"
         ) from error
     return manifest
 
@@ -278,8 +278,8 @@ def _check_same(folder: Path, manifest: dict[str, Any], options: dict[str, Any],
     """Refuse to continue a corpus that was begun with other options or files."""
     other = [name for name in options if name not in ("versions", "files") and manifest.get(name) != options[name]]
     if other and not (reselect and other == ["selection"]):
-        differences = "; ".join(f"{name}: {manifest.get(name)!r} there, {options[name]!r} now" for name in other)
-        again = "add --reselect" if other == ["selection"] else "repeat its options"
+        differences = "; ".join(f"{name}: {manifest.get(name)!r} then, {options[name]!r} now" for name in other)
+        again = "add --reselect" if other == ["selection"] else "repeat those options"
         raise ValueError(
             f"{folder} holds a corpus begun with other options: {differences}; {again}, or name another folder"
         )

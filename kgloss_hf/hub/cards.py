@@ -18,7 +18,7 @@ from ..data.tables import is_table
 from ..evaluation.comparisons import comparison_words, decoding_words
 from ..evaluation.results import established_scores
 from ..files import write_json
-from ..reporting import escaped, one_line, pipe_table
+from ..reporting import counted, escaped, one_line, pipe_table
 from .licences import UNKNOWN, license_of, license_problems
 from .remote_code import PACKAGES
 
@@ -377,16 +377,16 @@ def _architecture(config: Mapping[str, Any], *, pretrained: bool) -> str:
         if layers := config.get("joined_layers"):
             *others, last = map(_text, layers)
             fresh = config.get("fresh_layers", 1)
-            encoder += f", its states {', '.join(others)} and {last}" if others else f", its state {last}"
-            encoder += f" joined for {_number(fresh)} new layer{'s' * (fresh != 1)} to read,"
+            encoder += f", whose states {', '.join(others)} and {last} are" if others else f", whose state {last} is"
+            encoder += f" joined and read by {_counted(fresh, 'new layer')},"
         return f"{encoder} and a decoder of {second}"
     layers, width = half.get("num_hidden_layers"), half.get("hidden_size")
-    return f"{name}, each of {_number(layers)} layers of width {_number(width)}" if layers and width else name
+    return f"{name}, each of {_counted(layers, 'layer')} of width {_number(width)}" if layers and width else name
 
 
 def _size_of(part: Mapping[str, Any]) -> str:
     layers = part.get("num_hidden_layers", part.get("n_layers"))
-    return f"{_number(layers)} layers of width {_number(part.get('hidden_size', part.get('dim')))}"
+    return f"{_counted(layers, 'layer')} of width {_number(part.get('hidden_size', part.get('dim')))}"
 
 
 def _is_on_the_hub(name: Any) -> bool:
@@ -408,6 +408,10 @@ def _measure(name: str, value: Any) -> str:
 
 def _number(value: Any, form: str = ",") -> str:
     return format(value, form) if isinstance(value, int | float) else _NOT_STATED
+
+
+def _counted(value: Any, singular: str) -> str:
+    return counted(value, singular) if isinstance(value, int) else f"{_number(value)} {singular}s"
 
 
 def _settings(values: Mapping[str, Any]) -> str:

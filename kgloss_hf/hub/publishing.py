@@ -112,7 +112,7 @@ def _stage(
         if any(fnmatch(name, pattern) for pattern in patterns):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name, follow_symlinks=False)  # keeps links, which the check then refuses
-        elif path.suffix != ".py":  # code is written anew below
+        elif path.suffix != ".py":  # code is added below
             left_out.append(name)
     if kind in ("model", "tokenizer"):
         add_remote_code(folder)

@@ -212,10 +212,10 @@ def test_draws_depend_on_the_seed_alone(arguments: BackTranslationArguments, tmp
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"pivot": "ja"}, "pivot: 'en' there, 'ja' now; repeat its options"),
-        ({"seed": 1}, "seed: 7 there, 1 now"),
-        ({"sources": ["korsts"]}, r"sources: \['question_pair'\] there, \['korsts'\] now"),
-        ({"chunk_size": 50}, "chunk_size: 40 there, 50 now"),
+        ({"pivot": "ja"}, "pivot: 'en' then, 'ja' now; repeat those options"),
+        ({"seed": 1}, "seed: 7 then, 1 now"),
+        ({"sources": ["korsts"]}, r"sources: \['question_pair'\] then, \['korsts'\] now"),
+        ({"chunk_size": 50}, "chunk_size: 40 then, 50 now"),
     ],
 )
 def test_other_options_are_refused(
