@@ -258,7 +258,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise ValueError(
-            f"{path}: expected JSON, found something else ({error}); restore a copy of the file, or begin another corpus"
+            f"{path}: expected JSON, found something else ({error}); restore a copy of it, or begin another corpus"
         ) from error
     return manifest
 

@@ -236,7 +236,7 @@ def _code_problems(folder: Path, kind: str) -> Iterator[str]:
         if name not in ours:
             yield f"{name}: expected only kgloss-hf's own code, found other code; delete it"
         elif path.read_bytes() != ours[name].read_bytes():
-            yield f"{name}: expected the code of this version of kgloss-hf, found other code; kgloss publish replaces it"
+            yield f"{name}: expected the code of this version of kgloss-hf, found other code; publishing replaces it"
 
 
 def _named_code(settings: Any) -> Iterator[Any]:
