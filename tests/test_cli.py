@@ -183,7 +183,10 @@ def test_errors_of_use_say_what_was_meant(words: str, said: str, capsys: pytest.
     [
         ("evaluate runs", "runs: expected a file, found a folder; did you mean runs/a/model/predictions.jsonl?"),
         ("evaluate rnus.csv", "rnus.csv: no such file; did you mean runs.csv?"),
-        ("translate runs/a 문장", "expected the folder of a model, found the folder of a run; did you mean runs/a/model?"),
+        (
+            "translate runs/a 문장",
+            "expected the folder of a model, found the folder of a run; did you mean runs/a/model?",
+        ),
         ("translate runs/aa 문장", "runs/aa: no such folder"),
         ("translate 문장", "'문장': expected a model first, found a sentence"),
         ("translate runs/a/model/config.json 문장", "found a file; did you mean runs/a/model?"),

@@ -1,1 +1,1 @@
-"""The commands of `kgloss`."""
+"""Commands of `kgloss`."""

@@ -1,4 +1,4 @@
-"""The functions of the commands. Each imports what it needs, so that `kgloss --help` imports nothing slow."""
+"""Functions of the commands. Each imports what it needs, so that `kgloss --help` imports nothing slow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..files import check_file, check_model
 from ..options import check_arguments, parse_arguments, suggestion, wants_help
-from ..reporting import Table, print_tables, visible
+from ..reporting import Table, counted, print_tables, visible
 from .translate import models_among
 
 
@@ -24,14 +24,14 @@ def train(*, words: Sequence[str]) -> None:
 
 
 def train_dataclasses() -> tuple[type, ...]:
-    """Return the options of `train`, but for those of transformers."""
+    """Return the options of `train`, except for those of transformers."""
     from ..training.arguments import DataArguments, DecodingArguments, ModelArguments, TrainingDefaults
 
     return DataArguments, ModelArguments, DecodingArguments, TrainingDefaults
 
 
 def pretext(*, words: Sequence[str]) -> None:
-    """Train the pretext."""
+    """Train a model on the pretext task."""
     _check_early("kgloss pretext", pretext_dataclasses(), words)
     from ..training.pretext_run import main
 
@@ -39,7 +39,7 @@ def pretext(*, words: Sequence[str]) -> None:
 
 
 def pretext_dataclasses() -> tuple[type, ...]:
-    """Return the options of `pretext`, but for those of transformers."""
+    """Return the options of `pretext`, except for those of transformers."""
     from ..training.arguments import PretextDataArguments, PretextModelArguments, TrainingDefaults
 
     return PretextDataArguments, PretextModelArguments, TrainingDefaults
@@ -63,7 +63,7 @@ def table5_dataclasses() -> tuple[type, ...]:
 
 
 def baseline(*, analyzer: str, **options: Any) -> None:
-    """Print the score of both baselines."""
+    """Print the scores of both baselines."""
     from ..data.arguments import CorpusArguments
 
     chosen = CorpusArguments(**_with_dataset(options, "mcksg"))
@@ -76,11 +76,11 @@ def baseline(*, analyzer: str, **options: Any) -> None:
     test = corpus.split.test
     scores = scores_on([pair.glosses for pair in test], baseline_predictions(corpus.split, analyzer))
     scores |= human_scores(test)
-    print_tables([score_table(f"Scores on {len(test)} test pairs", scores)])
+    print_tables([score_table(f"Scores on {counted(len(test), 'test pair')}", scores)])
 
 
 def _with_dataset(options: dict[str, Any], default: str | None = None) -> dict[str, Any]:
-    """Return options with the data set that was named with `--dataset` or without."""
+    """Return options with the data set, which may be named with or without `--dataset`."""
     named, dataset = options.pop("named"), options.pop("dataset")
     if named and dataset not in (None, default):
         raise ValueError(f"expected {named} or --dataset {dataset}, found both; leave one out")
@@ -91,14 +91,14 @@ def _with_dataset(options: dict[str, Any], default: str | None = None) -> dict[s
 
 
 def _check_early(program: str, dataclasses: Sequence[type], words: Sequence[str]) -> None:
-    """Refuse what can be refused before training's libraries are imported."""
+    """Check options and data before the libraries of training are imported."""
     if not wants_help(words):
         data, *_ = check_arguments(program, dataclasses, words)
         _check_data(data.dataset, data.train, data.validation, data.test)
 
 
 def _check_data(*names: str | None) -> None:
-    """Refuse files that are not there, and misspelt names of data sets, before anything slow is imported."""
+    """Check that files exist and names of data sets are spelt correctly, before anything slow is imported."""
     from ..artefacts import DATASETS
     from ..data.lines import is_text_file
     from ..data.rows import is_files
@@ -113,7 +113,7 @@ def _check_data(*names: str | None) -> None:
 
 
 def train_tokenizer(*, words: Sequence[str]) -> None:
-    """Parse command-line words, learn a tokenizer, and print how well it fits."""
+    """Parse command-line words, learn a vocabulary, and print how well it fits."""
     (chosen,) = _parsed("kgloss train-tokenizer", words, *train_tokenizer_dataclasses())
     _check_data(chosen.dataset, chosen.train, chosen.validation, chosen.test, *chosen.corpus)
     from ..training.tokenizer_run import train_and_save, vocabulary_tables
@@ -130,7 +130,7 @@ def train_tokenizer_dataclasses() -> tuple[type, ...]:
 
 
 def back_translate(*, words: Sequence[str]) -> None:
-    """Parse command-line words, build a pretext corpus or estimate its cost, and print what came of it."""
+    """Parse command-line words, build a pretext corpus or estimate its cost, and print the result."""
     chosen, thresholds = _parsed("kgloss back-translate", words, *back_translate_dataclasses())
     _check_data(*chosen.sources)
     from ..back_translation.corpus import build_corpus, estimate
@@ -160,9 +160,9 @@ def _parsed(program: str, words: Sequence[str], *dataclasses: Any) -> tuple[Any,
 def evaluate(**options: Any) -> None:
     """Print the scores of predictions in files."""
     for name in ("predictions", "baseline", "types", "references"):
-        if (given := options[name]) is not None:
-            several = name == "predictions" and not Path(given).exists()  # review sheets
-            for file in given.split(",") if several else [given]:
+        if (path := options[name]) is not None:
+            several = name == "predictions" and not Path(path).exists()  # review sheets
+            for file in path.split(",") if several else [path]:
                 check_file(file, folders=name == "references")
     from ..evaluation.results import evaluation_table, review_table
     from ..evaluation.scores import evaluate_files
@@ -196,7 +196,7 @@ def dataset_stats(*, output_dir: str, analyzer: str, **options: Any) -> None:
 
 
 def translate(*, others: Sequence[str], sentences: Sequence[str], output: str | None, **options: Any) -> int:
-    """Translate, and return 1 where lines or cues could not be read."""
+    """Translate, and return 1 if lines or cues could not be read."""
     models, sentences = models_among(sentences)
     for model in (options["model"], *models, *others):
         check_model(model)
@@ -216,7 +216,7 @@ def translate(*, others: Sequence[str], sentences: Sequence[str], output: str | 
             raise ValueError(f"{option}: expected subtitles (.srt or .vtt), found sentences or lines; leave it out")
     from .translate import translate
 
-    # Under a locale that is not UTF-8, Python keeps a sentence's bytes as halves of characters.
+    # Under a locale that is not UTF-8, Python keeps the bytes of a sentence as surrogates.
     options["sentences"] = [
         re.sub("[\udc80-\udcff]+", lambda half: os.fsencode(half[0]).decode("utf-8", "replace"), text)
         for text in sentences
@@ -225,25 +225,25 @@ def translate(*, others: Sequence[str], sentences: Sequence[str], output: str | 
 
 
 def review(*, others: Sequence[str], sentences: str, output: str, **options: Any) -> None:
-    """Write a sheet for reviewers and say what it holds."""
+    """Write a review sheet and print its counts."""
     for model in (options["model"], *others):
         check_model(model)
     from ..data.rows import is_files
 
     _check_data(sentences)
     if not is_files(sentences) and not Path(sentences).exists() and not re.fullmatch(r"\w[\w./:-]*", sentences, re.A):
-        raise ValueError(f"expected a file or a data set with sentences, found {sentences!r}; write them into a file")
+        raise ValueError(f"expected a file or a data set with sentences, found {sentences!r}; write it to a file")
     from .review import review
 
     counts = review(sentences=sentences, output=output, others=others, **options)
-    names = {"blank": "blank", "repeated": "repeated", "certain": "beyond --limit, which are more certain"}
+    names = {"blank": "blank", "repeated": "repeated", "certain": "more certain (beyond --limit)"}
     left_out = ", ".join(f"{counts[name]:,} {words}" for name, words in names.items() if counts[name])
-    written = f"{counts['written']:,} {'sentence' if counts['written'] == 1 else 'sentences'}"
+    written = counted(counts["written"], "sentence")
     _say(f"{output}: {written}, the least certain first{f'; left out: {left_out}' if left_out else ''}")
 
 
 def _check_lexicon(name: str | None) -> None:
-    """Refuse a lexicon that is not there, before anything slow is imported."""
+    """Check that the files of a lexicon exist, before anything slow is imported."""
     for file in [] if name is None else [name] if Path(name).exists() else name.split(","):
         check_file(file, folders=True)
 
@@ -257,22 +257,22 @@ def coverage(*, lexicon: str, output: str | None, **options: Any) -> None:
     if named and dataset:
         raise ValueError(f"expected {named} or --dataset {dataset}, found both; leave one out")
     if not (name := named or dataset):
-        raise ValueError("expected a model or corpus, found none; name it behind the lexicon")
+        raise ValueError("expected a model or corpus, found none; name it after the lexicon")
     _check_lexicon(lexicon)
     if dataset or not is_model(name) or not Path(name).exists():
         _check_data(name)
     from ..data.lexicon import load_lexicon
 
-    read = load_lexicon(lexicon, on_bad_rows=options["on_bad_rows"])
-    measured = measure(read, SourceArguments(**options, dataset=name), corpus=bool(dataset))
+    entries = load_lexicon(lexicon, on_bad_rows=options["on_bad_rows"])
+    measured = measure(entries, SourceArguments(**options, dataset=name), corpus=bool(dataset))
     print_tables(coverage_tables(measured))
     if output:
         write_missing(measured, Path(output))
-        _say(f"{len(measured.missing):,} glosses that nothing plays are in {output}")
+        _say(f"{output}: {counted(len(measured.missing), 'gloss', 'glosses')} that nothing plays")
 
 
 def check(*, folder: str) -> int:
-    """Print what is good and bad about a folder, and return 1 where it has problems."""
+    """Print notes and problems of a folder, and return 1 if it has problems."""
     from ..hub.checking import check_folder
 
     report = check_folder(Path(folder))
@@ -282,7 +282,7 @@ def check(*, folder: str) -> int:
 
 
 def publish(*, dry_run: str | None, tag: str | None, handler: bool, benchmark: str | None, **options: Any) -> None:
-    """Publish folders and print their addresses, or write what would be published and list it."""
+    """Publish folders and print their addresses, or write and list the files of a dry run."""
     for kind, mark in (("model", "config.json"), ("tokenizer", "tokenizer_config.json")):
         for _, folder in options[kind]:
             if Path(folder).is_dir():
@@ -291,7 +291,7 @@ def publish(*, dry_run: str | None, tag: str | None, handler: bool, benchmark: s
 
     publications = [publishing.Publication(kind, *words) for kind in publishing.KINDS for words in options.pop(kind)]
     if not publications:
-        raise ValueError(f"expected something to publish: {', '.join(f'--{kind}' for kind in publishing.KINDS)}")
+        raise ValueError(f"expected one of {', '.join(f'--{kind}' for kind in publishing.KINDS)}, found none; add one")
     added: dict[str, Any] = {"tag": tag, "handler": handler, "benchmark": benchmark}
     if dry_run:
         for name, files in publishing.dry_run(publications, dry_run, say=_say, **added).items():
@@ -302,7 +302,7 @@ def publish(*, dry_run: str | None, tag: str | None, handler: bool, benchmark: s
 
 
 def serve(*, model: str, others: Sequence[str], **options: Any) -> int:
-    """Answer over HTTP until the process is told to end, and return 1 where a worker could not start."""
+    """Serve over HTTP until the process is told to end, and return 1 if a worker could not start."""
     for name in (model, *others):
         check_model(name)
     _check_lexicon(options["lexicon"])
@@ -316,7 +316,7 @@ def _say(line: str) -> None:
 
 
 def doctor(*, timeout: float) -> int:
-    """Print each finding at once, and return 1 where something needed is broken."""
+    """Print each finding at once, and return 1 if something that is needed is broken."""
     from .doctor import examine
 
     statuses = []

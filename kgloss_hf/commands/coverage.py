@@ -1,4 +1,4 @@
-"""Measure how much of a vocabulary or corpus a lexicon can play, for `kgloss coverage`."""
+"""Count how many glosses of a vocabulary or corpus a lexicon can play, for `kgloss coverage`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..artefacts import DATASETS
 from ..data.arguments import SourceArguments, changed_options, reading_of
 from ..files import check_model, save_file
-from ..reporting import Table
+from ..reporting import Table, counted
 from ..runtime.glosses import placeholder_of
 from ..runtime.lexicon import REASONS, WAYS, Lexicon
 
@@ -28,14 +28,14 @@ _LETTERS = {
 
 
 class Coverage(NamedTuple):
-    """What a lexicon plays of some glosses.
+    """Counts of the glosses that a lexicon can play.
 
     Args:
-        of: What the glosses are of, for a title.
-        counts: How often each different gloss stands there; 1 for each of a vocabulary.
-        found: For each gloss one of `WAYS`, or one of `REASONS`.
-        letters: For each alphabet how many of its letters can be played, and how many it has.
-        is_vocabulary: The counts tell nothing.
+        of: Name of the model or corpus, for a title.
+        counts: Number of occurrences of each distinct gloss; 1 for each gloss of a vocabulary.
+        found: For each gloss, one of `WAYS` or one of `REASONS`.
+        letters: For each alphabet, how many of its letters can be played, and how many it has.
+        is_vocabulary: The glosses are those of a vocabulary, so the counts mean nothing.
     """
 
     of: str
@@ -46,15 +46,15 @@ class Coverage(NamedTuple):
 
     @property
     def missing(self) -> list[tuple[str, int, str]]:
-        """Glosses that nothing plays, with count and reason, the most frequent first."""
+        """Glosses that nothing plays, each with its count and reason, the most frequent first."""
         return [(gloss, n, self.found[gloss]) for gloss, n in self.counts.most_common() if self.found[gloss] in REASONS]
 
 
 def is_model(name: str) -> bool:
-    """Return whether a name is meant as that of a model, and not of a corpus.
+    """Return whether a name means a model rather than a corpus.
 
     Args:
-        name: A folder, file, data set or Hub repository; one OWNER/NAME is taken for a model.
+        name: Folder, file, data set or Hub repository; OWNER/NAME is taken for a model.
 
     Example:
         >>> is_model(getfixture("checkpoint")), is_model("mcksg"), is_model("someone/model"), is_model("pairs.csv")
@@ -69,18 +69,18 @@ def is_model(name: str) -> bool:
 
 
 def measure(lexicon: Lexicon, reading: SourceArguments, *, corpus: bool = False) -> Coverage:
-    """Return what a lexicon plays of the vocabulary of a model, or of the glosses of a corpus.
+    """Count what a lexicon plays of a model's vocabulary or of a corpus's glosses.
 
     Args:
         lexicon: The lexicon.
-        reading: A model, as `is_model` tells, or a corpus and how to read it. Numbers and Latin words of its sentences
-            count as spelled.
-        corpus: It is a corpus, whatever `is_model` tells, such as a data set of the Hub (default False).
+        reading: Model (see `is_model`), or corpus and how to read it. Numbers and Latin words in its sentences count as
+            fingerspelled.
+        corpus: Read it as a corpus, whatever `is_model` returns, such as a data set of the Hub (default False).
 
     Raises:
-        FileNotFoundError: There is no such model, or a file of the corpus is not there.
+        FileNotFoundError: The model or a file of the corpus does not exist.
         OSError: The Hub cannot be reached or has no such repository.
-        ValueError: The model is of another package, an option does not apply, or the corpus cannot be read.
+        ValueError: The model is not from this package, an option does not apply, or the corpus cannot be read.
 
     Example:
         >>> from kgloss_hf.runtime.lexicon import Entry
@@ -91,8 +91,8 @@ def measure(lexicon: Lexicon, reading: SourceArguments, *, corpus: bool = False)
     name = reading.dataset
     of_model = not corpus and is_model(name)
     if of_model:
-        of_lexicon = ("dataset", "on_bad_rows")
-        if changed := [name for name in changed_options(reading, SourceArguments) if name not in of_lexicon]:
+        applicable = ("dataset", "on_bad_rows")
+        if changed := [option for option in changed_options(reading, SourceArguments) if option not in applicable]:
             raise ValueError(f"--{changed[0]}: expected a corpus to read, found the model {name}; leave it out")
         glosses, types = _vocabulary(name)
         counts = Counter(glosses)
@@ -100,11 +100,11 @@ def measure(lexicon: Lexicon, reading: SourceArguments, *, corpus: bool = False)
         counts, types = _corpus(reading)
     signs = {gloss: lexicon.sign(gloss, types.get(placeholder_of(gloss), "")) for gloss in counts}
     letters = {
-        alphabet: (sum("reason" not in lexicon.sign(one, spelled=True) for one in all_letters), len(all_letters))
+        alphabet: (sum("reason" not in lexicon.sign(letter, spelled=True) for letter in all_letters), len(all_letters))
         for alphabet, all_letters in _LETTERS.items()
     }
-    found = {gloss: sign.get("reason") or _way(sign) for gloss, sign in signs.items()}
-    return Coverage(name, counts, found, letters, of_model)
+    ways = {gloss: sign.get("reason") or _way(sign) for gloss, sign in signs.items()}
+    return Coverage(name, counts, ways, letters, of_model)
 
 
 def _way(sign: Mapping[str, Any]) -> str:
@@ -120,7 +120,7 @@ def _vocabulary(name: str) -> tuple[list[str], Mapping[str, str]]:
     config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     if not isinstance(tokenizer, KGlossTokenizerFast):
-        raise ValueError(f"{name}: expected a model that kgloss-hf trained, found {type(tokenizer).__name__}")
+        raise ValueError(f"{name}: expected a model trained by kgloss-hf, found {type(tokenizer).__name__}")
     return tokenizer.glosses, getattr(config, "gloss_types", None) or {}
 
 
@@ -134,10 +134,10 @@ def _corpus(reading: SourceArguments) -> tuple[Counter[str], Mapping[str, str]]:
 
 
 def coverage_tables(coverage: Coverage) -> list[Table]:
-    """Return the tables: what plays how many glosses, letters, and the most frequent glosses that nothing plays.
+    """Return tables of what plays the glosses, of letters, and of the most frequent glosses that nothing plays.
 
     Args:
-        coverage: Of `measure`.
+        coverage: Result of `measure`.
 
     Example:
         >>> found = {"집": "entry", "불": "no entry"}
@@ -160,15 +160,15 @@ def coverage_tables(coverage: Coverage) -> list[Table]:
         title = "Glosses that nothing plays" + ("" if coverage.is_vocabulary else ", by frequency")
         more = f"; {len(missing) - len(first):,} more" if len(missing) > len(first) else ""
         header = ("gloss", "reason") if coverage.is_vocabulary else ("gloss", "count", "reason")
-        rows = [(g, why) if coverage.is_vocabulary else (g, f"{n:,}", why) for g, n, why in first]
+        rows = [(g, reason) if coverage.is_vocabulary else (g, f"{n:,}", reason) for g, n, reason in first]
         tables.append(Table(title + more, header, rows))
     return tables
 
 
 def _title(coverage: Coverage) -> str:
     if coverage.is_vocabulary:
-        return f"{coverage.of}: the vocabulary, which has no frequencies"
-    return f"{coverage.of}: {coverage.counts.total():,} gloss tokens"
+        return f"{coverage.of}: vocabulary, without frequencies"
+    return f"{coverage.of}: {counted(coverage.counts.total(), 'gloss token')}"
 
 
 def _rows(coverage: Coverage) -> list[tuple[str, ...]]:
@@ -176,7 +176,7 @@ def _rows(coverage: Coverage) -> list[tuple[str, ...]]:
     names |= {f"– {reason}": (reason,) for reason in REASONS}
     rows = []
     for label, kinds in names.items():
-        glosses = [gloss for gloss, found in coverage.found.items() if found in kinds]
+        glosses = [gloss for gloss, way in coverage.found.items() if way in kinds]
         tokens = sum(coverage.counts[gloss] for gloss in glosses)
         if tokens or not label.startswith("–"):
             different, every = max(1, len(coverage.found)), max(1, coverage.counts.total())
@@ -186,19 +186,19 @@ def _rows(coverage: Coverage) -> list[tuple[str, ...]]:
 
 
 def _without(coverage: Coverage, *cells: str) -> tuple[str, ...]:
-    """Return a row, without the tokens of a vocabulary."""
+    """Return a row; for a vocabulary, leave out the cells of tokens."""
     return cells[:3] if coverage.is_vocabulary else cells
 
 
 def write_missing(coverage: Coverage, path: Path) -> None:
-    """Write all glosses that nothing plays as CSV: `gloss`, `count` and `reason`; a vocabulary has no counts.
+    """Write all glosses that nothing plays as CSV: `gloss`, `count` (except for a vocabulary) and `reason`.
 
     Args:
-        coverage: Of `measure`.
-        path: File to make, or to replace once it is complete.
+        coverage: Result of `measure`.
+        path: File to create or replace.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Look at what the package needs, for `kgloss doctor`: versions, extras, Java, a trial analysis, memory and GPUs."""
+"""Check what the package needs, for `kgloss doctor`: versions, extras, Java, a trial analysis, memory and GPUs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 _DISTRIBUTION = "kgloss-hf"
 _OLDEST_JAVA = 16
-"""The first release with all that the Okt analyser calls of Java's own library."""
+"""First release with every part of Java's library that the analyser Okt calls."""
 
-# Where a distribution's module has another name.
+# Distributions whose modules have other names.
 _MODULES = {"JPype1": "jpype", "Jinja2": "jinja2", "PyYAML": "yaml", "huggingface-hub": "huggingface_hub"}
 _EXTRAS = {
     "train": "training, its plots and tables; kgloss baseline",
     "evaluate": "kgloss evaluate, and established scores after training",
-    "completion": "completion of kgloss's words in bash and zsh",
+    "completion": "completion of kgloss commands in bash and zsh",
     "excel": "tables in XLSX files",
-    "subtitles": "ELAN documents of kgloss translate and kgloss review",
-    "tracking": "training watched in trackio, with --report_to trackio",
+    "subtitles": "ELAN documents from kgloss translate and kgloss review",
+    "tracking": "tracking of training in trackio, with --report_to trackio",
     "pose": "glosses to poses with spoken-to-signed-translation",
     "kiwi": "the analyser Kiwi instead of Okt",
     "mecab": "the analyser MeCab-ko instead of Okt",
@@ -41,13 +41,13 @@ _EXTRAS = {
     "ctranslate2": "kgloss back-translate with checkpoints for CTranslate2",
     "google": "kgloss back-translate through Google Cloud Translation",
     "papago": "kgloss back-translate through Papago",
-    "semantic": "back-translated pairs scored by meaning",
+    "semantic": "scores of back-translated pairs by meaning",
     "demo": "the demo in a browser, examples/space",
     "serve": "kgloss serve, translation over HTTP",
     "publish": "kgloss publish and kgloss check",
     "test": "make test, for contributors",
 }
-"""What each extra is for."""
+"""Purpose of each extra."""
 
 _SENTENCE = "몸의 형태에 따라"
 _LEMMAS = ["몸", "의", "형태", "에", "따르다"]
@@ -68,10 +68,10 @@ class Finding(NamedTuple):
     """One line of the report.
 
     Args:
-        status: `ok`; `absent` for an extra that is not installed, which is no fault; `warning` for what may not work
-            as tested; `error` for what does not work.
-        what: What was found.
-        remedy: The command that repairs it, or none.
+        status: `ok`; `absent` for an extra that is not installed, which is not a fault; `warning` for something that
+            may not work as tested; `error` for something that does not work.
+        what: Description of what was checked and what was found.
+        remedy: Command that repairs it, or an empty string.
     """
 
     status: str
@@ -83,10 +83,10 @@ class Finding(NamedTuple):
 
 
 def examine(timeout: float = 120) -> Iterator[Finding]:
-    """Look at everything the package needs, one finding after another; nothing that is missing or broken raises.
+    """Check everything the package needs, one finding after another. Missing or broken parts raise no errors.
 
     Args:
-        timeout: Seconds for the trial analysis, which runs in a process of its own (default 120: a Java virtual machine
+        timeout: Seconds for the trial analysis, which runs in a separate process (default 120: a Java virtual machine
             takes up to 40 on a busy machine).
 
     Example:
@@ -102,7 +102,7 @@ def examine(timeout: float = 120) -> Iterator[Finding]:
     java = _java()
     yield java
     if java.status == "error" or broken & {"konlpy", "JPype1", "numpy"}:
-        yield Finding("error", "trial analysis: not run, for what is said above", "kgloss doctor")
+        yield Finding("error", "trial analysis: not run, because of the errors above", "kgloss doctor")
     else:
         yield _trial(timeout)
     yield _cores()
@@ -137,28 +137,29 @@ def _python() -> Iterator[Finding]:
 
 
 def _declared(extra: str = "") -> list[Requirement]:
-    """Return what the package needs, or what an extra adds to that, which may be other extras of the package."""
+    """Return the requirements of the package, or those that an extra adds, which may be other extras of the package."""
     try:
         from packaging.requirements import Requirement
 
         declared = [Requirement(line) for line in importlib.metadata.requires(_DISTRIBUTION) or ()]
     except (ImportError, importlib.metadata.PackageNotFoundError):
-        return []  # said already
-    always = [one for one in declared if not one.marker or one.marker.evaluate({"extra": ""})]
+        return []  # reported already
+    always = [needed for needed in declared if not needed.marker or needed.marker.evaluate({"extra": ""})]
     if not extra:
         return always
-    return [one for one in declared if one.marker and one not in always and one.marker.evaluate({"extra": extra})]
+    optional = [needed for needed in declared if needed.marker and needed not in always]
+    return [needed for needed in optional if needed.marker and needed.marker.evaluate({"extra": extra})]
 
 
 def _whole(extra: str) -> list[Requirement]:
-    """Return what an extra adds, with what the extras that it names add."""
+    """Return the requirements that an extra adds, including those of the extras that it names."""
     added = _declared(extra)
     inner = [_whole(name) for one in added if one.name == _DISTRIBUTION for name in sorted(one.extras)]
     return sum(inner, [one for one in added if one.name != _DISTRIBUTION])
 
 
 def _version(name: str) -> str:
-    """Return the version of a distribution, or nothing where it is not installed."""
+    """Return the version of a distribution, or an empty string if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -183,29 +184,30 @@ def _extras() -> Iterator[Finding]:
     try:
         names = importlib.metadata.metadata(_DISTRIBUTION).get_all("Provides-Extra") or []
     except importlib.metadata.PackageNotFoundError:
-        return  # said already
+        return  # reported already
     for extra in names:
         needed = {one.name: one for one in _whole(extra)}
-        found = {name: version for name in needed if (version := _version(name))}
+        installed = {name: version for name in needed if (version := _version(name))}
         purpose, install = f"extra {extra}: {_EXTRAS.get(extra, 'no description')}", install_command(extra)
-        wrong = [name for name in found if not needed[name].specifier.contains(found[name], prereleases=True)]
-        if missing := [name for name in needed if name not in found]:
-            lacks = f" (lacks {', '.join(missing)})" if found else ""
+        wrong = [name for name in installed if not needed[name].specifier.contains(installed[name], prereleases=True)]
+        if missing := [name for name in needed if name not in installed]:
+            lacks = f" (lacks {', '.join(missing)})" if installed else ""
             yield Finding("absent", f"{purpose}{lacks}; to add it: {install}")
         elif wrong:
-            listed = ", ".join(f"{name} {found[name]}, expected {needed[name].specifier}" for name in wrong)
+            listed = ", ".join(f"{name} {installed[name]}, expected {needed[name].specifier}" for name in wrong)
             yield Finding("warning", f"{purpose}: {listed}", install)
-        elif needed:  # else packaging is missing, which is said already
-            listed = ", ".join(f"{one.name} {found[one.name]}" for one in _declared(extra) if one.name in found)
+        elif needed:  # else packaging is missing, which is reported already
+            names_here = [requirement.name for requirement in _declared(extra)]
+            listed = ", ".join(f"{name} {installed[name]}" for name in names_here if name in installed)
             yield Finding("ok", f"{purpose} ({listed})")
 
 
 def _dangers() -> Iterator[Finding]:
     version = _version("transformers")
     if not version:
-        return  # said already
+        return  # reported already
     if importlib.util.find_spec("kernels") and tuple(map(int, version.split(".")[:2])) < (5, 3):
-        what = f"kernels beside transformers {version}: a model could run code through it (CVE-2026-4372)"
+        what = f"kernels with transformers {version}: a model could run code through it (CVE-2026-4372)"
         yield Finding("warning", what, "pip uninstall kernels")
 
 
@@ -227,13 +229,13 @@ def _java() -> Finding:
 
 
 def _trial(timeout: float) -> Finding:
-    """Okt in a process of its own, so that a JVM that crashes or hangs takes nothing with it."""
+    """Run Okt in a separate process, so that a JVM that crashes or hangs does no harm."""
     repair = _OTHER_JAVA if os.environ.get("JAVA_HOME") else _REINSTALL
     path = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONIOENCODING": "utf-8"}
-    environment |= {"KGLOSS_OKT_CACHE": "", "KGLOSS_OKT_TABLE": ""}  # a word found there would try nothing
+    environment |= {"KGLOSS_OKT_CACHE": "", "KGLOSS_OKT_TABLE": ""}  # a cached word would not test Java
     try:
-        # A JVM that crashes leaves a report in its working folder.
+        # A JVM that crashes leaves a report in its working directory.
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(  # noqa: S603 - our own code
                 [sys.executable, "-c", _TRIAL],
@@ -248,7 +250,7 @@ def _trial(timeout: float) -> Finding:
     except subprocess.TimeoutExpired:
         longer = f"kgloss doctor --timeout {max(480, round(4 * timeout))}"
         return Finding(
-            "error", f"trial analysis: no answer within {timeout:g} s", f"{longer}; if it stays so: {repair}"
+            "error", f"trial analysis: no answer within {timeout:g} s", f"{longer}; if that does not help: {repair}"
         )
     if done.returncode < 0:
         return Finding("error", f"trial analysis: ended by {signal.Signals(-done.returncode).name}", repair)
@@ -278,7 +280,7 @@ def _memory() -> Finding:
     memory = psutil.virtual_memory()
     what = f"memory: {memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f}"
     if memory.available < 2 * 2**30:
-        return Finding("warning", f"{what}; Java and a model want 2", "export KGLOSS_MAX_HEAP_MB=512")
+        return Finding("warning", f"{what}; Java and a model need 2", "export KGLOSS_MAX_HEAP_MB=512")
     return Finding("ok", what)
 
 
@@ -287,7 +289,7 @@ def _gpus() -> Finding:
         import torch
 
         names = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-    except Exception as error:  # a broken installation raises what it likes
+    except Exception as error:  # a broken installation may raise anything
         return Finding("error", f"GPUs: torch cannot be used ({error})", "pip install --force-reinstall torch")
     if names:
         return Finding("ok", "GPUs: " + ", ".join(f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB" for gpu in names))

@@ -1,4 +1,4 @@
-"""Sentences to a sheet for reviewers, the least certain first, for `kgloss review`."""
+"""Write translated sentences into a review sheet, the least certain first, for `kgloss review`."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ def review(
     encoding: str = "utf-8",
     data_dir: str | None = None,
 ) -> Counter[str]:
-    """Translate sentences, and write them with their glosses into a sheet for reviewers, the least certain first.
+    """Translate sentences, and write them with their glosses into a review sheet, the least certain first.
 
-    The certainty of an answer is the mean probability of its glosses: `exp(log_prob / (glosses + 1))`, its end counted
-    as one; with several models it is their agreement. Blank lines are left out, and equal sentences stand once; both
-    are counted.
+    The certainty of an answer is the mean probability of its glosses, `exp(log_prob / (glosses + 1))`, where its end
+    counts as one gloss; with several models it is their agreement. Blank lines are left out, and equal sentences are
+    written once; both are counted.
 
     Args:
         model: Folder or Hub repository.
-        sentences: A text file with a sentence per line, a table with a column of sentences, a sign corpus, or the name
-            of a data set (`kgloss_hf.data.texts.read_texts`). Glosses that it holds are not shown.
-        output: File to write; it must not be there, as it might hold corrections.
-        others: Folders or Hub repositories of further models: the answer that agrees best with the candidates of all is
-            shown; alternatives are those of `model`.
+        sentences: Text file with one sentence per line, table with a column of sentences, sign corpus, or name of a
+            data set (`kgloss_hf.data.texts.read_texts`). Glosses in it are not shown.
+        output: File to write; it must not exist, because it might hold corrections.
+        others: Folders or Hub repositories of additional models. The answer that agrees best with the candidates of all
+            models is shown; alternatives come from `model`.
         format: `xlsx`, `eaf` (ELAN), or `csv` (default: by the ending of `output`).
-        n_best: Answers per sentence: the best is shown, and the others are alternatives (default: 3).
-        limit: Write this many sentences, the least certain (default: all).
-        num_beams: Beams (default: the model's).
+        n_best: Number of answers per sentence: the best is shown, and the others are alternatives (default: 3).
+        limit: Number of sentences to write, the least certain ones (default: all).
+        num_beams: Number of beams (default: the model's).
         batch_size: Sentences per batch (default: the pipeline's).
         text_column: Column with the sentences (default: by its name, such as `text` or 문장).
-        encoding: Of a text file, such as `cp949`.
-        data_dir: Folder with your copy of a data set that is not shipped.
+        encoding: Encoding of a text file, such as `cp949` (default: `utf-8`).
+        data_dir: Folder with your copy of a data set that is not distributed with kgloss.
 
     Returns:
-        How many sentences were `written`, and how many were left out as `blank`, `repeated`, or `certain` (beyond
+        Numbers of sentences that were `written`, and that were left out as `blank`, `repeated`, or `certain` (beyond
         `limit`).
 
     Raises:
-        FileNotFoundError: There are no such sentences.
-        FileExistsError: `output` is there.
-        ValueError: The format is not known or contradicts the ending of `output`, an option has a value that cannot be,
-            or there are no sentences.
+        FileNotFoundError: The file of sentences, or the folder of `output`, does not exist.
+        FileExistsError: `output` exists.
+        ValueError: The format is unknown or contradicts the ending of `output`, an option has an invalid value, or
+            there are no sentences.
         ImportError: The library of the format is not installed.
 
     Example:
@@ -81,17 +81,17 @@ def review(
         if value is not None and value < 1:
             raise ValueError(f"{option}: expected 1 or more, found {value}")
     if path.exists():
-        raise FileExistsError(f"{output} is there already, and may hold corrections; choose another --output")
+        raise FileExistsError(f"{output} already exists, and may hold corrections; choose another --output")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: no such folder; make it, or choose another --output")
+        raise FileNotFoundError(f"{path.parent}: no such folder; create it, or choose another --output")
     from tqdm import tqdm
 
     counts: Counter[str] = Counter()
-    read = read_text_rows(sentences, column=text_column, encoding=encoding, data_dir=data_dir)
-    asked: dict[str, Any] = {"num_beams": num_beams, "batch_size": batch_size}
-    options = {name: value for name, value in asked.items() if value is not None}
+    text_rows = read_text_rows(sentences, column=text_column, encoding=encoding, data_dir=data_dir)
+    settings: dict[str, Any] = {"num_beams": num_beams, "batch_size": batch_size}
+    options = {name: value for name, value in settings.items() if value is not None}
     with tqdm(unit=" sentences", disable=None, leave=False, file=sys.stderr) as bar:
-        rows = _answered(model, others, _chosen(read, sentences, counts), n_best, options)
+        rows = _answered(model, others, _chosen(text_rows, sentences, counts), n_best, options)
         ranked = ((row.certainty, number, row) for number, row in enumerate(_shown(rows, bar)))
         ordered = sorted(ranked) if limit is None else heapq.nsmallest(limit, ranked)
     if not ordered:
@@ -103,25 +103,25 @@ def review(
     return +counts
 
 
-def _format_of(path: Path, given: str | None) -> str:
+def _format_of(path: Path, format: str | None) -> str:
     ending = path.suffix.lower().removeprefix(".")
-    if ending not in SHEET_FORMATS or given not in (None, ending):
+    if ending not in SHEET_FORMATS or format not in (None, ending):
         expected = (
-            f".{given}" if given in SHEET_FORMATS else f"one of {', '.join(f'.{kind}' for kind in SHEET_FORMATS)}"
+            f".{format}" if format in SHEET_FORMATS else f"one of {', '.join(f'.{kind}' for kind in SHEET_FORMATS)}"
         )
         raise ValueError(f"--output: expected a file that ends in {expected}, found {str(path)!r}; rename it")
     return ending
 
 
 def _chosen(
-    read: Iterator[tuple[str, str, dict[str, Any]]], source: str, counts: Counter[str]
+    text_rows: Iterator[tuple[str, str, dict[str, Any]]], source: str, counts: Counter[str]
 ) -> Iterator[tuple[str, str, tuple[float, float] | None]]:
-    """Yield the id, the text and the times of each sentence, once."""
+    """Yield the id, the text and the times of each distinct sentence."""
     seen = set()
-    for name, text, row in read:
+    for name, text, row in text_rows:
         sentence = normalize_line(text)
         if not is_text(name + sentence):
-            raise ValueError(f"{source}, sentence {name!a:.60}: expected text, found half a character; correct it")
+            raise ValueError(f"{source}, sentence {name!a:.60}: expected text, found a lone surrogate; correct it")
         if not sentence or sentence in seen:
             counts["repeated" if sentence else "blank"] += 1
             continue
@@ -131,7 +131,7 @@ def _chosen(
 
 
 def _times(row: dict[str, Any]) -> tuple[float, float] | None:
-    """Return when the signs of a sign corpus's sentence begin and end."""
+    """Return the times at which the signs of a sentence in a sign corpus begin and end."""
     starts, ends = ([time for time in row.get(name) or () if time is not None] for name in ("starts", "ends"))
     return (min(starts), max(ends)) if starts and ends else None
 
@@ -167,7 +167,7 @@ def _answered(
         answer = candidates[0] if agreed is None else next(agreed)
         certainty = answer["agreement"] if others else _certainty(answer)
         name, text, times = waiting.popleft()
-        alternatives = dict.fromkeys(tuple(one["glosses"]) for one in candidates)
+        alternatives = dict.fromkeys(tuple(candidate["glosses"]) for candidate in candidates)
         alternatives.pop(tuple(answer["glosses"]), None)
         yield Reviewed(
             name,
@@ -182,7 +182,7 @@ def _answered(
 
 
 def _certainty(answer: Any) -> float:
-    """Return the mean probability of an answer's glosses, the end counted as one."""
+    """Return the mean probability of an answer's glosses, where its end counts as one gloss."""
     if answer["log_prob"] is None:
         return 0.0
     return float(math.exp(answer["log_prob"] / (len(answer["glosses"]) + 1)))

@@ -72,8 +72,8 @@ def test_a_data_set_keeps_its_ids(checkpoint: str, tmp_path: Path) -> None:
     [
         (["--output", "sheet.xls"], "expected a file that ends in one of .xlsx, .eaf, .csv, found"),
         (["--output", "sheet.csv", "--format", "xlsx"], "expected a file that ends in .xlsx, found"),
-        (["--output", "there.csv"], "is there already, and may hold corrections; choose another --output"),
-        (["--output", "nowhere/sheet.csv"], "no such folder; make it, or choose another --output"),
+        (["--output", "there.csv"], "already exists, and may hold corrections; choose another --output"),
+        (["--output", "nowhere/sheet.csv"], "no such folder; create it, or choose another --output"),
         (["--output", "sheet.csv", "--limit", "0"], "limit: expected 1 or more, found 0"),
         (["--output", "sheet.csv", "--n_best", "0"], "n_best: expected 1 or more, found 0"),
     ],
