@@ -1,4 +1,4 @@
-"""Tell what separates the glosses in the cells of a table, and split them."""
+"""Recognise the separator of the glosses in the cells of a table, and split the cells."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, TypeVar
 
+from ..reporting import counted
 from ..runtime.glosses import split_glosses
 from ..runtime.normalization import normalize_line
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 _Row = TypeVar("_Row")
 
 SEPARATORS = ("|", "/", ",", ";", "+", "·")
-"""Signs between glosses that are recognised; white space is what separates else."""
+"""Separators between glosses that are recognised; without one of them, glosses are separated by white space."""
 
 _SAMPLE, _SAMPLE_SIZE = 1_000, 2**20  # rows, characters
 _ANY_SIGN = re.compile(f"[{re.escape(''.join(SEPARATORS))}]")
@@ -30,14 +31,14 @@ _SIGN = re.compile(r"[|/+·]|(?<! )[,;]")
 
 
 def separator_of(cells: Iterable[Any]) -> str | None:
-    """Return the sign that separates the glosses in most cells of several glosses, or None for white space.
+    """Return the separator used by most cells with several glosses, or None for white space.
 
-    A cell speaks for a sign that separates more of its words than white space does; for `|`, which no gloss holds, as
-    many are enough. Signs in parentheses, in placeholders and between digits do not count. A list, and a cell of one
-    gloss, speak for nothing.
+    A cell votes for a separator that divides its words at more places than white space does; for `|`, which no gloss
+    contains, as many places are enough. Separators in parentheses, in placeholders and between digits do not count. A
+    list, and a cell with a single gloss, cast no vote.
 
     Args:
-        cells: A sample of a column; what is no string is passed over.
+        cells: A sample of a column; values other than strings are skipped.
 
     Example:
         >>> separator_of(["우리|박물관", "고맙 습니다|V (불꽃무늬)|오다"])
@@ -51,21 +52,21 @@ def separator_of(cells: Iterable[Any]) -> str | None:
     for cell in cells:
         if isinstance(cell, str):
             spaces, signs = _gaps(cell)
-            spoken_for = _signs(spaces, signs)
-            votes.update(spoken_for)
+            cell_votes = _signs(spaces, signs)
+            votes.update(cell_votes)
             gaps.update(signs)
-            several += bool(spoken_for or spaces)
+            several += bool(cell_votes or spaces)
     best = max(SEPARATORS, key=lambda sign: (votes[sign], gaps[sign]))
     return best if votes[best] > several / 2 else None
 
 
 class GlossCells:
-    """Split the cells of a column of glosses, and count those that look as if another sign separated them.
+    """Split the cells of a column of glosses, and count those that seem to use another separator.
 
     Args:
-        origin: The table, for messages.
+        origin: Name of the table, for messages.
         separator: As for `kgloss_hf.runtime.glosses.split_glosses`; a space for white space. Default: recognised by
-            `sampled`, and white space without it.
+            `sampled`, or white space if that is never called.
 
     Raises:
         ValueError: The separator is empty.
@@ -79,19 +80,19 @@ class GlossCells:
 
     def __init__(self, origin: str, separator: str | None = None) -> None:
         if separator is not None:
-            split_glosses("", separator)  # which checks it
+            split_glosses("", separator)  # raises for an empty separator
         self.separator = separator
         self._origin, self._given = origin, separator is not None
         self._odd, self._first = 0, ""
 
     def sampled(self, rows: Iterable[tuple[_Row, Any]], column: str) -> Iterator[tuple[_Row, Any]]:
-        """Return numbered rows as they are, once the first 1,000 have told the separator, unless it was given.
+        """Recognise the separator from the first 1,000 rows, unless it was given, and return all rows unchanged.
 
-        A line in the log says which sign was recognised.
+        A recognised separator is logged.
 
         Args:
-            rows: Numbers and rows, as of `kgloss_hf.data.tables.read_rows`.
-            column: That of the glosses.
+            rows: Numbered rows, as `kgloss_hf.data.tables.read_rows` returns them.
+            column: Name of the column of glosses.
         """
         rows = iter(rows)
         if self._given:
@@ -106,8 +107,8 @@ class GlossCells:
         self.separator = separator_of(cells)
         if self.separator:
             logger.warning(
-                "%s: glosses are separated by %r, as most cells of the first %s rows are; another separator is set "
-                "with --gloss_separator",
+                "%s: glosses are taken to be separated by %r, as in most cells (rows examined: %s); to use another "
+                "separator, set --gloss_separator",
                 self._origin,
                 self.separator,
                 f"{len(sample):,}",
@@ -115,7 +116,7 @@ class GlossCells:
         return chain(sample, rows)
 
     def split(self, cell: Any) -> Any:
-        """Return the glosses of a cell; what is no string is returned as it is.
+        """Return the glosses of a cell; a value other than a string is returned unchanged.
 
         Raises:
             ValueError: As for `kgloss_hf.runtime.glosses.split_glosses`.
@@ -128,14 +129,13 @@ class GlossCells:
         return glosses
 
     def warn(self) -> None:
-        """Warn of the cells that look as if another sign separated them: their number, and the first."""
+        """Warn of the cells that seem to use another separator, with their number and the first of them."""
         if self._odd:
             logger.warning(
-                "%s: %d %s as if not %s separated the glosses, so that several count as one; the first: %.60r. Correct "
-                "them, or set the separator with --gloss_separator",
+                "%s: %s to separate the glosses by something other than %s, so that several glosses count as one; the "
+                "first: %.60r. Correct them, or set the separator with --gloss_separator",
                 self._origin,
-                self._odd,
-                "cell looks" if self._odd == 1 else "cells look",
+                counted(self._odd, "cell seems", "cells seem"),
                 repr(self.separator) if self.separator else "white space",
                 self._first,
             )
@@ -148,7 +148,7 @@ class GlossCells:
 
 
 def _gaps(cell: str) -> tuple[int, Counter[str]]:
-    """Count white space between glosses, and the signs between them; none in a list."""
+    """Count the white space and the separators between the glosses of a cell; a list has none."""
     form = normalize_line(cell)
     if (form.startswith("[") and form.endswith("]")) or form.startswith(("('", '("')):
         return 0, Counter()

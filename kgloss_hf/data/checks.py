@@ -1,4 +1,4 @@
-"""Check rows, paths and XML, and count the rows that are left out."""
+"""Check rows, paths and XML, and count the rows that are skipped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from ..reporting import counted
+
 logger = logging.getLogger(__name__)
 
 _Row = TypeVar("_Row")
@@ -16,14 +18,14 @@ _Good = TypeVar("_Good")
 
 
 def inside(folder: Path, path: Path) -> Path:
-    """Return a path, which must not lead out of a folder.
+    """Return a path after checking that it does not lead out of a folder.
 
     Args:
-        folder: A folder that the user named.
-        path: A file or folder that is looked for in it.
+        folder: A folder named by the user.
+        path: A file or folder to be read from it.
 
     Raises:
-        ValueError: The path leads out of the folder, by a link or by `..`.
+        ValueError: The path leads out of the folder, through a link or `..`.
 
     Example:
         >>> inside(Path("data"), Path("data/pairs.csv")).name
@@ -35,22 +37,22 @@ def inside(folder: Path, path: Path) -> Path:
 
 
 def parse_xml(document: str, kind: str, remedy: str) -> ET.Element:
-    """Return the root of an XML document, which must not declare entities: a few lines of them could fill the memory.
+    """Return the root of an XML document; refuse one that declares entities, which could fill the memory.
 
     Args:
-        document: Its text.
-        kind: What it is to be, with its article, for messages.
-        remedy: What to do about a damaged one, for messages.
+        document: Text of the document.
+        kind: Expected kind of document, with its article, for messages.
+        remedy: Advice for a damaged document, for messages.
 
     Raises:
-        ValueError: It has a DOCTYPE, or is damaged.
+        ValueError: The document has a DOCTYPE, or is damaged.
 
     Example:
         >>> parse_xml("<gloss>집</gloss>", "XML", "save it again").text
         '집'
     """
     if "<!DOCTYPE" in document or "<!ENTITY" in document:
-        raise ValueError(f"expected {kind} without a DOCTYPE, found one; it could fill the memory. Remove it")
+        raise ValueError(f"expected {kind} without a DOCTYPE, found one; remove it, since it could fill the memory")
     try:
         return ET.fromstring(document)  # noqa: S314
     except (ET.ParseError, ValueError) as error:
@@ -58,12 +60,12 @@ def parse_xml(document: str, kind: str, remedy: str) -> ET.Element:
 
 
 class BadRows:
-    """Raise an error at the first bad row of a file, or leave bad rows out and count them.
+    """Raise an error at the first bad row of a file, or skip bad rows and count them.
 
     Args:
         path: The file, for messages.
-        on_bad_rows: `raise`, or `skip`.
-        repair: What to do about a bad row, for the end of the error's message.
+        on_bad_rows: `raise` or `skip`.
+        repair: Advice for a bad row, appended to the error message.
 
     Raises:
         ValueError: `on_bad_rows` is something else.
@@ -82,40 +84,38 @@ class BadRows:
         self._count, self._first = 0, ""
 
     def checked(self, rows: Iterable[tuple[_Number, _Row]], check: Callable[[_Number, _Row], _Good]) -> Iterator[_Good]:
-        """Yield what `check` makes of each row, given where it stands; a ValueError of `check` makes it bad."""
+        """Yield the result of `check` for the number and content of each row; a row for which it raises is bad."""
         for number, row in rows:
             try:
                 if isinstance(row, dict) and None in row:
                     width = len(row) - 1
                     raise ValueError(
                         f"expected {width} cells, as in the header, found {width + len(row[None])}; "
-                        "put a cell that holds the separator in quotation marks, or remove what is too much"
+                        "put a cell that contains the separator in quotation marks, or remove the surplus cells"
                     )
                 good = check(number, row)
             except ValueError as error:
                 where = number if isinstance(number, str) else f"{self._path}, row {number}"
                 problem = f"{where}: {error}"
                 if not self._skip:
-                    raise ValueError(
-                        f"{problem}{self._repair}, or leave bad rows out with on_bad_rows='skip'"
-                    ) from error
+                    raise ValueError(f"{problem}{self._repair}, or skip bad rows with on_bad_rows='skip'") from error
                 self._count, self._first = self._count + 1, self._first or problem
             else:
                 yield good
 
     def warn(self) -> None:
-        """Warn of the rows that were skipped: their number, and what is wrong with the first."""
+        """Warn of the skipped rows, with their number and the problem of the first."""
         if self._count:
-            rows = "row" if self._count == 1 else "rows"
-            logger.warning("%s: %d bad %s skipped; the first: %s", self._path, self._count, rows, self._first)
+            rows = counted(self._count, "bad row")
+            logger.warning("%s: %s skipped; the first: %s", self._path, rows, self._first)
 
 
 def with_repair(items: Iterator[_Row], repair: str) -> Iterator[_Row]:
-    """Hand items on, and add what to do to a ValueError that comes between them.
+    """Yield items unchanged, and append advice to a ValueError that their iterator raises.
 
     Args:
-        items: Such as the rows of `read_rows`.
-        repair: What else to do about it.
+        items: An iterator such as that of `read_rows`.
+        repair: Further advice for the error message.
     """
     try:
         yield from items

@@ -1,4 +1,4 @@
-"""Tell whether an analyser reads the language of sentences, before anything is learnt on them or scored."""
+"""Check that an analyser can read the language of the sentences before anything is learnt from them or scored."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SAMPLE = 1_000
-"""Sentences that are looked at."""
+"""Number of sentences that are examined."""
 
 _MOST = 0.5
 _HANGUL = re.compile("[가-힣ㄱ-ㆎ]")
-# Tags of words that an analyser of Korean names but does not analyse: Okt cuts them at umlauts, Kiwi and Komoran drop
-# them as symbols. Latin ones become a placeholder.
+# Tags that a Korean analyser gives to words that it does not analyse: Okt cuts them at umlauts, Kiwi and Komoran drop
+# them as symbols. Latin words become a placeholder.
 _NOT_KOREAN = ("Alpha", "Foreign", "SH")
 
 
 def check_language(
     analyzer: str | KGlossTokenizerFast, texts: Iterable[str], origin: str = "training sentences"
 ) -> None:
-    """Refuse sentences of a language that an analyser does not read, and warn where most words are lost otherwise.
+    """Refuse sentences in a language that an analyser cannot read, and warn where most words are lost otherwise.
 
-    A language is refused where most words of the first 1,000 sentences, particles, punctuation and numbers aside, are
-    Latin (Korean analysers turn them into the placeholder `Alpha`) or of another script, and most of these sentences
-    hold no Hangul. Korean sentences with that many Latin words get a warning. So do sentences of which most words are
-    unknown to a tokenizer that was learnt on others. The analyser `whitespace` takes every word as it stands, so it
-    reads any language that writes spaces.
+    A language is refused if most words of the first 1,000 sentences, apart from particles, punctuation and numbers, are
+    Latin (Korean analysers turn them into the placeholder `Alpha`) or in another script, and most of the sentences
+    with such words contain no Hangul. Korean sentences with that many Latin words cause a warning, as do sentences
+    whose words are mostly unknown to a tokenizer that was learnt on others. The analyser `whitespace` keeps every word
+    unchanged, so it reads any language that is written with spaces.
 
     Args:
-        analyzer: Name of an analyser, or a tokenizer, which has its own and a vocabulary.
+        analyzer: Name of an analyser, or a tokenizer, which has its own analyser and a vocabulary.
         texts: Sentences; the first 1,000 are read.
-        origin: What the sentences are, for messages.
+        origin: Description of the sentences, for messages.
 
     Raises:
-        ValueError: Most words are lost on the analyser; says how many, with an example, and what to do.
+        ValueError: The analyser loses most words. The message gives their share, an example and a remedy.
 
     Example:
         >>> check_language("okt", ["QR 코드를 스캔하면 PDF 12개를 봅니다."])
@@ -57,24 +57,24 @@ def check_language(
     sample = list(islice(texts, SAMPLE))
     if isinstance(analyzer, str):
         name, analysed = analyzer, get_analyzer(analyzer)(list(map(normalize, sample)))
-        advice = "for another language than Korean, add --analyzer whitespace"
+        advice = "for a language other than Korean, add --analyzer whitespace"
     else:
         name, analysed = analyzer.init_kwargs.get("analyzer", ANALYZER), analyzer.morphemes(sample)
-        advice = "for another language than Korean, take a tokenizer that was learnt with --analyzer whitespace"
+        advice = "for a language other than Korean, use a tokenizer that was learnt with --analyzer whitespace"
     counts = [_lost_of(row) for row in analysed]
     lost, words = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     if lost > _MOST * words:
         affected = [text for text, (lost_here, _) in zip(sample, counts, strict=True) if lost_here]
         korean = sum(bool(_HANGUL.search(normalize(text))) for text in affected)
-        where = f"sentences looked at: {len(sample):,}, such as {affected[0][:60]!r}"
+        where = f"sentences examined: {len(sample):,}, for example {affected[0][:60]!r}"
         if korean < _MOST * len(affected):
             raise ValueError(
                 f"{origin}: expected Korean, which the analyser {name} reads, found {lost / words:.0%} of words in "
                 f"another script ({where}), which would become placeholders or be dropped; {advice}"
             )
         logger.warning(
-            "%s: %.0f%% of words are in another script than Hangul (%s); the analyser %s makes Latin ones the "
-            "placeholder Alpha, which is copied to the glosses",
+            "%s: %.0f%% of words are in a script other than Hangul (%s); the analyser %s turns Latin words into the "
+            "placeholder Alpha, and they are copied to the glosses",
             *(origin, 100 * lost / words, where, name),
         )
     elif not isinstance(analyzer, str):
@@ -82,7 +82,7 @@ def check_language(
 
 
 def _lost_of(morphemes: Sequence[Morpheme]) -> tuple[int, int]:
-    """Count a sentence's words that the analyser does not read, and all its words but numbers."""
+    """Count the words of a sentence that the analyser does not read, and all its words except numbers."""
     lost = words = 0
     for morpheme in morphemes:
         dropped = morpheme.tag == "Punctuation"
@@ -96,7 +96,7 @@ def _lost_of(morphemes: Sequence[Morpheme]) -> tuple[int, int]:
 def _warn_of_unknown(tokenizer: KGlossTokenizerFast, texts: Sequence[str], origin: str) -> None:
     rows = tokenizer.words(texts)
     vocabulary = dict.fromkeys(word for row in rows for word in row)
-    words_of_its_own = not tokenizer.two_vocabularies  # else pieces of whole texts
+    words_of_its_own = not tokenizer.two_vocabularies  # otherwise, pieces of whole texts
     encodings = tokenizer.backend_tokenizer.encode_batch(
         [[word] if words_of_its_own else word for word in vocabulary],
         is_pretokenized=words_of_its_own,
@@ -112,7 +112,7 @@ def _warn_of_unknown(tokenizer: KGlossTokenizerFast, texts: Sequence[str], origi
     if sum(counts) > _MOST * words:
         example = next(text for text, count in zip(texts, counts, strict=True) if count)
         logger.warning(
-            "%s: the tokenizer does not know %.0f%% of words (sentences looked at: %d, such as %r), from which a model "
-            "learns little; take a tokenizer that was learnt on such sentences, or leave it out to learn one",
+            "%s: the tokenizer does not know %.0f%% of words (sentences examined: %d, for example %r), from which a "
+            "model learns little; use a tokenizer that was learnt on such sentences, or name none to learn a new one",
             *(origin, 100 * sum(counts) / words, len(texts), example[:60]),
         )

@@ -1,13 +1,11 @@
-"""Read a lexicon of signs from tables, and from saved responses of the public dictionary's API."""
+"""Read a lexicon of signs from tables and from saved responses of the public dictionary's API."""
 
 from __future__ import annotations
 
-import codecs
 import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import chain
 from os import PathLike, fspath
 from pathlib import Path
@@ -20,14 +18,14 @@ from ..runtime.normalization import normalize_line
 from .cells import GlossCells
 from .checks import BadRows, parse_xml
 from .columns import COLUMNS, find_columns
-from .lines import read_text
-from .tables import TABLE_SUFFIXES, is_table, read_rows
+from .lines import read_text, utf8_or_cp949
+from .tables import TABLE_SUFFIXES, is_table, read_rows, table_suffix
 
 logger = logging.getLogger(__name__)
 
 LEXICON_COLUMNS: dict[str, tuple[str, ...]] = {
     "gloss": ("gloss", *COLUMNS["glosses"], "word", "headword", "title", "표제어", "단어", "낱말"),
-    # 번호 mostly counts rows, which would make every gloss one that can be played.
+    # 번호 usually numbers rows; as an id, it would make every gloss appear playable.
     "id": ("id", "sign_id", "identifier", "origin_no", "아이디", "식별자", "고유번호", "수어 번호", "수어번호"),
     "video": (
         *("video", "url", "address", "link", "clip", "video_url", "영상", "동영상", "주소", "링크", "클립"),
@@ -50,31 +48,32 @@ _RESPONSE = "save the response of the dictionary's API again, as XML or JSON"
 
 
 class _Item(NamedTuple):
-    """A row, the other words for its sign, and whether these are all in its group alone."""
+    """Entry of a row, with the other words for its sign."""
 
     entry: Entry
     synonyms: list[str]
 
 
 def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_bad_rows: str = "raise") -> Lexicon:
-    """Read a lexicon: what plays each gloss. Addresses are read, and nothing is fetched.
+    """Read a lexicon, which lists what plays each gloss. Addresses are only read; nothing is downloaded.
 
     Args:
         path: A table (`kgloss_hf.data.tables.read_rows`) with a column `gloss` and any of `id`, `video`, `meaning`,
-            `group`, `type`, `licence` and `synonyms` (`LEXICON_COLUMNS` has their other names, Korean ones too); or a
-            saved response of the public dictionary's API (KCISA, 일상생활수어 and its siblings) as XML or JSON; or a
-            folder of such files, or several with commas between them. Rows of one `group`, and the glosses that
-            `synonyms` lists, are words for one sign. Of a response, the words of a title are a group.
-        encoding: Of text files (default: UTF-8; for a file that is not, CP949, with a warning).
-        on_bad_rows: `raise`, or `skip` and count rows without a gloss or with something other than text.
+            `group`, `type`, `licence` and `synonyms` (`LEXICON_COLUMNS` lists other names, including Korean ones); a
+            saved response of the public dictionary's API (KCISA, 일상생활수어 and its siblings) as XML or JSON; a
+            folder of such files; or several of them separated by commas. Rows with the same `group`, and the glosses
+            listed in `synonyms`, are words for one sign. The words in the title of a response form a group.
+        encoding: Encoding of text files. Default: UTF-8; a CSV or TSV file that is not UTF-8 is read as CP949, with a
+            warning.
+        on_bad_rows: `raise`, or `skip`, which skips and counts rows without a gloss or with values other than text.
 
     Returns:
-        The lexicon. A warning counts entries with unsafe addresses, which are left out, and glosses with several
-        entries, of which the first that can be played counts.
+        The lexicon. Warnings count entries with unsafe addresses, which are left out, and glosses with several entries.
+        The first entry that can be played counts.
 
     Raises:
-        FileNotFoundError: A file is not there.
-        ValueError: A file cannot be read, is the response to a request that failed, or holds no entries.
+        FileNotFoundError: A file does not exist.
+        ValueError: A file cannot be read, is the response to a failed request, or holds no entries.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
     Example:
@@ -93,20 +92,20 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_b
     responses = 0
     for file in files:
         written = encoding or _encoding(file)
-        found = _response(file, written, totals)
+        response = _response(file, written, totals)
         bad = BadRows(file, on_bad_rows, "; correct it")
-        if found is None:
+        if response is None:
             items += _table(file, written, bad, unsafe)
         else:
-            numbered = ((f"{file}, item {number}", item) for number, item in enumerate(found, 1))
+            numbered = ((f"{file}, item {number}", item) for number, item in enumerate(response, 1))
             items += chain.from_iterable(bad.checked(numbered, lambda where, item: _entries(where, item, unsafe)))
-            responses += len(found)
+            responses += len(response)
         bad.warn()
     if not items and not unsafe:
-        raise ValueError(f"{name}: expected entries, found none; add rows with a gloss and what plays it")
+        raise ValueError(f"{name}: expected entries, found none; add rows with a gloss and a video or id")
     if responses < (total := sum(totals.values())):
         logger.warning(
-            "%s: %s of the dictionary's %s entries; save the other pages too (pageNo), into one folder",
+            "%s: %s of %s entries of the dictionary; save the remaining pages too (pageNo), in the same folder",
             *(name, f"{responses:,}", f"{total:,}"),
         )
     if unsafe:
@@ -120,7 +119,7 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_b
 
 
 def _files(name: str) -> list[Path]:
-    """Return the files that a name stands for, which are there."""
+    """Return the files that a name stands for, after checking that they exist."""
     files: list[Path] = []
     for path in map(Path, [name] if Path(name).exists() else name.split(",")):
         if not path.is_dir():
@@ -134,24 +133,17 @@ def _files(name: str) -> list[Path]:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; give the path of a lexicon ({', '.join(_SUFFIXES)})")
         if not _is_read(path.name):
-            raise ValueError(f"{path}: expected a {', '.join(_SUFFIXES)} file, found {path.suffix or 'no ending'!r}")
+            raise ValueError(
+                f"{path}: expected a {', '.join(_SUFFIXES)} file, found {path.suffix or 'no extension'!r}; convert it"
+            )
     return files
 
 
 def _encoding(file: Path) -> str:
-    """Return the encoding of a text file: spreadsheet programs of Korean Windows write CP949."""
-    if file.suffix.lower() not in (".csv", ".tsv"):
+    """Return the encoding of a file; that of a table is found out, since spreadsheets are often saved as CP949."""
+    if table_suffix(file.name).removesuffix(".gz") not in (".csv", ".tsv"):
         return "utf-8"
-    content = file.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-8"  # the reader knows the mark
-    for encoding in ("utf-8", "cp949"):
-        with suppress(UnicodeDecodeError):
-            content.decode(encoding)
-            if encoding != "utf-8":
-                logger.warning("%s: no UTF-8, read as %s", file, encoding.upper())
-            return encoding
-    return "utf-8"  # the reader says where it is not
+    return utf8_or_cp949(file, lambda problem: logger.warning("%s: %s", file, problem), "save it as UTF-8")
 
 
 def _is_read(name: str) -> bool:
@@ -175,13 +167,13 @@ def _table(file: Path, encoding: str, bad: BadRows, unsafe: list[str]) -> Iterat
     def item(number: int, row: Any) -> list[_Item]:
         if isinstance(row, dict) and row.keys() >= _OF_API:
             return _entries(f"row {number}", row, unsafe)
-        found = columns(row)
-        texts = {name: _text(row[column], column) for name, column in found.items() if name != "synonyms"}
-        synonyms = row[found["synonyms"]] if "synonyms" in found else None
-        others = [] if synonyms is None or _is_nothing(synonyms) else cells.split(synonyms)
-        if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
-            raise ValueError(f"{found['synonyms']}: expected glosses, found {others!r:.60}")
-        return _items(f"row {number}", texts, others, unsafe)
+        headers = columns(row)
+        texts = {name: _text(row[column], column) for name, column in headers.items() if name != "synonyms"}
+        cell = row[headers["synonyms"]] if "synonyms" in headers else None
+        synonyms = [] if cell is None or _is_nothing(cell) else cells.split(cell)
+        if not isinstance(synonyms, list) or not all(isinstance(synonym, str) for synonym in synonyms):
+            raise ValueError(f"{headers['synonyms']}: expected glosses, found {synonyms!r:.60}")
+        return _items(f"row {number}", texts, synonyms, unsafe)
 
     name = columns(first[1]).get("synonyms", "synonyms") if isinstance(first[1], dict) else "synonyms"
     numbered = cells.sampled(chain([first], rows), name)
@@ -190,11 +182,12 @@ def _table(file: Path, encoding: str, bad: BadRows, unsafe: list[str]) -> Iterat
 
 
 def _is_nothing(value: Any) -> bool:
-    return value is None or value != value or (isinstance(value, str) and not value.strip())  # NaN, as of pandas
+    # Only NaN, as pandas writes it, differs from itself.
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def _text(value: Any, name: str) -> str:
-    """Return a cell as text; numbers are ids that a program did not know for text."""
+    """Return a cell as text; numbers are ids that a program did not recognise as text."""
     if _is_nothing(value):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -210,12 +203,12 @@ def _items(where: str, texts: dict[str, str], synonyms: Sequence[str], unsafe: l
     if not is_safe(texts.get("video", "")):
         unsafe.append(f"{where}, {texts['gloss']}: {texts['video']!r:.60}")
         return []
-    others = [other for other in map(normalize_line, synonyms) if other and other != texts["gloss"]]
-    return [_Item(Entry(**texts), others)]
+    other_words = [word for word in map(normalize_line, synonyms) if word and word != texts["gloss"]]
+    return [_Item(Entry(**texts), other_words)]
 
 
 def _response(file: Path, encoding: str, totals: dict[str, int]) -> list[Mapping[str, Any]] | None:
-    """Return the items of a response of the API, or None where a file is a table."""
+    """Return the items of a response of the API, or None if the file is a table."""
     name = file.name.lower().removesuffix(".gz")
     if name.endswith(".xml"):
         response = _xml(file, "".join(read_text(file, encoding, _PIECE, cut=True)))
@@ -230,20 +223,20 @@ def _response(file: Path, encoding: str, totals: dict[str, int]) -> list[Mapping
     header = _mapping(parts, "header") or _mapping(parts, "cmmMsgHeader")
     code = str(header.get("resultCode", header.get("returnReasonCode", "")))
     if not _SUCCESS.fullmatch(code.strip()):
-        said = [str(header[key]) for key in ("resultMsg", "errMsg", "returnAuthMsg") if header.get(key)]
-        reason = ": ".join(filter(None, [code, ", ".join(said)])) or "no resultCode"
+        reasons = [str(header[key]) for key in ("resultMsg", "errMsg", "returnAuthMsg") if header.get(key)]
+        reason = ": ".join(filter(None, [code, ", ".join(reasons)])) or "no resultCode"
         raise ValueError(f"{file}: expected a response with entries, found the error {reason:.200}; {_RESPONSE}")
     body = _mapping(parts, "body")
     items = _mapping(body, "items").get("item") or []
     total = str(body.get("totalCount") or 0)
-    # Pages of one list have the same total; lists of several kinds of signs seldom have.
+    # Pages of the same list have the same total; lists of different kinds of signs seldom do.
     totals[total] = int(total) if total.isdecimal() else 0
     return list(items) if isinstance(items, list) else [items]
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
+    part = value.get(key)
+    return part if isinstance(part, dict) else {}
 
 
 def _xml(file: Path, document: str) -> dict[str, Any]:
@@ -280,9 +273,9 @@ def _entries(where: str, item: Any, unsafe: list[str]) -> list[_Item]:
 
 
 def _grouped(items: Sequence[_Item]) -> Iterator[Entry]:
-    """Yield entries, with those that synonyms tie together in one group, and an entry for each synonym without one.
+    """Yield the entries, grouped by their synonyms, and an entry for each synonym without one.
 
-    A word with several entries may have several meanings, so that it ties nothing together.
+    A word with several entries may have several meanings, so it does not connect entries.
     """
     if not any(item.synonyms for item in items):
         yield from (item.entry for item in items)
@@ -321,7 +314,7 @@ def _grouped(items: Sequence[_Item]) -> Iterator[Entry]:
 
 
 def _say_several(name: str, lexicon: Lexicon) -> None:
-    """Warn of glosses with several signs, and where nothing can be played."""
+    """Warn of glosses with several signs, of groups with several videos, and if nothing can be played."""
     signs: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for entry in lexicon.entries:
         if entry.video or entry.id:
@@ -329,7 +322,7 @@ def _say_several(name: str, lexicon: Lexicon) -> None:
     if several := [gloss for gloss, different in signs.items() if len(different) > 1]:
         logger.warning(
             "%s: %s several entries; the first that can be played counts: %s",
-            *(name, "1 gloss has" if len(several) == 1 else f"{len(several):,} glosses have"),
+            *(name, counted(len(several), "gloss has", "glosses have")),
             ", ".join(several[:5]) + (", …" if len(several) > 5 else ""),
         )
     of_group: defaultdict[str, set[str]] = defaultdict(set)
@@ -338,10 +331,8 @@ def _say_several(name: str, lexicon: Lexicon) -> None:
             of_group[entry.group].add(entry.video)
     if mixed := [group for group, videos in of_group.items() if len(videos) > 1]:
         logger.warning(
-            "%s: %s different videos, such as %s; a group is of words for one sign, of which one plays the others",
-            *(name, "1 group has" if len(mixed) == 1 else f"{len(mixed):,} groups have", mixed[0]),
+            "%s: %s different videos, such as %s; the words of a group share one sign, and the video of one plays all",
+            *(name, counted(len(mixed), "group has", "groups have"), mixed[0]),
         )
     if not signs:
-        logger.warning(
-            "%s: no entry has a video or an id, so that nothing can be played; add one of both columns", name
-        )
+        logger.warning("%s: no entry has a video or an id, so nothing can be played; add either of these columns", name)

@@ -1,4 +1,4 @@
-"""Read text files line by line, in the encoding they have."""
+"""Read text files line by line, and find out their encoding."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _LINE = 10 * 2**20  # characters
+_HANGUL = "[가-힣]"
 _MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",  # which begins with the mark of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",  # first, because it begins with the mark of UTF-16
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
 TEXT_SUFFIXES = (".txt", ".txt.gz")
-"""Of the files that `read_lines` reads, in any case."""
+"""Extensions of the files that `read_lines` reads, in any case."""
 
 SUBTITLE_SUFFIXES = (".srt", ".vtt")
-"""Of the files that `kgloss_hf.data.subtitles` reads, in any case."""
+"""Extensions of the files that `kgloss_hf.data.subtitles` reads, in any case."""
 
 _OTHER_SUBTITLES = (".smi", ".sami", ".ass", ".ssa", ".sbv", ".ttml", ".dfxp", ".sub")
 
 
 def is_text_file(name: str) -> bool:
-    """Whether a name is that of a file with a sentence a line, by its ending.
+    """Return whether a name has the extension of a text file with one sentence per line.
 
     Example:
         >>> is_text_file("Reviews.TXT.gz")
@@ -38,7 +40,7 @@ def is_text_file(name: str) -> bool:
 
 
 def is_subtitles(name: str) -> bool:
-    """Whether a name is that of a subtitle file, by its ending.
+    """Return whether a name has the extension of a subtitle file.
 
     Example:
         >>> is_subtitles("Film.SRT"), is_subtitles("film.txt")
@@ -48,30 +50,30 @@ def is_subtitles(name: str) -> bool:
 
 
 def check_no_other_subtitles(name: str) -> None:
-    """Refuse a file with subtitles of another format, which would pass for sentences.
+    """Refuse a file with subtitles of another format, whose name would be taken for a sentence.
 
     Args:
-        name: Of a file, or a sentence.
+        name: Name of a file, or a sentence.
 
     Raises:
-        ValueError: It is one, by its ending.
+        ValueError: The file exists and has the extension of such a format.
 
     Example:
         >>> check_no_other_subtitles("sentences.txt")
     """
     if name.lower().endswith(_OTHER_SUBTITLES) and Path(name).is_file():
         raise ValueError(
-            f"{name}: expected subtitles in SubRip (.srt) or WebVTT (.vtt), found another format; convert them, such "
-            "as with ffmpeg or Subtitle Edit"
+            f"{name}: expected subtitles in SubRip (.srt) or WebVTT (.vtt), found another format; convert them, for "
+            "example with ffmpeg or Subtitle Edit"
         )
 
 
 def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
-    """The lines of a text file with their ends.
+    """Return the lines of a text file with their line ends.
 
     Args:
-        path: The file; packed if its name ends in `.gz`.
-        encoding: Of the text. A byte order mark of UTF-8 or UTF-16 is recognised.
+        path: The file; gzip-compressed if its name ends in `.gz`.
+        encoding: Encoding of the text. A byte order mark of UTF-8 or UTF-16 is recognised.
 
     Raises:
         UnicodeError: A line is in another encoding. A ValueError.
@@ -88,14 +90,45 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
     return read_text(path, encoding, _LINE)
 
 
+def utf8_or_cp949(path: Path, warn: Callable[[str], object], remedy: str) -> str:
+    """Return the encoding of a Korean text file: UTF-8, or CP949, in which programs of Korean Windows write.
+
+    Args:
+        path: As for `read_lines`. A file with a byte order mark counts as UTF-8, because `read_lines` knows the mark.
+        warn: Function that is called with a warning if the file is read as CP949.
+        remedy: Advice at the end of that warning, should CP949 be wrong.
+
+    Raises:
+        UnicodeError: The file is not UTF-8 and holds no Hangul in CP949. A ValueError.
+        ValueError: As for `read_lines`.
+
+    Example:
+        >>> file = Path(getfixture("tmp_path"), "glosses.csv")
+        >>> _ = file.write_text("집", "cp949")
+        >>> utf8_or_cp949(file, print, "save it as UTF-8")
+        not UTF-8, read as CP949; if that is wrong, save it as UTF-8
+        'cp949'
+    """
+    try:
+        for _ in read_lines(path):
+            pass
+        return "utf-8"
+    except UnicodeError:
+        with suppress(UnicodeError):
+            if re.search(_HANGUL, "".join(read_lines(path, encoding="cp949"))):
+                warn(f"not UTF-8, read as CP949; if that is wrong, {remedy}")
+                return "cp949"
+        raise
+
+
 def read_text(path: Path, encoding: str, most: int, *, cut: bool = False) -> Iterator[str]:
     """Yield the lines of a text file.
 
     Args:
         path: As for `read_lines`.
         encoding: As for `read_lines`.
-        most: Characters of a line.
-        cut: Give a longer line in several pieces. Default: it is an error.
+        most: Maximum number of characters per line.
+        cut: Whether to yield a longer line in several pieces. Default: a longer line is an error.
 
     Raises:
         ValueError: As for `read_lines`.
@@ -105,7 +138,7 @@ def read_text(path: Path, encoding: str, most: int, *, cut: bool = False) -> Ite
         try:
             line.encode()
         except UnicodeEncodeError as error:
-            # Not every codec encodes what it smuggled.
+            # Not every codec can encode the surrogates again.
             smuggled = "b" + ascii(line[error.start :][:10]).replace("\\udc", "\\x")
             raise _wrong_encoding(_place(path, number, cut), "UTF-8" if utf8 else encoding, smuggled) from error
         if not (utf8 or line.isascii()) and _is_korean_utf8(line, encoding):
@@ -114,10 +147,10 @@ def read_text(path: Path, encoding: str, most: int, *, cut: bool = False) -> Ite
 
 
 def is_text(value: str) -> bool:
-    """Whether a file can hold a string: not if it has half a character, which JSON can write (`\\ud83d` of 😀).
+    """Return whether a string can be written to a file; one with half a character cannot (in JSON, `\\ud83d` of 😀).
 
     Args:
-        value: As it was read.
+        value: The string, as it was read.
 
     Example:
         >>> is_text("집"), is_text("\\ud83d")
@@ -140,34 +173,34 @@ def _decoded_lines(path: Path, encoding: str, most: int, cut: bool) -> Iterator[
         with unpacked(path, "rb") as content:
             start = content.peek(4)[:4]
             encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), encoding)
-            # What cannot be decoded is smuggled past the decoder, which would not know the line.
+            # Bytes that cannot be decoded are passed on as surrogates, because the decoder does not know the line.
             file = io.TextIOWrapper(content, encoding, "surrogateescape", newline="")
             for number, line in enumerate(iter(functools.partial(file.readline, most + (not cut)), ""), 1):
                 if len(line) > most:
                     raise ValueError(
-                        f"{path}, line {number}: expected at most {most:,} characters in a line, found more; check "
-                        "that it is a text file, and break the line"
+                        f"{path}, line {number}: expected at most {most:,} characters per line, found more; check that "
+                        "it is a text file, and break the line"
                     )
                 yield line
-    except UnicodeError as error:  # UTF-16 and its like smuggle nothing
+    except UnicodeError as error:  # UTF-16 and similar encodings allow no surrogates
         raise _wrong_encoding(str(path), encoding, f"other ({error})") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: damaged or not a gzip file ({error}); fetch it again") from error
+        raise ValueError(f"{path}: damaged or not a gzip file ({error}); get the file again") from error
     except LookupError as error:
-        raise ValueError(f"{error}; name one that Python knows, such as 'utf-8' or 'cp949'") from error
+        raise ValueError(f"{error}; choose one that Python knows, such as 'utf-8' or 'cp949'") from error
 
 
 def _wrong_encoding(where: str, expected: str, found: str) -> UnicodeError:
     other = "cp949" if expected == "UTF-8" else "utf-8"
     return UnicodeError(
         f"{where}: expected {expected}, found {found}; convert the file to UTF-8, for example: iconv -f CP949 -t "
-        f"UTF-8, or name its encoding: --encoding {other}"
+        f"UTF-8, or set its encoding: --encoding {other}"
     )
 
 
 def _is_korean_utf8(line: str, encoding: str) -> bool:
-    """Whether a line read in another encoding is Korean in UTF-8, which most encodings take without complaint."""
+    """Return whether a line read in another encoding is Korean in UTF-8, which most encodings accept silently."""
     try:
-        return bool(re.search("[가-힣]", line.encode(encoding).decode("utf-8-sig")))
+        return bool(re.search(_HANGUL, line.encode(encoding).decode("utf-8-sig")))
     except UnicodeError:
         return False

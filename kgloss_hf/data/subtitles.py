@@ -1,9 +1,9 @@
-"""Read the cues of subtitle files, SubRip and WebVTT, and write them.
+"""Read and write the cues of subtitle files in SubRip and WebVTT.
 
-The framing is read here, since whatever a file gets wrong must be counted. pysubs2 1.8.1 takes NOTE blocks, names of
-cues and damaged times into the text of the cue before, a line with two karaoke times for a cue, and 100 hours for 0;
-webvtt-py 0.6 and srt 3.5 leave out what they cannot read, or the whole file. Tests read with pysubs2 what is written
-here.
+The file structure is parsed here, because every defect of a file must be counted. pysubs2 1.8.1 merges NOTE blocks,
+names of cues and damaged times into the text of the preceding cue, takes a line with two karaoke times for a cue, and
+reads 100 hours as 0; webvtt-py 0.6 and srt 3.5 omit what they cannot read, or the whole file. The tests read the files
+written here with pysubs2.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from .lines import read_text
+from .lines import read_text, utf8_or_cp949
 from .signs import Notes
 
 _LINE = "\n"
 _LONGEST_LINE = 2**20  # characters
 _STAMP = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
 _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?", re.ASCII | re.DOTALL)
-# A line that was meant as times: an arrow or a whole time to begin with.
+# A line that was meant as times: it begins with a time and an arrow, or with a complete time.
 _MEANT_AS_TIMES = re.compile(
     r"\s{0,9}-?\d{1,6}\s{0,3}:[^>→]{0,60}(?:[-–—]>|→)\s{0,9}-?\d|\s{0,9}\d{1,6}:\d{2}:\d{2}[.,]\d", re.ASCII
 )
@@ -30,24 +30,24 @@ _NUMBER = re.compile(r"\s*\d{1,9}\.?\s*", re.ASCII)
 _HEAD = re.compile(r"WEBVTT(\s|$)")
 _BESIDE_CUES = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)(\s|$)")
 
-# What is markup: tags of SubRip and WebVTT with their classes, karaoke times, and overrides of SubStation Alpha. The
-# reading above a word (ruby) goes with its tag.
+# Markup: tags of SubRip and WebVTT with their classes, karaoke times, and overrides of SubStation Alpha. The reading
+# above a word (ruby) is removed with its tag.
 _READING = re.compile(r"<rt\b[^<>]*>[^<]*(?:</rt>)?")
 _BREAK = re.compile(r"<br\s*/?>|\\N", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|</>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z]\w{1,30});", re.ASCII)
-# Controls, and marks of direction and of width zero.
+# Control characters, direction marks and zero-width characters.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 
 
 class Cue(NamedTuple):
-    """A text and when it is shown, in milliseconds.
+    """A text with the times at which it is shown, in milliseconds.
 
     Args:
-        number: Its place in the file, from 1.
-        start: When it appears.
-        end: When it goes; never before `start`.
-        text: As in the file, its lines with a line feed between them.
+        number: Position in the file, from 1.
+        start: Time at which the text appears.
+        end: Time at which it disappears; never before `start`.
+        text: Text as in the file, its lines separated by line feeds.
     """
 
     number: int
@@ -57,13 +57,13 @@ class Cue(NamedTuple):
 
 
 class Subtitles(NamedTuple):
-    """The cues of a file by their starts, its format (`srt` or `vtt`), and what was wrong with it.
+    """Cues of a file, its format (`srt` or `vtt`), and its defects.
 
     Args:
-        kind: By the content.
-        cues: Of equal starts, as in the file.
-        notes: Counts what was changed or left out.
-        unread: Cues left out, for want of times that can be read.
+        kind: Format of the file, by its content.
+        cues: Cues sorted by start; those with equal starts are in the order of the file.
+        notes: Counter of what was changed or left out.
+        unread: Number of cues left out because their times cannot be read.
     """
 
     kind: str
@@ -75,19 +75,19 @@ class Subtitles(NamedTuple):
 def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
     """Read the cues of a SubRip or WebVTT file.
 
-    Which of the two it is, the first line tells, not the name. Times may have one to nine digits behind the point or
-    comma, and no hours. What stands without times, or with times that cannot be read, is left out and counted; a cue
-    that ends before it starts gets no length; cues out of order are put in order.
+    The first line determines the format, not the name. Times may have one to nine digits after the point or comma, and
+    may omit the hours. Text without times, or with unreadable times, is left out and counted. A cue that ends before
+    it starts is given no length, and cues out of order are sorted.
 
     Args:
         path: The file.
-        encoding: Of the text. Default: UTF-8, or UTF-16 with a byte order mark; what is neither is read as CP949, which
-            a note says.
+        encoding: Encoding of the text. Default: UTF-8, or UTF-16 with a byte order mark; a file in neither is read as
+            CP949, which is noted.
 
     Raises:
-        FileNotFoundError: It is not there.
-        UnicodeError: It is in another encoding. A ValueError.
-        ValueError: It is no text, or holds text and no cue.
+        FileNotFoundError: The file does not exist.
+        UnicodeError: The file is in another encoding. A ValueError.
+        ValueError: The file is not text, or holds text but no cue.
 
     Example:
         >>> path = Path(getfixture("tmp_path"), "film.srt")
@@ -111,45 +111,37 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
         text, rest = _text(body, kind, _number_before(lines, mark), end_of_body < following)
         start, end = (_milliseconds(times.groups()[at : at + 4]) if times else None for at in (0, 4))
         if start is None or end is None:
-            notes.add("cue(s) left out whose times cannot be read", f"line {mark + 1}: {lines[mark]} {' '.join(text)}")
+            notes.add("cue(s) with unreadable times left out", f"line {mark + 1}: {lines[mark]} {' '.join(text)}")
             unread += 1
         else:
             if end < start:
-                notes.add("cue(s) with an end before the start, given no length", f"line {mark + 1}: {lines[mark]}")
+                notes.add("cue(s) ending before the start, given no length", f"line {mark + 1}: {lines[mark]}")
             cues.append(Cue(len(cues) + 1, start, max(start, end), _LINE.join(text)))
         unread += _note_rest(rest, kind, mark + 1 + len(body) - len(rest), notes)
     if not cues and untimed + unread:
-        raise ValueError(f"{path}: expected cues of SubRip or WebVTT, found none; {notes}")
+        raise ValueError(f"{path}: expected cues of SubRip or WebVTT, found none ({notes}); correct the times")
     late = next((after for before, after in pairwise(cues) if after.start < before.start), None)
     if late:
         count = sum(after.start < before.start for before, after in pairwise(cues))
-        notes.add("cue(s) put in order by their starts", f"cue {late.number}", count)
+        notes.add("cue(s) out of order, sorted by start", f"cue {late.number}", count)
     return Subtitles(kind, sorted(cues, key=lambda cue: cue.start), notes, unread)
 
 
 def _lines(path: Path, encoding: str | None, notes: Notes) -> list[str]:
-    """Return the lines of a file without their ends, in UTF-8, or else in CP949 where that reads as Korean."""
-    try:
-        lines = list(read_text(path, encoding or "utf-8", _LONGEST_LINE))
-    except UnicodeError:
-        if encoding:
-            raise
-        try:
-            lines = list(read_text(path, "cp949", _LONGEST_LINE))
-        except UnicodeError:
-            lines = []
-        if not re.search("[가-힣]", "".join(lines)):
-            raise
-        notes.add("file that is not UTF-8, read as CP949; if that is wrong, name its encoding with --encoding")
+    """Return the lines of a file without their line ends."""
+    encoding = encoding or utf8_or_cp949(
+        path, lambda problem: notes.add(f"file that is {problem}"), "set its encoding with --encoding"
+    )
+    lines = list(read_text(path, encoding, _LONGEST_LINE))
     if any("\0" in line for line in lines):
         raise ValueError(
-            f"{path}: expected text, found the character NUL; name its encoding, such as --encoding utf-16-le"
+            f"{path}: expected text, found the character NUL; set its encoding, such as --encoding utf-16-le"
         )
     return [line.removeprefix("\ufeff").rstrip("\r\n") for line in lines]
 
 
 def _is_mark(lines: Sequence[str], number: int) -> bool:
-    """Return whether a line holds the times of a cue, or was meant to."""
+    """Return whether a line holds, or was meant to hold, the times of a cue."""
     line = lines[number]
     if "-->" in line:
         if _TIMES.fullmatch(line) or _MEANT_AS_TIMES.match(line):
@@ -160,7 +152,7 @@ def _is_mark(lines: Sequence[str], number: int) -> bool:
 
 
 def _end_before(lines: Sequence[str], mark: int, first: int, kind: str) -> int:
-    """Return where the lines before times end: before the number or name of the cue that they begin."""
+    """Return the end of the lines before a line of times, excluding the number or name of the cue that it begins."""
     if mark == len(lines) or mark <= first or not lines[mark - 1].strip():
         return mark
     named = kind == "vtt" and (mark == 1 or not lines[mark - 2].strip())
@@ -174,10 +166,10 @@ def _number_before(lines: Sequence[str], mark: int) -> int | None:
 
 
 def _text(body: Sequence[str], kind: str, number: int | None, next_is_named: bool) -> tuple[list[str], Sequence[str]]:
-    """Divide the lines behind times into the text and what does not belong to it.
+    """Divide the lines after a line of times into the text and what does not belong to it.
 
-    A blank line ends the text of WebVTT. That of SubRip goes on behind it, as players have it, but for the number of
-    the next cue: its times may be missing, or stand behind another blank line.
+    A blank line ends a text in WebVTT. A text in SubRip continues after it, as in players, up to the number of the next
+    cue, whose times may be missing or follow another blank line.
     """
     blank = [number for number, line in enumerate(body) if not line.strip()]
     if kind == "vtt":
@@ -193,7 +185,7 @@ def _text(body: Sequence[str], kind: str, number: int | None, next_is_named: boo
 
 
 def _note_rest(rest: Sequence[str], kind: str, first: int, notes: Notes) -> int:
-    """Count blocks of text that have no times, but for comments, styles and the head of WebVTT; return how many."""
+    """Note and count the blocks of text without times, except comments, styles and the head of WebVTT."""
     count = 0
     for _, block in groupby(enumerate(rest, first), lambda numbered: bool(numbered[1].strip())):
         texts = [(number, line) for number, line in block if not _NUMBER.fullmatch(line)]
@@ -212,10 +204,10 @@ def _milliseconds(groups: Sequence[str | None]) -> int | None:
 
 
 def plain(text: str) -> str:
-    """Return the text of a cue without markup: tags, overrides, readings above words, entities, unseen characters.
+    """Return the text of a cue without tags, overrides, readings above words, entities and invisible characters.
 
     Args:
-        text: Of a cue. Its line feeds stay; `<br>` and `\\N` become one.
+        text: Text of a cue. Its line feeds are kept; `<br>` and `\\N` become line feeds.
 
     Example:
         >>> plain("<i>4세기</i>의 <c.yellow>토기</c> &amp; 돌 {\\\\an8}")
@@ -227,13 +219,14 @@ def plain(text: str) -> str:
 
 
 def write_subtitles(kind: str, rows: Iterable[tuple[int, int, str]]) -> str:
-    """Return a SubRip or WebVTT file; nothing in a text acts as markup or times.
+    """Return the content of a SubRip or WebVTT file, in which no text acts as markup or times.
 
-    SubRip has no escapes: where `<`, `>`, `&`, `{` or a backslash would mean something, their full-width twins stand.
+    SubRip has no escapes, so `<`, `>`, `&`, `{` and backslashes with a special meaning are replaced by their full-width
+    forms.
 
     Args:
         kind: `srt` or `vtt`.
-        rows: Start and end in milliseconds, and the text, in the order of their starts. A text may be empty.
+        rows: Start and end in milliseconds, and text, sorted by start. A text may be empty.
 
     Example:
         >>> print(write_subtitles("vtt", [(1000, 2500, "집 <불>")]), end="")
@@ -251,7 +244,7 @@ def write_subtitles(kind: str, rows: Iterable[tuple[int, int, str]]) -> str:
 
 
 def _plain_lines(text: str) -> Iterator[str]:
-    """Yield the lines of a text that a cue can hold: none blank, and none with characters that are not seen."""
+    """Yield the lines of a text as a cue can hold them, without blank lines and invisible characters."""
     return filter(None, (" ".join(_UNSEEN.sub("", line).split()) for line in text.split(_LINE)))
 
 

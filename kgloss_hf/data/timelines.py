@@ -1,11 +1,11 @@
 """Spread the time of cues over the glosses of their sentences.
 
-- A gloss belongs to the cue in which its source lies, as the alignment tells. The order of the glosses is kept: a gloss
-  whose source would break it, or that has none, goes to a cue between those of its neighbours.
-- The time of a cue is shared by its sentences by their characters, and a sentence's share by the weights of its
-  glosses: learnt durations, or 1 for a sign and `LETTER` for each letter or numeral of one that is fingerspelled, so
-  that the longest gets most.
-- Times are whole milliseconds. Where a cue has less than one per gloss, glosses have no length.
+- A gloss belongs to the cue that contains its source, according to the alignment. The order of the glosses is kept: a
+  gloss whose source would break it, or that has no source, goes to a cue between those of its neighbours.
+- The time of a cue is divided among its sentences in proportion to their characters, and the share of a sentence in
+  proportion to the weights of its glosses: learnt durations, or 1 for a sign and `LETTER` for each letter or numeral of
+  a fingerspelled one, so that the longest gets the most time.
+- Times are whole milliseconds. In a cue with less than one millisecond per gloss, glosses have no length.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from .speech import Part, Sentence
 from .subtitles import Cue
 
 VERSION = 1
-"""Of the timeline's form."""
+"""Version of the timeline's format."""
 
 LETTER = 0.5
-"""What a letter or numeral weighs, where a sign weighs 1 and durations are not learnt."""
+"""Weight of a letter or numeral, relative to 1 for a sign, if durations are not learnt."""
 
 _SPELLED = ("fingerspelling", "fingerspelled_number")
 
 Weigh = Callable[[str, str], float]
-"""Gives the weight of a gloss of a type."""
+"""Function from a gloss and its type to its weight."""
 
 
 class Timed(NamedTuple):
-    """When a gloss is signed, in milliseconds, and in which cue."""
+    """Start and end of a gloss in milliseconds, and the index of its cue."""
 
     start: int
     end: int
@@ -44,7 +44,7 @@ class Timed(NamedTuple):
 
 
 class Span(NamedTuple):
-    """When a sentence is signed, in milliseconds, with its glosses."""
+    """Start and end of a sentence in milliseconds, with its glosses."""
 
     start: int
     end: int
@@ -52,11 +52,11 @@ class Span(NamedTuple):
 
 
 def by_rule(gloss: str, kind: str) -> float:
-    """Return the weight of a gloss where no durations are learnt.
+    """Return the weight of a gloss if no durations are learnt.
 
     Args:
         gloss: The gloss.
-        kind: Its type.
+        kind: Type of the gloss.
 
     Example:
         >>> by_rule("불", "sign_word"), by_rule("2026", "fingerspelled_number")
@@ -66,18 +66,19 @@ def by_rule(gloss: str, kind: str) -> float:
 
 
 def learnt_durations(dataset: str) -> Weigh:
-    """Return what weighs glosses by how long they take in a corpus.
+    """Return a function that weighs glosses by their durations in a corpus.
 
     Args:
-        dataset: A sign corpus or table, as `kgloss_hf.data.pairs.read_pairs` takes it, whose rows have `starts` and
-            `ends`, in seconds for each gloss.
+        dataset: A sign corpus or table for `kgloss_hf.data.pairs.read_pairs`, whose rows have `starts` and `ends` in
+            seconds for each gloss.
 
     Returns:
-        A function of gloss and type: the gloss's median, else that of its type, else that of all.
+        A function of gloss and type, which returns the median duration of the gloss, or else of its type, or else of
+        all glosses.
 
     Raises:
-        FileNotFoundError: It is not there.
-        ValueError: It cannot be read, or no gloss in it has times.
+        FileNotFoundError: The data set does not exist.
+        ValueError: The data set cannot be read, or none of its glosses has times.
 
     Example:
         >>> corpus = getfixture("tmp_path") / "corpus.jsonl"
@@ -115,13 +116,13 @@ def _numbers(cell: Any) -> list[float | None]:
 def spread(
     cues: Sequence[Cue], sentences: Sequence[Sentence], answers: Sequence[Mapping[str, Any]], weigh: Weigh = by_rule
 ) -> list[Span]:
-    """Return when each sentence and each of its glosses is signed.
+    """Return the times of each sentence and each of its glosses.
 
     Args:
-        cues: By their starts.
-        sentences: Of `sentences_of(cues)`.
-        answers: For each sentence its `glosses`, with `types` and `alignment` where they are known.
-        weigh: Gives the weight of a gloss of a type (default: `by_rule`).
+        cues: Cues sorted by start.
+        sentences: Sentences from `sentences_of(cues)`.
+        answers: For each sentence its `glosses`, with `types` and `alignment` if known.
+        weigh: Function from a gloss and its type to its weight (default: `by_rule`).
 
     Example:
         >>> cues = [Cue(1, 0, 1000, "집에"), Cue(2, 1000, 2000, "불이 났어요.")]
@@ -147,9 +148,9 @@ def spread(
 
 
 def _slots(cues: Sequence[Cue], sentences: Sequence[Sentence]) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return the time of each part of each sentence: of a cue that holds several, they share it by their characters.
+    """Return the time of each part of each sentence; the parts in a cue share its time in proportion to characters.
 
-    A cue that begins before the one that its sentence comes from ends, waits for it.
+    If a cue begins before the preceding cue of the same sentence ends, its time begins at that end.
     """
     by_cue: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for number, sentence in enumerate(sentences):
@@ -167,7 +168,7 @@ def _slots(cues: Sequence[Cue], sentences: Sequence[Sentence]) -> dict[tuple[int
 
 
 def _shares(start: int, end: int, weights: Sequence[float]) -> list[tuple[int, int]]:
-    """Divide a time by weights, each greater than 0, without gaps."""
+    """Divide a time without gaps in proportion to weights, each greater than 0."""
     if not weights:
         return []
     sums = [0.0, *accumulate(weights)]
@@ -176,7 +177,7 @@ def _shares(start: int, end: int, weights: Sequence[float]) -> list[tuple[int, i
 
 
 def _places(parts: Sequence[Part], alignment: Sequence[Sequence[int] | None]) -> list[int]:
-    """Return for each gloss the part of the sentence to which it goes, never one before that of its predecessor."""
+    """Return the part of the sentence for each gloss, never before the part of the preceding gloss."""
     starts = [part.start for part in parts]
     wanted = [None if span is None else max(0, bisect_right(starts, span[0]) - 1) for span in alignment]
     kept = _longest_order(wanted)
@@ -192,9 +193,9 @@ def _places(parts: Sequence[Part], alignment: Sequence[Sequence[int] | None]) ->
 
 
 def _longest_order(wanted: Sequence[int | None]) -> list[int]:
-    """Return where the longest selection stands whose values do not fall; of several, one."""
-    ends: list[int] = []  # for each length the smallest last value of a selection
-    last: list[int] = []  # and where that stands
+    """Return the indices of a longest non-decreasing subsequence, ignoring None."""
+    ends: list[int] = []  # for each length, the smallest last value of a subsequence
+    last: list[int] = []  # and its index
     before: dict[int, int | None] = {}
     for at, part in enumerate(wanted):
         if part is not None:
@@ -212,19 +213,19 @@ def _longest_order(wanted: Sequence[int | None]) -> list[int]:
 def timeline(
     cues: Sequence[Cue], sentences: Sequence[Sentence], answers: Sequence[Mapping[str, Any]], spans: Sequence[Span]
 ) -> dict[str, Any]:
-    """Return the timeline of a film, as JSON holds it.
+    """Return the timeline of a film as an object for JSON.
 
     Args:
-        cues: By their starts.
-        sentences: Of `sentences_of(cues)`.
-        answers: For each sentence what the pipeline answers.
-        spans: Of `spread`.
+        cues: Cues sorted by start.
+        sentences: Sentences from `sentences_of(cues)`.
+        answers: Answer of the pipeline for each sentence.
+        spans: Times from `spread`.
 
     Returns:
-        `version`, and `sentences` by the starts of their cues, each with `start` and `end` in milliseconds, `text`, the
-        numbers of its `cues` in the file, `unknown_words`, and `glosses`: objects with `start`, `end`, `gloss`, `type`,
-        `confidence` where the answer has it, `unresolved` for a placeholder without a source, and what a lexicon tells
-        of the sign (`entry`, `letters` or `reason`).
+        `version`, and `sentences` sorted by the starts of their cues, each with `start` and `end` in milliseconds,
+        `text`, the numbers of its `cues` in the file, `unknown_words`, and `glosses`: objects with `start`, `end`,
+        `gloss`, `type`, `confidence` if the answer has it, `unresolved` for a placeholder without a source, and the
+        information of a lexicon about the sign (`entry`, `letters` or `reason`).
 
     Example:
         >>> cues, sentences = [Cue(1, 0, 900, "불!")], [Sentence("불!", (Part(0, 0, 2),))]
@@ -250,11 +251,11 @@ def timeline(
 
 
 def items(answer: Mapping[str, Any], span: Span) -> list[dict[str, Any]]:
-    """Return the glosses of a sentence with their times and what the answer tells of them.
+    """Return the glosses of a sentence with their times and the information in the answer.
 
     Args:
-        answer: What the pipeline answers.
-        span: Of `spread`.
+        answer: Answer of the pipeline.
+        span: Times from `spread`.
 
     Example:
         >>> items({"glosses": ["불"], "signs": [{"gloss": "불", "reason": "no entry"}]}, Span(0, 9, [Timed(0, 9, 0)]))

@@ -83,9 +83,9 @@ def test_timeline_holds_every_cue_and_never_leaves_one(
             assert any(cue.start <= item["start"] <= item["end"] <= cue.end for cue in inside)
     error = capsys.readouterr().err
     for part in (
-        "1 cue left out whose times cannot be read (the first: line 25",
+        "1 cue with unreadable times left out (the first: line 25",
         "line 1: 머리말",
-        "end before the start",
+        "ending before the start, given no length",
     ):
         assert part in error
     assert error.count("film.srt:") == 1
@@ -158,7 +158,7 @@ def test_film_in_cp949_is_read_and_said(checkpoint: str, tmp_path: Path, capsys:
     film = tmp_path / "film.srt"
     film.write_bytes("1\n00:00:01,000 --> 00:00:02,000\n(음악)\n".encode("cp949"))
     assert main(["translate", checkpoint, str(film)]) == 0
-    assert "read as CP949; if that is wrong, name its encoding with --encoding" in capsys.readouterr().err
+    assert "read as CP949; if that is wrong, set its encoding with --encoding" in capsys.readouterr().err
     assert main(["translate", checkpoint, str(film), "--encoding", "cp949"]) == 0
     assert "read as" not in capsys.readouterr().err
 

@@ -62,7 +62,7 @@ def test_rows_pass_the_sample_unchanged(caplog: pytest.LogCaptureFixture) -> Non
     rows = [(number, {"수어": "우리|박물관"}) for number in range(2, 2_000)]
     cells = GlossCells("a.csv")
     assert list(cells.sampled(iter(rows), "수어")) == rows
-    assert "a.csv: glosses are separated by '|', as most cells of the first 1,000 rows" in caplog.text
+    assert "a.csv: glosses are taken to be separated by '|', as in most cells (rows examined: 1,000)" in caplog.text
     assert cells.split("우리|고맙 습니다") == ["우리", "고맙 습니다"]
 
 
@@ -97,7 +97,7 @@ def test_cells_with_another_sign_are_counted(
     ]:
         cells.split(cell)
     cells.warn()
-    assert f"a.csv: {len(odd)} cells look as if not" in caplog.text
+    assert f"a.csv: {len(odd)} cells seem to separate the glosses by something other than" in caplog.text
     assert repr(odd[0]) in caplog.text
 
 

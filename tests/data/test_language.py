@@ -55,7 +55,7 @@ def test_korean_of_mostly_latin_words_gets_a_warning(caplog: pytest.LogCaptureFi
     check_language("okt", ["KBS MBC SBS 방송", "QR WiFi 코드"], "my sentences")
     (record,) = caplog.records
     assert record.getMessage().startswith(
-        "my sentences: 71% of words are in another script than Hangul (sentences looked at: 2, such as 'KBS MBC"
+        "my sentences: 71% of words are in a script other than Hangul (sentences examined: 2, for example 'KBS MBC"
     )
 
 
@@ -81,7 +81,7 @@ def test_a_tokenizer_is_checked_by_its_own_analyser(
     english = train_tokenizer(OTHERS["English"], [["EXIT"]], analyzer="whitespace")
     check_language(english, OTHERS["English"])
     assert not caplog.records
-    with pytest.raises(ValueError, match="take a tokenizer that was learnt with --analyzer whitespace"):
+    with pytest.raises(ValueError, match="use a tokenizer that was learnt with --analyzer whitespace"):
         check_language(tokenizer, OTHERS["English"])
 
 
@@ -93,5 +93,5 @@ def test_a_tokenizer_that_does_not_know_most_words_gets_a_warning(
     copies = copy.deepcopy(tokenizer)
     copies.init_kwargs["copy_names"] = True
     check_language(copies, ["이화여대 여의도"])
-    text = "training sentences: the tokenizer does not know 100% of words (sentences looked at: 1, such as "
+    text = "training sentences: the tokenizer does not know 100% of words (sentences examined: 1, for example "
     assert [record.getMessage()[: len(text) + 4] for record in caplog.records] == [f"{text}'문화를", f"{text}'이화여"]

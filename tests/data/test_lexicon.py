@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from pathlib import Path
@@ -88,11 +89,15 @@ def test_korean_headers_and_cp949(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert load_lexicon(str(file), encoding="cp949").entries == (expected,)
     assert not caplog.records
     assert load_lexicon(file).entries == (expected,)
-    assert "lexicon.csv: no UTF-8, read as CP949" in caplog.text
+    assert "lexicon.csv: not UTF-8, read as CP949; if that is wrong, save it as UTF-8" in caplog.text
     assert load_lexicon(written(file, text, "utf-16")).entries == (expected,)
-    file.write_bytes(b"gloss,id\n\xff\xff\xff,1\n")
-    with pytest.raises(UnicodeError, match=r"lexicon\.csv"):
-        load_lexicon(file)
+    packed = tmp_path / "lexicon.tsv.gz"
+    packed.write_bytes(gzip.compress(text.replace(",", "\t").encode("cp949")))
+    assert load_lexicon(packed).entries == (expected,)
+    for content in (b"\xff\xff\xff", "Müller".encode("latin-1"), "中文".encode("gbk")):
+        file.write_bytes(b"gloss,id\n" + content + b",1\n")
+        with pytest.raises(UnicodeError, match=r"lexicon\.csv, line 2: expected UTF-8, found"):
+            load_lexicon(file)
 
 
 def test_synonyms_tie_words_together(tmp_path: Path) -> None:
@@ -135,7 +140,7 @@ def test_pages_in_a_folder_or_with_commas_between_them(tmp_path: Path, caplog: p
     assert not caplog.records
     assert [entry.gloss for entry in load_lexicon(f"{first},{second}").entries] == glosses
     load_lexicon(first)
-    assert "1 of the dictionary's 2 entries; save the other pages too" in caplog.text
+    assert "1 of 2 entries of the dictionary; save the remaining pages too" in caplog.text
 
 
 KEY = (
@@ -155,11 +160,11 @@ KEY = (
         ("a.xml", "<response>", "damaged or not XML"),
         ("a.xml", '<!DOCTYPE a [<!ENTITY b "c">]><response/>', "without a DOCTYPE"),
         ("a.xml", xml(), r"a\.xml: expected entries, found none"),
-        ("a.xml", xml({"title": " , "}), r"a\.xml, item 1: title: expected a word, found none; correct it, or leave"),
+        ("a.xml", xml({"title": " , "}), r"a\.xml, item 1: title: expected a word, found none; correct it, or skip"),
         ("a.csv", "gloss,video\n", "expected entries, found none"),
         ("a.csv", "", "expected entries, found none"),
         ("a.csv", "video\nx.mp4\n", r"a\.csv: expected a column of gloss, named gloss"),
-        ("a.csv", "gloss,video\n,x.mp4\n", r"a\.csv, row 2: expected a gloss, found none; correct it, or leave bad"),
+        ("a.csv", "gloss,video\n,x.mp4\n", r"a\.csv, row 2: expected a gloss, found none; correct it, or skip bad"),
         ("a.csv", "word,title\n집,집\n", "expected one column of gloss"),
         ("a.jsonl", '{"gloss": ["집"]}', r"a\.jsonl, row 1: gloss: expected text, found \['집'\]"),
         ("a.jsonl", '{"gloss": "집", "id": true}', "id: expected text, found True"),
@@ -217,7 +222,7 @@ def test_a_count_of_rows_is_no_id(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 
 def test_a_group_of_several_signs_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     load_lexicon(written(tmp_path / "lexicon.csv", "gloss,video,group\n개,1.mp4,동물\n말,2.mp4,동물\n집,3.mp4,\n"))
-    assert "1 group has different videos, such as 동물; a group is of words for one sign" in caplog.text
+    assert "1 group has different videos, such as 동물; the words of a group share one sign" in caplog.text
 
 
 def test_a_lexicon_that_plays_nothing_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

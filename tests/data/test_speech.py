@@ -60,7 +60,7 @@ def test_sentences_of_one_cue(cue: str, sentences: list[str]) -> None:
 def test_what_is_left_out_is_counted() -> None:
     notes = Notes()
     sentences_of(cues("홍길동: (웃음) 안녕 ♪", "[문 닫는 소리]"), notes)
-    for part in ("1 sign of music", "2 descriptions of sounds", "1 name of speakers", "1 cue without speech"):
+    for part in ("1 music symbol left out", "2 descriptions of sounds", "1 name of speakers", "1 cue without speech"):
         assert part in str(notes)
 
 
@@ -107,7 +107,7 @@ def test_lines_of_automatic_captions_that_scroll_are_spoken_once() -> None:
         ("", [3]),
         ("볼까요", [4]),
     ]
-    assert str(notes).startswith("4 lines shown again left out")
+    assert str(notes).startswith("4 repeated lines left out")
 
 
 def test_what_is_said_twice_is_kept() -> None:

@@ -80,8 +80,13 @@ def test_times_of_a_comment_a_style_and_karaoke_are_no_cues(tmp_path: Path) -> N
         ("1\n00:99:01,000 --> 00:99:02,000\n잃음\n\n2\n00:00:03,000 --> 00:00:04,000\n둘\n", ["둘"], 1, "잃음"),
         ("1\n00:00:01,000 --> 00:00:02,000\n하나\n\n2\n\n잃음\n", ["하나"], 1, "1 block of text without times"),
         ("머리말\n\n1\n00:00:01,000 --> 00:00:02,000\n하나\n", ["하나"], 0, "line 1: 머리말"),
-        ("1\n00:00:05,000 --> 00:00:02,000\n하나\n", ["하나"], 0, "end before the start"),
-        ("00:00:05,000 --> 00:00:06,000\n둘\n\n00:00:01,000 --> 00:00:02,000\n하나\n", ["하나", "둘"], 0, "in order"),
+        ("1\n00:00:05,000 --> 00:00:02,000\n하나\n", ["하나"], 0, "ending before the start, given no length"),
+        (
+            "00:00:05,000 --> 00:00:06,000\n둘\n\n00:00:01,000 --> 00:00:02,000\n하나\n",
+            ["하나", "둘"],
+            0,
+            "out of order, sorted by start",
+        ),
         ("WEBVTT\n\n00:01.000 --> 00:02.000\n하나\n\n잃음\n", ["하나"], 1, "line 6: 잃음"),
     ],
 )
@@ -135,7 +140,7 @@ def test_file_that_is_neither_utf8_nor_korean_is_refused(tmp_path: Path) -> None
 
 
 def test_text_without_a_cue_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected cues of SubRip or WebVTT, found none; 1 block"):
+    with pytest.raises(ValueError, match="expected cues of SubRip or WebVTT, found none .1 block"):
         read(tmp_path, "안녕하세요\n")
 
 
