@@ -108,7 +108,7 @@ def jaccard_result(
     resamples: int = 0,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Return the mean Jaccard score, × 100, with the requested parts and a signature that tells how it was computed.
+    """Return the mean Jaccard score, × 100, the requested parts, and a signature that tells how it was computed.
 
     Args:
         predictions: As for `jaccard`.
