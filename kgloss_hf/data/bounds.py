@@ -1,7 +1,7 @@
-"""Refuse files that unfold to more than fits into memory, and cut batches of long texts into smaller ones.
+"""Refuse files that unpack to more than fits into memory, and cut batches of long texts into smaller ones.
 
-A small file can stand for more than fits into memory. What a packed or Parquet file unfolds to may be 64 MiB, or 200
-times its size; gzip, whose lines are read one by one, needs no bound.
+A small file can unpack to more than fits into memory. An archive or Parquet file may unpack to 64 MiB or to 200 times
+its size, whichever is larger. Gzip files need no bound, because their lines are read one by one.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import pyarrow.compute as pc
 from pyarrow import RecordBatch, types
 from pyarrow.parquet import ParquetFile
 
+from ..reporting import counted
+
 _UNFOLDED, _UNFOLDED_TIMES = 2**26, 200
 _BATCH_BYTES = 2**26
 
 
 def check_unfolded(path: Path, unfolded: int) -> None:
-    """Refuse a file that unfolds to far more than its size.
+    """Refuse a file that unpacks to far more than its size.
 
     Args:
         path: The file.
-        unfolded: How many bytes it unfolds to.
+        unfolded: Number of bytes that it unpacks to.
 
     Raises:
         ValueError: `unfolded` is more than both 64 MiB and 200 times the size of the file.
@@ -38,24 +40,24 @@ def check_unfolded(path: Path, unfolded: int) -> None:
     limit = max(_UNFOLDED, _UNFOLDED_TIMES * size)
     if unfolded > limit:
         raise ValueError(
-            f"{path}: expected a file of {size:,} bytes to unfold to at most {limit:,}, found more; "
-            "it is damaged, or made to fill the memory. If it is neither, save it again in several files"
+            f"{path}: expected a file of {counted(size, 'byte')} to unpack to at most {limit:,} bytes, found more; "
+            "it is damaged, or built to fill the memory. If it is neither, save it again in several files"
         )
 
 
 def check_parquet(path: Path, file: ParquetFile, schema: pyarrow.Schema) -> tuple[list[str], int]:
-    """Refuse a Parquet file that says itself that it unfolds to too much, and return how to read it.
+    """Refuse a Parquet file whose metadata announce far more data than its size, and return how to read it.
 
     Args:
         path: The file.
-        file: The same, opened.
-        schema: The columns to be read.
+        file: The same file, opened.
+        schema: The columns to read.
 
     Returns:
-        Columns to read as dictionaries, since they hold text, and the most rows to read at once.
+        The text columns, which are to be read as dictionaries, and the maximum number of rows to read at once.
 
     Raises:
-        ValueError: The file unfolds to far more than its size.
+        ValueError: The file unpacks to far more than its size.
 
     Example:
         >>> import tempfile
@@ -74,7 +76,7 @@ def check_parquet(path: Path, file: ParquetFile, schema: pyarrow.Schema) -> tupl
         if field is None:
             continue
         if column.max_repetition_level:
-            file.scan_contents([number])  # raises where its metadata are damaged, which would abort the process below
+            file.scan_contents([number])  # raises for damaged metadata, which would abort the process below
             nested.append(number)
         else:
             flat += 1
@@ -91,14 +93,14 @@ def check_parquet(path: Path, file: ParquetFile, schema: pyarrow.Schema) -> tupl
 
 
 def bounded_batches(path: Path, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
-    """Cut the batches of a Parquet file where their rows take more than 64 MiB.
+    """Cut the batches of a Parquet file wherever their rows take more than 64 MiB.
 
     Args:
         path: The file.
-        batches: Its batches, in which columns that `check_parquet` names are dictionaries.
+        batches: Its batches, in which the columns named by `check_parquet` are dictionaries.
 
     Raises:
-        ValueError: The batches together unfold to far more than the size of the file, or one is damaged.
+        ValueError: The batches together unpack to far more than the size of the file, or one is damaged.
 
     Example:
         >>> batch = RecordBatch.from_pydict({"n": [1, 2, 3]})
@@ -107,7 +109,7 @@ def bounded_batches(path: Path, batches: Iterable[RecordBatch]) -> Iterator[Reco
     """
     unfolded = 0
     for batch in batches:
-        batch.validate(full=True)  # a damaged page may hold text that is none
+        batch.validate(full=True)  # a damaged page may hold text that is not valid UTF-8
         sizes = sum(map(_row_bytes, batch.columns), np.zeros(batch.num_rows, np.int64))
         unfolded += int(sizes.sum())
         check_unfolded(path, unfolded)
@@ -118,7 +120,7 @@ def bounded_batches(path: Path, batches: Iterable[RecordBatch]) -> Iterator[Reco
 
 
 def _is_text(kind: pyarrow.DataType) -> bool:
-    """Whether a column holds texts or lists of texts."""
+    """Return whether a column of this type holds texts or lists of texts."""
     if types.is_list(kind) or types.is_large_list(kind):
         kind = kind.value_type
     if types.is_dictionary(kind):
@@ -127,7 +129,7 @@ def _is_text(kind: pyarrow.DataType) -> bool:
 
 
 def _row_bytes(column: pyarrow.Array) -> npt.NDArray[np.int64]:
-    """Return how many bytes each row of a column takes once equal texts are no longer stored once."""
+    """Return the number of bytes per row of a column once equal texts are no longer shared."""
     if types.is_list(column.type) or types.is_large_list(column.type):
         ends = np.concatenate([[0], np.cumsum(_row_bytes(column.values))])
         offsets = column.offsets.to_numpy()

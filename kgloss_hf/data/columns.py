@@ -21,10 +21,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "source": ("source", "출처"),
     "split": ("split", "partition", "분할", "데이터 구분", "데이터구분"),
 }
-"""Header names of a table of pairs by field, the canonical name first; case and outer white space do not count."""
+"""Header names of a table of pairs by field, the canonical name first; case and outer white space are ignored."""
 
 OPTIONS = {"text": "--text_column", "glosses": "--gloss_column"}
-"""The options that choose a column, by field."""
+"""Options that choose a column, by field."""
 
 
 def find_columns(
@@ -36,24 +36,24 @@ def find_columns(
     given: Mapping[str, str | None] = {},
     options: Mapping[str, str] = OPTIONS,
 ) -> dict[str, str]:
-    """Return which column of a table holds which field.
+    """Return the column of a table that holds each field.
 
-    A column that the user chose wins, then the canonical name, then the one synonym that is there. Names are compared
-    normalised and without case.
+    A column chosen by the user takes precedence, then the canonical name, then the only synonym in the table. Names are
+    compared after normalisation, ignoring case.
 
     Args:
-        names: The table's headers; those that are no strings are passed over.
-        origin: The table, for messages.
-        wanted: Header names by field, the canonical one first.
-        needed: Fields that must be there.
-        given: Columns that the user chose, by field; None where nothing was chosen.
-        options: The options that choose a column, by field, for messages.
+        names: Headers of the table; values other than strings are skipped.
+        origin: Name of the table, for messages.
+        wanted: Header names by field, the canonical name first.
+        needed: Fields that the table must have.
+        given: Columns chosen by the user, by field; None for a field without a choice.
+        options: Options that choose a column, by field, for messages.
 
     Returns:
-        The headers by field, as they stand in the table. Fields without a column are left out.
+        The headers by field, spelt as in the table. Fields without a column are omitted.
 
     Raises:
-        ValueError: A chosen or needed column is missing, or several columns may be meant.
+        ValueError: A chosen or needed column is missing, or several columns match.
 
     Example:
         >>> find_columns(["번호", "문장", "글로스"], "pairs.csv")
@@ -82,7 +82,7 @@ def find_columns(
         elif field in needed:
             raise ValueError(
                 f"{origin}: expected a column of {field}, named {', '.join((canonical, *synonyms))}; found the columns "
-                f"{headers!s:.300}; rename the right one{_or_choose(options.get(field))}"
+                f"{headers!s:.300}; rename the column of {field}{_or_choose(options.get(field))}"
             )
     return columns
 
@@ -90,10 +90,10 @@ def find_columns(
 def _chosen(name: str, headers: list[str], origin: str, option: str) -> str:
     matches = [name] if name in headers else [header for header in headers if _form(header) == _form(name)]
     if len(matches) != 1:
-        found = ", ".join(map(repr, matches or headers))
+        columns = ", ".join(map(repr, matches or headers))
         raise ValueError(
-            f"{origin}: {'several columns' if matches else 'no column'} {name!r}; found {found:.300}; name the column "
-            f"with {option}"
+            f"{origin}: expected one column {name!r}, found {'several' if matches else 'none'} ({columns:.300}); name "
+            f"the column with {option}"
         )
     return matches[0]
 

@@ -1,4 +1,4 @@
-"""Read sentences and paraphrases of Korean corpora, and shards of back-translated pairs, from a user's folder."""
+"""Read sentences and paraphrases of Korean corpora, and shards of back-translated pairs, from a folder of the user."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from ..reporting import counted
 from ..runtime.normalization import normalize_line
 from .checks import BadRows, inside, with_repair
 from .lines import read_lines
@@ -23,34 +24,34 @@ from .tables import read_rows
 logger = logging.getLogger(__name__)
 
 _SET = 10
-_FILE_AGAIN = "take the file again, unchanged, or name its encoding, such as encoding='cp949'"
+_FILE_AGAIN = "get an unchanged copy of the file, or set its encoding, such as encoding='cp949'"
 
 
 class _Layout(NamedTuple):
-    """How to read one kind of tab-separated file."""
+    """Layout of one kind of tab-separated file."""
 
     sentences: tuple[str, ...] = ("sentence1", "sentence2")  # columns
-    # A column, and what tells from it whether a row's sentences are paraphrases (None: no label that is known).
+    # A column, and a function of its cell: whether the row's sentences are paraphrases (None: an unknown label).
     label: tuple[str, Callable[[str], bool | None]] | None = None
     keys: tuple[str, ...] = ()  # columns that are equal in the ten rows of a set of paraphrases
-    header: bool = True  # which may hold more columns, in any order
-    blank: str | None = None  # stands for a missing sentence; rows that hold it are left out
+    header: bool = True  # the header may have more columns, in any order
+    blank: str | None = None  # marks a missing sentence; rows with it are left out
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Return the columns that are read; those of a file without a header, in this order."""
+        """Columns that are read, in the order of a file without a header."""
         return (*self.keys, *self.sentences, *(self.label or ())[:1])
 
 
 class Corpus(NamedTuple):
-    """Where a corpus comes from and which of its files are read.
+    """Source of a corpus and layout of its files.
 
     Args:
         clone: Folder of the files in a clone of the repository, within data_dir.
-        flat: The other folder that is looked into. A `/` in a file's name is `__` there.
-        repository: Where to get it.
-        licence: Its licence.
-        layouts: How files are read whose names stand in the key, with spaces between them; None is that of Naver NER.
+        flat: Alternative folder, in which a `/` in the name of a file is written as `__`.
+        repository: Place to get the corpus from.
+        licence: Licence of the corpus.
+        layouts: Layout of the files named in the key, separated by spaces; None is the layout of Naver NER.
     """
 
     clone: str
@@ -61,7 +62,7 @@ class Corpus(NamedTuple):
 
     @property
     def files(self) -> dict[str, _Layout | None]:
-        """How each file is read."""
+        """Layout of each file by its name."""
         return {name: layout for names, layout in self.layouts.items() for name in names.split()}
 
 
@@ -109,14 +110,14 @@ CORPORA = {
     "stylekqc": Corpus("stylekqc", "stylekqc", *_STYLEKQC, _STYLE),
     "pawsx": Corpus("KoELECTRA/finetune/data/paws", "pawsx_ko", *_KOELECTRA, {_PAWS_FILES: _PAWSX}),
 }
-"""The corpora by the name of their configuration, which is also the `origin` of their rows."""
+"""Corpora by the name of their configuration, which is also the `origin` of their rows."""
 
 PARAPHRASED = tuple(
     name
     for name, corpus in CORPORA.items()
     if any(file and (file.label or file.keys) for file in corpus.files.values())
 )
-"""The corpora that hold paraphrases."""
+"""Names of the corpora that contain paraphrases."""
 
 
 def _where_to_get(names: Iterable[str]) -> str:
@@ -141,18 +142,18 @@ class _Row(NamedTuple):
 
 @dataclass
 class CorpusFolder:
-    """A user's folder with copies of corpora and with shards of back-translated pairs.
+    """A user's folder with copies of corpora and shards of back-translated pairs.
 
     Args:
         data_dir: The folder.
-        names: The corpora that are looked for.
+        names: Names of the corpora to read.
         encoding: Encoding of the corpora's files, such as `cp949`. Shards are always UTF-8.
-        on_bad_rows: `raise`, or `skip`, which leaves bad rows out and logs their number.
+        on_bad_rows: `raise`, or `skip`, which leaves out bad rows and logs their number.
 
     Raises:
-        ValueError: No folder is named or an option is not known; while reading, a path leads out of the folder or a
+        ValueError: No folder is named or an option is unknown; while reading, a path leads out of the folder or a
             file is not as published.
-        FileNotFoundError: The folder is not there; later, it holds nothing of what is looked for.
+        FileNotFoundError: The folder does not exist; later, it contains none of the requested data.
 
     Example:
         >>> import tempfile
@@ -170,13 +171,13 @@ class CorpusFolder:
 
     def __post_init__(self) -> None:
         if not self.data_dir or not Path(self.data_dir).is_dir():
-            problem = f"expected data_dir, your folder of data, found {self.data_dir}.\n{_where_to_get(self.names)}"
+            problem = f"expected data_dir, your data folder, found {self.data_dir}.\n{_where_to_get(self.names)}"
             raise FileNotFoundError(problem) if self.data_dir else ValueError(problem)
         self._root = Path(self.data_dir)
-        BadRows(self._root, self.on_bad_rows)  # which checks the option
+        BadRows(self._root, self.on_bad_rows)  # raises for an unknown option
 
     def files(self, name: str) -> dict[str, Path]:
-        """Return the paths of a corpus's files by their published names, for those that are there."""
+        """Return the paths of the existing files of a corpus by their published names."""
         corpus, files = CORPORA[name], {}
         for file in corpus.files:
             places = self._root / corpus.clone / file, self._root / corpus.flat / file.replace("/", "__")
@@ -185,7 +186,7 @@ class CorpusFolder:
         return files
 
     def corpora(self) -> list[str]:
-        """Return the corpora that are there; refuse wrong headers, and warn of what is not there."""
+        """Return the corpora in the folder; refuse wrong headers, and warn of missing corpora and files."""
         present = [name for name in self.names if self.files(name)]
         if not present:
             wanted = ", ".join(self.names)
@@ -199,13 +200,13 @@ class CorpusFolder:
             for file, path in files.items():
                 next(self._rows(path, CORPORA[name].files[file]), None)
         if missing:
-            logger.warning("%s: left out what was not found: %s", self._root, ", ".join(missing))
+            logger.warning("%s: not found, and therefore left out: %s", self._root, ", ".join(missing))
         return present
 
     def read_sentences(self) -> Iterator[tuple[str, str]]:
-        """Return the sentences, and the corpora they are from, in the order of the files.
+        """Return the sentences with the names of their corpora, in the order of the files.
 
-        Each different sentence of a corpus comes once, normalised and with white space folded.
+        Each distinct sentence of a corpus is returned once, normalised and with runs of white space collapsed.
         """
         return ((sentence, name) for name in self.corpora() for sentence in self._sentences(name))
 
@@ -219,9 +220,9 @@ class CorpusFolder:
                     yield sentence
 
     def read_paraphrases(self, name: str) -> Iterator[pa.Table]:
-        """Yield tables of the pairs of a corpus: every two paraphrases once, the earlier first.
+        """Yield tables of the pairs of a corpus: every two paraphrases once, the earlier one first.
 
-        Pairs of equal sentences, or seen before in either order, are left out and counted in a warning.
+        Pairs of equal sentences, and pairs seen before in either order, are left out and counted in a warning.
         """
         return as_tables(self._pairs(name))
 
@@ -239,7 +240,7 @@ class CorpusFolder:
                     yield source, target, name, "human"
 
     def _groups(self, name: str, left_out: Counter[str]) -> Iterator[tuple[list[str], bool]]:
-        """Yield groups of sentences, and whether those of a group are paraphrases; then log what was left out."""
+        """Yield groups of sentences, each with whether they are paraphrases; then log what was left out."""
         for file, path in self.files(name).items():
             layout = CORPORA[name].files[file]
             check: Callable[[int, Any], _Row] = partial(_check_row, layout) if layout else _check_words
@@ -251,18 +252,19 @@ class CorpusFolder:
                 if len(numbered) < size or len(keys) > 1:
                     raise ValueError(
                         f"{path}, rows {numbered[0][0]} to {numbered[-1][0]}: expected sets of {size} rows that begin "
-                        f"alike, found {len(numbered)} rows that begin with {', '.join(sorted(keys))}; {_FILE_AGAIN}"
+                        f"alike, found {counted(len(numbered), 'row')} beginning with {', '.join(sorted(keys))}; "
+                        f"{_FILE_AGAIN}"
                     )
                 if not all(row.sentences for row in good):
                     left_out["rows without a sentence (NS)"] += 1
                 yield [sentence for row in good for sentence in row.sentences], any(row.are_paraphrases for row in good)
             bad.warn()
         if left_out:
-            counts = ", ".join(f"{what} ({count})" for what, count in left_out.items())
+            counts = ", ".join(f"{kind} ({count})" for kind, count in left_out.items())
             logger.warning("%s: left out: %s", name, counts)
 
     def _rows(self, path: Path, layout: _Layout | None) -> Iterator[tuple[int, Any]]:
-        """Yield the numbered rows of a file; of Naver NER, the numbered lines of each sentence."""
+        """Yield the numbered rows of a file, or for Naver NER the numbered lines of each sentence."""
         if layout is not None:
             header, columns = None if layout.header else layout.columns, layout.columns
             rows = read_rows(path, encoding=self.encoding, suffix=".tsv", header=header, columns=columns)
@@ -275,7 +277,7 @@ class CorpusFolder:
                     yield numbered[0][0], numbered
 
     def find_shards(self, origin: str | None) -> list[Path]:
-        """List the shards; refuse wrong columns, and shards without a row of the origin, before any is read through."""
+        """List the shards; refuse wrong columns, and shards without a row of the origin, before reading any in full."""
         paths = shard_files(self._root)
         if not paths:
             raise FileNotFoundError(f"{self._root / SHARDS}: expected shards, found none.\n{_where_to_get(self.names)}")
@@ -301,7 +303,7 @@ def _check_row(layout: _Layout, _: int, row: dict[str, str]) -> _Row:
 
 
 def _check_words(_: int, lines: list[tuple[int, str]]) -> _Row:
-    """Join the words of lines with an index, a word and a tag each."""
+    """Join the words of lines that hold an index, a word and a tag each."""
     words = []
     for number, line in lines:
         cells = line.rstrip("\r\n").split("\t")
@@ -312,5 +314,5 @@ def _check_words(_: int, lines: list[tuple[int, str]]) -> _Row:
 
 
 def _key(*texts: str) -> bytes:
-    # A digest takes a fraction of the memory of the sentences.
+    # Digests take a fraction of the memory of the sentences.
     return hashlib.blake2b("\t".join(texts).encode(), digest_size=16).digest()

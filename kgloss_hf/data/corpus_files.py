@@ -1,4 +1,4 @@
-"""Stream the files of a corpus from a folder, a file or a ZIP archive, without unpacking anything to the disk."""
+"""Stream the files of a corpus from a folder, a file or a ZIP archive, without unpacking anything to disk."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .json_items import JsonError, json_items
 from .splitting import part_of
 
 SUFFIXES = (".json", ".jsonl", ".eaf")
-"""Of the files of a corpus, in any case."""
+"""File extensions of a corpus, in any case."""
 
 ARCHIVE = ".zip"
-"""Of archives, in any case."""
+"""File extension of an archive, in any case."""
 
 NESTED = "archive(s) inside archives"
-"""Kind of the archives that are left out, since only what was named is opened."""
+"""Kind of nested archives, which are left out because only archives named by the user are opened."""
 
 _MOST = 2**26  # bytes of one object or of one ELAN file
 _CHUNK = 2**16
@@ -54,9 +54,9 @@ class Member(NamedTuple):
     """A file of a corpus.
 
     Args:
-        where: Its path, or its archive and its name in it, as messages show it.
-        name: Its path below what was named.
-        open: Opens it for reading bytes.
+        where: Path of the file, or its archive and its name there, as shown in messages.
+        name: Path of the file relative to the named folder or archive.
+        open: Function that opens the file for reading bytes.
     """
 
     where: str
@@ -65,17 +65,17 @@ class Member(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """Its ending in lower case."""
+        """Extension of the file in lower case."""
         return Path(self.name).suffix.lower()
 
     @property
     def stem(self) -> str:
-        """Its name without folders and ending."""
+        """Name of the file without folders and extension."""
         return normalize_line(Path(self.name).stem)
 
     @property
     def split(self) -> str | None:
-        """The part of the data that the nearest folder of a known name stands for."""
+        """Set of the data (`train`, `validation`, `test`) named by the nearest folder with a known name, or None."""
         for folder in reversed(Path(self.name).parts[:-1]):
             bare = re.sub(
                 r"^[\W\d_]+|(?<=[a-z가-힣])[\W_]*(data|set|데이터)?[\W\d_]*$", "", normalize_line(folder).casefold()
@@ -91,11 +91,11 @@ def members(path: Path, left_out: Callable[[str, str], None] = lambda kind, name
     Hidden files and links are left out.
 
     Args:
-        path: A folder with its folders, one file, or a ZIP archive.
+        path: A folder, searched with its subfolders, one file, or a ZIP archive.
         left_out: Called with the kind and the name of each file that is left out.
 
     Raises:
-        ValueError: An archive is damaged, encrypted, or unfolds to far more than its size.
+        ValueError: An archive is damaged, encrypted, or unpacks to far more than its size.
 
     Example:
         >>> [member.name for member in members(Path("a.json"))]
@@ -109,10 +109,10 @@ def members(path: Path, left_out: Callable[[str, str], None] = lambda kind, name
 
 
 def tables_beside(path: Path) -> list[Path]:
-    """Return the tables (CSV, TSV, XLSX) in a folder and its folders, or in the folder of a file.
+    """Return the tables (CSV, TSV, XLSX) in a folder and its subfolders, or in the folder of a file.
 
     Args:
-        path: What was named.
+        path: A folder or file named by the user.
 
     Example:
         >>> tables_beside(Path(__file__))
@@ -123,7 +123,7 @@ def tables_beside(path: Path) -> list[Path]:
 
 
 def first_value(member: Member) -> Any:
-    """Return the first value of a JSON file as well as it can be told, also in another encoding; None if it cannot.
+    """Return the first value of a JSON file, if need be by guessing its encoding; None if it cannot be read.
 
     Args:
         member: The file.
@@ -145,8 +145,8 @@ def first_value(member: Member) -> Any:
 
 def _files(folder: Path, left_out: Callable[[str, str], None]) -> Iterator[Path]:
     with os.scandir(folder) as entries:
-        found = sorted((entry.name, entry.is_symlink(), entry.is_dir(), entry.is_file()) for entry in entries)
-    for name, is_link, is_folder, is_file in found:
+        kinds = sorted((entry.name, entry.is_symlink(), entry.is_dir(), entry.is_file()) for entry in entries)
+    for name, is_link, is_folder, is_file in kinds:
         path = folder / name
         if is_link:
             left_out("link(s)", str(path))
@@ -162,7 +162,7 @@ def _hidden(name: str) -> bool:
 
 
 def _kind(suffix: str) -> str:
-    return f"{one_line(suffix[:12])} file(s)" if suffix else "file(s) without an ending"
+    return f"{one_line(suffix[:12])} file(s)" if suffix else "file(s) without an extension"
 
 
 def _of_file(path: Path, name: Path, left_out: Callable[[str, str], None]) -> Iterator[Member]:
@@ -192,7 +192,10 @@ def _of_archive(path: Path, name: Path, left_out: Callable[[str, str], None]) ->
             elif suffix not in SUFFIXES:
                 left_out(_kind(suffix), where)
             elif info.flag_bits & 1:
-                raise ValueError(f"{where}: encrypted; unpack the archive with its password, and name the folder")
+                raise ValueError(
+                    f"{where}: expected a file that is not encrypted; unpack the archive with its password, and name "
+                    "the folder instead"
+                )
             else:
                 yield Member(where, str(name / member_name.lstrip("/")), partial(archive.open, info))
 
@@ -202,7 +205,7 @@ def _suffix(info: zipfile.ZipInfo) -> str:
 
 
 def _member_name(info: zipfile.ZipInfo) -> str:
-    """Return a name in Korean, which many programs write without saying in which encoding."""
+    """Return the name of a member, decoding Korean names whose encoding the archive does not state."""
     if not info.flag_bits & 0x800 and not info.filename.isascii():
         for encoding in ("utf-8", "cp949"):
             try:
@@ -214,14 +217,14 @@ def _member_name(info: zipfile.ZipInfo) -> str:
 
 @contextmanager
 def _readable(where: str = "") -> Iterator[None]:
-    """Raise a ValueError where an archive is damaged, for which there are many others."""
+    """Raise a ValueError in place of the many kinds of errors that damaged archives cause."""
     try:
         yield
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # seeking before the beginning
             raise
         raise ValueError(
-            f"{where}damaged, or not a ZIP archive that can be read ({error}); fetch or pack it again"
+            f"{where}damaged, or not a readable ZIP archive ({error}); download it or create it again"
         ) from error
 
 
@@ -232,7 +235,7 @@ def first_bytes(member: Member) -> bytes:
         member: The file.
 
     Raises:
-        ValueError: It is damaged.
+        ValueError: The file is damaged.
     """
     with _readable(), member.open() as file:
         return file.read(_CHUNK)
@@ -245,8 +248,8 @@ def read_text(member: Member) -> str:
         member: The file.
 
     Raises:
-        UnicodeError: It is not UTF-8. A ValueError.
-        ValueError: It is larger than 64 MiB, or damaged.
+        UnicodeError: The file is not UTF-8. A ValueError.
+        ValueError: The file is larger than 64 MiB, or damaged.
     """
     with _readable(), member.open() as file:
         content = file.read(_MOST + 1)
@@ -256,13 +259,13 @@ def read_text(member: Member) -> str:
 
 
 def decoded(content: bytes) -> str:
-    """Return bytes of a corpus as text.
+    """Return the content of a corpus file as text.
 
     Args:
         content: UTF-8, with or without a byte order mark.
 
     Raises:
-        UnicodeError: It is something else. A ValueError.
+        UnicodeError: The content is in another encoding. A ValueError.
 
     Example:
         >>> decoded("집".encode("utf-8-sig"))
@@ -282,10 +285,10 @@ def decoded(content: bytes) -> str:
 
 
 def json_values(member: Member) -> Iterator[tuple[str, Any]]:
-    """Yield where each value of a JSON file stands, and the value, or the ValueError that it gave.
+    """Yield the location of each value of a JSON file with the value, or with the ValueError that it raised.
 
-    The file holds one value, an array of values, or a value per line. Only a part of an array and one line are in
-    memory.
+    The file holds one value, an array of values, or one value per line. Only part of an array, or one line, is in
+    memory at a time.
 
     Args:
         member: The file.
@@ -321,12 +324,12 @@ def _loaded(content: bytes) -> Any:
         return json.loads(decoded(content))
     except UnicodeError as error:
         return error
-    except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
+    except (ValueError, RecursionError) as error:  # raised also for values too long or too deeply nested
         return ValueError(f"expected a JSON object ({error})")
 
 
 def _array(where: str, file: IO[bytes]) -> Iterator[tuple[str, Any]]:
-    """Yield the items of an array; what follows a damaged item is lost."""
+    """Yield the items of an array up to the first damaged one; the rest is lost."""
     pieces = codecs.iterdecode(iter(lambda: file.read(_CHUNK), b""), "utf-8-sig")
     number = 0
     try:

@@ -15,7 +15,7 @@ from ..runtime.normalization import normalize_line
 from .checks import parse_xml
 from .signs import Annotated, Notes, Sign, Signal, interleaved, joined, word
 
-_DEEPEST = 100  # references from an annotation to the one with times
+_DEEPEST = 100  # references from an annotation to the annotation with times
 
 
 class Annotation(NamedTuple):
@@ -27,17 +27,17 @@ class Annotation(NamedTuple):
 
     @property
     def middle(self) -> float:
-        """The time halfway."""
+        """Time halfway between start and end."""
         return (self.start + self.end) / 2
 
 
 class Tier(NamedTuple):
-    """A tier with its annotations by their start.
+    """A tier with its annotations, sorted by start.
 
     Args:
-        name: Its TIER_ID.
-        participant: Who signs, or an empty string.
-        annotations: An annotation that refers to another has the times of that.
+        name: TIER_ID of the tier.
+        participant: Name of the signer, or an empty string.
+        annotations: Annotations of the tier. One that refers to another has the times of the other.
         aligned: Whether the tier has times of its own.
     """
 
@@ -51,11 +51,10 @@ def read_eaf(document: str) -> list[Tier]:
     """Return the tiers of an ELAN document.
 
     Args:
-        document: The text of the file. Time slots without a time are spread evenly between their
-            neighbours, as in ELAN.
+        document: Text of the file. Time slots without a time are spread evenly between their neighbours, as in ELAN.
 
     Raises:
-        ValueError: It is no ELAN document, is damaged, has a DOCTYPE, or has times in frames.
+        ValueError: The document is not an ELAN document, is damaged, has a DOCTYPE, or has times in frames.
 
     Example:
         >>> read_eaf(
@@ -68,11 +67,13 @@ def read_eaf(document: str) -> list[Tier]:
     """
     root = parse_xml(document, "an ELAN document", "save it again from ELAN")
     if root.tag != "ANNOTATION_DOCUMENT":
-        raise ValueError(f"expected an ANNOTATION_DOCUMENT of ELAN, found {root.tag:.60}")
+        raise ValueError(f"expected an ANNOTATION_DOCUMENT of ELAN, found {root.tag:.60}; save it again from ELAN")
     header = root.find("HEADER")
     units = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
     if units != "milliseconds":
-        raise ValueError(f"expected times in milliseconds, found {units!r:.60}; save it again with a newer ELAN")
+        raise ValueError(
+            f"expected times in milliseconds, found {units!r:.60}; save it again with a newer version of ELAN"
+        )
     elements = [(tier, list(_annotations(tier))) for tier in root.iter("TIER")]
     times = _times(root, elements)
     by_id = {item.get("ANNOTATION_ID", ""): item for _, items in elements for item in items}
@@ -100,7 +101,7 @@ def _value(item: Element) -> str:
 
 
 def _in_order(items: Sequence[Element]) -> list[Element]:
-    """Return annotations in their order, where those that refer to one annotation name the one before them."""
+    """Return annotations in order; those that refer to the same annotation name their predecessor."""
     if not any(item.get("PREVIOUS_ANNOTATION") for item in items):
         return list(items)
     following = defaultdict(list)
@@ -117,8 +118,8 @@ def _in_order(items: Sequence[Element]) -> list[Element]:
 def _times(root: Element, elements: Iterable[tuple[Element, Sequence[Element]]]) -> dict[str, float]:
     """Return the time of each slot in milliseconds.
 
-    Where annotations of a tier share slots without a time, they divide the time between slots that have one evenly.
-    What is left lies evenly between its neighbours in the document.
+    Annotations of a tier that share slots without a time divide the time between the surrounding slots evenly. The
+    remaining slots lie evenly between their neighbours in the document.
     """
     times: dict[str, float | None] = {}
     for slot in root.iter("TIME_SLOT"):
@@ -156,13 +157,13 @@ def _spread_rest(times: dict[str, float | None]) -> None:
     known = [place for place, name in enumerate(names) if times[name] is not None]
     for one, other in pairwise(known):
         _spread(times, names[one : other + 1])
-    if known:  # before the first and behind the last there is one neighbour
+    if known:  # slots before the first and after the last known one have only one neighbour
         for edge, outside in ((known[0], names[: known[0]]), (known[-1], names[known[-1] + 1 :])):
             times.update(dict.fromkeys(outside, times[names[edge]]))
 
 
 def _when(item: Element, by_id: Mapping[str, Element], times: Mapping[str, float]) -> tuple[float, float]:
-    """Return the times of an annotation, or of the one that it refers to, in seconds."""
+    """Return the times of an annotation, or of the annotation that it refers to, in seconds."""
     name = item.get("ANNOTATION_ID", "")
     for _ in range(_DEEPEST):
         if item.tag == "ALIGNABLE_ANNOTATION":
@@ -183,7 +184,8 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Words in the names of tiers. A tier of sentences or glosses has one that says so, and none but these and labels.
+# Words in the names of tiers. The name of a tier of sentences or glosses has at least one of the core words, and
+# otherwise only the accompanying words (`_BESIDE_…`) and labels.
 _TEXT = _set(
     "sentence sentences text translation translations utterance utterances subtitle subtitles korean "
     "한국어 한국어문장 한국어번역 문장 번역 원문 자막 한글"
@@ -214,7 +216,7 @@ def _made_of(words: set[str], core: frozenset[str], beside: frozenset[str]) -> b
 
 
 def _hand(name: str) -> str:
-    """Return the hand that the name of a tier tells."""
+    """Return the hand that is given by the name of a tier, or an empty string."""
     words = _words(name)
     letters = words & {"r", "l", "b"} if words & (_GLOSS | _BESIDE_GLOSS - {"r", "l", "b"}) else set()
     if words & _BOTH or letters == {"b"}:
@@ -225,7 +227,7 @@ def _hand(name: str) -> str:
 
 
 def _hands(tiers: Sequence[Tier]) -> list[str]:
-    """Return the hand of each gloss tier: of several whose names tell nothing, the first is the strong one."""
+    """Return the hand of each gloss tier; of several whose names give no hand, the first is the strong hand."""
     hands = [_hand(tier.name) for tier in tiers]
     if len(tiers) > 1:
         for hand in ("strong", "weak"):
@@ -235,11 +237,11 @@ def _hands(tiers: Sequence[Tier]) -> list[str]:
 
 
 def _named(tiers: Sequence[Tier], name: str, option: str) -> Tier:
-    """Return the tier of a name that the user gave."""
+    """Return the tier with the name given by the user."""
     same = [tier for tier in tiers if tier.name == name]
     same = same or [tier for tier in tiers if normalize_line(tier.name).casefold() == normalize_line(name).casefold()]
     if len(same) != 1:
-        raise ValueError(f"expected one tier {name!r}, found {_listed(tiers)}; name a tier with {option}")
+        raise ValueError(f"expected one tier {name!r}, found {_listed(tiers)}; name another tier with {option}")
     return same[0]
 
 
@@ -254,7 +256,7 @@ class _Chosen(NamedTuple):
 
 
 def _choose(tiers: Sequence[Tier], text_tier: str | None, gloss_tiers: Sequence[str]) -> list[_Chosen]:
-    """Return each tier of sentences with its tiers of glosses: one pair, or one for each participant."""
+    """Return each tier of sentences with its tiers of glosses: one pair, or one per participant."""
     filled = [tier for tier in tiers if tier.annotations]
     if text_tier:
         names = [text_tier] if any(tier.name == text_tier for tier in tiers) else text_tier.split(",")
@@ -267,11 +269,11 @@ def _choose(tiers: Sequence[Tier], text_tier: str | None, gloss_tiers: Sequence[
         glosses = [tier for tier in filled if _is_gloss_tier(tier) and tier not in texts]
     clear = len({tier.participant for tier in texts}) == len(texts) > 0
     if not clear or not glosses:
-        unclear = " and ".join(name for name, told in (("sentences", clear), ("glosses", glosses)) if not told)
+        unclear = " and ".join(name for name, is_clear in (("sentences", clear), ("glosses", glosses)) if not is_clear)
         raise ValueError(
-            f"expected names of tiers that tell which hold {unclear}, found {_listed(tiers)} with their "
-            "numbers of annotations; name the tier of the sentences with --text_column, and those of the glosses with "
-            "--gloss_column, with commas between them, that of the strong hand first"
+            f"expected tier names that show which tiers hold {unclear}, found {_listed(tiers)}, each with its "
+            "number of annotations; name the tier of the sentences with --text_column, and the tiers of the glosses "
+            "with --gloss_column, separated by commas, the strong hand first"
         )
     if len(texts) == 1:
         own = [tier for tier in glosses if tier.participant == texts[0].participant]
@@ -288,20 +290,20 @@ def eaf_sentences(
     text_tier: str | None = None,
     gloss_tiers: Sequence[str] = (),
 ) -> Iterator[tuple[str, Annotated]]:
-    """Yield where each sentence of an ELAN document stands, and the sentence with the signs made in its time.
+    """Yield the location of each sentence of an ELAN document, and the sentence with the signs made in its time.
 
-    A sign or signal belongs to the sentence in whose time its middle lies.
+    A sign or signal belongs to the sentence during which its middle lies.
 
     Args:
-        tiers: Of `read_eaf`.
-        name: Of the document, for the sentences' ids.
-        notes: Counts what is left out.
+        tiers: Tiers from `read_eaf`.
+        name: Name of the document, for the ids of the sentences.
+        notes: Counter of what is left out.
         where: The document, for messages.
         text_tier: Name of the tier with the sentences (default: recognised).
         gloss_tiers: Names of the tiers with the glosses (default: recognised).
 
     Raises:
-        ValueError: The tiers cannot be recognised, or a named one is not there.
+        ValueError: The tiers cannot be recognised, or a named tier does not exist.
 
     Example:
         >>> texts, glosses = [Annotation("집이다", 0, 1)], [Annotation("집", 0, 1)]
@@ -310,7 +312,7 @@ def eaf_sentences(
         [('a.eaf, sentence 1', [Sign(gloss='집', start=0, end=1, hand='strong', span=None)])]
     """
     chosen = _choose(tiers, text_tier, gloss_tiers)
-    others = _signal_tiers(tiers, chosen, notes, where)
+    signal_tiers = _signal_tiers(tiers, chosen, notes, where)
     number = sum(len(text.annotations) for text, _ in chosen)
     count = 0
     for text, glosses in chosen:
@@ -321,12 +323,12 @@ def eaf_sentences(
         for tier, by_sentence in zip(glosses, signs, strict=True):
             outside = by_sentence.pop(-1, [])
             notes.add("sign(s) outside every sentence left out", f"{where}, tier {tier.name}", len(outside))
-        own = [tier for tier in others if tier.participant in ("", text.participant) or not text.participant]
+        own = [tier for tier in signal_tiers if tier.participant in ("", text.participant) or not text.participant]
         signals = [(tier.name, _by_sentence(tier.annotations, sentences, starts)) for tier in own]
         signer = text.participant or next((tier.participant for tier in glosses if tier.participant), "")
         for place, sentence in enumerate(sentences):
             count += 1
-            found = [
+            by_hand = [
                 (hand, _whole(tier.get(place, []), sentence, notes, where))
                 for hand, tier in zip(hands, signs, strict=True)
             ]
@@ -335,7 +337,7 @@ def eaf_sentences(
                 Annotated(
                     id=name if number == 1 else f"{name}-{count}",
                     text=sentence.value,
-                    signs=_signing_order(found),
+                    signs=_signing_order(by_hand),
                     non_manual=_in_time((label, tier.get(place, [])) for label, tier in signals),
                     signer=signer,
                 ),
@@ -343,10 +345,10 @@ def eaf_sentences(
 
 
 def _signal_tiers(tiers: Sequence[Tier], chosen: Sequence[_Chosen], notes: Notes, where: str) -> list[Tier]:
-    """Return the other tiers with times, without those of more sentences or glosses and of people left out."""
+    """Return the remaining tiers with times, without those of other sentences or glosses and of other people."""
     taken = {tier.name for text, glosses in chosen for tier in (text, *glosses)}
     people = {text.participant for text, _ in chosen}
-    others = []
+    signal_tiers = []
     for tier in tiers:
         if tier.aligned and tier.annotations and tier.name not in taken:
             if _words(tier.name) & (_TEXT | _GLOSS):
@@ -354,24 +356,24 @@ def _signal_tiers(tiers: Sequence[Tier], chosen: Sequence[_Chosen], notes: Notes
             elif tier.participant and "" not in people and tier.participant not in people:
                 notes.add("tier(s) of other participants left out", f"{where}: {tier.name}")
             else:
-                others.append(tier)
-    return others
+                signal_tiers.append(tier)
+    return signal_tiers
 
 
 def _by_sentence(
     annotations: Iterable[Annotation], sentences: Sequence[Annotation], starts: Sequence[float]
 ) -> dict[int, list[Annotation]]:
-    """Return the annotations made in the time of each sentence; under -1 those outside all."""
-    found: dict[int, list[Annotation]] = defaultdict(list)
+    """Return the annotations made in the time of each sentence, and under -1 those outside all sentences."""
+    by_sentence: dict[int, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
         place = bisect_right(starts, annotation.middle) - 1
         inside = place >= 0 and annotation.middle <= sentences[place].end
-        found[place if inside else -1].append(annotation)
-    return found
+        by_sentence[place if inside else -1].append(annotation)
+    return by_sentence
 
 
 def _whole(annotations: list[Annotation], sentence: Annotation, notes: Notes, where: str) -> list[Annotation]:
-    """Return the annotations of a sentence; one that holds all its glosses is taken apart."""
+    """Return the annotations of a sentence; a single one that holds all its glosses is divided."""
     if len(annotations) == 1 and annotations[0][1:] == sentence[1:] and re.search(r"\s", annotations[0].value):
         notes.add("annotation(s) with the glosses of a whole sentence, split at white space", where)
         glosses = split_glosses(" ".join(annotations[0].value.split()))
@@ -379,18 +381,18 @@ def _whole(annotations: list[Annotation], sentence: Annotation, notes: Notes, wh
     return annotations
 
 
-def _signing_order(found: Iterable[tuple[str, list[Annotation]]]) -> list[Sign]:
+def _signing_order(annotations: Iterable[tuple[str, list[Annotation]]]) -> list[Sign]:
     by_hand: dict[str, list[Sign]] = defaultdict(list)
-    for hand, items in found:
+    for hand, items in annotations:
         by_hand[hand] += [Sign(item.value, item.start, item.end, hand) for item in items]
     together, strong, weak = joined(by_hand["strong"], by_hand["weak"])
     return interleaved([*by_hand["both"], *together], strong, weak, by_hand[""])
 
 
-def _in_time(found: Iterable[tuple[str, list[Annotation]]]) -> list[Signal]:
+def _in_time(annotations: Iterable[tuple[str, list[Annotation]]]) -> list[Signal]:
     signals = [
         Signal(word(f"{name}:{item.value}" if item.value else name), item.start, item.end)
-        for name, items in found
+        for name, items in annotations
         for item in items
     ]
     return sorted(signals, key=lambda signal: signal.start)

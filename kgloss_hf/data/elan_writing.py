@@ -10,12 +10,12 @@ from ..reporting import one_line
 from .signs import Notes
 
 NON_MANUAL = "non_manual"
-_FIXED_DATE = "2000-01-01T00:00:00+00:00"  # the format wants one; the same input gives the same bytes
+_FIXED_DATE = "2000-01-01T00:00:00+00:00"  # the format requires a date; equal input must give equal bytes
 _BELOW = ("type", "confidence", "entry")
 
 
 class Signed(NamedTuple):
-    """A sentence with its glosses, each with the keys of a timeline, times in milliseconds."""
+    """A sentence with its glosses, each with the keys of a timeline; times are in milliseconds."""
 
     text: str
     start: int
@@ -26,14 +26,15 @@ class Signed(NamedTuple):
 def eaf_document(sentences: Iterable[Signed], notes: Notes) -> str:
     """Return an ELAN document with the tiers `sentence`, `glosses` and `non-manual`.
 
-    Below `glosses` and `non-manual` hang `type`, `confidence` and `entry`, which says what plays a gloss: the id of the
-    entry, or its video or gloss, or the reason why nothing does. Annotations of a tier must not overlap in ELAN, nor
-    have no length: sentences at the same time stand in tiers of their own, of participant 2 and so on, and what has no
-    length is left out and counted. There is no author, and the date is fixed.
+    The tiers `glosses` and `non-manual` have dependent tiers `type`, `confidence` and `entry`. The last names what
+    plays a gloss: the id of the entry, or its video or gloss, or the reason why nothing plays it. In ELAN, annotations
+    of a tier must not overlap, and each must have a length. Therefore simultaneous sentences are put into tiers of
+    their own, of participant 2 and so on, and anything without length is left out and counted. The author is empty and
+    the date fixed.
 
     Args:
-        sentences: In any order; one without text is left out.
-        notes: Counts what is left out.
+        sentences: Sentences in any order; those without text are left out.
+        notes: Counter of what is left out.
 
     Raises:
         ImportError: pympi-ling is not installed.
@@ -62,7 +63,7 @@ def eaf_document(sentences: Iterable[Signed], notes: Notes) -> str:
 
 
 def new_document() -> Any:
-    """Return an ELAN document of pympi without tiers, author and media, of a fixed date, so that equal ones are equal.
+    """Return an empty ELAN document of pympi: no tiers, author or media, and a fixed date for reproducible files.
 
     Raises:
         ImportError: pympi-ling is not installed.
@@ -82,10 +83,10 @@ def new_document() -> Any:
 
 
 def text_of(document: Any) -> str:
-    """Return a finished document as XML: pympi's own writer of files renames what is there.
+    """Return a finished document as XML. (The writer of pympi itself would rename an existing file.)
 
     Args:
-        document: Of `new_document`.
+        document: Document from `new_document`.
 
     Example:
         >>> text_of(new_document()).splitlines()[0]
@@ -94,7 +95,7 @@ def text_of(document: Any) -> str:
     from pympi.Elan import to_string
 
     document.remove_property("lastUsedAnnotation")
-    document.add_property("lastUsedAnnotationId", document.maxaid)  # ELAN goes on from it
+    document.add_property("lastUsedAnnotationId", document.maxaid)  # ELAN continues from this id
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{to_string(document)}\n'
 
 
@@ -121,7 +122,7 @@ def _add_tiers(document: Any, sentences: Sequence[Signed], person: str | None, n
             if any(values.values()):
                 document.add_tier(f"{tier} {below}", "note", tier, part=person)
                 for place, value in values.items():
-                    if value:  # pympi's own way looks through all annotations for the one at a time
+                    if value:  # pympi's own method searches all annotations for the one at a time
                         note = ids[place], value, None, None
                         document.tiers[f"{tier} {below}"][1][document.generate_annotation_id()] = note
 

@@ -1,4 +1,4 @@
-"""Read JSON values one by one, of an array or in a row, so that little of them is in memory."""
+"""Read the JSON values of an array or a sequence one by one, so that few are in memory at a time."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 _PIECE = 2**16  # characters
 _FILLED = re.compile(r"[^ \t\r\n]")
-_NUMBER_GOES_ON = len("e+1")  # so many characters tell whether a number ends where it seems to
+_NUMBER_GOES_ON = len("e+1")  # characters needed to decide whether a number ends where it seems to
 _DECODE = json.JSONDecoder().raw_decode
 
 
 class JsonError(ValueError):
-    """JSON is damaged."""
+    """Error for damaged JSON."""
 
 
 def json_items(pieces: Iterator[str], most: int) -> Iterator[Any]:
-    """Yield the items of a JSON array, or values that follow each other.
+    """Yield the items of a JSON array, or of a sequence of values.
 
     Args:
-        pieces: The text, cut anywhere.
-        most: Characters of a value.
+        pieces: The text, cut at arbitrary places.
+        most: Maximum number of characters per value.
 
     Raises:
-        JsonError: The text is damaged behind the last value, or a value is longer.
+        JsonError: The text is damaged after the last value that was yielded, or a value is longer than `most`.
 
     Example:
         >>> list(json_items(iter(['[{"text": "집', '"}, 7', "5]"]), most=100))
@@ -38,7 +38,7 @@ def json_items(pieces: Iterator[str], most: int) -> Iterator[Any]:
     while (sign := text.sign()) and not (is_array and sign == "]"):
         if is_array and count:
             if sign != ",":
-                raise JsonError("no comma before it")
+                raise JsonError("no comma before the next item")
             text.at += 1
             if not (sign := text.sign()):
                 break
@@ -48,11 +48,11 @@ def json_items(pieces: Iterator[str], most: int) -> Iterator[Any]:
         raise JsonError("the array is not closed")
     text.at += is_array
     if text.sign():
-        raise JsonError("something follows the array")
+        raise JsonError("unexpected content after the array")
 
 
 class _Text:
-    """JSON text of which little more than a value is in memory."""
+    """JSON text, held in memory little more than one value at a time."""
 
     def __init__(self, pieces: Iterator[str], most: int) -> None:
         self.text, self.at = "", 0
@@ -77,7 +77,7 @@ class _Text:
                 if len(self.text) - self.at > self._most or not self._more():
                     raise JsonError(error.msg) from error
                 continue
-            except (ValueError, RecursionError) as error:  # what is too long or nested too deeply
+            except (ValueError, RecursionError) as error:  # values too long or too deeply nested
                 raise JsonError(str(error)) from error
             size = end - self.at
             if len(self.text) - end < _NUMBER_GOES_ON and self._more():
@@ -86,7 +86,7 @@ class _Text:
             return item
 
     def _more(self) -> bool:
-        """Read as much again as is left of the text, and a piece at least; tell whether there was more."""
+        """Read at least one piece, and as much text again as is left; return whether there was any more."""
         parts, size = [self.text[self.at :]], 0
         while size < max(_PIECE, len(parts[0])) and (piece := next(self._pieces, "")):
             parts.append(piece)

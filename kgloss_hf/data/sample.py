@@ -1,4 +1,4 @@
-"""The warning that comes with the demonstration sample of `mcksg`."""
+"""Warning about the demonstration sample of `mcksg`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 
 class SampleWarning(UserWarning):
-    """Warn that rows are those of the demonstration sample, which no model for signers should rest on.
+    """Warning that rows come from the demonstration sample, on which no model for signers should be based.
 
     Example:
         >>> import warnings
@@ -19,7 +19,7 @@ class SampleWarning(UserWarning):
 
 @functools.cache
 def warn_of_sample() -> None:
-    """Warn of the sample, once per process whatever the filters of warnings are."""
+    """Warn of the sample, once per process regardless of the warning filters."""
     warnings.warn(
         "mcksg/sample: 357 pairs written for demonstration: not the MCKSG corpus, and not reviewed by KSL signers",
         SampleWarning,

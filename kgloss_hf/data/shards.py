@@ -16,20 +16,20 @@ from .lines import is_text, read_lines
 from .tables import read_batches
 
 COLUMNS = ("source", "target", "origin", "engine")
-"""The columns of a shard, all strings: a sentence, its pair, the corpus it is from, what wrote the target."""
+"""Columns of a shard, all strings: a sentence, its paraphrase, the corpus of the sentence, the paraphrase's author."""
 
 SHARDS = "shards"
-"""Sub-folder of data_dir with the shards: `*.parquet` with these columns, `*.jsonl` with an object of them per line."""
+"""Subfolder of data_dir with the shards: `*.parquet` with these columns, or `*.jsonl` with one such object per line."""
 
 _BATCH = 10_000
-_AGAIN = "delete the shard and let the builder write it again"
+_AGAIN = "delete the shard and let the builder write it again"  # advice for messages
 
 
 def shard_files(data_dir: Path) -> list[Path]:
     """List the shards of a folder in the order of their names.
 
     Args:
-        data_dir: The folder that holds the folder of shards.
+        data_dir: The folder that contains the folder of shards.
 
     Raises:
         ValueError: A shard is a link that leads out of the folder.
@@ -43,14 +43,14 @@ def shard_files(data_dir: Path) -> list[Path]:
 
 
 def check_shards(paths: Sequence[Path], origin: str | None = None) -> None:
-    """Refuse wrong columns, and shards without a row of an origin, before any is read through.
+    """Refuse wrong columns, and shards without a row of an origin, before any is read in full.
 
     Args:
-        paths: From `shard_files`, at least one.
-        origin: That of the rows that are wanted; None for all.
+        paths: Shards from `shard_files`, at least one.
+        origin: Origin of the requested rows; None for all rows.
 
     Raises:
-        ValueError: A shard has other columns, or none holds the origin.
+        ValueError: A shard has other columns, or no shard holds the origin.
     """
     for path in paths:
         if path.suffix == ".parquet":
@@ -66,11 +66,11 @@ def check_shards(paths: Sequence[Path], origin: str | None = None) -> None:
 
 
 def read_shard(path: Path, on_bad_rows: str = "raise") -> Iterator[pa.Table]:
-    """Yield the rows of a shard in tables, of which only one is in memory.
+    """Yield the rows of a shard in tables, with one table in memory at a time.
 
     Args:
-        path: From `shard_files`.
-        on_bad_rows: `raise`, or `skip`, which leaves bad rows out and logs their number.
+        path: A shard from `shard_files`.
+        on_bad_rows: `raise`, or `skip`, which leaves out bad rows and logs their number.
 
     Raises:
         ValueError: The shard is damaged, or holds a bad row.
@@ -90,7 +90,7 @@ def as_tables(rows: Iterator[tuple[str, ...]]) -> Iterator[pa.Table]:
     """Yield rows in tables of a bounded size.
 
     Args:
-        rows: With a cell for each of `COLUMNS`.
+        rows: Rows with a cell for each of `COLUMNS`.
     """
     while batch := list(islice(rows, _BATCH)):
         yield pa.table([pa.array(cells, pa.string()) for cells in zip(*batch, strict=True)], names=COLUMNS)
@@ -120,7 +120,7 @@ def _objects(path: Path) -> Iterator[tuple[int, Any]]:
         try:
             yield number, json.loads(line)
         except (ValueError, RecursionError):
-            yield number, line  # no object, and so a bad row
+            yield number, line  # not an object, and therefore a bad row
 
 
 def _check_pair(_: int, row: Any) -> tuple[str, ...]:

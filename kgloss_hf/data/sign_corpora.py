@@ -1,4 +1,4 @@
-"""Read sign language corpora as they are delivered: NIASL2021 and AI-Hub 636, NIKL, AI-Hub 103, and ELAN files."""
+"""Read sign language corpora in their published form: NIASL2021 and AI-Hub 636, NIKL, AI-Hub 103, and ELAN files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
+from ..reporting import counted
 from ..runtime.normalization import normalize_line
 from .checks import BadRows
 from .columns import COLUMNS, find_columns
@@ -33,14 +34,14 @@ from .tables import read_rows
 
 logger = logging.getLogger(__name__)
 
-_LOOKED_AT = 5  # files, before a folder or archive counts as something else
+_LOOKED_AT = 5  # files that are examined before a folder or archive is taken for something else
 NIASL, NIKL, AIHUB_103, ELAN = "NIASL2021 / AI-Hub 636", "NIKL parallel corpus", "AI-Hub 103", "ELAN"
 _SENTENCE_NAMES = ("korean", "sentence", "text", "한국어", "한국어문장", "한국어 문장", "문장")  # in metaData
 _TEXT = {"text": COLUMNS["text"]}
 
 
 def _kind(value: Any) -> str | None:
-    """Return which corpus a JSON value is from."""
+    """Return the corpus that a JSON value comes from, or None."""
     if not isinstance(value, dict):
         return None
     if "krlgg_sntenc" in value or "sign_lang_sntenc" in value:
@@ -61,7 +62,7 @@ def is_corpus(path: Path) -> bool:
         >>> is_corpus(Path(__file__))
         False
     """
-    # not Path.is_dir, which raises where the name of a data set is too long for one of a file
+    # Not Path.is_dir, which raises if the name of a data set is too long for a file name.
     if not os.path.isdir(path) and not (os.path.isfile(path) and path.suffix.lower() in (*SUFFIXES, ARCHIVE)):
         return False
     nested: list[str] = []
@@ -72,7 +73,7 @@ def is_corpus(path: Path) -> bool:
                     return True
             elif _kind(first_value(member)):
                 return True
-    except ValueError:  # which reading the same archive says
+    except ValueError:  # reported when the same archive is read
         return path.is_file()
     return path.suffix.lower() == ARCHIVE and NESTED in nested
 
@@ -86,18 +87,18 @@ def read_corpus(
     on_bad_rows: str = "raise",
     quiet: bool = False,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield where each sentence of a corpus stands, and its row, of which only one is in memory.
+    """Yield the location of each sentence of a corpus, and its row, with one row in memory at a time.
 
-    What was recognised, and what was left out or could not be mapped, is said in a warning at the end.
+    A warning at the end reports what was recognised, and what was left out or could not be mapped.
 
     Args:
-        path: A folder with its folders, a `.json`, `.jsonl` or `.eaf` file, or a ZIP archive.
-        sense: `keep` leaves the number of a sense in its gloss (`낮1`), `drop` takes it off.
-        text_tier: Tier of ELAN files with the sentence, or tiers of several people with commas between them (default:
-            recognised by its name).
-        gloss_tiers: Tiers of ELAN files with the glosses (default: recognised by their names).
+        path: A folder, read with its subfolders, a `.json`, `.jsonl` or `.eaf` file, or a ZIP archive.
+        sense: `keep` keeps the sense number in a gloss (`낮1`), `drop` removes it.
+        text_tier: Tier of ELAN files with the sentence, or tiers of several people separated by commas (default:
+            recognised by name).
+        gloss_tiers: Tiers of ELAN files with the glosses (default: recognised by name).
         on_bad_rows: `raise`, or `skip`, which leaves out and counts what cannot be read.
-        quiet: Say nothing at the end, since another pass over the same corpus has said it.
+        quiet: Whether to omit the warning at the end, because an earlier pass over the corpus has reported it.
 
     Returns:
         Rows with `id`, `text`, `glosses` in signing order, and for each gloss its `starts` and `ends` (seconds, or
@@ -106,9 +107,9 @@ def read_corpus(
         and `end`), `signer`, `category`, `split` (`train`, `validation`, `test` or None) and `source`.
 
     Raises:
-        FileNotFoundError: There is nothing under the path.
-        ValueError: An option is not known, a file cannot be read, a sentence has no text or no glosses, or there is no
-            sentence at all.
+        FileNotFoundError: The path does not exist.
+        ValueError: An option is unknown, a file cannot be read, a sentence has no text or no glosses, or the corpus has
+            no sentence at all.
 
     Example:
         >>> import json, tempfile
@@ -120,14 +121,14 @@ def read_corpus(
     """
     if sense not in SENSES:
         raise ValueError(f"sense: expected 'keep' or 'drop', found {sense!r}")
-    BadRows(path, on_bad_rows)  # which checks the option
+    BadRows(path, on_bad_rows)  # raises for an unknown option
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder; name a folder, ZIP archive or file of a sign corpus")
     return _Reader(path, sense, text_tier, tuple(gloss_tiers), on_bad_rows == "skip", quiet).rows()
 
 
 class _Reader:
-    """Read one corpus and count."""
+    """Reader of one corpus, which counts its rows."""
 
     def __init__(
         self, path: Path, sense: str, text_tier: str | None, gloss_tiers: tuple[str, ...], skip: bool, quiet: bool
@@ -146,8 +147,8 @@ class _Reader:
                 try:
                     if isinstance(sentence, ValueError):
                         raise sentence
-                    made = sentence(where) if callable(sentence) else sentence
-                    row = row_of(made, sense=self._sense, source=source, notes=self._notes, where=where)
+                    annotated = sentence(where) if callable(sentence) else sentence
+                    row = row_of(annotated, sense=self._sense, source=source, notes=self._notes, where=where)
                 except ValueError as error:
                     self._bad(where, error)
                     continue
@@ -163,7 +164,7 @@ class _Reader:
     def _bad(self, where: str, error: ValueError) -> None:
         problem = f"{where}: {error}"
         if not self._skip:
-            raise ValueError(f"{problem}; correct it, or leave bad rows out with on_bad_rows='skip'") from error
+            raise ValueError(f"{problem}; correct it, or skip bad rows with on_bad_rows='skip'") from error
         self._notes.add("bad row(s) skipped", problem)
 
     def _say(self, glosses: int) -> None:
@@ -176,13 +177,11 @@ class _Reader:
             )
         if self._quiet:
             return
-        found = ", ".join(
-            f"{source} ({count:,} {'row' if count == 1 else 'rows'})" for source, count in self._sources.items()
-        )
-        logger.warning("%s: read as %s, %s glosses%s", self._path, found, f"{glosses:,}", notes)
+        sources = ", ".join(f"{source} ({counted(count, 'row')})" for source, count in self._sources.items())
+        logger.warning("%s: read as %s, %s%s", self._path, sources, counted(glosses, "gloss", "glosses"), notes)
 
     def _sentences(self, member: Member) -> Iterator[tuple[str, str, Any]]:
-        """Yield where each sentence of a file stands, its corpus, and what makes it or the error that it gave."""
+        """Yield the location of each sentence of a file, its corpus, and the sentence, its factory or its error."""
         if member.suffix == ".eaf":
             yield from self._elan(member)
             return
@@ -205,7 +204,10 @@ class _Reader:
         try:
             tiers = read_eaf(read_text(member))
             if is_review(tiers):
-                raise ValueError("expected a sign corpus, found a review sheet; name each sheet by itself, with commas")
+                raise ValueError(
+                    "expected a sign corpus, found a review sheet; name the review sheets one by one, separated by "
+                    "commas"
+                )
             text_tier, gloss_tiers = self._tiers
             sentences = eaf_sentences(
                 tiers, member.stem, self._notes, member.where, text_tier=text_tier, gloss_tiers=gloss_tiers
@@ -234,7 +236,7 @@ class _Reader:
         sentence = korean if isinstance(korean, dict) else {"koreanText": korean}
         listed = value.get("sign_lang_sntenc")
         if not isinstance(listed, str | None):
-            raise ValueError(f"sign_lang_sntenc: expected glosses with / between them, found {listed!r:.60}")
+            raise ValueError(f"sign_lang_sntenc: expected glosses separated by /, found {listed!r:.60}")
         written = [gloss for gloss in map(normalize_line, (listed or "").split("/")) if gloss]
         both, strong, weak = (self._gestures(script, hand) for hand in HANDS)
         together, strong, weak = joined(strong, weak)
@@ -272,7 +274,7 @@ class _Reader:
         )
 
     def _sentence_of(self, metadata: dict[str, Any], names: list[str], where: str) -> str:
-        """Return the sentence of a video of AI-Hub 103, whose files hold none as they are published."""
+        """Return the sentence of a video of AI-Hub 103, whose published files contain none."""
         for key in _SENTENCE_NAMES:
             if isinstance(metadata.get(key), str) and metadata[key].strip():
                 return str(metadata[key])
@@ -280,16 +282,16 @@ class _Reader:
             self._texts = _sentences_beside(self._path, self._notes)
         for key in dict.fromkeys(key for name in names if name for key in (name, PurePath(name).stem)):
             if text := self._texts.get(key):
-                self._notes.add("sentence(s) taken from tables beside the files", f"{where}: {key}")
+                self._notes.add("sentence(s) taken from tables next to the files", f"{where}: {key}")
                 return text
         raise ValueError(
-            f"expected the sentence of the video {names[0] or names[-1]}, found none: {AIHUB_103} holds glosses alone; "
-            "put a table (CSV, TSV, XLSX) beside the files, with the name of each video in one column, and its "
-            "sentence in a column text or 문장"
+            f"expected the sentence of the video {names[0] or names[-1]}, found none, since {AIHUB_103} contains only "
+            "glosses; put a table (CSV, TSV, XLSX) next to the files, with the name of each video in one column and "
+            "its sentence in a column text or 문장"
         )
 
     def _gestures(self, script: dict[str, Any], hand: str) -> list[Sign]:
-        """Return the signs of one hand's list."""
+        """Return the signs in the list of one hand."""
         key = f"sign_gestures_{hand}"
         signs = []
         for item in _list(script, key):
@@ -304,7 +306,7 @@ class _Reader:
         return signs
 
     def _signals(self, channels: Any, where: str) -> list[Signal]:
-        """Return the non-manual signals by their start."""
+        """Return the non-manual signals, sorted by start."""
         if channels is not None and not isinstance(channels, dict):
             raise ValueError(f"nms_script: expected an object, found {channels!r:.60}")
         signals = []
@@ -320,7 +322,7 @@ class _Reader:
 
 
 def _sentences_beside(path: Path, notes: Notes) -> dict[str, str | None]:
-    """Return sentences by every other cell of their rows in the tables beside a corpus; None where they differ."""
+    """Return sentences by each other cell of their rows in the tables next to a corpus; None if they differ."""
     texts: dict[str, str | None] = {}
     for table in tables_beside(path):
         try:
@@ -330,7 +332,7 @@ def _sentences_beside(path: Path, notes: Notes) -> dict[str, str | None]:
                 rows = [row for _, row in read_rows(table, encoding="cp949")]
             column = find_columns(rows[0] if rows else (), str(table), wanted=_TEXT, needed=()).get("text")
         except ValueError as error:
-            notes.add("table(s) that cannot be read left out", str(error))
+            notes.add("unreadable table(s) left out", str(error))
             continue
         for row in rows if column else []:
             text = word(row[column])
@@ -369,7 +371,7 @@ def _text(value: Any, key: str) -> str:
 
 
 def _location(item: dict[str, Any], key: str) -> tuple[int, int] | None:
-    """Return the span of the sentence that a gesture comes from, if both ends are there."""
+    """Return the span of the sentence that a gesture comes from, if both ends are given."""
     place = _dict(item, "sentence_loc")
     ends = [place.get("start"), place.get("end")]
     if ends in (["", ""], [None, None]):
@@ -379,11 +381,11 @@ def _location(item: dict[str, Any], key: str) -> tuple[int, int] | None:
         return None
     start, end = (int(end) for end in ends if end is not None)
     if [start, end] != ends:
-        raise ValueError(f"{key}: expected places of characters in sentence_loc, found {place!r:.60}")
+        raise ValueError(f"{key}: expected character positions in sentence_loc, found {place!r:.60}")
     return start, end
 
 
 @lru_cache(2**16)
 def _sign(gloss: str) -> str:
-    """Return a gloss without the number of its sense, by which lists of one sentence may differ."""
+    """Return a gloss without its sense number, in which the two lists of a sentence may differ."""
     return normalize_line(gloss).rstrip("0123456789")

@@ -1,4 +1,4 @@
-"""Put the signs of an annotated sentence in order, and write them as a row in the package's notation."""
+"""Order the signs of an annotated sentence, and write them as a row in the package's notation."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .lines import is_text
 from .typed_values import Sentence, typed_parts
 
 HANDS = ("both", "strong", "weak")
-"""What a sign is made with, in the order of signs that begin at one time."""
+"""Hands that make a sign, in the order in which simultaneous signs are listed."""
 
 SENSES = ("keep", "drop")
-"""What becomes of the number that tells the senses of a gloss apart: `낮1` stays `낮1`, or becomes `낮`."""
+"""Treatments of the number that distinguishes the senses of a gloss: `낮1` stays `낮1`, or becomes `낮`."""
 
 _KEPT = 2**16
 _SENSE = re.compile(r"(.*[가-힣)])([1-9]\d?)")
-_TIME_BEHIND = r"(?!\d|[시분초월일])"  # the sentence's `낮1시` holds no `낮1`
+_TIME_BEHIND = r"(?!\d|[시분초월일])"  # `낮1시` in a sentence does not contain `낮1`
 _POINTING = re.compile(r"([^#]*[가-힣)]\d{0,2})#([^#()]*)")
 
 
 class Sign(NamedTuple):
-    """A gloss as annotated: with its times in seconds, its hand and its span of the sentence, where they are known."""
+    """A gloss as annotated, with its times in seconds, its hand and its span of the sentence, if known."""
 
     gloss: str
     start: float | None = None
@@ -45,7 +45,7 @@ class Signal(NamedTuple):
 
 
 class Annotated(NamedTuple):
-    """A sentence with its signs as they were annotated."""
+    """A sentence with its signs as annotated."""
 
     id: str
     text: str
@@ -56,19 +56,19 @@ class Annotated(NamedTuple):
 
 
 class Notes:
-    """Count what is left out of a corpus or cannot be mapped, and keep the first of each kind."""
+    """Counter of what is left out of a corpus or cannot be mapped, with the first example of each kind."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
     def add(self, what: str, first: str = "", count: int = 1) -> None:
-        """Count something.
+        """Count occurrences of a kind.
 
         Args:
-            what: Its kind, with `(s)` where the plural has an s.
-            first: How the message shows it, if it is the first of its kind.
-            count: How many there are.
+            what: The kind, with `(s)` where the plural has an s.
+            first: Example for the message, kept if it is the first of its kind.
+            count: Number of occurrences.
         """
         if count:
             self._counts[what] += count
@@ -76,9 +76,9 @@ class Notes:
 
     def __str__(self) -> str:
         parts = []
-        for what, count in self._counts.items():
-            shown = f" (the first: {one_line(self._first[what]):.200})" if self._first[what] else ""
-            parts.append(f"{count:,} {what.replace('(s)', '' if count == 1 else 's')}{shown}")
+        for kind, count in self._counts.items():
+            example = f" (the first: {one_line(self._first[kind]):.200})" if self._first[kind] else ""
+            parts.append(f"{count:,} {kind.replace('(s)', '' if count == 1 else 's')}{example}")
         return "; ".join(parts)
 
     def __bool__(self) -> bool:
@@ -89,8 +89,8 @@ def interleaved(*hands: Iterable[Sign]) -> list[Sign]:
     """Return the signs of several hands in signing order.
 
     Args:
-        *hands: Signs of each hand, as listed. Of signs that begin at one time, those of the hand named first come
-            first. A sign without a time stays behind the one before it in its list.
+        *hands: Signs of each hand, as listed. Signs that begin at the same time are sorted by the order of the hands. A
+            sign without a time stays after its predecessor in its list.
 
     Example:
         >>> [sign.gloss for sign in interleaved([Sign("집", 2), Sign("불")], [Sign("크다", 1)])]
@@ -106,7 +106,7 @@ def interleaved(*hands: Iterable[Sign]) -> list[Sign]:
 
 
 def joined(strong: Iterable[Sign], weak: Iterable[Sign]) -> tuple[list[Sign], list[Sign], list[Sign]]:
-    """Make one sign of the same gloss on both hands at the same time.
+    """Merge signs with the same gloss made by both hands at the same time.
 
     Args:
         strong: Signs of the strong hand.
@@ -152,14 +152,14 @@ def row_of(sentence: Annotated, *, sense: str, source: str, notes: Notes, where:
     """Return an annotated sentence as a row (`kgloss_hf.data.sign_corpora.read_corpus` has its columns).
 
     Args:
-        sentence: With signs in signing order.
+        sentence: Sentence with its signs in signing order.
         sense: One of `SENSES`.
-        source: What the corpus was recognised as.
-        notes: Counts what cannot be mapped.
-        where: File and place, for the notes.
+        source: Name of the recognised corpus.
+        notes: Counter of what cannot be mapped.
+        where: File and location, for the notes.
 
     Raises:
-        ValueError: There is no sentence, there are no glosses, or there is text that no file can hold.
+        ValueError: The sentence or its glosses are missing, or a text cannot be written to a file.
 
     Example:
         >>> row = row_of(Annotated("1", "8월의 집", [Sign("집1"), Sign("날짜:8월")]), sense="drop", source="NIKL",
@@ -211,11 +211,11 @@ def _span(span: tuple[int, int] | None, shift: int, length: int, notes: Notes, w
 
 
 class _Form(NamedTuple):
-    """How an annotated gloss reads by itself; corpora repeat few glosses, so that forms are kept."""
+    """Parsed form of an annotated gloss without its sentence; cached, since corpora repeat few glosses."""
 
     gloss: str
     head: str = ""
-    bare: str = ""  # the head without the number of its sense
+    bare: str = ""  # the head without its sense number
     number: str = ""
     referent: str = ""  # with its parentheses
     problem: str = ""
@@ -239,7 +239,7 @@ def _form(gloss: str) -> _Form:
 def _glosses(
     annotated: str, sentence: Sentence, span: tuple[int, int] | None, sense: str, notes: Notes, where: str
 ) -> list[tuple[str, str, tuple[int, int] | None]]:
-    """Return what an annotated gloss is in the package's notation: glosses, sense numbers and spans."""
+    """Return an annotated gloss in the package's notation: glosses, sense numbers and spans."""
     gloss, head, bare, number, referent, problem = _form(annotated)
     if not gloss:
         notes.add("annotation(s) without a gloss left out", where)
@@ -247,8 +247,8 @@ def _glosses(
     if ":" in gloss and (parts := typed_parts(gloss, sentence, span)):
         for part in parts:
             if not part.held:
-                what = "part(s) of typed values not in the sentence, kept as plain glosses"
-                notes.add(what, f"{where}: {gloss}")
+                kind = "part(s) of typed values not in the sentence, kept as plain glosses"
+                notes.add(kind, f"{where}: {gloss}")
         return [(part.gloss, "", part.span) for part in parts]
     if problem:
         notes.add(problem, f"{where}: {gloss}")
@@ -258,7 +258,7 @@ def _glosses(
 
 
 def _writes(text: str, gloss: str) -> bool:
-    """Whether a sentence holds a gloss with its number, such as 코로나19."""
+    """Return whether a sentence contains a gloss with its number, such as 코로나19."""
     return gloss in text and re.search(re.escape(gloss) + _TIME_BEHIND, text) is not None
 
 
@@ -266,10 +266,10 @@ def seconds(value: Any) -> float | None:
     """Return a time of an annotation as a number.
 
     Args:
-        value: A number, or a string that holds one; None or an empty string where there is none.
+        value: A number, or a string that holds one; None or an empty string for a missing time.
 
     Raises:
-        ValueError: It is something else, or no finite number.
+        ValueError: The value is something else, or not a finite number.
 
     Example:
         >>> seconds("1.25"), seconds("")
@@ -289,10 +289,10 @@ def seconds(value: Any) -> float | None:
 
 
 def word(value: Any) -> str:
-    """Return a name or number of the metadata as a string; an empty one where there is none.
+    """Return a name or number in the metadata as a string, or an empty string if it is missing.
 
     Args:
-        value: What stands there.
+        value: Value in the metadata.
 
     Example:
         >>> word(112), word(None), word(" 홍수 ")

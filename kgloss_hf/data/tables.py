@@ -16,6 +16,7 @@ from pyarrow import ArrowException, RecordBatch
 from pyarrow.parquet import ParquetFile
 
 from ..optional import require
+from ..reporting import counted
 from ..runtime.normalization import normalize
 from .bounds import bounded_batches, check_parquet, check_unfolded
 from .json_items import JsonError, json_items
@@ -23,7 +24,7 @@ from .lines import TEXT_SUFFIXES, is_text_file, read_lines, read_text
 
 logger = logging.getLogger(__name__)
 
-_SHEET_ROWS = 2**20  # of XLSX
+_SHEET_ROWS = 2**20  # limit of XLSX
 _HEAD_LINES, _PIECE = 50, 2**16  # characters
 _ROW = 10 * 2**20  # characters of JSON
 
@@ -33,11 +34,11 @@ TABLE_SUFFIXES = (
     *(".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx"),
     *(".csv.gz", ".tsv.gz", ".json.gz", ".jsonl.gz"),
 )
-"""Of the files that `read_rows` reads, in any case."""
+"""Extensions of the files that `read_rows` reads, in any case."""
 
 
 def is_table(name: str) -> bool:
-    """Whether a name is that of a table file, by its ending.
+    """Return whether a name has the extension of a table.
 
     Example:
         >>> is_table("PAIRS.CSV"), is_table("someone/pairs")
@@ -47,7 +48,7 @@ def is_table(name: str) -> bool:
 
 
 def table_suffix(name: str) -> str:
-    """Return which of `TABLE_SUFFIXES` a name ends with, or an empty string.
+    """Return the extension of a table's name, one of `TABLE_SUFFIXES`, or an empty string.
 
     Args:
         name: Name of a file.
@@ -67,29 +68,29 @@ def read_rows(
     header: Sequence[str] | None = None,
     columns: Sequence[str] = (),
 ) -> Iterator[tuple[int, Any]]:
-    """The rows of a table and their numbers, of which only a part is ever in memory.
+    """Yield the numbered rows of a table, with only a part in memory at a time.
 
     Args:
-        path: A file with one of `TABLE_SUFFIXES`, in any case. CSV, TSV and XLSX have a header; of a workbook the first
-            sheet counts, with the results of formulas. Cells of a CSV file are separated by commas, or by `;`, `|` or
-            tabs where its header and first rows tell so; those of TSV by tabs, without quotation marks. `.json` is JSON
-            Lines, an array, or an object over several lines.
-        encoding: Of CSV, TSV and JSON, such as `cp949`. A byte order mark of UTF-8 or UTF-16 is recognised.
-        suffix: What kind of file it is, where its name does not tell.
-        header: Names of the columns of a CSV, TSV or XLSX file that has no header. Default: its first row.
-        columns: Names that the header of a CSV, TSV or XLSX file must hold.
+        path: A file with one of `TABLE_SUFFIXES`, in any case. CSV, TSV and XLSX have a header. Only the first sheet of
+            a workbook is read, with the results of formulas. Cells of a CSV file are separated by commas, or by `;`,
+            `|` or tabs if its header and first rows indicate so; cells of TSV by tabs, without quotation marks. `.json`
+            is JSON Lines, an array, or an object over several lines.
+        encoding: Encoding of CSV, TSV and JSON, such as `cp949`. A byte order mark of UTF-8 or UTF-16 is recognised.
+        suffix: Extension that gives the kind of the file, if its name does not.
+        header: Names of the columns of a CSV, TSV or XLSX file without a header. Default: its first row.
+        columns: Names that the header of a CSV, TSV or XLSX file must contain.
 
     Returns:
-        An iterator over numbers and rows. A row is a dict, in JSON Lines whatever stands in the line. Cells that a row
-        lacks are None, cells beyond the header come as a list under the key None, and whole numbers in XLSX come as
-        strings. Class labels of a Parquet file that `datasets` wrote come as their names. Numbers are those that a
-        spreadsheet shows (the header is 1), lines in JSON Lines, and from 1 in a JSON array and in Parquet. Blank rows
-        are left out, and a warning at the end counts them.
+        An iterator over numbers and rows. A row is a dict; in JSON Lines it is the value in the line. Missing cells are
+        None, cells beyond the header are a list under the key None, and whole numbers in XLSX are strings. Class labels
+        of a Parquet file written by `datasets` are returned as their names. Rows are numbered as in a spreadsheet
+        (the header is 1), by lines in JSON Lines, and from 1 in a JSON array and in Parquet. Blank rows are left out
+        and counted in a warning at the end.
 
     Raises:
         UnicodeError: A line is in another encoding. A ValueError.
-        ValueError: The file is damaged, is not of its kind, has two columns of one name, lacks one of `columns`, or
-            unfolds to far more than its size.
+        ValueError: The file is damaged, is not of its kind, has two columns of the same name, lacks one of `columns`,
+            or unpacks to far more than its size.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
     Example:
@@ -109,7 +110,7 @@ def read_rows(
         case ".csv":
             yield from _records(path, _csv(path, encoding), header, columns)
         case ".tsv":
-            # TSV knows no quoting: a stray quotation mark must not swallow the rows up to the next one.
+            # TSV has no quoting: a stray quotation mark must not swallow the rows up to the next one.
             lines = read_lines(path, encoding=encoding)
             yield from _records(path, _cells(path, lines, delimiter="\t", quoting=csv.QUOTE_NONE), header, columns)
         case ".json" if _spans_lines(path, encoding):
@@ -117,7 +118,9 @@ def read_rows(
         case ".json" | ".jsonl":
             yield from _objects(path, encoding)
         case _:
-            raise ValueError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found {ending or 'no ending'!r}")
+            raise ValueError(
+                f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file, found {ending or 'no extension'!r}; convert it"
+            )
 
 
 def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536) -> Iterator[RecordBatch]:
@@ -125,12 +128,12 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
 
     Args:
         path: The file.
-        columns: Names that it must have; no other column is read. Default: all columns.
-        size: Most rows per batch; of long texts a batch holds fewer.
+        columns: Names of the columns to read, which the file must have. Default: all columns.
+        size: Maximum number of rows per batch; batches of long texts are smaller.
 
     Raises:
-        ValueError: The file is damaged or cut off, has two columns of one name, lacks one of `columns`, or unfolds to
-            far more than its size.
+        ValueError: The file is damaged or truncated, has two columns of the same name, lacks one of `columns`, or
+            unpacks to far more than its size.
 
     Example:
         >>> import pyarrow, tempfile
@@ -147,7 +150,7 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
             fields = [field for field in file.schema_arrow if not columns or field.name in columns]
             schema = pyarrow.schema(fields, file.schema_arrow.metadata)
             texts, most = check_parquet(path, file, schema)
-        # Equal texts are stored once, and stay so until it is known how much they are.
+        # Equal texts are stored once, and stay so until their total size is known.
         with ParquetFile(path, read_dictionary=texts) as file:
             batches = file.iter_batches(min(size, most), columns=list(columns) or None)
             for batch in bounded_batches(path, batches):
@@ -164,7 +167,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
         features = _labelled(batch.schema.metadata or {})
         try:
             rows = batch.to_pylist()
-        except (ArrowException, ValueError, OverflowError) as error:  # dates that are none
+        except (ArrowException, ValueError, OverflowError) as error:  # invalid dates
             raise _no_parquet(path, before, error) from error
         for number, row in enumerate(rows, before + 1):
             for name in features:
@@ -177,16 +180,16 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _labelled(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """Return the features of the columns that hold class labels, from what `datasets` writes into Parquet files."""
+    """Return the features of the columns with class labels, from the metadata that `datasets` writes."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         return {name: feature for name, feature in features.items() if '"ClassLabel"' in json.dumps(feature)}
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # of another program, or damaged
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # from another program, or damaged
         return {}
 
 
 def _named(value: Any, feature: Any) -> Any:
-    """Return a value with the names of its class labels, of which lists and structures may hold some."""
+    """Return a value with class labels, including those in lists and structures, replaced by their names."""
     while isinstance(feature, list) or (isinstance(feature, dict) and isinstance(feature.get("feature"), dict | list)):
         feature = (feature or [None])[0] if isinstance(feature, list) else feature["feature"]
     if isinstance(value, list):
@@ -200,12 +203,12 @@ def _named(value: Any, feature: Any) -> Any:
         return value
     if not -1 <= value < len(names):
         raise IndexError(f"expected a class label from 0 to {len(names) - 1}, found {value}")
-    return None if value == -1 else names[value]  # -1 is no label
+    return None if value == -1 else names[value]  # -1 stands for a missing label
 
 
 def _no_parquet(path: Path, rows: int, error: Exception) -> ValueError:
     where = f"{path}, after row {rows}" if rows else str(path)
-    return ValueError(f"{where}: damaged or not a Parquet file ({error}); fetch it again")
+    return ValueError(f"{where}: damaged or not a Parquet file ({error}); get the file again")
 
 
 def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
@@ -216,18 +219,18 @@ def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
             continue
         try:
             yield number, json.loads(line)
-        except (ValueError, RecursionError) as error:  # also what is too long or nested too deeply
-            raise ValueError(f"{path}, row {number}: expected one JSON object a line ({error})") from error
+        except (ValueError, RecursionError) as error:  # raised also for values too long or too deeply nested
+            raise ValueError(f"{path}, row {number}: expected one JSON object per line ({error})") from error
     _say_blank(path, blank)
 
 
 def _say_blank(path: Path, count: int) -> None:
     if count:
-        logger.warning("%s: %d blank %s left out", path, count, "row" if count == 1 else "rows")
+        logger.warning("%s: %s left out", path, counted(count, "blank row"))
 
 
 def _spans_lines(path: Path, encoding: str) -> bool:
-    """Tell a JSON array, or objects over several lines, from JSON Lines."""
+    """Return whether a file holds a JSON array or objects over several lines, rather than JSON Lines."""
     pieces = read_text(path, encoding, _PIECE, cut=True)
     first = next((piece for piece in pieces if piece.strip()), "")
     try:
@@ -238,14 +241,14 @@ def _spans_lines(path: Path, encoding: str) -> bool:
 
 
 def _values(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
-    """Yield the items of a JSON array, or JSON objects that follow each other, of which one at a time is in memory."""
+    """Yield the items of a JSON array, or consecutive JSON objects, with one in memory at a time."""
     number = 0
     try:
         for number, item in enumerate(json_items(read_text(path, encoding, _PIECE, cut=True), _ROW), 1):
             yield number, item
     except JsonError as error:
         where = f"{path}, row {number + 1}"
-        raise ValueError(f"{where}: expected JSON objects, one a line or all in one array ({error})") from error
+        raise ValueError(f"{where}: expected JSON objects, one per line or all in one array ({error})") from error
 
 
 def _csv(path: Path, encoding: str) -> Iterator[Sequence[Any]]:
@@ -255,21 +258,21 @@ def _csv(path: Path, encoding: str) -> Iterator[Sequence[Any]]:
         head.append(line)
     delimiter = _delimiter_of(head)
     if delimiter != ",":
-        logger.warning("%s: cells are separated by %r, as the header and the first rows are", path, delimiter)
+        logger.warning("%s: cells are taken to be separated by %r, as in the header and first rows", path, delimiter)
     return _cells(path, chain(head, lines), delimiter=delimiter, strict=True)
 
 
 def _delimiter_of(head: Sequence[str]) -> str:
-    """Return what separates the cells of a CSV file: a comma, unless more rows are as wide as the header with another.
+    """Return the delimiter of a CSV file: a comma, unless with another more rows are as wide as the header.
 
     Args:
-        head: Its first lines.
+        head: First lines of the file.
     """
     shares = {",": 0.0}
     for delimiter in _DELIMITERS:
         try:
             header, *rows = filter(None, csv.reader(head, delimiter=delimiter))
-        except (ValueError, csv.Error):  # there is no row, or a cell is too long
+        except (ValueError, csv.Error):  # no row, or a cell that is too long
             continue
         if len(header) > 1:
             shares[delimiter] = (1 + sum(len(row) == len(header) for row in rows)) / (1 + len(rows))
@@ -281,7 +284,7 @@ def _cells(path: Path, lines: Iterable[str], **style: Any) -> Iterator[Sequence[
     try:
         yield from csv.reader(lines, **style)
     except csv.Error as error:
-        raise ValueError(f"{path}: {error}; check that every quotation mark that opens a cell closes it") from error
+        raise ValueError(f"{path}: {error}; check that every opening quotation mark has a closing one") from error
 
 
 def _sheet(path: Path) -> Iterator[Sequence[Any]]:
@@ -292,10 +295,11 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:
-            first, *others = workbook.worksheets
-            if others:
-                logger.warning("%s: only the first sheet, %r, is read, of %d", path, first.title, 1 + len(others))
-            first.reset_dimensions()  # some programs write wrong ones, and rows would be cut
+            first, *other_sheets = workbook.worksheets
+            if other_sheets:
+                sheets = 1 + len(other_sheets)
+                logger.warning("%s: only the first of %d sheets is read, %r", path, sheets, first.title)
+            first.reset_dimensions()  # some programs write wrong ones, which would cut off rows
             for number, cells in enumerate(first.iter_rows(values_only=True), 1):
                 if number > _SHEET_ROWS:
                     raise ValueError(f"expected at most {_SHEET_ROWS:,} rows, found more")
@@ -305,7 +309,7 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
                 yield filled
         finally:
             workbook.close()
-    except Exception as error:  # of zipfile, zlib, XML or openpyxl, each of which has its own
+    except Exception as error:  # from zipfile, zlib, XML or openpyxl, each with exceptions of its own
         raise ValueError(f"{path}: damaged or not an XLSX workbook ({error}); save it again as XLSX") from error
 
 
@@ -313,7 +317,7 @@ def _unfolded(path: Path) -> int:
     try:
         with zipfile.ZipFile(path) as archive:
             return sum(member.file_size for member in archive.infolist())
-    except Exception:  # a damaged archive has many; openpyxl will stumble over the same
+    except Exception:  # a damaged archive raises many kinds; openpyxl will fail on it too
         return 0
 
 
@@ -341,19 +345,19 @@ def _records(
 
 def _check_names(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
     if doubled := sorted({name for name in header if name and header.count(name) > 1}):
-        raise ValueError(f"{path}: expected one column of each name, found several {', '.join(doubled)}; rename them")
+        raise ValueError(f"{path}: expected unique column names, found several {', '.join(doubled)}; rename them")
     if not set(columns) <= set(header):
         raise ValueError(f"{path}: expected the columns {', '.join(columns)}, found {list(header)!s:.300}; rename them")
 
 
 def existing_file(name: str) -> Path:
-    """The path of a file that must be there.
+    """Return the path of a file after checking that it exists.
 
     Args:
-        name: The path.
+        name: Path of the file.
 
     Raises:
-        FileNotFoundError: It is not.
+        FileNotFoundError: The file does not exist.
 
     Example:
         >>> existing_file("nowhere.csv")  # doctest: +ELLIPSIS

@@ -1,4 +1,4 @@
-"""Typed values of sign language corpora (`날짜:8월19일`) in the package's notation (`Number/8월`, `Number/19일`)."""
+"""Convert typed values of sign corpora (`날짜:8월19일`) to the package's notation (`Number/8월`, `Number/19일`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..runtime.normalization import is_normalized, normalize_with_offsets
 from ..runtime.numerals import number_words
 from ..runtime.okt import analyze
 
-# A number with what Okt joins to it, so that what is cut here is what the placeholders of a sentence stand for.
+# A number with everything that Okt joins to it, so that numbers match the placeholders of a sentence.
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.:/~-]\d+)?)"
 _UNIT = "세기|시간|[원등년월일회시분초엔옌]|달러|위안|유로"
 _NUMBER = rf"(?P<number>{_DIGITS}%?[십백천만억조]*)(?P<unit>{_UNIT})?"
@@ -22,12 +22,12 @@ _HANGUL = re.compile("[가-힣]")
 
 
 class Part(NamedTuple):
-    """A gloss that a typed value gives.
+    """A gloss from a typed value.
 
     Args:
-        gloss: In the package's notation.
-        span: Where the sentence writes it, if the typed value has a span.
-        held: Whether the sentence holds it; words are not looked for.
+        gloss: The gloss in the package's notation.
+        span: Its span of the sentence, if the typed value has a span.
+        held: Whether the sentence contains it; words are not looked up.
     """
 
     gloss: str
@@ -48,7 +48,7 @@ class Sentence:
     """A sentence in which numbers and Latin words are looked up.
 
     Args:
-        text: As given; spans refer to it.
+        text: The original text, to which spans refer.
     """
 
     def __init__(self, text: str) -> None:
@@ -60,12 +60,12 @@ class Sentence:
 
     @property
     def normal(self) -> str:
-        """The sentence, normalised."""
+        """Normalised text of the sentence."""
         return self._aligned[0]
 
     @cached_property
     def is_korean(self) -> bool:
-        """Whether it holds Hangul."""
+        """True if the sentence contains Hangul."""
         return bool(_HANGUL.search(self.normal))
 
     @cached_property
@@ -77,7 +77,7 @@ class Sentence:
         return (start, end) if spans is None else (spans[start][0], spans[end - 1][1])
 
     def numbers(self, number: str, unit: str) -> Iterator[_Written]:
-        """Yield where the sentence writes a number, with its unit joined to it or behind white space."""
+        """Yield the occurrences of a number in the sentence, its unit following directly or after white space."""
         for token in self._tokens:
             if not token["number"] or _bare(token["number"]) != _bare(number):
                 continue
@@ -93,7 +93,7 @@ class Sentence:
                 yield _Written(token["number"], unit, *self._given(*token.span()))
 
     def latin(self, word: str) -> Iterator[_Written]:
-        """Yield where the sentence writes a Latin word, in any case."""
+        """Yield the occurrences of a Latin word in the sentence, in any case."""
         for token in self._tokens:
             if token["latin"] and token["latin"].casefold() == word.casefold():
                 yield _Written(token["latin"], "", *self._given(*token.span()))
@@ -104,22 +104,22 @@ class Sentence:
         return {source.content: self._given(source.start, source.end) for source in reversed(sources)}
 
     def numeral(self, number: str, unit: str) -> Iterator[_Written]:
-        """Yield where the sentence writes a number in Korean words (`열두 시`)."""
+        """Yield the occurrence of a number in Korean words (`열두 시`) in the sentence, if any."""
         content, unit = (f"{_bare(number)}C", "") if unit == CENTURY else (_bare(number), unit)
         if span := self._numerals.get(content):
             yield _Written(content, unit, *span)
 
 
 def typed_parts(gloss: str, sentence: Sentence, span: tuple[int, int] | None = None) -> list[Part]:
-    """Return the glosses that a typed value stands for; none where the gloss is no typed value.
+    """Return the glosses that a typed value stands for; none if the gloss is not a typed value.
 
     Args:
-        gloss: Such as `날짜:8월19일`: a kind, a colon and a value of numbers, Latin words and other words. Where the
-            sentence is not Korean, the kind must be: `IX:i` of other sign languages is no typed value.
-        sentence: The sentence of the gloss. A number that it holds, apart from white space and commas, becomes
-            `Number/8월`, and a Latin word `Alpha/QR`, both as the sentence writes them. Any other part stays a plain
+        gloss: A gloss such as `날짜:8월19일`: a kind, a colon and a value of numbers, Latin words and other words. If
+            the sentence is not Korean, the kind must be: `IX:i` of other sign languages is not a typed value.
+        sentence: The sentence of the gloss. A number that it contains, ignoring white space and commas, becomes
+            `Number/8월`, and a Latin word `Alpha/QR`, both as written in the sentence. Any other part stays a plain
             gloss.
-        span: Of the typed value in the sentence. Parts that are found in it get the span of what was found.
+        span: Span of the typed value in the sentence. Parts that occur inside it get the span of their occurrence.
 
     Example:
         >>> [part.gloss for part in typed_parts("날짜:8월19일", Sentence("8월 19일에 QR 코드"))]
@@ -132,7 +132,7 @@ def typed_parts(gloss: str, sentence: Sentence, span: tuple[int, int] | None = N
     if not (_HANGUL.search(typed["kind"]) or sentence.is_korean):
         return []
     parts: list[Part] = []
-    open_end = -1  # where an unheld number ended, to which what adjoins belongs
+    open_end = -1  # end of a number that the sentence does not contain; adjoining words belong to it
     for token in _TOKEN.finditer(typed["value"]):
         if open_end == token.start() and not token["number"]:
             parts[-1] = parts[-1]._replace(gloss=parts[-1].gloss + token[0])
@@ -151,7 +151,7 @@ def typed_parts(gloss: str, sentence: Sentence, span: tuple[int, int] | None = N
 
 
 def _look_up(token: re.Match[str], sentence: Sentence, span: tuple[int, int] | None) -> _Written | None:
-    """Return where the sentence writes a number or a Latin word, within the span before elsewhere."""
+    """Return the occurrence of a number or Latin word in the sentence, preferably inside the span."""
     if token["latin"]:
         places = list(sentence.latin(token["latin"]))
     else:
@@ -161,7 +161,7 @@ def _look_up(token: re.Match[str], sentence: Sentence, span: tuple[int, int] | N
 
 
 def _inside(written: _Written, span: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Return where something is written, if that lies in the span, else the span."""
+    """Return the span of an occurrence if it lies inside the given span, else the given span."""
     return (written.start, written.end) if span and span[0] <= written.start and written.end <= span[1] else span
 
 

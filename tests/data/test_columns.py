@@ -57,8 +57,16 @@ def test_the_exact_name_is_chosen_among_similar_ones() -> None:
             {},
             r"expected a column of glosses, named glosses, .*; found the columns \['문장', '메모'\]",
         ),
-        (["문장", "수어"], {"text": "korean"}, "no column 'korean'; found '문장', '수어'; name .* with --text_column"),
-        (["Korean", "KOREAN", "수어"], {"text": "korean"}, "several columns 'korean'; found 'Korean', 'KOREAN'; name"),
+        (
+            ["문장", "수어"],
+            {"text": "korean"},
+            "expected one column 'korean', found none .'문장', '수어'.; name .* with --text_column",
+        ),
+        (
+            ["Korean", "KOREAN", "수어"],
+            {"text": "korean"},
+            "expected one column 'korean', found several .'Korean', 'KOREAN'.; name",
+        ),
         ([], {}, "expected a column of text"),
     ],
 )

@@ -1,4 +1,4 @@
-"""ELAN documents with invented content."""
+"""Tests on ELAN documents with invented content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Timed = tuple[str, int | None, int | None]
 
 
 class Document:
-    """Build an ELAN document; each annotation has time slots of its own, but for chains."""
+    """Builder of an ELAN document, in which each annotation has time slots of its own, except in chains."""
 
     def __init__(self) -> None:
         self._slots: list[int | None] = []
@@ -158,7 +158,7 @@ def test_tiers_whose_names_tell_nothing_are_listed(tmp_path: Path) -> None:
     expected = r"sentences and glosses, found the tiers 'A' \(1\), 'B' \(2\) .*--text_column.*--gloss_column"
     with pytest.raises(ValueError, match=expected):
         rows(tmp_path, document)
-    with pytest.raises(ValueError, match="tell which hold sentences, found"):
+    with pytest.raises(ValueError, match="expected tier names that show which tiers hold sentences, found"):
         rows(tmp_path, small().tier("sentence", ("집", 0, 2000)))
 
 

@@ -1,4 +1,4 @@
-"""Corpora in the shapes in which they are delivered, with invented content."""
+"""Tests on corpora in their published formats, with invented content."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_aihub_103_takes_the_sentence_from_a_table(tmp_path: Path, caplog: pytes
     (row,) = rows(tmp_path)
     assert (row["text"], row["glosses"], row["hands"]) == ("집에 불이 났다", ["집1", "불1"], ["", ""])
     assert (row["starts"], row["ends"]) == ([0, 1], [0.5, 1.5])
-    assert "1 sentence taken from tables beside the files" in caplog.text
+    assert "1 sentence taken from tables next to the files" in caplog.text
     assert "1 .csv file left out" in caplog.text
 
 
@@ -336,7 +336,7 @@ def test_a_name_that_would_steer_a_terminal(tmp_path: Path) -> None:
 
 def test_a_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.zip", {f"{n}.json": b" " * 2**25 for n in range(3)})
-    with pytest.raises(ValueError, match="to unfold to at most"):
+    with pytest.raises(ValueError, match="to unpack to at most"):
         rows(path)
 
 
@@ -356,7 +356,7 @@ def test_an_encrypted_archive(tmp_path: Path) -> None:
     content[content.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
     assert is_corpus(path)
-    with pytest.raises(ValueError, match="encrypted; unpack the archive with its password"):
+    with pytest.raises(ValueError, match="expected a file that is not encrypted; unpack the archive with its password"):
         rows(path)
 
 
@@ -392,12 +392,12 @@ GOOD = gesture("집1", 0, 1)
         (niasl("집", both=[gesture("집", True)]), "expected a time in seconds, found True"),
         (niasl("집", both=[gesture("집", float("nan"))]), "expected a time in seconds, found nan"),
         (niasl("집", both=[gesture("집", 10**400)]), "expected a time in seconds, found 1000"),
-        (niasl("집", both=[gesture("집", 0, 1, (0.5, 1))]), "expected places of characters in sentence_loc"),
+        (niasl("집", both=[gesture("집", 0, 1, (0.5, 1))]), "expected character positions in sentence_loc"),
         (niasl("집", both=[GOOD], nms_script=[]), "nms_script: expected an object"),
         (niasl("집", both=[GOOD], metadata=[]), "metadata: expected an object"),
         (nikl(None), r"krlgg_sntenc\.koreanText: expected a sentence, found none"),
         (nikl("집", listed=""), "expected glosses, found none"),
-        (nikl("집", listed=["집"]), "sign_lang_sntenc: expected glosses with / between them"),
+        (nikl("집", listed=["집"]), "sign_lang_sntenc: expected glosses separated by /"),
         (aihub_103("a", korean="집"), "expected glosses, found none"),
     ],
 )
@@ -427,7 +427,7 @@ def test_files_of_another_kind_are_left_out(tmp_path: Path, caplog: pytest.LogCa
     (tmp_path / "link.json").symlink_to(tmp_path / "a.json")
     assert len(rows(tmp_path)) == 1
     assert "2 JSON files of another kind left out" in caplog.text
-    assert "1 file without an ending left out" in caplog.text
+    assert "1 file without an extension left out" in caplog.text
     assert "1 link left out" in caplog.text
 
 

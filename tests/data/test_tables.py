@@ -54,7 +54,7 @@ def test_delimiter_of_csv_is_recognised(tmp_path: Path, delimiter: str, caplog: 
     with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows(rows)
     assert [list(row.values()) for _, row in read_rows(tmp_path / "a.csv")] == rows[1:]
-    said = f"a.csv: cells are separated by {delimiter!r}, as the header and the first rows are"
+    said = f"a.csv: cells are taken to be separated by {delimiter!r}, as in the header and first rows"
     assert (said in caplog.text) == (delimiter != ",")
 
 
@@ -98,7 +98,7 @@ def test_packed_and_plain_text_tables(tmp_path: Path, kind: str, encoding: str) 
 
 def test_wrong_encoding_names_the_option(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("문장,글로스\n집,불\n".encode("cp949"))
-    with pytest.raises(UnicodeError, match="line 1: expected UTF-8, .* or name its encoding: --encoding cp949$"):
+    with pytest.raises(UnicodeError, match="line 1: expected UTF-8, .* or set its encoding: --encoding cp949$"):
         list(read_rows(tmp_path / "a.csv"))
 
 
@@ -131,16 +131,16 @@ def test_json_of_any_layout(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('[{"a": 1}, {"a": 2]', r"row 2: expected JSON objects, one a line or all in one array \(Expecting ','"),
+        ('[{"a": 1}, {"a": 2]', r"row 2: expected JSON objects, one per line or all in one array \(Expecting ','"),
         ('[{"a": 1}, {"a": 2}', r"row 3: .*\(the array is not closed"),
         ('[{"a": 1},', r"row 2: .*\(the array is not closed"),
         ('[{"a": 1},]', r"row 2: .*\(Expecting value"),
-        ('[{"a": 1} {"a": 2}]', r"row 2: .*\(no comma before it"),
-        ('[\n{"a": 1}]\n{"a": 2}', r"row 2: .*\(something follows the array"),
+        ('[{"a": 1} {"a": 2}]', r"row 2: .*\(no comma before the next item"),
+        ('[\n{"a": 1}]\n{"a": 2}', r"row 2: .*\(unexpected content after the array"),
         ("[\n" + "[" * 99_999, "row 1: .*recursion"),
         ("[\n" + "9" * 9_999 + "]", r"row 1: .*\(Exceeds the limit"),
         ("[\n" + '"' + "9" * 9_999, r"row 1: .*\(Unterminated string"),
-        ("집", "row 1: expected one JSON object a line"),
+        ("집", "row 1: expected one JSON object per line"),
     ],
 )
 def test_damaged_json(tmp_path: Path, content: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,7 @@ def test_bad_rows_are_raised_or_counted(caplog: pytest.LogCaptureFixture) -> Non
     skipped.warn()
     assert "a.csv: 2 bad rows skipped; the first: a.csv, row 3: invalid literal" in caplog.text
     for bad, message in (
-        (rows[1:], "row 3: invalid.*; mend it, or leave"),
+        (rows[1:], "row 3: invalid.*; mend it, or skip bad rows"),
         (rows[3:], "row 5: expected 1 cells, .* 2;"),
     ):
         with pytest.raises(ValueError, match=f"a.csv, {message}.* out with on_bad_rows='skip'"):
@@ -263,7 +263,7 @@ def test_cells_of_a_workbook(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.WARNING, logger="kgloss_hf"):
         rows = list(read_rows(path))
     assert rows == [(2, {"id": "1", "": None, "glosses": "100"}), (4, {"id": "2", "": None, "glosses": 0.5})]
-    assert "only the first sheet, '쪽0', is read, of 2" in caplog.text
+    assert "only the first of 2 sheets is read, '쪽0'" in caplog.text
 
 
 def test_without_openpyxl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ def test_other_encodings(tmp_path: Path, encoding: str) -> None:
         (b"\0\0", "utf-16", "a.csv: expected utf-16, found other .*BOM"),
         ("집".encode("utf-16")[:3], "utf-16", "a.csv, line 1: expected utf-16, found b'.xd1'"),
         (b"\xff\xfe\0\xdc", "utf-16", "a.csv: expected utf-16, found other .*illegal encoding"),
-        (b"a\n", "korean-of-old", "unknown encoding: korean-of-old; name one that Python knows"),
+        (b"a\n", "korean-of-old", "unknown encoding: korean-of-old; choose one that Python knows"),
     ],
     ids=["cp949", "mixed", "mixed the other way", "utf-8 as cp949", "no mark", "half", "surrogate", "unknown"],
 )
@@ -311,11 +311,11 @@ def test_utf8_that_passes_for_cp949(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.parquet", b"PAR1 and then nothing", "a.parquet: damaged or not a Parquet file"),
-        ("a.parquet", as_parquet(ROWS)[:-100], "a.parquet: damaged or not a Parquet file.*fetch it again"),
+        ("a.parquet", as_parquet(ROWS)[:-100], "a.parquet: damaged or not a Parquet file.*get the file again"),
         ("a.xlsx", b"PK and then nothing", "a.xlsx: damaged or not an XLSX workbook"),
-        ("a.csv", b'a\n"1\n2\n', "a.csv: unexpected end of data; check that every quotation mark"),
-        ("a.csv", b"a,b,a\n1,2,3\n", "a.csv: expected one column of each name, found several a; rename"),
-        ("a.jsonl", b'{"a": 1}\n{', "a.jsonl, row 2: expected one JSON object a line"),
+        ("a.csv", b'a\n"1\n2\n', "a.csv: unexpected end of data; check that every opening quotation mark"),
+        ("a.csv", b"a,b,a\n1,2,3\n", "a.csv: expected unique column names, found several a; rename"),
+        ("a.jsonl", b'{"a": 1}\n{', "a.jsonl, row 2: expected one JSON object per line"),
     ],
     ids=["Parquet", "cut off", "XLSX", "open quotation", "header", "JSON"],
 )
@@ -329,14 +329,16 @@ def test_damaged_file(tmp_path: Path, name: str, content: bytes, message: str) -
 
 def test_parquet_with_two_columns_of_one_name(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table([["집"], ["불"]], names=["글로스", "글로스"]), tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match="a.parquet: expected one column of each name, found several 글로스; rename"):
+    with pytest.raises(ValueError, match="a.parquet: expected unique column names, found several 글로스; rename"):
         list(read_rows(tmp_path / "a.parquet"))
 
 
 def test_parquet_with_text_that_is_none(tmp_path: Path) -> None:
     cells = pyarrow.array([b"\xb0\xa1"]).view(pyarrow.string())
     parquet.write_table(pyarrow.table([cells], names=["글로스"]), tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match="a.parquet: damaged or not a Parquet file .*UTF8 sequence.*; fetch it again"):
+    with pytest.raises(
+        ValueError, match="a.parquet: damaged or not a Parquet file .*UTF8 sequence.*; get the file again"
+    ):
         list(read_rows(tmp_path / "a.parquet"))
 
 
@@ -384,7 +386,7 @@ def test_parquet_that_would_fill_the_memory(tmp_path: Path, column: pyarrow.Arra
     parquet.write_table(pyarrow.table({"text": column}), path, compression="zstd")
     assert path.stat().st_size < 30_000
     with pytest.raises(
-        ValueError, match=r"a\.parquet: expected a file of .* to unfold to at most 67,108,864, found more"
+        ValueError, match=r"a\.parquet: expected a file of .* to unpack to at most 67,108,864 bytes, found more"
     ):
         for _ in read_rows(path):
             pass
@@ -408,7 +410,7 @@ def test_workbook_that_would_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b" " * 80_000_000)
-    with pytest.raises(ValueError, match=r"a\.xlsx: .* file of .* to unfold to at most 67,108,864, found more"):
+    with pytest.raises(ValueError, match=r"a\.xlsx: .* file of .* to unpack to at most 67,108,864 bytes, found more"):
         list(read_rows(path))
 
 
@@ -424,7 +426,7 @@ def test_line_without_an_end(tmp_path: Path, name: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(lines, "_LINE", 1000)
     path = tmp_path / name
     (gzip.open if name.endswith(".gz") else open)(path, "wb").write(b"text\n" * (name[2] != "j") + b'"' + b"a" * 5000)
-    with pytest.raises(ValueError, match=rf"{name}, line \d: expected at most 1,000 characters in a line, found more"):
+    with pytest.raises(ValueError, match=rf"{name}, line \d: expected at most 1,000 characters per line, found more"):
         list(read_lines(path) if ".txt" in name else read_rows(path))
 
 

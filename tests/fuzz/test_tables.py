@@ -307,7 +307,7 @@ def test_arbitrary_bytes_in_any_encoding(folder: Path, content: bytes, encoding:
     try:
         list(read_rows(path, encoding=encoding))
     except ValueError as error:
-        assert str(path) in str(error) or "name one that Python knows" in str(error)
+        assert str(path) in str(error) or "choose one that Python knows" in str(error)
 
 
 COLUMNS: dict[str, list[st.SearchStrategy[Any]]] = {
