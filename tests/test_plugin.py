@@ -138,13 +138,13 @@ OTHER_FEATURES = datasets.Features({"text": datasets.Value("string")})
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"data_files": OWN}, ValueError, r"NAME takes no data_files, found 'own.csv'.*'NAME', data_dir='FOLDER'"),
-        ({"data_files": [OWN]}, ValueError, "NAME takes no data_files"),
-        ({"data_files": {"train": OWN}}, ValueError, "NAME takes no data_files"),
-        ({"data_files": "*.csv"}, ValueError, "NAME takes no data_files"),
-        ({"data_files": "nowhere.csv"}, ValueError, "NAME takes no data_files"),
-        ({"data_files": OWN, "data_dir": "."}, ValueError, "NAME takes no data_files"),
-        ({"data_files": OWN, "streaming": True}, ValueError, "NAME takes no data_files"),
+        ({"data_files": OWN}, ValueError, r"NAME: expected no data_files, found 'own.csv'.*'NAME', data_dir='FOLDER'"),
+        ({"data_files": [OWN]}, ValueError, "NAME: expected no data_files, found"),
+        ({"data_files": {"train": OWN}}, ValueError, "NAME: expected no data_files, found"),
+        ({"data_files": "*.csv"}, ValueError, "NAME: expected no data_files, found"),
+        ({"data_files": "nowhere.csv"}, ValueError, "NAME: expected no data_files, found"),
+        ({"data_files": OWN, "data_dir": "."}, ValueError, "NAME: expected no data_files, found"),
+        ({"data_files": OWN, "streaming": True}, ValueError, "NAME: expected no data_files, found"),
         ({"data_dir": OWN}, NotADirectoryError, "data_dir: expected a folder, found the file own.csv"),
         ({"data_dir": ""}, ValueError, "data_dir: expected the path of a folder, found ''"),
         ({"data_dir": ["."]}, ValueError, "data_dir: expected the path of a folder"),
@@ -171,13 +171,13 @@ def test_no_argument_is_ignored(
 
 def test_features_are_refused_where_they_would_only_be_declared() -> None:
     assert load_dataset("mcksg", split="train", features=OTHER_FEATURES).column_names == ["text"]
-    with pytest.raises(ValueError, match="mcksg: features: expected none with streaming"):
+    with pytest.raises(ValueError, match="mcksg: features: expected none with streaming, found some"):
         load_dataset("mcksg", streaming=True, features=OTHER_FEATURES)
 
 
 @pytest.mark.parametrize("seed", ["1", 1.5, -1])
 def test_seed_of_the_split(seed: object) -> None:
-    with pytest.raises(ValueError, match="split_seed: expected a whole number from 0 on, found"):
+    with pytest.raises(ValueError, match="split_seed: expected a whole number of at least 0, found"):
         load_dataset("mcksg", split_seed=seed)
 
 
@@ -192,7 +192,7 @@ def test_script_by_path_refuses_the_same(tmp_path: Path) -> None:
         "    except ValueError as error: print(error)"
     )
     first, second = run(code, tmp_path).stdout.splitlines()
-    assert first.startswith("mcksg takes no data_files, found 'own.csv'")
+    assert first.startswith("mcksg: expected no data_files, found 'own.csv'")
     assert second.startswith("mcksg: no such option: x")
 
 

@@ -1,4 +1,4 @@
-"""Options that say which sentence–gloss pairs to read, and how: the same in every command and script."""
+"""Options for choosing and reading sentence–gloss pairs, the same in every command and script."""
 
 from __future__ import annotations
 
@@ -28,22 +28,27 @@ class ReadingArguments:
     )
     gloss_separator: str | None = field(
         default=None,
-        metadata={"help": "What stands between glosses, such as | (default: white space, or what most cells show)."},
+        metadata={
+            "help": "Separator between glosses, such as | (default: white space, or the sign that most cells use)."
+        },
     )
     encoding: str = field(default="utf-8", metadata={"help": "Encoding of text files, such as cp949."})
     on_bad_rows: str = field(
         default="raise",
-        metadata={"help": "Stop at the first bad row, or skip and count bad rows.", "choices": ("raise", "skip")},
+        metadata={
+            "help": "raise: stop at the first bad row. skip: leave out bad rows and count them.",
+            "choices": ("raise", "skip"),
+        },
     )
     sense: str = field(
         default="keep",
-        metadata={"help": "Sense numbers of a sign corpus (낮1): keep or drop them.", "choices": ("keep", "drop")},
+        metadata={"help": "Keep or drop the sense numbers of a sign corpus (낮1).", "choices": ("keep", "drop")},
     )
 
 
 @dataclass
 class SourceArguments(ReadingArguments):
-    """Options that name a data set, and say how to read it.
+    """Options for choosing a data set and reading it.
 
     Example:
         >>> SourceArguments().dataset
@@ -59,30 +64,30 @@ class SourceArguments(ReadingArguments):
     )
     config: str | None = field(default=None, metadata={"help": "Configuration of the data set (default: its own)."})
     data_dir: str | None = field(
-        default=None, metadata={"help": "Folder with your copy of a data set that is not shipped."}
+        default=None, metadata={"help": "Folder with your copy of a data set that is not distributed with kgloss."}
     )
 
 
 @dataclass
 class PartArguments(SourceArguments):
-    """Options that name a data set in parts.
+    """Options for choosing a data set together with its training, validation and test sets.
 
     Example:
         >>> PartArguments(train="train.csv", test="test.csv").validation is None
         True
     """
 
-    train: str | None = field(default=None, metadata={"help": "Files with the training part, instead of --dataset."})
-    validation: str | None = field(default=None, metadata={"help": "Files with the validation part."})
-    test: str | None = field(default=None, metadata={"help": "Files with the test part."})
+    train: str | None = field(default=None, metadata={"help": "Files with the training set, instead of --dataset."})
+    validation: str | None = field(default=None, metadata={"help": "Files with the validation set."})
+    test: str | None = field(default=None, metadata={"help": "Files with the test set."})
     extra_train: str | None = field(
-        default=None, metadata={"help": "More training pairs: a configuration of the data set, or files."}
+        default=None, metadata={"help": "Additional training pairs: a configuration of the data set, or files."}
     )
 
 
 @dataclass
 class CorpusArguments(PartArguments):
-    """Options that name the pairs for training, for choosing the checkpoint and for the score.
+    """Options for the pairs of a run: for training, for choosing the checkpoint and for the score.
 
     Example:
         >>> CorpusArguments().split is None
@@ -92,19 +97,19 @@ class CorpusArguments(PartArguments):
     split: str | None = field(
         default=None,
         metadata={
-            "help": "Default: the parts that the data set comes with, else group. group: draw a leak-free 70:10:20. "
-            "row: draw the paper's 70:30 by row, without a test part.",
+            "help": "Default: the split that the data set comes with, else group. group: draw a leak-free 70:10:20 "
+            "split. row: draw the paper's 70:30 split by row, without a test set.",
             "choices": ("group", "row"),
         },
     )
-    split_seed: int = field(default=0, metadata={"help": "Seed of a drawn split, apart from the seed of training."})
+    split_seed: int = field(default=0, metadata={"help": "Seed of a drawn split, independent of the seed of training."})
 
 
 def reading_of(arguments: ReadingArguments) -> dict[str, Any]:
-    """Return the options for `kgloss_hf.data.pairs.read_pairs`.
+    """Return the reading options as keyword arguments of `kgloss_hf.data.pairs.read_pairs`.
 
     Args:
-        arguments: Of a command, a script or a data set.
+        arguments: Options of a command, a script or a data set.
 
     Example:
         >>> reading_of(CorpusArguments(encoding="cp949"))["encoding"]
@@ -114,11 +119,11 @@ def reading_of(arguments: ReadingArguments) -> dict[str, Any]:
 
 
 def changed_options(arguments: ReadingArguments, kind: type[ReadingArguments] = ReadingArguments) -> list[str]:
-    """Return the names of the options that are not at their defaults.
+    """Return the names of the options that differ from their defaults.
 
     Args:
-        arguments: Of a command, a script or a data set.
-        kind: The dataclass whose options count.
+        arguments: Options of a command, a script or a data set.
+        kind: The dataclass whose options are compared.
 
     Example:
         >>> changed_options(CorpusArguments(encoding="cp949", split="row"))

@@ -1,4 +1,4 @@
-"""What the loading scripts of sentence–gloss pairs share: options, checked rows, splits, and the key of the cache."""
+"""Common parts of the loading scripts of sentence–gloss pairs: options, checked rows, splits, and the cache key."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import numpy as np
 
+from ..reporting import counted
 from .checks import BadRows
 from .splitting import PARTS, comes_in_parts, keys_of_pair, split_rows
 from .tables import is_table
@@ -19,11 +20,11 @@ from .tables import is_table
 
 @dataclass
 class FolderConfig(datasets.BuilderConfig):
-    """Options of a data set that is read from a folder of the user, which `load_dataset` takes by name.
+    """Options of a data set that is read from a folder of the user; `load_dataset` accepts them by name.
 
     Args:
-        on_bad_rows: `raise` stops at the first row that is not as expected; `skip` leaves such rows out and says how
-            many in a warning. A damaged file or a wrong header is an error in any case.
+        on_bad_rows: `raise` stops at the first row that is not as expected; `skip` leaves out such rows and warns of
+            their number. A damaged file or a wrong header is always an error.
 
     Example:
         >>> FolderConfig("full").on_bad_rows
@@ -33,7 +34,7 @@ class FolderConfig(datasets.BuilderConfig):
     on_bad_rows: str = "raise"
 
     def files(self, folder: Path) -> list[Path]:
-        """List the files in `data_dir` that rows may come from: by default all tables in it, sorted by name.
+        """List the files in `data_dir` that may contain rows: by default all its tables, sorted by name.
 
         Args:
             folder: `data_dir`, which need not exist.
@@ -41,9 +42,9 @@ class FolderConfig(datasets.BuilderConfig):
         return [path for path in sorted(folder.glob("*")) if is_table(path.name) and path.is_file()]
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
-        """Return the part of the cache's path that stands for the options.
+        """Return the component of the cache path that represents the options.
 
-        It changes with the files too: with their names, sizes and times of change, for they may be too large to read.
+        It also depends on the names, sizes and modification times of the files, which may be too large to be read.
         """
         if self.data_dir:
             stats = [(str(path), path.stat()) for path in self.files(Path(self.data_dir))]
@@ -55,14 +56,14 @@ class FolderConfig(datasets.BuilderConfig):
 
 @dataclass
 class PairConfig(FolderConfig):
-    """Options of a data set of pairs: those of `FolderConfig`, and two for its splits.
+    """Options of a data set of pairs: those of `FolderConfig`, and two for splitting.
 
     Args:
-        split_by: `group` keeps equal sentences and equal gloss strings in one split; `row` splits at random by row, as
-            the paper does, so that they leak; `given` takes the parts that the data come with, or all rows as `train`
-            where there are none; `none` gives all rows in the order of the files as `train`. Default: the parts that
+        split_by: `group` keeps equal sentences and equal gloss strings in one set; `row` splits at random by row, as
+            the paper does, so that they leak; `given` uses the split that the data come with, or all rows as `train`
+            if they come with none; `none` gives all rows in the order of the files as `train`. Default: the split that
             the data come with, else `group`.
-        split_seed: Of the shuffle before a drawn split.
+        split_seed: Seed of the shuffle before a drawn split.
 
     Example:
         >>> PairConfig("full", split_by="row").split_seed
@@ -85,13 +86,13 @@ def split_pairs_by(
 
     Args:
         rows: All rows.
-        fractions: Names and sizes of the splits, which add up to 1.
+        fractions: Shares of the sets by name, which add up to 1.
         by: See `PairConfig`.
         seed: See `PairConfig`.
-        parts: The part that each row comes with, if any.
+        parts: For each row, the set that the data assign it to, or None.
 
     Raises:
-        ValueError: `by` is not known, a part is none, or there are too few rows to fill each split.
+        ValueError: `by` is unknown, `parts` names an unknown set, or there are too few rows to fill each set.
 
     Example:
         >>> rows = [{"text": f"문장 {i}", "glosses": ["집", f"글로스{i}"]} for i in range(10)]
@@ -112,11 +113,11 @@ def numbers_of_parts(
     by: str | None,
     seed: int,
 ) -> dict[str, Sequence[int]]:
-    """Return the numbers of the rows of each split.
+    """Return the numbers of the rows in each set.
 
     Args:
-        keys: Of each row (`kgloss_hf.data.splitting`).
-        parts: The part that each row comes with, or None.
+        keys: Keys of each row (`kgloss_hf.data.splitting`).
+        parts: For each row, the set that the data assign it to, or None.
         fractions: As for `split_pairs_by`.
         by: See `PairConfig`.
         seed: See `PairConfig`.
@@ -131,7 +132,7 @@ def numbers_of_parts(
     if by not in (None, "group", "row", "given", "none"):
         raise ValueError(f"split_by: expected 'group', 'row', 'given' or 'none', found {by!r}")
     if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"split_seed: expected a whole number from 0 on, found {seed!r}")
+        raise ValueError(f"split_seed: expected a whole number of at least 0, found {seed!r}")
     if by in (None, "given") and comes_in_parts(set(parts), "the data set"):
         names = [name for name in PARTS if name in parts]
         return {name: [i for i, part in enumerate(parts) if part == name] for name in names}
@@ -140,18 +141,18 @@ def numbers_of_parts(
     numbers = split_rows(keys, list(fractions.values()), by=by or "group", seed=seed)
     if not all(numbers):
         raise ValueError(
-            f"{len(keys)} rows are too few, or too alike, to split into {', '.join(fractions)}; "
-            "add rows, or take all as train with split_by='none'"
+            f"expected enough different rows to split into {', '.join(fractions)}, found too few or too similar ones "
+            f"({counted(len(keys), 'row')}); add rows, or load all as train with split_by='none'"
         )
     return dict(zip(fractions, numbers, strict=True))
 
 
 class LazyRows:
-    """Rows of a split that are read anew by each pass, so that they need no memory, in the order of the files.
+    """Rows of one set in the order of the files, read anew on each pass so that they take no memory.
 
     Args:
-        read: Gives an iterator over the rows of all splits, the same by each call; picklable.
-        numbers: Of the rows that belong to the split.
+        read: Picklable function that returns an iterator over the rows of all sets, the same on each call.
+        numbers: Numbers of the rows that belong to the set.
 
     Example:
         >>> from functools import partial
@@ -171,32 +172,32 @@ class LazyRows:
 
 
 class FolderBuilder(datasets.DatasetBuilder):
-    """Base of all builders of this package: refuses what `load_dataset` takes and the data set cannot do.
+    """Base class of all builders of this package, which refuses arguments that the data set cannot honour.
 
     Args:
-        args: As of `datasets.DatasetBuilder`.
+        args: As for `datasets.DatasetBuilder`.
         data_dir: The user's folder.
-        data_files: Refused: files are looked for in `data_dir`.
-        kwargs: As of `datasets.DatasetBuilder`, and the options of the configuration.
+        data_files: Not supported; files are read from `data_dir`.
+        kwargs: As for `datasets.DatasetBuilder`, and the options of the configuration.
 
     Raises:
         NotADirectoryError: data_dir is a file.
-        ValueError: data_dir is empty, data_files are given, or an option is not known.
+        ValueError: data_dir is empty, data_files are given, or an option is unknown.
     """
 
     def __init__(self, *args: Any, data_dir: Any = None, data_files: Any = None, **kwargs: Any) -> None:
-        # The script's name: `datasets` sets its own only below.
+        # The name of the script; `datasets` sets `self.name` only in the call below.
         name = type(self).__module__.rpartition(".")[2]
         if data_files is not None:
             raise ValueError(
-                f"{name} takes no data_files, found {data_files!r:.100}; put the files into a folder and name it: "
+                f"{name}: expected no data_files, found {data_files!r:.100}; put the files into a folder and name it: "
                 f"load_dataset({name!r}, data_dir='FOLDER')"
             )
         if data_dir is not None and not (isinstance(data_dir, str | os.PathLike) and str(data_dir).strip()):
             raise ValueError(f"{name}: data_dir: expected the path of a folder, found {data_dir!r:.100}")
         if data_dir is not None and Path(data_dir).is_file():
             raise NotADirectoryError(
-                f"{name}: data_dir: expected a folder, found the file {data_dir}; name the folder that holds it"
+                f"{name}: data_dir: expected a folder, found the file {data_dir}; name the folder that contains it"
             )
         of_datasets = {"name", "version", "description", "data_dir", "data_files"}
         options = [field.name for field in fields(self.BUILDER_CONFIG_CLASS) if field.name not in of_datasets]
@@ -205,23 +206,26 @@ class FolderBuilder(datasets.DatasetBuilder):
         super().__init__(*args, data_dir=None if data_dir is None else str(data_dir), **kwargs)
 
     def as_streaming_dataset(self, *args: Any, **kwargs: Any) -> Any:
-        """Stream the rows, which `datasets` would only declare, and not make, to be of other features."""
+        """Stream the rows; refuse other features, which `datasets` would only declare without converting the rows."""
         if self.info.features != self._info().features:
             raise ValueError(
-                f"{self.name}: features: expected none with streaming; load without streaming, or use .cast(features) "
-                "on the stream"
+                f"{self.name}: features: expected none with streaming, found some; load without streaming, or use "
+                ".cast(features) on the stream"
             )
         return super().as_streaming_dataset(*args, **kwargs)
 
     def _save_infos(self) -> None:
-        # `save_infos` of the script era; no public method is asked before it writes into the card beside the script.
-        raise ValueError(f"{self.name}: save_infos: expected False; it would change files of the installed package")
+        # `save_infos` of the script era; no public hook runs before it writes into the card next to the script.
+        raise ValueError(
+            f"{self.name}: save_infos: expected False, found True; leave it out, since it would change files of the "
+            "installed package"
+        )
 
 
 class PairBuilder(FolderBuilder, datasets.GeneratorBasedBuilder):
-    """Base of the builders: they read and check their rows in `_split_generators` and hand them on as they are.
+    """Base class of the builders of pairs, which read and check their rows in `_split_generators`.
 
-    `datasets` would hide an error of `_generate_examples` behind a DatasetGenerationError.
+    `_generate_examples` only yields them, because `datasets` would hide its errors behind a DatasetGenerationError.
     """
 
     BUILDER_CONFIG_CLASS = PairConfig
@@ -229,14 +233,14 @@ class PairBuilder(FolderBuilder, datasets.GeneratorBasedBuilder):
     def checked(
         self, path: Path, rows: Iterable[tuple[int, Any]], check: Callable[[int, Any], dict[str, Any]], repair: str = ""
     ) -> list[dict[str, Any]]:
-        """Return what `check` makes of the rows of a file; `BadRows` has its arguments."""
+        """Return the results of `check` for the rows of a file; see `BadRows` for the arguments."""
         bad = BadRows(path, self.config.on_bad_rows, repair)
         good = list(bad.checked(rows, check))
         bad.warn()
         return good
 
     def local(self, dl_manager: Any, files: Any) -> Any:
-        """Paths of files on this machine, also when streaming, for which `dl_manager` would hand URLs on."""
+        """Return local paths of files even when streaming, where `dl_manager` itself would return URLs."""
         if not isinstance(dl_manager, datasets.DownloadManager):
             dl_manager = datasets.DownloadManager(
                 base_path=self.base_path, download_config=dl_manager.download_config, record_checksums=False
@@ -244,8 +248,8 @@ class PairBuilder(FolderBuilder, datasets.GeneratorBasedBuilder):
         return dl_manager.download(files)
 
     def generators(self, splits: Mapping[str, list[dict[str, Any]] | LazyRows]) -> list[datasets.SplitGenerator]:
-        """A split generator for the rows of each split."""
-        # A list among gen_kwargs would be taken for shards.
+        """Return a split generator for the rows of each set."""
+        # `datasets` would treat a list in gen_kwargs as shards.
         kept = {name: tuple(rows) if isinstance(rows, list) else rows for name, rows in splits.items()}
         return [datasets.SplitGenerator(name, gen_kwargs={"rows": rows}) for name, rows in kept.items()]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
+from ..reporting import counted
 from ..runtime.analyzers import Analyzer
 from ..runtime.glosses import UNKNOWN_TYPE, placeholder_of, split_glosses
 from ..runtime.normalization import normalize, normalize_line
@@ -34,17 +35,17 @@ class Pair(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A pair, and what its row holds besides.
+    """A pair with the other content of its row.
 
     Args:
-        where: File, or data set and split, and the number that a person sees, for messages.
-        number: That number; where a row of a sign corpus stands, its place in words.
-        part: `train`, `validation` or `test`, where the data set comes in parts; as written, where that is neither.
-        pair: Normalised.
-        types: Types of the glosses, where the row tells them.
-        cells: The row as it was read, under the names of `kgloss_hf.data.columns.COLUMNS` and its own others. Of a
-            review sheet (`kgloss_hf.data.review.Sheet`), `reviewer` is who reviewed it, and `review` is `corrected` or
-            `approved`.
+        where: File, or data set and split, and the row number shown to users, for messages.
+        number: That number; for a row of a sign corpus, its location in words.
+        part: `train`, `validation` or `test`, if the data set comes with a split; any other name as written.
+        pair: The normalised pair.
+        types: Types of the glosses, if the row has them.
+        cells: The row as it was read, under the names of `kgloss_hf.data.columns.COLUMNS` and its remaining headers.
+            For a review sheet (`kgloss_hf.data.review.Sheet`), `reviewer` names who reviewed it, and `review` is
+            `corrected` or `approved`.
     """
 
     where: str
@@ -58,7 +59,7 @@ class Row(NamedTuple):
 class Split(NamedTuple):
     """Pairs for training, for choosing the checkpoint, and for the reported score.
 
-    `dropped` counts extra training pairs left out because they share a sentence or a gloss string with a held-out one.
+    `dropped` counts extra training pairs left out because they share a sentence or a gloss string with a held-out pair.
     """
 
     train: list[Pair]
@@ -68,9 +69,9 @@ class Split(NamedTuple):
 
 
 def load_pairs(dataset: str, *, config: str | None = None, data_dir: str | None = None, **reading: Any) -> list[Pair]:
-    """Read all pairs of a data set, in order: of `mcksg` and `gksl` in that of the files, or of parts of their own.
+    """Read all pairs of a data set in order; those of `mcksg` and `gksl` in the order of the files or of their sets.
 
-    Sentences and glosses are normalised (`kgloss_hf.runtime.normalization`), with each white space as one space.
+    Sentences and glosses are normalised (`kgloss_hf.runtime.normalization`), with runs of white space collapsed.
 
     Args:
         dataset: As for `read_pairs`.
@@ -89,22 +90,22 @@ def load_pairs(dataset: str, *, config: str | None = None, data_dir: str | None 
 def read_pairs(
     dataset: str, *, config: str | None = None, data_dir: str | None = None, **reading: Any
 ) -> Iterator[Row]:
-    """Read a data set pair by pair; of files only a part is ever in memory.
+    """Read a data set pair by pair, with only part of each file in memory at a time.
 
-    Of a review sheet (`kgloss_hf.data.review.Sheet`), pairs are what reviewers corrected or approved. Of several sheets
-    for the same sentences all pairs are kept, and sentences that were reviewed in different ways are counted.
+    The pairs of a review sheet (`kgloss_hf.data.review.Sheet`) are those that reviewers corrected or approved. If
+    several sheets contain the same sentences, all pairs are kept, and sentences reviewed in different ways are counted.
 
     Args:
-        dataset: A name, or files, as for `kgloss_hf.data.rows.tables_of`.
+        dataset: Name of a data set, or files, as for `kgloss_hf.data.rows.tables_of`.
         config: As for `tables_of`.
         data_dir: As for `tables_of`.
         **reading: As for `tables_of`.
 
     Raises:
-        FileNotFoundError: A file is not there.
+        FileNotFoundError: A file does not exist.
         ImportError: openpyxl, which reads XLSX, is not installed.
-        ValueError: A column is missing, or a row has no text or no glosses; names file, row and column. Or an option
-            does not apply, such as `data_dir` to files.
+        ValueError: A column is missing, or a row has no text or no glosses; the message names file, row and column.
+            Also raised if an option does not apply, such as `data_dir` to files.
 
     Example:
         >>> row = next(read_pairs("mcksg"))
@@ -120,15 +121,15 @@ def read_pairs(
 def pairs_of(
     table: Table, check: Callable[[Row], _Checked], versions: dict[str, set[str]] | None = None
 ) -> Iterator[_Checked]:
-    """Yield what a check makes of the pairs of a table; bad rows are an error, or left out and counted.
+    """Yield the result of a check for each pair of a table; bad rows are an error, or skipped and counted.
 
     Args:
-        table: Its columns are found by their names, and the separator of its glosses by its first 1,000 rows.
-        check: Raises a ValueError for a row that is bad for other reasons.
+        table: The table. Its columns are found by name, and the separator of its glosses from its first 1,000 rows.
+        check: Function of a row, which raises a ValueError for a row that is bad for other reasons.
         versions: As for `kgloss_hf.data.review.Sheet`.
 
     Raises:
-        ValueError: The table has no rows, lacks a column, or holds a bad row, or is a review sheet without any review.
+        ValueError: The table has no rows, lacks a column, holds a bad row, or is a review sheet without any review.
 
     Example:
         >>> rows = [(2, {"문장": "집에 불이 났어요.", "글로스": "집|불"})]
@@ -138,16 +139,16 @@ def pairs_of(
     reading, rows = table.reading, iter(table.rows)
     if reading.sense != ReadingArguments.sense:
         raise ValueError(
-            f"{table.origin}: expected a sign corpus for --sense {reading.sense}, found a table; leave it out"
+            f"{table.origin}: expected a sign corpus for --sense {reading.sense}, found a table; leave the option out"
         )
     head = list(islice(rows, _SAMPLE))
     keys = dict.fromkeys(key for _, row in head if isinstance(row, Mapping) for key in row)
     if not head:
-        raise ValueError(f"{table.origin}: no rows; expected a sentence and its glosses in each row")
+        raise ValueError(f"{table.origin}: expected a sentence and its glosses in each row, found no rows; add some")
     if not keys:
         raise ValueError(f"{place_of(table, head[0][0])}: expected an object, found {head[0][1]!r:.60}")
-    given = {"text": reading.text_column, "glosses": reading.gloss_column}
-    columns = find_columns(keys, table.origin, given=given)
+    chosen = {"text": reading.text_column, "glosses": reading.gloss_column}
+    columns = find_columns(keys, table.origin, given=chosen)
     review = review_columns(keys, table.origin, columns.values())
     sheet = Sheet(table.origin, columns | review, reading.gloss_separator, versions) if review else None
     cells = sheet or GlossCells(table.origin, reading.gloss_separator)
@@ -195,29 +196,30 @@ def _glosses(cell: Any, column: str, cells: GlossCells | Sheet) -> tuple[str, ..
                 raise ValueError(f"{where}, strings without tabs and line breaks, found {gloss!r:.60}; correct it")
     forms = tuple(map(normalize_line, glosses))
     if not all(forms):
-        raise ValueError(f"{where}, found {cell!r:.60}, of which one is blank; correct it")
+        raise ValueError(f"{where}, found {cell!r:.60} with a blank gloss; correct it")
     return forms
 
 
 def _types(cells: Mapping[str, Any], pair: Pair) -> list[str] | None:
-    """The types of a row's glosses: a list, or a string as glosses are written."""
+    """Return the types of a row's glosses, given as a list or as a string written like glosses."""
     cell = cells.get("gloss_types")
     if cell is None or cell == "":
         return None
     types = split_glosses(cell, separator_of([cell])) if isinstance(cell, str) else cell
     named = isinstance(types, list) and all(isinstance(kind, str) for kind in types)
     if not named or len(types) != len(pair.glosses):
-        raise ValueError(f"expected a type for each of {len(pair.glosses)} glosses, found {cell!r:.60}; correct it")
+        glosses = counted(len(pair.glosses), "gloss", "glosses")
+        raise ValueError(f"expected one type per gloss ({glosses}), found {cell!r:.60}; correct it")
     return types
 
 
 def load_extra_pairs(dataset: str, extra: str | None, *, data_dir: str | None = None, **reading: Any) -> list[Pair]:
-    """Read pairs for training only.
+    """Read additional pairs, used for training only.
 
     Args:
         dataset: As for `read_pairs`.
         extra: Files, or a configuration of the data set; None for no pairs.
-        data_dir: Of the data set; it does not concern files.
+        data_dir: Folder of the data set; ignored for files.
         **reading: As for `read_pairs`.
 
     Example:
@@ -232,10 +234,10 @@ def load_extra_pairs(dataset: str, extra: str | None, *, data_dir: str | None = 
 
 
 def gloss_types(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the type of each gloss whose type the rows tell; the most frequent where it has several.
+    """Return the type of each gloss whose type the rows give; the most frequent one if there are several.
 
     Args:
-        rows: Of `read_pairs`.
+        rows: Rows from `read_pairs`.
 
     Example:
         >>> gloss_types(read_pairs("mcksg"))["박물관"]
@@ -249,22 +251,23 @@ def gloss_types(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = "group", seed: int = 0) -> Split:
-    """70% for training; the rest held out.
+    """Split pairs into 70% for training and 30% held out.
 
     Args:
         pairs: The corpus.
-        extra: More pairs for training only, such as augmented ones.
+        extra: Additional pairs for training only, such as augmented ones.
         by: `group` keeps pairs with an equal sentence or an equal gloss string on one side, and holds out 10% for
-            choosing the checkpoint and 20% for the score. `row` is the paper's: rows at random, 70:30, without a test
-            part, so that the checkpoint is chosen on what is scored and a sentence with two versions leaks.
-        seed: Of the shuffle.
+            choosing the checkpoint and 20% for the score. `row` is the split of the paper: rows at random, 70:30,
+            without a separate test set, so that the checkpoint is chosen on the pairs that are scored and a sentence
+            with two versions leaks.
+        seed: Seed of the shuffle.
 
     Returns:
-        The parts. With `group`, extra pairs that share a sentence or a gloss string with a held-out pair are dropped
-        and counted.
+        The three sets. With `group`, extra pairs that share a sentence or a gloss string with a held-out pair are
+        dropped and counted.
 
     Raises:
-        ValueError: `by` is not known, or there are too few pairs to fill each part.
+        ValueError: `by` is unknown, or there are too few pairs to fill each set.
 
     Example:
         >>> pairs = [Pair(f"문장 {i}", (f"글로스{i % 15}",)) for i in range(30)]
@@ -283,7 +286,10 @@ def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = 
         clean = without_leaks(extra, [*validation, *test])
         parts = Split(train + clean, validation, test, len(extra) - len(clean))
     if not all((parts.train, parts.validation, parts.test)):
-        raise ValueError(f"{len(pairs)} pairs are too few, or too alike, to split into training, validation and test")
+        raise ValueError(
+            "expected enough different pairs to split into training, validation and test sets, found too few or too "
+            f"similar ones ({counted(len(pairs), 'pair')}); add pairs"
+        )
     return parts
 
 
@@ -292,7 +298,7 @@ def without_leaks(extra: Sequence[Pair], held_out: Iterable[Pair]) -> list[Pair]
 
     Args:
         extra: Pairs for training only.
-        held_out: Those for choosing the checkpoint and for the score.
+        held_out: Pairs for choosing the checkpoint and for the score.
 
     Example:
         >>> without_leaks([Pair("집", ("집",)), Pair("물", ("물",))], [Pair("집", ("불",))])
@@ -303,11 +309,11 @@ def without_leaks(extra: Sequence[Pair], held_out: Iterable[Pair]) -> list[Pair]
 
 
 def marked_glosses(pairs: Sequence[Pair], analyze: Analyzer = analyze) -> list[list[str]]:
-    """The glosses of each pair, with those that are one of the sentence's numbers or Latin words as placeholders.
+    """Return the glosses of each pair, with those that are a number or Latin word of the sentence as placeholders.
 
     Args:
         pairs: Sentences and glosses.
-        analyze: What finds numbers and Latin words (default: Okt).
+        analyze: Analyser that finds numbers and Latin words (default: Okt).
     """
     analysed = analyze([normalize(pair.text) for pair in pairs])
     return [mark_placeholders(pair.glosses, morphemes) for pair, morphemes in zip(pairs, analysed, strict=True)]

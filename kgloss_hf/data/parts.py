@@ -1,10 +1,11 @@
-"""Read pairs in the parts that a run takes: those that the data come with, or parts that are drawn."""
+"""Read the training, validation and test sets of a run: as split by the data set, or drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from ..reporting import counted
 from .arguments import CorpusArguments, PartArguments, reading_of
 from .pairs import Pair, Row, Split, gloss_types, load_extra_pairs, read_pairs, split_pairs, without_leaks
 from .rows import is_files
@@ -14,13 +15,13 @@ _VALIDATION_SHARE = 0.1
 
 
 class Corpus(NamedTuple):
-    """Pairs in parts, and what is known of them.
+    """Training, validation and test sets of a corpus, with the types of its glosses.
 
     Args:
-        split: The parts.
-        by: `given`, where the data came in parts; `group` or `row`, where they were drawn.
-        types: The type of each gloss whose type the data set tells.
-        note: What to say of the parts, in a line.
+        split: The three sets.
+        by: `given` if the data came with a split; `group` or `row` if it was drawn.
+        types: The type of each gloss whose type the data set gives.
+        note: Description of the three sets in one line.
     """
 
     split: Split
@@ -30,18 +31,17 @@ class Corpus(NamedTuple):
 
 
 def load_corpus(arguments: CorpusArguments) -> Corpus:
-    """Read a data set in parts.
+    """Read the training, validation and test sets of a data set.
 
-    The parts that it comes with are taken as they are: the splits of a data set, a column `split`, folders such as
-    `1.Training`, or files for each. Where there is no validation part, a tenth of the training groups is held out;
-    where there is no test part, the validation part is scored. Otherwise parts are drawn
-    (`kgloss_hf.data.pairs.split_pairs`).
+    A split that the data come with is used unchanged: the splits of a data set, a column `split`, folders such as
+    `1.Training`, or a file per set. If there is no validation set, a tenth of the training groups is held out; if there
+    is no test set, the validation set is scored. Otherwise a split is drawn (`kgloss_hf.data.pairs.split_pairs`).
 
     Args:
         arguments: The data set, how to read it, and its split.
 
     Raises:
-        FileNotFoundError: A file is not there.
+        FileNotFoundError: A file does not exist.
         ValueError: A file or row is not as expected, or options contradict each other.
 
     Example:
@@ -61,7 +61,7 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
     files = [name for name in PARTS if getattr(arguments, name)]
     if files and arguments.split:
         raise ValueError(
-            f"expected --split {arguments.split} or files of parts, found both (--{', --'.join(files)}); leave one out"
+            f"expected --split {arguments.split} or a file per set, found both (--{', --'.join(files)}); leave one out"
         )
     types = gloss_types(kept(rows_in_parts(arguments)))
     extra = extra_pairs(arguments)
@@ -70,14 +70,14 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
         for name, pair in zip(names, pairs, strict=True):
             parts[str(name)].append(pair)
         split, drawn = _as_given(parts, extra, arguments.split_seed)
-        return Corpus(split, "given", types, _note(split, "the parts of the data set") + drawn)
+        return Corpus(split, "given", types, _note(split, "as split by the data set") + drawn)
     by = arguments.split or "group"
     split = split_pairs(pairs, extra, by=by, seed=arguments.split_seed)
     return Corpus(split, by, types, _note(split, f"drawn by {by}"))
 
 
 def training_pairs(arguments: PartArguments) -> list[Pair]:
-    """Return the pairs that a vocabulary is learnt on: the training part, or, where there are no parts, all pairs.
+    """Return the pairs that a vocabulary is learnt from: the training set, or all pairs of data without a split.
 
     Args:
         arguments: The data set and its extra pairs, which come last.
@@ -90,15 +90,15 @@ def training_pairs(arguments: PartArguments) -> list[Pair]:
         357
     """
     rows = [(row.part, row.pair) for row in rows_in_parts(arguments)]
-    given = comes_in_parts({part for part, _ in rows}, arguments.dataset)
-    return [pair for part, pair in rows if part == "train" or not given] + extra_pairs(arguments)
+    is_split = comes_in_parts({part for part, _ in rows}, arguments.dataset)
+    return [pair for part, pair in rows if part == "train" or not is_split] + extra_pairs(arguments)
 
 
 def extra_pairs(arguments: PartArguments) -> list[Pair]:
-    """Return the pairs for training only.
+    """Return the additional pairs, used for training only.
 
     Args:
-        arguments: With `extra_train`, and how to read.
+        arguments: Options with `extra_train`, and how to read it.
 
     Example:
         >>> extra_pairs(PartArguments())
@@ -109,7 +109,7 @@ def extra_pairs(arguments: PartArguments) -> list[Pair]:
 
 
 def rows_in_parts(arguments: PartArguments) -> Iterator[Row]:
-    """Yield the rows of the data set, and those of files that replace parts of it.
+    """Yield the rows of the data set, and of the files that replace some of its sets.
 
     Args:
         arguments: As for `load_corpus`.
@@ -121,7 +121,7 @@ def rows_in_parts(arguments: PartArguments) -> Iterator[Row]:
         >>> {row.part for row in rows_in_parts(PartArguments())}
         {None}
     """
-    files = {name: given for name in PARTS if (given := getattr(arguments, name))}
+    files = {name: paths for name in PARTS if (paths := getattr(arguments, name))}
     reading = reading_of(arguments)
     if "train" not in files:
         for row in read_pairs(arguments.dataset, config=arguments.config, data_dir=arguments.data_dir, **reading):
@@ -131,10 +131,10 @@ def rows_in_parts(arguments: PartArguments) -> Iterator[Row]:
                 yield row._replace(part=row.part or "train")
     elif (arguments.dataset, arguments.config, arguments.data_dir) != (PartArguments.dataset, None, None):
         raise ValueError(f"expected --train or --dataset, found both, {arguments.dataset!r}; leave one out")
-    for name, given in files.items():
-        if not is_files(given):
-            raise ValueError(f"--{name}: expected files, found {given!r}; name a data set with --dataset")
-        for row in read_pairs(given, **reading):
+    for name, paths in files.items():
+        if not is_files(paths):
+            raise ValueError(f"--{name}: expected files, found {paths!r}; name a data set with --dataset")
+        for row in read_pairs(paths, **reading):
             yield row._replace(part=name)
 
 
@@ -143,15 +143,18 @@ def _as_given(parts: dict[str, list[Pair]], extra: Sequence[Pair], seed: int) ->
     note = ""
     if not test:
         test, validation = validation, []
-        note = "; the validation part is scored, as there is no test part"
+        note = "; the validation set is scored, because there is no test set"
     if not validation:
         keys = [keys_of_pair(*pair) for pair in train]
         kept, held_out = split_rows(keys, (1 - _VALIDATION_SHARE, _VALIDATION_SHARE), seed=seed)
         train, validation = [train[i] for i in kept], [train[i] for i in held_out]
-        note += "; the checkpoint is chosen on a tenth of the training part"
+        note += "; the checkpoint is chosen on a tenth of the training set"
     clean = without_leaks(extra, [*validation, *test])
     if not all((train, validation, test)):
-        raise ValueError(f"{len(train)} training pairs are too few, or too alike, to hold a tenth out; add pairs")
+        raise ValueError(
+            "expected enough different training pairs to hold out a tenth, found too few or too similar ones "
+            f"({counted(len(train) + len(validation), 'pair')}); add pairs"
+        )
     return Split(train + clean, validation, test, len(extra) - len(clean)), note
 
 
@@ -166,7 +169,7 @@ def _note(split: Split, how: str) -> str:
         )
     if split.dropped:
         parts.append(
-            f"extra pairs dropped, with the sentence or the gloss string of a held-out pair: {split.dropped:,}"
+            f"extra pairs dropped for sharing the sentence or the gloss string of a held-out pair: {split.dropped:,}"
         )
     return "; ".join(parts)
 
@@ -175,11 +178,11 @@ def leaks_between(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int]
     """Count the test pairs that share something with a training pair.
 
     Args:
-        test: The test part.
-        train: The training part.
+        test: The test set.
+        train: The training set.
 
     Returns:
-        Counts of test pairs whose `sentence`, `gloss_string`, whole `pair`, or `any` of these stands in training.
+        Numbers of test pairs whose `sentence`, `gloss_string`, whole `pair`, or `any` of these occurs in training.
 
     Example:
         >>> leaks_between([Pair("집", ("집",)), Pair("물", ("물",))], [Pair("집", ("집", "불"))])

@@ -1,4 +1,4 @@
-"""Read what reviewers made of a sheet: glosses that they corrected, approved or rejected, and who did."""
+"""Read reviewed sheets: glosses that were corrected, approved or rejected, and by whom."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from ..reporting import counted
 from ..runtime.glosses import PLACEHOLDERS, split_glosses
 from ..runtime.normalization import normalize_line
 from .cells import GlossCells
@@ -32,23 +33,23 @@ HEADERS = {
     "certainty": "확신 certainty",
     "unknown_words": "모르는 단어 unknown words",
 }
-"""Headers of a sheet by field. Those of alternatives stand between the last two, with their numbers."""
+"""Headers of a sheet by field. Numbered headers of alternatives stand between the last two."""
 
 REVIEW_COLUMNS = {
     "correction": ("correction", HEADERS["correction"], "수정", "수정 글로스", "수정글로스"),
     "reviewer": ("reviewer", HEADERS["reviewer"], "검토자", "수정자"),
     "comment": ("comment", HEADERS["comment"], "의견"),
 }
-"""Header names of what reviewers fill in, as `kgloss_hf.data.columns.COLUMNS` has those of pairs; no two may stand."""
+"""Header names of the columns for reviewers, like `kgloss_hf.data.columns.COLUMNS`; a sheet has at most one of each."""
 
 TIERS = ("sentence", "glosses", "correction", "reviewer", "comment")
-"""Tiers of a sheet for ELAN, by which it is known."""
+"""Tiers of a sheet for ELAN, by which it is recognised."""
 
 BAR = "|"
-"""Stands between the glosses of a sheet's cell."""
+"""Separator between the glosses in a cell of a sheet."""
 
 REJECTIONS = ("-", "\N{EN DASH}", "\N{EM DASH}")
-"""Corrections that reject a sentence: it has no signs to learn from."""
+"""Corrections that reject a sentence, which then has no signs to learn from."""
 
 _SAMPLE = 1_000
 _FORMULA = re.compile(r"'*[=+\-@]")
@@ -57,10 +58,10 @@ _WORD = re.compile(r"[가-힣ㄱ-ㅣ][\w()]*")
 
 
 def gloss_cell(glosses: Sequence[str]) -> str:
-    """Return glosses as a sheet's cell shows them: with bars, which no spreadsheet takes for a number, date or formula.
+    """Return the cell of a sheet for glosses: with bars, which no spreadsheet reads as a number, date or formula.
 
     Args:
-        glosses: In signing order.
+        glosses: Glosses in signing order.
 
     Example:
         >>> gloss_cell(["집", "V (불꽃무늬)"]), gloss_cell(["집"]), gloss_cell(["1-2"])
@@ -82,10 +83,10 @@ def _split(cell: str) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula when it opens a CSV file: an apostrophe is put before it.
+    """Return a text that no spreadsheet reads as a formula when it opens a CSV file, by prefixing an apostrophe.
 
     Args:
-        text: What a cell is to show.
+        text: Text to be shown in a cell.
 
     Example:
         >>> escaped("=1+1"), escaped("집")
@@ -95,7 +96,7 @@ def escaped(text: str) -> str:
 
 
 def unescaped(text: Any) -> Any:
-    """Return the text that `escaped` had, and what is no string as it is.
+    """Undo `escaped`; a value other than a string is returned unchanged.
 
     Args:
         text: A cell of a sheet.
@@ -108,17 +109,17 @@ def unescaped(text: Any) -> Any:
 
 
 def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = ()) -> dict[str, str]:
-    """Return which column of a table holds what reviewers filled in; none where the table is no review sheet.
+    """Return the columns that reviewers fill in, by field; none for a table that is not a review sheet.
 
-    A sheet is known by its column of corrections.
+    A sheet is recognised by its column of corrections.
 
     Args:
-        names: The table's headers.
-        origin: The table, for messages.
-        taken: Headers that stand for something else.
+        names: Headers of the table.
+        origin: Name of the table, for messages.
+        taken: Headers already used for other fields.
 
     Raises:
-        ValueError: Several columns may be meant.
+        ValueError: Several columns match.
 
     Example:
         >>> review_columns(["문장", "글로스", "수정 correction", "검토자"], "sheet.csv")
@@ -140,21 +141,21 @@ def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = (
 
 
 class Sheet:
-    """The rows of a review sheet, counted by what became of them.
+    """Rows of a review sheet, counted by their verdicts.
 
-    | correction | reviewer | the row is |
+    | correction | reviewer | verdict |
     |---|---|---|
     | glosses | named or not | `corrected`: the correction counts |
     | none | named | `approved`: the glosses shown count |
-    | `-` | named or not | `rejected`: it gives no glosses; so does a row that is approved without glosses |
-    | none | none | `not reviewed`: it gives no glosses |
+    | `-` | named or not | `rejected`: yields no glosses, like a row that is approved without glosses |
+    | none | none | `not reviewed`: yields no glosses |
 
     Args:
-        origin: The table, for messages.
+        origin: Name of the table, for messages.
         columns: Headers by field: `text` and `glosses` of `kgloss_hf.data.columns`, and those of `review_columns`.
-        separator: Sign between glosses in cells without bars (default: recognised). Bars always separate.
-        versions: Where to note the glosses given to each sentence, to count contradictions of several sheets (default:
-            nowhere else).
+        separator: Separator between glosses in cells without bars (default: recognised). Bars always separate.
+        versions: Dictionary that collects the glosses given to each sentence, so that contradictions between several
+            sheets can be counted (default: one of this sheet alone).
 
     Example:
         >>> rows = [{"text": "집", "glosses": "집", "correction": "", "reviewer": "김"},
@@ -179,10 +180,10 @@ class Sheet:
         self._versions = {} if versions is None else versions
 
     def sampled(self, rows: Iterable[tuple[Any, Any]], column: str) -> Iterator[tuple[Any, Any]]:
-        """Return numbered rows as they are, once corrections without bars among the first have told the separator.
+        """Recognise the separator from the corrections without bars in the first rows, and return all rows unchanged.
 
         Args:
-            rows: Numbers and rows.
+            rows: Numbered rows.
             column: As for `kgloss_hf.data.cells.GlossCells.sampled`.
         """
         rows = iter(rows)
@@ -193,10 +194,10 @@ class Sheet:
         return chain(head, rows)
 
     def reviewed(self, rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-        """Yield the rows that were corrected or approved, which hold that as `review`, `reviewer` and `comment`.
+        """Yield the rows that were corrected or approved, with `review`, `reviewer` and `comment` added.
 
         Args:
-            rows: Numbers and rows; those that are no rows are handed on.
+            rows: Numbered rows; malformed ones are passed on unchanged.
         """
         for number, row in rows:
             if not isinstance(row, Mapping) or None in row:
@@ -216,35 +217,38 @@ class Sheet:
                 form = " ".join(_split(normalize_line(glosses)))
                 self._versions.setdefault(normalize_line(text), set()).add(form)
             if verdict != "rejected":
-                told = {self._columns["text"]: text} if "text" in self._columns else {}
-                told |= {"review": verdict, "reviewer": word(reviewer), "comment": word(comment)}
-                yield number, {**row, **told}
+                added = {self._columns["text"]: text} if "text" in self._columns else {}
+                added |= {"review": verdict, "reviewer": word(reviewer), "comment": word(comment)}
+                yield number, {**row, **added}
 
     def column(self, row: Mapping[str, Any]) -> str:
-        """Return the column whose glosses count in a row of `reviewed`.
+        """Return the column whose glosses count in a row from `reviewed`.
 
         Raises:
-            ValueError: A spreadsheet made a date or a number of them, or a placeholder without content is among them.
+            ValueError: A spreadsheet turned the glosses into a date or number, or they include a placeholder without
+                content.
         """
         column = self._columns["correction" if row["review"] == "corrected" else "glosses"]
         cell = row[column]
         if not isinstance(cell, str | list):
             raise ValueError(
-                f"expected glosses in column {column!r}, found {cell!r:.60}, which the spreadsheet made of them; give "
-                "the cell the format of text, and write them again"
+                f"expected glosses in column {column!r}, found {cell!r:.60}, to which the spreadsheet converted them; "
+                "format the cell as text and write them again"
             )
         if isinstance(cell, str) and not re.search(r"\w", cell):
-            raise ValueError(f"expected glosses in column {column!r}, or - to reject the sentence, found {cell!r:.60}")
+            raise ValueError(
+                f"expected glosses in column {column!r}, or - to reject the sentence, found {cell!r:.60}; correct it"
+            )
         pieces = re.split(r"[\s|]+", cell) if isinstance(cell, str) else cell
         if empty := next((piece for piece in pieces if piece in PLACEHOLDERS), None):
             raise ValueError(
-                f"expected glosses in column {column!r}, found {empty!r}, for which the model found nothing in the "
-                "sentence; write what is signed, such as Number/4C, or leave it out"
+                f"expected glosses in column {column!r}, found {empty!r}, for which the sentence has no content; write "
+                "what is signed, such as Number/4C, or leave it out"
             )
         return column
 
     def split(self, cell: Any) -> Any:
-        """Return the glosses of a cell, of which lines count as white space; what is no string is returned as it is.
+        """Return the glosses of a cell; line breaks count as white space, and values other than strings are unchanged.
 
         Raises:
             ValueError: As for `kgloss_hf.runtime.glosses.split_glosses`.
@@ -255,7 +259,7 @@ class Sheet:
         return split_glosses(form, BAR) if BAR in form else self._cells.split(form)
 
     def warn(self) -> None:
-        """Say in a line what became of the rows.
+        """Log the number of rows per verdict in one line.
 
         Raises:
             ValueError: No row was reviewed.
@@ -263,8 +267,8 @@ class Sheet:
         counts = self.counts
         if counts.keys() <= {"not reviewed", "blank"}:
             raise ValueError(
-                f"{self._origin}: expected a review sheet with corrections, or with reviewers of what is right, found "
-                f"none in {counts['not reviewed']:,} rows; have it reviewed first"
+                f"{self._origin}: expected a review sheet with corrections, or with the reviewer of each correct row, "
+                f"found none in {counted(counts['not reviewed'], 'row')}; have it reviewed first"
             )
         rows = [f"{counts[name]:,} {name}" for name in ("corrected", "approved")]
         left_out = [f"{counts[name]:,} {name}" for name in ("rejected", "not reviewed", "blank") if counts[name]]
@@ -278,17 +282,17 @@ class Sheet:
 
 
 def warn_of_contradictions(origin: str, versions: Mapping[str, set[str]]) -> None:
-    """Count the sentences that reviewers gave different glosses, which all count as its references.
+    """Warn of the number of sentences with different glosses by different reviewers, which all count as references.
 
     Args:
-        origin: The sheets, for the message.
+        origin: Names of the sheets, for the message.
         versions: As for `Sheet`.
     """
     if several := sum(len(glosses) > 1 for glosses in versions.values()):
         logger.warning(
-            "%s: %s reviewed in different ways, which are all kept",
+            "%s: %s reviewed in different ways; all versions are kept",
             origin,
-            "1 sentence was" if several == 1 else f"{several:,} sentences were",
+            counted(several, "sentence was", "sentences were"),
         )
 
 
@@ -311,7 +315,7 @@ def is_review(tiers: Iterable[Tier]) -> bool:
     """Return whether the tiers of an ELAN document are those of a review sheet.
 
     Args:
-        tiers: Of `kgloss_hf.data.elan.read_eaf`.
+        tiers: Tiers from `kgloss_hf.data.elan.read_eaf`.
 
     Example:
         >>> is_review([Tier("sentence", "", [], True), Tier("RH", "", [], True)])
@@ -321,7 +325,7 @@ def is_review(tiers: Iterable[Tier]) -> bool:
 
 
 def review_tiers(path: Path) -> list[Tier]:
-    """Return the tiers of a review sheet for ELAN, or none where a file is something else.
+    """Return the tiers of a review sheet for ELAN, or an empty list for any other file.
 
     Args:
         path: Any file.
@@ -336,21 +340,21 @@ def review_tiers(path: Path) -> list[Tier]:
     if path.suffix.lower() != ".eaf" or not path.is_file():
         return []
     document = next((read_text(member) for member in members(path)), "")
-    if not re.search(r'TIER_ID\s*=\s*["\']correction["\']', document, re.IGNORECASE):  # quicker than reading it all
+    if not re.search(r'TIER_ID\s*=\s*["\']correction["\']', document, re.IGNORECASE):  # quicker than parsing
         return []
     tiers = read_eaf(document)
     return tiers if is_review(tiers) else []
 
 
 def eaf_rows(path: Path, tiers: Sequence[Tier]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield where each sentence of a review sheet for ELAN stands, and its row.
+    """Yield the location of each sentence of a review sheet for ELAN, and its row.
 
-    Several annotations of a tier in the time of a sentence are its glosses in order. A correction whose sentence has no
-    reviewer has the participant of its tier.
+    Several annotations of a tier in the time of a sentence are its glosses in order. If a corrected sentence has no
+    reviewer, the participant of the tier of corrections counts as the reviewer.
 
     Args:
         path: The file, for messages.
-        tiers: Of `review_tiers`.
+        tiers: Tiers from `review_tiers`.
 
     Example:
         >>> sheet = [Tier(name, "김", [Annotation("집", 0, 1)], True) for name in TIERS[:3]]
@@ -365,7 +369,7 @@ def eaf_rows(path: Path, tiers: Sequence[Tier]) -> Iterator[tuple[str, dict[str,
         if outside := by_sentence.pop(-1, []):
             raise ValueError(
                 f"{path}, tier {name}: expected annotations in the time of a sentence, found {outside[0]!r:.60} "
-                "outside all; move it"
+                "outside all sentences; move it"
             )
     for place, sentence in enumerate(sentences):
         row = {name: f" {BAR} ".join(by_sentence.get(place, ())) for name, by_sentence in cells.items()}
@@ -377,11 +381,11 @@ def eaf_rows(path: Path, tiers: Sequence[Tier]) -> Iterator[tuple[str, dict[str,
 def _by_sentence(
     annotations: Iterable[Annotation], sentences: Sequence[Annotation], starts: Sequence[float]
 ) -> dict[int, list[str]]:
-    """Return what is written in the time of each sentence; under -1 what is outside all."""
-    found = defaultdict(list)
+    """Return the values of the annotations in the time of each sentence, and under -1 those outside all sentences."""
+    by_sentence = defaultdict(list)
     for annotation in annotations:
         if annotation.value:
             place = bisect_right(starts, annotation.middle) - 1
             inside = place >= 0 and annotation.middle <= sentences[place].end
-            found[place if inside else -1].append(annotation.value)
-    return found
+            by_sentence[place if inside else -1].append(annotation.value)
+    return by_sentence

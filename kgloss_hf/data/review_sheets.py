@@ -1,4 +1,4 @@
-"""Write sheets in which reviewers correct glosses: XLSX, CSV, and ELAN documents."""
+"""Write sheets in which reviewers correct glosses, as XLSX, CSV or ELAN documents."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from .elan_writing import new_document, text_of
 from .review import HEADERS, TIERS, escaped, gloss_cell
 
 SHEET_FORMATS = ("xlsx", "eaf", "csv")
-"""Of review sheets; also the endings of their files."""
+"""Formats of review sheets, which are also the extensions of their files."""
 
-_EPOCH = datetime(1980, 1, 1)  # the first that ZIP knows: equal sheets are equal bytes
-_SECONDS = 10.0  # of a sentence without times
+_EPOCH = datetime(1980, 1, 1)  # earliest date in a ZIP archive; a fixed one makes equal sheets equal bytes
+_SECONDS = 10.0  # length of a sentence without times
 _CELL, _ROWS = 32_767, 2**20 - 1  # characters, and rows below the header, of XLSX
 _WIDTHS = {"id": 18, "text": 50, "glosses": 45, "correction": 45, "reviewer": 14, "comment": 30, "unknown_words": 24}
 _FILLED_IN = ("correction", "reviewer", "comment")
 _HELP = {
     "glosses": (
-        "이 칸은 그대로 두고, 고칠 것은 수정 칸에 쓰세요.\nLeave this cell as it is, and write corrections beside it."
+        "이 칸은 그대로 두고, 고칠 것은 수정 칸에 쓰세요.\n"
+        "Leave this cell unchanged, and write corrections in the next column."
     ),
     "correction": (
         "고칠 것이 있으면 맞는 글로스를 모두 쓰고 | 로 나누세요. 맞으면 비우고 검토자만 적으세요. "
         "쓸 수 없는 문장은 - 를 적으세요.\n"
-        "Write the right glosses with | between them. Leave empty what is right, and name the reviewer; - rejects."
+        "Write all the correct glosses, separated by |. If the row is right, leave this empty and name the reviewer. "
+        "To reject the sentence, write -."
     ),
-    "reviewer": "검토한 사람의 이름이나 번호\nName or number of who reviewed the row",
+    "reviewer": "검토한 사람의 이름이나 번호\nName or number of the reviewer",
 }
 
 
@@ -40,14 +42,14 @@ class Reviewed(NamedTuple):
     """A sentence to be reviewed.
 
     Args:
-        id: Its name or number.
+        id: Name or number of the sentence.
         text: The sentence.
         glosses: The answer that is shown.
         alternatives: Further answers.
-        certainty: How sure the model is of its answer, from 0 to 1.
+        certainty: Confidence of the model in its answer, from 0 to 1.
         unknown_words: Words of the sentence that the model does not know.
-        doubtful: The answer is to be marked, for unknown words or for what the sentence has no content for.
-        times: Start and end in seconds, where the sentence has them.
+        doubtful: Whether to mark the answer, because of unknown words or placeholders without content in the sentence.
+        times: Start and end in seconds, if the sentence has them.
     """
 
     id: str
@@ -61,19 +63,19 @@ class Reviewed(NamedTuple):
 
 
 def write_sheet(path: Path, rows: Sequence[Reviewed], format: str, *, alternatives: int) -> None:
-    """Write a sheet for reviewers, which `kgloss_hf.data.pairs.read_pairs` reads back once it is filled in.
+    """Write a sheet for reviewers, which `kgloss_hf.data.pairs.read_pairs` reads once it is filled in.
 
     Equal rows give equal bytes.
 
     Args:
         path: File to write.
-        rows: Sentences, in the order in which they are to be reviewed. An ELAN document has them in that order, ten
-            seconds each, unless all have times that do not overlap.
+        rows: Sentences in the order in which they are to be reviewed. An ELAN document shows them in that order, ten
+            seconds each, unless all have times and these do not overlap.
         format: One of `SHEET_FORMATS`.
-        alternatives: Columns, or tiers, for further answers.
+        alternatives: Number of columns, or tiers, for further answers.
 
     Raises:
-        ValueError: The format is not known, or XLSX cannot hold the rows.
+        ValueError: The format is unknown, or XLSX cannot hold the rows.
         ImportError: openpyxl (XLSX) or pympi (ELAN) is not installed.
 
     Example:
@@ -97,13 +99,13 @@ def _headers(alternatives: int) -> list[str]:
 
 
 def _cells(row: Reviewed, alternatives: int) -> Iterator[str | float]:
-    others = [gloss_cell(glosses) for glosses in row.alternatives][:alternatives]
+    answers = [gloss_cell(glosses) for glosses in row.alternatives][:alternatives]
     yield from (row.id, row.text, gloss_cell(row.glosses), "", "", "", row.certainty)
-    yield from (*others, *[""] * (alternatives - len(others)), ", ".join(row.unknown_words))
+    yield from (*answers, *[""] * (alternatives - len(answers)), ", ".join(row.unknown_words))
 
 
 def _write_csv(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None:
-    # Excel takes a CSV file for UTF-8 only where it begins with a byte order mark.
+    # Excel reads a CSV file as UTF-8 only if it begins with a byte order mark.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         table = csv.writer(file)
         table.writerow(_headers(alternatives))
@@ -121,11 +123,15 @@ def _write_xlsx(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None
     from openpyxl.worksheet.datavalidation import DataValidation
 
     if len(rows) > _ROWS:
-        raise ValueError(f"{path.name}: XLSX holds {_ROWS:,} sentences, found {len(rows):,}; take CSV, or --limit")
+        raise ValueError(
+            f"{path.name}: expected at most {_ROWS:,} sentences in XLSX, found {len(rows):,}; use CSV, or --limit"
+        )
     table = [list(_cells(row, alternatives)) for row in rows]
     longest = max((len(cell) for cells in table for cell in cells if isinstance(cell, str)), default=0)
     if longest > _CELL:
-        raise ValueError(f"{path.name}: an XLSX cell holds {_CELL:,} characters, found {longest:,}; take CSV")
+        raise ValueError(
+            f"{path.name}: expected at most {_CELL:,} characters in an XLSX cell, found {longest:,}; use CSV"
+        )
     headers = _headers(alternatives)
     fields = dict(zip(HEADERS.values(), HEADERS, strict=True))
     columns = [fields.get(header, "alternative") for header in headers]
@@ -152,7 +158,7 @@ def _write_xlsx(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None
 
     def styled(value: Any, fill: str | None, **style: Any) -> Any:
         cell = WriteOnlyCell(sheet, value=None if value == "" else value)
-        if isinstance(value, str):  # text, whatever it begins with and is made of it later
+        if isinstance(value, str):  # must stay text, whatever it begins with or is changed to later
             cell.number_format = "@"
             if value:
                 cell.data_type = "s"
@@ -176,7 +182,7 @@ def _write_xlsx(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None
 
 
 def _without_clock(path: Path) -> None:
-    """Write a workbook again without the time at which it was written."""
+    """Rewrite a workbook without the time at which it was saved."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     core = "docProps/core.xml"
@@ -188,13 +194,13 @@ def _without_clock(path: Path) -> None:
 
 def _write_eaf(path: Path, rows: Sequence[Reviewed], alternatives: int) -> None:
     eaf = new_document()
-    others = [f"alternative-{number}" for number in range(1, alternatives + 1)]
-    for name in (*TIERS[:2], *others, *TIERS[2:], "certainty"):
+    answer_tiers = [f"alternative-{number}" for number in range(1, alternatives + 1)]
+    for name in (*TIERS[:2], *answer_tiers, *TIERS[2:], "certainty"):
         eaf.add_tier(name)
     for row, (start, end) in zip(rows, _times(rows), strict=True):
         _, text, glosses, *_ = _cells(row, alternatives)
         values = {"sentence": text, "glosses": glosses, "certainty": f"{row.certainty:.4f}"}
-        values |= dict(zip(others, map(gloss_cell, row.alternatives), strict=False))
+        values |= dict(zip(answer_tiers, map(gloss_cell, row.alternatives), strict=False))
         values |= dict.fromkeys(_FILLED_IN, "")
         for name, value in values.items():
             eaf.add_annotation(name, start, end, value)

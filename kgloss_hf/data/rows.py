@@ -1,4 +1,4 @@
-"""Read the rows of data sets and files as they are, before anything is made of them."""
+"""Read the unprocessed rows of data sets and files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tables import existing_file, is_table, read_rows
 
 
 class Table(NamedTuple):
-    """The rows of a file, or of a split of a data set, each with its number, or with words for where it stands."""
+    """Rows of a file or of a split of a data set, each with its number or a description of its location."""
 
     origin: str
     part: str | None
@@ -30,18 +30,18 @@ class Table(NamedTuple):
 def tables_of(
     dataset: str, *, config: str | None = None, data_dir: str | None = None, **reading: Any
 ) -> Iterator[Table]:
-    """Yield what a data set is made of, with rows as they are; for pairs take `kgloss_hf.data.pairs.read_pairs`.
+    """Yield the tables of a data set with unprocessed rows. To read pairs, use `kgloss_hf.data.pairs.read_pairs`.
 
     Args:
         dataset: `mcksg`, `gksl`, a Hub dataset id, or files separated by commas: tables (CSV, TSV, JSON, Parquet,
-            XLSX), two text files with a sentence and its glosses in each line (`TEXT.txt+GLOSSES.txt`), or a sign
+            XLSX), two text files with a sentence and its glosses on equal lines (`TEXT.txt+GLOSSES.txt`), or a sign
             corpus (`kgloss_hf.data.sign_corpora`): a folder, a ZIP archive, JSON or .eaf files.
         config: Configuration of the data set, such as `augmented` of gksl (default: its own default).
-        data_dir: Folder with the user's own copy, for datasets that are not shipped.
+        data_dir: Folder with the user's own copy, for data sets that are not distributed with kgloss.
         **reading: Fields of `kgloss_hf.data.arguments.ReadingArguments`, such as `text_column`.
 
     Raises:
-        FileNotFoundError: A file is not there.
+        FileNotFoundError: A file does not exist.
         ValueError: An option does not apply.
 
     Example:
@@ -54,13 +54,16 @@ def tables_of(
         return
     for option, value in (("configurations", config), ("data_dir", data_dir)):
         if value is not None:
-            raise ValueError(f"{dataset}: files have no {option}, found {value!r}; leave it out")
+            raise ValueError(f"{dataset}: expected no {option} for files, found {value!r}; leave it out")
     for name in names:
         if _is_parallel(name):
             yield Table(name, None, _parallel_rows(name, options.encoding), options)
         elif tiers := review_tiers(Path(name)):
             if options.encoding != ReadingArguments.encoding:
-                raise ValueError(f"{name}: an ELAN file tells its encoding; leave encoding out")
+                raise ValueError(
+                    f"{name}: expected no encoding for an ELAN file, which states its own, found {options.encoding!r}; "
+                    "leave it out"
+                )
             yield Table(name, None, eaf_rows(Path(name), tiers), options)
         elif is_corpus(Path(name)) or name.lower().endswith((ARCHIVE, ".eaf")):
             yield corpus_table(Path(name), options)
@@ -69,11 +72,11 @@ def tables_of(
 
 
 def place_of(table: Table, number: int | str) -> str:
-    """Return where a row of a table stands, in words.
+    """Return a description of the location of a row, for messages.
 
     Args:
         table: The table.
-        number: That of the row, or the words.
+        number: Number of the row, or its description.
 
     Example:
         >>> place_of(Table("pairs.csv", None, [], ReadingArguments()), 2)
@@ -85,14 +88,14 @@ def place_of(table: Table, number: int | str) -> str:
 def load_unsplit(
     dataset: str, config: str | None = None, data_dir: str | None = None, streaming: bool = False, **options: Any
 ) -> Any:
-    """Load the splits of a data set by name: its own parts, or, where it has none, all rows in file order as `train`.
+    """Load the splits of a data set by name: its own, or if it has none, all rows in file order as `train`.
 
     Args:
         dataset: Name of the data set.
-        config: Its configuration (default: its own default).
+        config: Configuration of the data set (default: its own default).
         data_dir: Folder with the user's own copy.
-        streaming: As of `datasets.load_dataset`.
-        **options: Of the configuration.
+        streaming: As for `datasets.load_dataset`.
+        **options: Options of the configuration.
 
     Example:
         >>> list(load_unsplit("mcksg", "sample", streaming=True))
@@ -106,7 +109,7 @@ def load_unsplit(
 
 
 def is_files(dataset: str) -> bool:
-    """Whether a data set is named by its files.
+    """Return whether a data set is given as files.
 
     Args:
         dataset: As for `tables_of`.
@@ -119,15 +122,15 @@ def is_files(dataset: str) -> bool:
 
 
 def _files(dataset: str) -> list[str]:
-    """Return the names of files, or none where `dataset` is the name of a data set."""
+    """Return the names of the files, or an empty list if `dataset` is the name of a data set."""
     names = dataset.split(",")
     if dataset in DATASETS:
         return []
-    found = [
+    are_files = [
         _is_parallel(name) or is_table(name) or name.lower().endswith((ARCHIVE, *SUFFIXES)) or is_corpus(Path(name))
         for name in names
     ]
-    return names if any(found) else []
+    return names if any(are_files) else []
 
 
 def _is_parallel(name: str) -> bool:
@@ -142,7 +145,8 @@ def _parallel_rows(name: str, encoding: str) -> Iterator[tuple[int, dict[str, st
         if text is None or glosses is None:
             shorter = paths[0] if text is None else paths[1]
             raise ValueError(
-                f"{name}: expected as many lines in both files, found {number - 1:,} in {shorter}; add the rest"
+                f"{name}: expected the same number of lines in both files, found only {number - 1:,} in {shorter}; add "
+                "the missing lines"
             )
         yield number, {"text": text.strip(), "glosses": glosses.strip()}
 
@@ -152,14 +156,17 @@ def corpus_table(path: Path, reading: ReadingArguments, *, again: bool = False) 
 
     Args:
         path: As for `kgloss_hf.data.sign_corpora.read_corpus`.
-        reading: Its columns are tiers of ELAN files.
-        again: The rows were read before: say nothing of them.
+        reading: Reading options, whose columns name tiers of ELAN files.
+        again: Whether the rows were read before, so that nothing is logged about them.
 
     Raises:
         ValueError: An option does not apply.
     """
-    if reading.encoding != ReadingArguments.encoding or reading.gloss_separator is not None:
-        raise ValueError(f"{path}: a sign corpus is UTF-8 and holds lists of glosses; leave encoding and separator out")
+    if unfit := sorted({"encoding", "gloss_separator"} & set(changed_options(reading))):
+        raise ValueError(
+            f"{path}: expected no encoding or separator for a sign corpus, which is UTF-8 and holds lists of glosses, "
+            f"found {' and '.join(unfit)}; leave out what is set"
+        )
     tiers = [tier.strip() for tier in (reading.gloss_column or "").split(",") if tier.strip()]
     rows = read_corpus(
         path,
@@ -179,18 +186,17 @@ def _tables_of_dataset(
 
     known = {option.name for option in fields(load_dataset_builder(dataset, config, data_dir=data_dir).config)}
     changed = set(changed_options(reading))
-    # What the data set does itself, such as decoding its files; the rest is done with its rows.
+    # Options that the data set applies itself, such as decoding its files; the rest is applied to its rows.
     own = {name: getattr(reading, name) for name in changed & known}
     if unknown := sorted((changed - known) & {"encoding", "sense"}):
         raise ValueError(f"{dataset}: no such option: {', '.join(unknown)}; leave it out")
     reading = replace(reading, **{name: getattr(ReadingArguments, name) for name in own})
     splits = load_unsplit(dataset, config, data_dir, **own)
     parts = {name: part_of(name) for name in splits}
-    given = len(parts) > 1 and None not in parts.values()
+    is_split = len(parts) > 1 and None not in parts.values()
     for name, rows in splits.items():
-        yield Table(
-            f"dataset {dataset}, split {name}", parts[name] if given else None, enumerate(_with_types(rows), 1), reading
-        )
+        part = parts[name] if is_split else None
+        yield Table(f"dataset {dataset}, split {name}", part, enumerate(_with_types(rows), 1), reading)
 
 
 def _with_types(rows: Any) -> Iterator[Any]:

@@ -1,6 +1,6 @@
-"""Splitting a corpus of linked rows, so that nothing equal stands on both sides.
+"""Split a corpus of linked rows so that nothing equal is on both sides.
 
-A row is given by its keys, such as a sentence and a gloss string; rows with an equal key are linked.
+A row is represented by its keys, such as a sentence and a gloss string. Rows that share a key are linked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GROUP_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 """Shares of a split by group."""
 
 ROW_FRACTIONS = {"train": 0.7, "test": 0.3}
-"""The paper's, which has no part between."""
+"""Shares of the paper's split by row, which has no validation set."""
 
 _NAMES = {
     "train": ("train", "training", "trn", "학습", "훈련"),
@@ -25,17 +25,17 @@ _NAMES = {
 }
 
 PARTS = tuple(_NAMES)
-"""Names of the parts of a data set, training first."""
+"""Names of the three sets of a split, the training set first."""
 
 Row = Iterable[Hashable]
-"""The keys of a row. A `kgloss_hf.data.pairs.Pair` has two: `keys_of_pair`."""
+"""Keys of a row. A `kgloss_hf.data.pairs.Pair` has two: see `keys_of_pair`."""
 
 
 def part_of(name: object) -> str | None:
-    """Return the part of a data set that a name stands for: `train`, `validation`, `test`, or None.
+    """Return the set that a name stands for: `train`, `validation`, `test`, or None.
 
     Args:
-        name: Of a split, a folder, or in a column `split`; case and a number in front do not count.
+        name: Name of a split or folder, or the cell of a column `split`; case and a leading number are ignored.
 
     Example:
         >>> part_of("1.Training"), part_of("dev"), part_of("fold 3")
@@ -46,14 +46,14 @@ def part_of(name: object) -> str | None:
 
 
 def comes_in_parts(parts: Collection[str | None], origin: str) -> bool:
-    """Return whether rows come with parts of their own: with training rows and others.
+    """Return whether rows come with a split of their own, that is, with training rows and others.
 
     Args:
-        parts: Those of the rows.
+        parts: Sets that the rows are assigned to, or None.
         origin: Name of the data set, for the message.
 
     Raises:
-        ValueError: Some are no part, or none is `train`.
+        ValueError: A name is unknown, or none is `train`.
 
     Example:
         >>> comes_in_parts({"train", "test"}, "pairs.csv"), comes_in_parts({None}, "pairs.csv")
@@ -72,7 +72,7 @@ def comes_in_parts(parts: Collection[str | None], origin: str) -> bool:
 
 
 def keys_of_pair(text: str, glosses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """Return what links a pair with others: its sentence and its glosses, equal where they look the same.
+    """Return the keys that link a pair to others: its sentence and its glosses, equal if they look the same.
 
     Args:
         text: The sentence.
@@ -86,7 +86,7 @@ def keys_of_pair(text: str, glosses: Iterable[str]) -> tuple[str, tuple[str, ...
 
 
 def _group_rows(rows: Sequence[Row]) -> list[int]:
-    """Return a label for each row, equal where rows are linked, directly or through others."""
+    """Return a label for each row, equal for rows that are linked directly or through others."""
     parent = list(range(len(rows)))
 
     def root(i: int) -> int:
@@ -103,33 +103,33 @@ def _group_rows(rows: Sequence[Row]) -> list[int]:
 
 
 def split_rows(rows: Sequence[Row], fractions: Sequence[float], *, by: str = "group", seed: int = 0) -> list[list[int]]:
-    """Numbers of the rows of each part, in shuffled order.
+    """Return the numbers of the rows of each set, in shuffled order.
 
     Args:
         rows: Keys of each row.
-        fractions: Size of each part, which add up to 1.
-        by: `group` keeps linked rows in one part: from the last part to the second, each takes whole groups until it
-            has its share or a little more, and the first takes what is left. `row` cuts the shuffled rows.
-        seed: Of the shuffle.
+        fractions: Share of each set; they add up to 1.
+        by: `group` keeps linked rows in one set: from the last set to the second, each takes whole groups until it
+            has its share or a little more, and the first set takes the rest. `row` cuts the shuffled rows.
+        seed: Seed of the shuffle.
 
     Returns:
-        A list for each fraction. With few groups some may be empty.
+        A list for each fraction. If there are few groups, some lists may be empty.
 
     Raises:
-        ValueError: `by` is not known, or the fractions do not add up to 1.
+        ValueError: `by` is unknown, or the fractions do not add up to 1.
 
     Example:
         >>> split_rows([("집", "불"), ("물", "비"), ("집", "비"), ("산", "강")], (0.7, 0.3))
         [[3], [2, 0, 1]]
     """
     if abs(sum(fractions) - 1) > 1e-9:
-        raise ValueError(f"expected fractions that add up to 1, found {tuple(fractions)}")
+        raise ValueError(f"expected fractions that add up to 1, found {tuple(fractions)}; correct them")
     order: list[int] = np.random.default_rng(seed).permutation(len(rows)).tolist()
     if by == "row":
         cuts = [round(sum(fractions[:i]) * len(rows)) for i in range(1, len(fractions))]
         return [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
     if by != "group":
-        raise ValueError(f"unknown split {by!r}; choose 'group' or 'row'")
+        raise ValueError(f"expected the split 'group' or 'row', found {by!r}; choose one of them")
     label = _group_rows(rows)
     groups: dict[int, list[int]] = {}
     for i in order:
@@ -142,11 +142,11 @@ def split_rows(rows: Sequence[Row], fractions: Sequence[float], *, by: str = "gr
 
 
 def unlinked(rows: Sequence[Row], others: Iterable[Row]) -> list[int]:
-    """Numbers of the rows that have no key in common with the others.
+    """Return the numbers of the rows that have no key in common with the others.
 
     Args:
         rows: Keys of each row.
-        others: Keys of the rows to stay away from, such as those held out.
+        others: Keys of the rows to avoid, such as those held out.
 
     Example:
         >>> unlinked([("집", "불"), ("물", "비")], [("집", "비옷")])

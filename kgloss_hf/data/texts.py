@@ -18,21 +18,21 @@ _OPTIONS = {"text": "--corpus_column"}
 
 
 def read_texts(sources: Sequence[str], *, column: str | None = None, encoding: str = "utf-8") -> Iterator[str]:
-    """The texts of several sources, one after another, of which only a part is ever in memory.
+    """Return the texts of several sources, one after another, with only a part in memory at a time.
 
     Args:
         sources: Text files with one sentence per line (.txt, .txt.gz); CSV, TSV, JSON, Parquet or XLSX files; sign
             corpora (`kgloss_hf.data.sign_corpora`); or data sets that `datasets.load_dataset` knows, as `NAME` or
-            `NAME:CONFIGURATION`, all splits, streamed where the data set can be.
-        column: Column with the text, where there are columns (default: by its name, such as `text` or 문장).
-        encoding: Of text files, such as `cp949`.
+            `NAME:CONFIGURATION`, with all their splits, streamed if possible.
+        column: Column with the text, for sources with columns (default: by its name, such as `text` or 문장).
+        encoding: Encoding of text files, such as `cp949`.
 
     Returns:
-        An iterator. Blank lines and empty cells come as blank texts, so that whoever drops them can count them.
+        An iterator. Blank lines and empty cells are returned as blank texts, so that the caller can count them.
 
     Raises:
-        TypeError: One string is given for the list.
-        FileNotFoundError: A file is not there; raised at once, not at its turn.
+        TypeError: A string is given instead of a list.
+        FileNotFoundError: A file does not exist; raised immediately, not when its turn comes.
         ValueError: A file is of another kind, a line is not UTF-8, a column is missing, or a cell is not a string.
 
     Example:
@@ -44,7 +44,7 @@ def read_texts(sources: Sequence[str], *, column: str | None = None, encoding: s
         ['집에 불이 났어요.', '도와 주세요.']
     """
     if isinstance(sources, str):
-        raise TypeError(f"read_texts expects a list of sources, found one string; write read_texts([{sources!r}])")
+        raise TypeError(f"read_texts: expected a list of sources, found a string; write read_texts([{sources!r}])")
     for source in sources:
         _check(source)
     return (text for source in sources for text, _ in _rows(source, column, encoding, None, _OPTIONS))
@@ -59,15 +59,15 @@ def read_text_rows(
         source: As for `read_texts`.
         column: As for `read_texts`.
         encoding: As for `read_texts`.
-        data_dir: Folder with the user's own copy of a data set that is not shipped.
+        data_dir: Folder with the user's own copy of a data set that is not distributed with kgloss.
 
     Returns:
-        An iterator. The id is what stands in the row's one column of ids, such as `id` or 번호, or else the number of
+        An iterator. The id is the content of the only column of ids, such as `id` or 번호, or otherwise the number of
         the text, from 1. A line of a text file has an empty row.
 
     Raises:
         FileNotFoundError: As for `read_texts`.
-        ValueError: As for `read_texts`; also where files are given a `data_dir`.
+        ValueError: As for `read_texts`; also if a `data_dir` is given for files.
 
     Example:
         >>> [(name, text) for name, text, _ in read_text_rows("mcksg")][0]
@@ -75,19 +75,22 @@ def read_text_rows(
     """
     _check(source)
     if data_dir is not None and (is_text_file(source) or is_files(source)):
-        raise ValueError(f"{source}: files have no data_dir, found {data_dir!r}; leave it out")
+        raise ValueError(f"{source}: expected no data_dir for files, found {data_dir!r}; leave it out")
     for number, (text, row) in enumerate(_rows(source, column, encoding, data_dir, OPTIONS), 1):
-        ids = [name for name in row if isinstance(name, str) and normalize_line(name).casefold() in COLUMNS["id"]]
-        given = row[ids[0]] if len(ids) == 1 else None
-        yield (str(number) if given is None or not str(given).strip() else str(given)), text, row
+        ids = [key for key in row if isinstance(key, str) and normalize_line(key).casefold() in COLUMNS["id"]]
+        name = row[ids[0]] if len(ids) == 1 else None
+        yield (str(number) if name is None or not str(name).strip() else str(name)), text, row
 
 
 def _check(source: str) -> None:
-    """Refuse a file that is not there or is of another kind."""
+    """Refuse a file that does not exist or is of another kind."""
     if (is_text_file(source) and not is_files(source)) or is_table(source):
         existing_file(source)
     elif Path(source).is_file() and not is_files(source):
-        raise ValueError(f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file; rename it")
+        raise ValueError(
+            f"{source}: expected a {', '.join((*TEXT_SUFFIXES, *TABLE_SUFFIXES))} file, found another extension; "
+            "rename the file"
+        )
 
 
 def _rows(
@@ -115,7 +118,7 @@ def _streamed_tables(dataset: str, data_dir: str | None) -> Iterator[Table]:
     name, _, configuration = dataset.partition(":")
     try:
         splits = load_unsplit(name, configuration or None, data_dir, streaming=True)
-    except NotImplementedError:  # packed in a way that cannot be streamed
+    except NotImplementedError:  # compressed in a way that cannot be streamed
         splits = load_unsplit(name, configuration or None, data_dir)
     for split, rows in splits.items():
         yield Table(f"{dataset}, split {split}", None, enumerate(rows, 1), ReadingArguments())

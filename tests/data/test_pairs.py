@@ -54,7 +54,7 @@ BAD = {
         "korea,glosses\n집,불\n",
         "expected a column of text, named text, .*; found the columns .'korea', 'glosses'",
     ),
-    "empty file": ("a.csv", "", "no rows; expected a sentence and its glosses in each row"),
+    "empty file": ("a.csv", "", "expected a sentence and its glosses in each row, found no rows"),
     "only a header": ("a.csv", "text,glosses\n", "no rows"),
     "row without glosses": (
         "a.csv",
@@ -104,10 +104,10 @@ BAD = {
         '{"text": "\\udc00", "glosses": "불"}',
         "row 1: expected text in column 'text', found half a character.*udc00",
     ),
-    "nested too deeply": ("a.jsonl", "[" * 99_999, "row 1: expected one JSON object a line"),
-    "too long a number": ("a.jsonl", '{"text": ' + "9" * 5_000, "row 1: expected one JSON object a line"),
+    "nested too deeply": ("a.jsonl", "[" * 99_999, "row 1: expected one JSON object per line"),
+    "too long a number": ("a.jsonl", '{"text": ' + "9" * 5_000, "row 1: expected one JSON object per line"),
     "not an object": ("a.jsonl", "[1, 2]", "row 1: expected an object"),
-    "not JSON": ("a.jsonl", '{"text": "집", "glosses": "불"}\n{', "row 2: expected one JSON object a line"),
+    "not JSON": ("a.jsonl", '{"text": "집", "glosses": "불"}\n{', "row 2: expected one JSON object per line"),
 }
 
 
@@ -131,14 +131,14 @@ def test_extra_pairs_are_a_configuration_or_files(tmp_path: Path) -> None:
     file = str(tmp_path / "a.csv")
     assert load_extra_pairs("mcksg", file) == [Pair("집", ("불",))]
     assert load_extra_pairs("mcksg", "sample") == load_pairs("mcksg", config="sample")
-    with pytest.raises(ValueError, match="files have no configurations, found 'sample'"):
+    with pytest.raises(ValueError, match="expected no configurations for files, found 'sample'"):
         load_extra_pairs(file, "sample")
 
 
 def test_data_dir_is_not_of_files(tmp_path: Path) -> None:
     file = tmp_path / "extra.csv"
     file.write_text("text,glosses,gloss_types\n집,불,iconic\n", "utf-8")
-    with pytest.raises(ValueError, match=r"extra\.csv: files have no data_dir, found 'GKSL'; leave it out"):
+    with pytest.raises(ValueError, match=r"extra\.csv: expected no data_dir for files, found 'GKSL'; leave it out"):
         load_pairs(str(file), data_dir="GKSL")
     assert load_extra_pairs("gksl", str(file), data_dir="GKSL") == [Pair("집", ("불",))]
 
@@ -157,7 +157,7 @@ def test_group_split_leaks_nothing(numbers: list[tuple[int, int]], seed: int) ->
     try:
         split = split_pairs(pairs, pairs, seed=seed)
     except ValueError as error:
-        assert "too alike" in str(error)
+        assert "too few or too similar ones" in str(error)
         return
     train, held = split.train, [*split.validation, *split.test]
     assert not {pair.text for pair in train} & {pair.text for pair in held}
@@ -183,9 +183,9 @@ def test_row_split_is_the_papers() -> None:
 
 
 def test_bad_split() -> None:
-    with pytest.raises(ValueError, match="choose 'group' or 'row'"):
+    with pytest.raises(ValueError, match="expected the split 'group' or 'row', found 'random'"):
         split_pairs(PAIRS, by="random")
-    with pytest.raises(ValueError, match="too few"):
+    with pytest.raises(ValueError, match="found too few or too similar ones .1 pair."):
         split_pairs(PAIRS[:1])
 
 
@@ -196,7 +196,7 @@ def test_encoded_pairs_mark_numbers(tokenizer: KGlossTokenizerFast) -> None:
 
 def test_what_is_cut_is_counted(tokenizer: KGlossTokenizerFast, caplog: pytest.LogCaptureFixture) -> None:
     encoded = encode_pairs(tokenizer, [Pair("전시 " * 200, ("몸",) * 200), Pair("전시", ("몸",))])
-    assert "truncation dropped 74 tokens of 1 texts and 73 tokens of 1 targets" in caplog.text
+    assert "truncation dropped tokens: 74 (texts cut: 1) and 73 (targets cut: 1)" in caplog.text
     for column in ("input_ids", "labels"):
         assert len(encoded[0][column]) == 128
         assert encoded[0][column][-1] == tokenizer.eos_token_id
@@ -218,7 +218,9 @@ def test_types_of_glosses_by_majority(tmp_path: Path) -> None:
         *(json.dumps({"text": "집", "glosses": "집", "gloss_types": t}) for t in (5, [5])),
     ):
         path.write_text(line, "utf-8")
-        with pytest.raises(ValueError, match=r"pairs.jsonl, row 1: expected a type for each of \d glosses, found"):
+        with pytest.raises(
+            ValueError, match=r"pairs.jsonl, row 1: expected one type per gloss \(\d gloss(es)?\), found"
+        ):
             gloss_types(read_pairs(str(path)))
 
 
@@ -232,12 +234,12 @@ def test_types_of_glosses_by_majority(tmp_path: Path) -> None:
 def test_wrong_types_are_found_where_a_person_sees_them(tmp_path: Path, name: str, content: str, row: int) -> None:
     (tmp_path / "a.csv").write_text("text,glosses,gloss_types\n집,집,iconic\n", "utf-8")
     (tmp_path / name).write_text(content, "utf-8")
-    with pytest.raises(ValueError, match=rf"{name}, row {row}: expected a type for each of 1 glosses"):
+    with pytest.raises(ValueError, match=rf"{name}, row {row}: expected one type per gloss \(1 gloss\), found"):
         load_pairs(f"{tmp_path / 'a.csv'},{tmp_path / name}")
 
 
 def in_two_forms(texts: list[str]) -> list[str]:
-    """Each text composed and, as macOS and PDF files have it, decomposed, with characters that nobody sees."""
+    """Return each text composed and, as in files of macOS and PDF, decomposed with invisible characters."""
     return [form for text in texts for form in (text, "\ufeff" + unicodedata.normalize("NFD", text) + "\u200b")]
 
 
@@ -265,7 +267,7 @@ def test_no_copy_stands_on_the_other_side(decomposed: str) -> None:
     numbers = [{"".join(filter(str.isdigit, "".join(keys))) for keys in part} for part in plain]
     assert not numbers[0] & (numbers[1] | numbers[2])
     assert not numbers[1] & numbers[2]
-    assert len(numbers[3]) == len(parts[3]) / 2  # of a pair in training alone, the copy stays too
+    assert len(numbers[3]) == len(parts[3]) / 2  # if only the training set holds a pair, its copy stays too
     train, test = split_pairs_by(rows, {"train": 0.7, "test": 0.3}, by="group", seed=0).values()
     sides = [{"".join(filter(str.isdigit, row["text"])) for row in part} for part in (train, test)]
     assert not sides[0] & sides[1]

@@ -1,4 +1,4 @@
-"""Pairs in the parts that they come in, and how to read them."""
+"""Tests of reading pairs in the split that they come with."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_files_of_parts_are_taken_as_they_are(tmp_path: Path) -> None:
     assert [numbers(part) for part in corpus.split[:3]] == [[*range(20)], [*range(20, 30)], [*range(30, 40), 0]]
     assert corpus.by == "given"
     assert corpus.note == (
-        "20 training, 10 validation and 11 test pairs, the parts of the data set; test pairs with the sentence (1) or "
+        "20 training, 10 validation and 11 test pairs, as split by the data set; test pairs with the sentence (1) or "
         "the gloss string (1) of a training pair: 1"
     )
 
@@ -73,11 +73,11 @@ def test_missing_parts_are_held_out_and_said(tmp_path: Path) -> None:
     train, test = write(tmp_path / "a.csv", ROWS[:30]), write(tmp_path / "b.csv", ROWS[30:])
     corpus = load_corpus(CorpusArguments(train=train, test=test))
     assert [len(part) for part in corpus.split[:3]] == [27, 3, 10]
-    assert corpus.note.endswith("the checkpoint is chosen on a tenth of the training part")
+    assert corpus.note.endswith("the checkpoint is chosen on a tenth of the training set")
     assert corpus == load_corpus(CorpusArguments(dataset=train, test=test))
     scored = load_corpus(CorpusArguments(train=train, validation=test))
     assert scored.split == corpus.split
-    assert "the validation part is scored, as there is no test part" in scored.note
+    assert "the validation set is scored, because there is no test set" in scored.note
 
 
 def test_a_file_replaces_a_part_of_the_data_set(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_extra_pairs_stay_away_from_given_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": "a.csv", "split": "row"}, "expected --split row or files of parts, found both .--train"),
+        ({"train": "a.csv", "split": "row"}, "expected --split row or a file per set, found both .--train"),
         ({"train": "a.csv", "dataset": "b.csv"}, "expected --train or --dataset, found both, '.*b.csv'; leave one out"),
         ({"test": "gksl"}, "--test: expected files, found 'gksl'"),
         (
@@ -127,7 +127,9 @@ def test_parallel_text_files(tmp_path: Path) -> None:
     name = f"{tmp_path}/a.txt+{tmp_path}/b.txt"
     assert load_pairs(name) == [Pair("morgen regen", ("MORGEN", "REGEN")), Pair("es schneit", ("SCHNEE",))]
     (tmp_path / "b.txt").write_text("MORGEN REGEN\n", "utf-8")
-    with pytest.raises(ValueError, match=r"expected as many lines in both files, found 1 in .*b.txt; add the rest"):
+    with pytest.raises(
+        ValueError, match=r"expected the same number of lines in both files, found only 1 in .*b.txt; add the missing"
+    ):
         load_pairs(name)
     (tmp_path / "b.txt").write_text("MORGEN REGEN\n\n", "utf-8")
     with pytest.raises(ValueError, match=r"b.txt, row 2: expected glosses in column 'glosses', found ''"):
@@ -182,7 +184,7 @@ def test_bad_rows_are_counted_in_every_file(tmp_path: Path, caplog: pytest.LogCa
 def test_options_that_a_data_set_cannot_honour(tmp_path: Path) -> None:
     table = write(tmp_path / "a.csv", [("집", "집")])
     with pytest.raises(
-        ValueError, match=r"a.csv: expected a sign corpus for --sense drop, found a table; leave it out"
+        ValueError, match=r"a.csv: expected a sign corpus for --sense drop, found a table; leave the option out"
     ):
         load_pairs(table, sense="drop")
     with pytest.raises(ValueError, match="mcksg/sample is bundled and takes no .*, found gloss_separator"):

@@ -74,15 +74,15 @@ def test_commas_between_glosses_are_recognised_or_said(tmp_path: Path, caplog: p
     rows = [["1", "집이다.", "집 | 있다", "집, 이다", "김", ""], ["2", "불이다.", "불 | 있다", "불, 이다", "김", ""]]
     assert [pair.glosses for pair in load_pairs(sheet(tmp_path / "a.csv", rows))] == [("집", "이다"), ("불", "이다")]
     load_pairs(sheet(tmp_path / "b.csv", [*rows[:1], *([["2", "불이다.", "불", "큰 불 이다", "김", ""]] * 2)]))
-    assert "1 cell looks as if not white space separated the glosses" in caplog.text
+    assert "1 cell seems to separate the glosses by something other than white space" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("cell", "problem"),
     [
-        (datetime.datetime(2026, 1, 2), "found datetime.datetime.* which the spreadsheet made of them"),
-        (0.5, "found 0.5, which the spreadsheet made of them; give the cell the format of text"),
-        ("집 | Number", "found 'Number', for which the model found nothing in the sentence"),
+        (datetime.datetime(2026, 1, 2), "found datetime.datetime.* to which the spreadsheet converted them"),
+        (0.5, "found 0.5, to which the spreadsheet converted them; format the cell as text"),
+        ("집 | Number", "found 'Number', for which the sentence has no content"),
         ("집 || 불", "expected a gloss between two '|'"),
         ("?", "or - to reject the sentence, found '[?]'"),
     ],
@@ -129,7 +129,7 @@ def test_sheets_that_a_spreadsheet_saved_again(tmp_path: Path) -> None:
 def test_headers_of_other_sheets(tmp_path: Path, header: list[str]) -> None:
     rows = [row[1:5] for row in ROWS]
     assert len(load_pairs(sheet(tmp_path / "sheet.csv", rows, header))) == 3
-    # Without a column of reviewers only corrections count.
+    # Without a column of reviewers, only corrections count.
     assert len(load_pairs(sheet(tmp_path / "sheet.csv", [row[:3] for row in rows], header[:3]))) == 2
 
 
@@ -165,9 +165,11 @@ def test_elan_sheets(tmp_path: Path) -> None:
     assert list(read_texts([str(file)])) == ["집이다."]
     with pytest.raises(ValueError, match="sheet.eaf: expected a review sheet with corrections"):
         load_pairs(str(file))
-    with pytest.raises(ValueError, match="found a review sheet; name each sheet by itself"):
+    with pytest.raises(ValueError, match="found a review sheet; name the review sheets one by one"):
         load_pairs(str(tmp_path))
-    with pytest.raises(ValueError, match="an ELAN file tells its encoding; leave encoding out"):
+    with pytest.raises(
+        ValueError, match="expected no encoding for an ELAN file, which states its own, found 'cp949'; leave it out"
+    ):
         load_pairs(str(file), encoding="cp949")
     approve(file)
     (row,) = read_pairs(str(file))

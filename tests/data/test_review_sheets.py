@@ -96,7 +96,7 @@ def approve(file: Path) -> None:
 
 
 def test_the_limits_of_workbooks_are_said(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="an XLSX cell holds 32,767 characters, found 32,768; take CSV"):
+    with pytest.raises(ValueError, match="expected at most 32,767 characters in an XLSX cell, found 32,768; use CSV"):
         write_sheet(tmp_path / "sheet.xlsx", [Reviewed("1", "집" * 32_768, ["집"])], "xlsx", alternatives=0)
 
 
@@ -115,7 +115,7 @@ def test_sentences_of_an_elan_document_have_ten_seconds_each_in_their_order(tmp_
     ("times", "expected"),
     [
         ([(3, 4.5), (0, 1)], [(3_000, 4_500), (0, 1_000)]),
-        ([(0, 2), (1, 3)], [(0, 10_000), (10_000, 20_000)]),  # of two recordings, as it seems
+        ([(0, 2), (1, 3)], [(0, 10_000), (10_000, 20_000)]),  # apparently of two recordings
         ([(0, 2), None], [(0, 10_000), (10_000, 20_000)]),
     ],
 )

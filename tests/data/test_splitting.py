@@ -41,7 +41,7 @@ def test_row_split_has_the_sizes_asked_for(count: int, seed: int) -> None:
 
 
 def test_bad_arguments() -> None:
-    with pytest.raises(ValueError, match="unknown split 'random'; choose 'group' or 'row'"):
+    with pytest.raises(ValueError, match="expected the split 'group' or 'row', found 'random'"):
         split_rows(ROWS, (0.7, 0.3), by="random")
     with pytest.raises(ValueError, match=r"add up to 1, found \(0.7, 0.2\)"):
         split_rows(ROWS, (0.7, 0.2))

@@ -289,7 +289,7 @@ def test_equal_and_repeated_pairs_are_counted(write: Write, caplog: pytest.LogCa
     folder = write("question_pair/train.txt", QUESTIONS + rows)
     assert paraphrases(folder, "question_pair") == [("가", "나")]
     assert "question_pair: left out: pairs of equal sentences (1), pairs seen before (2)" in caplog.text
-    assert "what was not found: question_pair's validation.txt, question_pair's test.txt" in caplog.text
+    assert "not found, and therefore left out: question_pair's validation.txt, question_pair's test.txt" in caplog.text
 
 
 def test_all_takes_the_corpora_that_are_there(write: Write, caplog: pytest.LogCaptureFixture) -> None:
@@ -299,7 +299,7 @@ def test_all_takes_the_corpora_that_are_there(write: Write, caplog: pytest.LogCa
     assert list(rows) == [
         {"source": "가", "target": "나", "origin": origin, "engine": "human"} for origin in ("kornli", "question_pair")
     ]
-    assert "what was not found: korsts, parakqc, stylekqc, pawsx, kornli's snli" in caplog.text
+    assert "not found, and therefore left out: korsts, parakqc, stylekqc, pawsx, kornli's snli" in caplog.text
     assert list(load(folder, pairs="paraphrase", streaming=True)) == list(rows)
     assert list(load(folder, pairs="paraphrase", num_proc=2)) == list(rows)
 
@@ -328,12 +328,12 @@ def test_corpora_without_paraphrases_say_so(name: str, write: Write) -> None:
         (
             "question_pair/train.txt",
             "q1\tquestion2\tlabel\n가\t나\t0\n",
-            r"train.txt: expected the columns .*, found \['q1', 'question2', 'label'\].* take the file again",
+            r"train.txt: expected the columns .*, found \['q1', 'question2', 'label'\].* get an unchanged copy",
         ),
         (
             "question_pair/train.txt",
             (QUESTIONS + "가\t나\t0\n").encode("cp949"),
-            "train.txt, line 2: expected UTF-8, found b'.xb0.*iconv.*or name its encoding, such as encoding='cp949'",
+            "train.txt, line 2: expected UTF-8, found b'.xb0.*iconv.*or set its encoding, such as encoding='cp949'",
         ),
         (
             "parakqc/paraKQC_v1.txt",
@@ -343,7 +343,7 @@ def test_corpora_without_paraphrases_say_so(name: str, write: Write) -> None:
         (
             "parakqc/paraKQC_v1.txt",
             parakqc(sentence_set()).replace("0\t1\t같은 말 4", "2\t1\t같은 말 4"),
-            "rows 1 to 10: expected sets of 10 rows .*, found 10 rows that begin with 0 1, 2 1",
+            "rows 1 to 10: expected sets of 10 rows .*, found 10 rows beginning with 0 1, 2 1",
         ),
     ],
     ids=["empty", "header", "encoding", "rows missing", "rows moved"],
@@ -411,7 +411,7 @@ def test_blank_lines_and_a_byte_order_mark_are_no_rows(write: Write) -> None:
     [
         ({"pairs": "human"}, "pairs: expected 'backtranslation' or 'paraphrase', found 'human'"),
         ({"on_bad_rows": "drop"}, "on_bad_rows: expected 'raise' or 'skip', found 'drop'"),
-        ({"pairs": "paraphrase", "encoding": "ks"}, "unknown encoding: ks; name one that Python knows"),
+        ({"pairs": "paraphrase", "encoding": "ks"}, "unknown encoding: ks; choose one that Python knows"),
     ],
 )
 def test_options_are_checked(options: dict[str, str], message: str, write: Write) -> None:
@@ -422,7 +422,7 @@ def test_options_are_checked(options: dict[str, str], message: str, write: Write
 
 @pytest.mark.parametrize("pairs", ["backtranslation", "paraphrase"])
 def test_without_data_dir_says_where_each_corpus_comes_from(pairs: str) -> None:
-    with pytest.raises(ValueError, match="expected data_dir, your folder of data, found None") as error:
+    with pytest.raises(ValueError, match="expected data_dir, your data folder, found None") as error:
         load(None, pairs=pairs)
     message = str(error.value)
     assert "DATA_DIR/shards/*.parquet" in message
@@ -448,7 +448,7 @@ def test_folder_without_a_known_file(name: str | None, pairs: str, message: str,
         load(folder, name, pairs=pairs)
     with pytest.raises(FileNotFoundError, match="(?s)files of naver_ner, found none.*train_data"):
         CorpusFolder(folder, ["naver_ner"]).read_sentences()
-    with pytest.raises(FileNotFoundError, match="expected data_dir, your folder of data, found .*nowhere"):
+    with pytest.raises(FileNotFoundError, match="expected data_dir, your data folder, found .*nowhere"):
         load(f"{folder}/nowhere")
 
 

@@ -300,7 +300,7 @@ BAD_ROWS = {
     "other list": ("산,\"['산', 강]\"", "column .*: expected a JSON list of glosses"),
     "comma": (
         "산, 강,산 강",
-        "expected 2 cells, as in the header, found 3; put a cell that holds the separator in quotation",
+        "expected 2 cells, as in the header, found 3; put a cell that contains the separator in quotation",
     ),
     "short": ("산", "expected glosses in column '글로스', found None"),
 }
@@ -319,7 +319,7 @@ def test_bad_row_is_named_or_skipped(folder: Path, line: str, message: str, capl
 
 BAD_CELLS = {
     "type": ({"type": ["sign", "iconic"]}, r"expected a type \(sign_word, .*unknown, .*\), found 'sign'; correct it"),
-    "number of types": ({"type": "iconic"}, "expected a type for each of 2 glosses, found 'iconic'"),
+    "number of types": ({"type": "iconic"}, r"expected one type per gloss \(2 glosses\), found 'iconic'"),
     "no id": ({"id": " "}, "expected an id, found none"),
     "id twice": ({"id": "1"}, "expected a unique id, found '1', as in pairs.jsonl:1; change one"),
     "number": ({"text": 3}, "expected a sentence in column 'text', found 3"),
@@ -374,7 +374,7 @@ def test_bad_lexicon(folder: Path, lexicon: str, message: str) -> None:
     ("header", "message"),
     [
         ("문장열,글로스", "pairs.csv: expected a column of text, named text, sentence, .*found the columns .*'문장열'"),
-        ("문장,글", "pairs.csv: expected a column of glosses, named .*글로스.*; rename the right one"),
+        ("문장,글", "pairs.csv: expected a column of glosses, named .*글로스.*; rename the column of glosses"),
         ("문장,원문", "expected one column of text, found .*'문장', '원문'.*; rename all but one"),
     ],
 )
@@ -425,7 +425,7 @@ def test_truncated_parquet(folder: Path) -> None:
     [
         ({"split_by": "random"}, "split_by: expected 'group', 'row', 'given' or 'none', found 'random'"),
         ({"on_bad_rows": "ignore"}, "on_bad_rows: expected 'raise' or 'skip', found 'ignore'"),
-        ({"split_by": "group"}, "1 rows are too few.*split_by='none'"),
+        ({"split_by": "group"}, "found too few or too similar ones .1 row..*split_by='none'"),
     ],
 )
 def test_options_that_cannot_be(folder: Path, options: dict[str, str], message: str) -> None:
