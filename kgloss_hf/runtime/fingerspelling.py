@@ -57,16 +57,16 @@ def fingerspell(text: str) -> list[str]:
             glosses += phone.replace("-", "")
             continue
         whole, *parts = match["number"].replace(",", "").split(".")
-        glosses += _said(whole)
+        glosses += _spoken(whole)
         if len(parts) == 1:
             glosses += [".", *parts[0]]
         else:
             for part in parts:
-                glosses += _said(part)
+                glosses += _spoken(part)
     return glosses
 
 
-def _said(digits: str) -> list[str]:
+def _spoken(digits: str) -> list[str]:
     """Return the glosses of a spoken integer. A 1 in front of a unit is spoken only before 억 and 조."""
     if digits[0] == "0" or len(digits) > _MOST_DIGITS:
         return list(digits)

@@ -32,12 +32,13 @@ _LINK = re.compile(r"(?i:https?)://")
 _NUMBERED = re.compile(r"(.*[가-힣)])(\d{1,2})")
 _HEADWORD = re.compile(r"([가-힣]+\d{0,2})\([^()]+\)")
 _MOST_KEPT = 100_000  # look-ups that a lexicon remembers
-_SYMBOLS = {
+SYMBOLS = {
     "Number": "0123456789",
     "Alpha": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    "Name": "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎㅏㅓㅗㅜㅡㅣ",
+    "Name": "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ",
 }
-"""Symbols that spell the contents of a placeholder. One symbol with an entry is enough to emit the placeholder."""
+"""Digits, Latin letters and the Korean finger alphabet, by the placeholder whose contents they spell. One symbol with
+an entry is enough to emit the placeholder."""
 
 
 @dataclass(frozen=True)
@@ -215,8 +216,8 @@ class Lexicon:
             >>> lexicon.plays("Number"), lexicon.plays("Alpha")
             (True, False)
         """
-        if gloss in _SYMBOLS:
-            return any("reason" not in self.sign(symbol, spelled=True) for symbol in _SYMBOLS[gloss])
+        if gloss in SYMBOLS:
+            return any("reason" not in self.sign(symbol, spelled=True) for symbol in SYMBOLS[gloss])
         return "reason" not in self.sign(gloss, kind)
 
     def _sign(self, gloss: str, kind: str, spelled: bool) -> _Played:

@@ -76,9 +76,9 @@ class Text2GlossPipeline(Pipeline):
         return_confidence: Add the probability of each gloss given those before it (default False).
         lexicon: A `kgloss_hf.Lexicon`; adds `signs`, which say what plays each gloss (default: none).
         playable: With `lexicon`, `prefer` ranks the 10 best candidates (more with `num_return_sequences` or
-            `num_beams`) and the answer without this option by `score` plus the share of their glosses that can be
-            played; no candidate less playable than that answer is ranked before it. `only` excludes glosses that cannot
-            be played, placeholders apart, with fewer beams if few glosses are left (default: neither).
+            `num_beams`) and the answer without this option by `score` combined with the share of their glosses that can
+            be played; no candidate less playable than that answer is ranked before it. `only` excludes glosses that
+            cannot be played, placeholders apart, with fewer beams if few glosses are left (default: neither).
         consensus: Return the answer that agrees best with the 10 best of a beam search (`num_return_sequences` or
             `num_beams` set another number), with `agreement` (default: True with `others`, else False).
         generation_config: A GenerationConfig for `generate`. In a call, it replaces everything that was passed to

@@ -37,7 +37,7 @@ OPTIONS = {"analyzer": ANALYZER, "normalize": True, "lemmatize": True, "stop_wor
 """Options that determine how text becomes words, with their defaults. A tokenizer saves its own."""
 
 # Warnings of transformers that are not repeated. It considers padding after encoding slow, which it is not here.
-_said = {"Asking-to-pad-a-fast-tokenizer": True}
+_warned = {"Asking-to-pad-a-fast-tokenizer": True}
 
 # Shared by all tokenizers: an attribute could not be pickled, and would change the fingerprint for `datasets`.
 _backend_lock = threading.RLock()
@@ -127,7 +127,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
 
         An attribute of the tokenizer would change the fingerprint by which `datasets` caches.
         """
-        return _said
+        return _warned
 
     @deprecation_warnings.setter
     def deprecation_warnings(self, _: dict[str, bool]) -> None:
