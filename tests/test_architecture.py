@@ -1,4 +1,4 @@
-"""A folder of the package imports only folders below it; tests and documentation know every folder."""
+"""Tests of the rule of imports, and that tests and documentation cover every folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LAYERS = (
     {"cli"},
     {"", "__main__", "dataset_scripts"},
 )
-"""Folders, and modules beside them, from the bottom; "" is the package itself, which imports its public names late."""
+"""Folders, and modules next to them, from the bottom; "" is the package itself, which imports its public names late."""
 EXTENDED = {"transformers", "datasets", "evaluate"}
 CHANGING = {"register", "register_pipeline", "pop", "update", "setdefault", "clear", "append", "insert"}
 
@@ -40,7 +40,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _absolute(importer: str, name: str) -> str:
-    """A name with leading dots as the import system reads it in a module of the package."""
+    """Return a name with leading dots as the import system resolves it in a module of the package."""
     level = len(name) - len(name.lstrip("."))
     package = importer if MODULES[importer].name == "__init__.py" else importer.rpartition(".")[0]
     parents = package.split(".")[: 1 - level or None] if level else []
@@ -48,7 +48,7 @@ def _absolute(importer: str, name: str) -> str:
 
 
 def _names(importer: str) -> Iterator[tuple[str, str]]:
-    """Every name of a module that stands in an import, or in a string that could be handed to `import_module`."""
+    """Yield the names of modules in imports, and in strings that could be passed to `import_module`."""
     tree = _tree(MODULES[importer])
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -63,7 +63,7 @@ def _names(importer: str) -> Iterator[tuple[str, str]]:
 
 
 def _imported(importer: str) -> Iterator[tuple[str, str]]:
-    """The modules of the package that a module imports, each with the name that it takes."""
+    """Yield the modules of the package that a module imports, each with the name taken from it."""
     for base, name in _names(importer):
         whole = f"{base}.{name}".rstrip(".")
         if whole.startswith("kgloss_hf.dataset_scripts"):
@@ -82,7 +82,7 @@ def _layer(module: str) -> int:
     return next(number for number, rooms in enumerate(LAYERS) if _room(module) in rooms)
 
 
-IMPORTS = {module: [found for found in _imported(module) if found[0] != module] for module in MODULES}
+IMPORTS = {module: [taken for taken in _imported(module) if taken[0] != module] for module in MODULES}
 
 
 def test_a_folder_imports_only_folders_below_it() -> None:
@@ -95,7 +95,7 @@ def test_a_folder_imports_only_folders_below_it() -> None:
         and _layer(imported) >= _layer(importer)
         and not {_room(imported), _room(importer)} <= GROUND
     ]
-    assert upward == [("kgloss_hf.plugin", "kgloss_hf.dataset_scripts")]  # which it makes importable
+    assert upward == [("kgloss_hf.plugin", "kgloss_hf.dataset_scripts")]  # the plug-in makes them importable
 
 
 def test_what_travels_imports_its_neighbours_alone() -> None:
@@ -147,7 +147,7 @@ def test_the_map_names_every_folder_and_the_tests_that_it_cites_exist() -> None:
 
 
 def _changes_other_libraries(path: Path) -> bool:
-    """Whether it assigns to, or calls what changes, something imported from a library that has registries."""
+    """Return whether a file assigns to something imported from a library with registries, or calls a method on it."""
     tree = _tree(path)
     theirs: set[str] = set()
     for node in ast.walk(tree):

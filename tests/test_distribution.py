@@ -1,4 +1,4 @@
-"""What a release consists of, and that it works where nothing else is installed."""
+"""Tests of the contents of a release, and of its use where nothing else is installed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ print(json.dumps([pipeline(task, model=MODEL)(SENTENCES) for task in tasks]))
 
 
 def sources() -> list[str]:
-    """The repository's files: what git does not ignore, or, in an unpacked sdist, what `.gitignore` does not name."""
+    """Return the repository's files: those git does not ignore or, in an unpacked sdist, `.gitignore` does not name."""
     if (ROOT / ".git").exists() and shutil.which("git"):
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode("utf-8").split("\0")
@@ -72,7 +72,7 @@ def sources() -> list[str]:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist and the wheel: KGLOSS_DIST, or made here in a copy of the repository."""
+    """Return a folder with the sdist and the wheel: KGLOSS_DIST, or one built here from a copy of the repository."""
     if "KGLOSS_DIST" in os.environ:
         return Path(os.environ["KGLOSS_DIST"]).resolve()
     folder = tmp_path_factory.mktemp("dist")
@@ -80,7 +80,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in sources():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy / name)
-    # Makes the wheel from the sdist.
+    # Builds the wheel from the sdist.
     with_registry([sys.executable, "-m", "build", "--outdir", str(folder), str(copy)])
     return folder
 
@@ -92,7 +92,7 @@ def wheel(dist: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def sdist(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the unpacked sdist."""
+    """Return the folder of the unpacked sdist."""
     folder = tmp_path_factory.mktemp("sdist")
     with tarfile.open(dist / f"{NAME}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
@@ -101,12 +101,12 @@ def sdist(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=GENERATIONS, ids=lambda generation: generation.replace(" ", "-"))
 def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path: Path) -> Iterator[Path]:
-    """The Python of an environment with nothing but the wheel and its extra `train`."""
+    """Yield the Python of an environment that holds only the wheel and its extra `train`."""
     folder = tmp_path / "environment"
     try:
         yield environment(folder, request.param, f"{wheel}[train]")
     finally:
-        # pytest keeps tmp_path for a while, and this has more than a gigabyte.
+        # pytest keeps tmp_path for a while, and the environment exceeds a gigabyte.
         shutil.rmtree(folder)
 
 
@@ -131,22 +131,22 @@ def test_wheel_is_the_package_and_its_artefacts(wheel: Path) -> None:
     expected |= {f"kgloss_hf/{name}" for name in names if name.startswith(tuple(f"{a}/" for a in ARTEFACTS))}
     assert {"kgloss_hf/py.typed", "kgloss_hf/examples/space/app.py"} < expected
     with ZipFile(wheel) as archive:
-        found = set(archive.namelist())
-    described = {name for name in found if name.startswith(f"{NAME}.dist-info/")}
-    assert found - described == expected
+        packed = set(archive.namelist())
+    described = {name for name in packed if name.startswith(f"{NAME}.dist-info/")}
+    assert packed - described == expected
     assert f"{NAME}.dist-info/licenses/LICENSE" in described
 
 
 def test_metadata(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
-        found = email.message_from_bytes(archive.read(f"{NAME}.dist-info/METADATA"))
-    assert found["Name"] == "kgloss-hf"
-    assert found["Version"] == kgloss_hf.__version__
-    assert found["Requires-Python"] == ">=3.11"
-    assert found["License-File"] == "LICENSE"
-    assert found["Description-Content-Type"] == "text/markdown"
-    assert found.get_payload(decode=True).decode("utf-8").strip() == (ROOT / "README.md").read_text("utf-8").strip()
-    assert {"train", "evaluate", "demo", "publish"} < set(found.get_all("Provides-Extra", []))
+        metadata = email.message_from_bytes(archive.read(f"{NAME}.dist-info/METADATA"))
+    assert metadata["Name"] == "kgloss-hf"
+    assert metadata["Version"] == kgloss_hf.__version__
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["License-File"] == "LICENSE"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload(decode=True).decode("utf-8").strip() == (ROOT / "README.md").read_text("utf-8").strip()
+    assert {"train", "evaluate", "demo", "publish"} < set(metadata.get_all("Provides-Extra", []))
 
 
 @pytest.mark.slow
@@ -154,7 +154,7 @@ def test_three_calls(installed: Path, sdist: Path, tmp_path: Path) -> None:
     home, away = tmp_path / "home", tmp_path / "away"
     home.mkdir()
     away.mkdir()
-    # Nothing of the tests' own surroundings: neither their caches, nor Java, nor the way to the checkout.
+    # Nothing of the tests' own environment: no caches, no Java, no path to the checkout.
     variables = {"PATH": str(installed.parent), "HOME": str(home), "HF_HOME": str(home / "hf"), "OMP_NUM_THREADS": "1"}
 
     def run(*command: str) -> str:
@@ -185,22 +185,22 @@ def test_three_calls(installed: Path, sdist: Path, tmp_path: Path) -> None:
 
 def pins(generation: str) -> dict[str, str]:
     lines = (ROOT / GENERATIONS[generation]).read_text("utf-8").splitlines()
-    found = [line.split("==") for line in lines if not line.startswith("#")]
-    return {canonicalize_name(name): version for name, version in found}
+    pinned = [line.split("==") for line in lines if not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pinned}
 
 
 def stated(*, without: str = "") -> dict[str, Requirement]:
-    """What setup.cfg asks for, with and without extras, of which one may be left out."""
+    """Return the requirements in setup.cfg, including those of all extras except one that may be left out."""
     options = configparser.ConfigParser()
     options.read(ROOT / "setup.cfg", "utf-8")
     extras = options["options.extras_require"]
     lines = [options["options"]["install_requires"], *(extras[name] for name in extras if name != without)]
-    asked = [Requirement(line) for text in lines for line in text.splitlines() if line and not line.startswith("#")]
-    return {canonicalize_name(one.name): one for one in asked if one.name != "kgloss-hf"}
+    needed = [Requirement(line) for text in lines for line in text.splitlines() if line and not line.startswith("#")]
+    return {canonicalize_name(one.name): one for one in needed if one.name != "kgloss-hf"}
 
 
 def imports() -> Iterator[str]:
-    """The modules that the package and its artefacts import, by absolute names, anywhere in them."""
+    """Yield the absolute names of all modules that the package and its artefacts import."""
     for folder in ("kgloss_hf", "examples", "dataset_scripts", "metric_scripts"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -218,7 +218,7 @@ def test_setup_cfg_states_what_is_imported() -> None:
     assert {"torch", "google.auth", "tenacity"} <= modules
     for module in modules:
         names = set(of_packages.get(module.partition(".")[0], ()))
-        if len(names) > 1:  # of a namespace, such as google, it is the one with the module's files
+        if len(names) > 1:  # a namespace, such as google: keep the distribution with the module's files
             start = module.replace(".", "/")
             names = {name for name in names if any(str(file).startswith(start) for file in files(name) or ())}
         assert {canonicalize_name(name) for name in names} & asked.keys(), f"{module}: state {names} in setup.cfg"
@@ -240,7 +240,7 @@ def test_legacy_constraints_pin_the_lowest_versions() -> None:
     assert len(lowest) > 40
     pinned = pins("script era")
     newer = {name for name, version in lowest.items() if (pinned[name] + ".0").removeprefix(version)[:1] != "."}
-    # Its oldest releases for a CPU are not on the package index, so the lowest that is stated is not tested here.
+    # The oldest CPU releases of torch are not on the package index, so its lower bound is not tested here.
     assert newer == {"torch"}
 
 

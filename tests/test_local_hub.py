@@ -1,4 +1,4 @@
-"""The Hub for tests, by the stock clients of either generation in processes of their own."""
+"""Tests of the local Hub, with the stock clients of both generations in separate processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.local_hub import LocalHub
 
 Client = Callable[..., Any]
 
-# Each test asks from environments of both generations.
+# Each test runs in environments of both generations.
 pytestmark = pytest.mark.slow
 
 PREAMBLE = """
@@ -73,7 +73,7 @@ def hub() -> Iterator[LocalHub]:
 
 @pytest.fixture
 def client(readers_python: Path, hub: LocalHub, tmp_path: Path) -> Client:
-    """Run code in a new process of a generation and return what it leaves in `result`."""
+    """Run code in a new process of a generation, and return the value of its `result`."""
 
     def run(code: str, token: str | None = hub.token) -> Any:
         whole = f"{PREAMBLE}{dedent(code)}\nprint(json.dumps(result))"
@@ -88,7 +88,7 @@ def client(readers_python: Path, hub: LocalHub, tmp_path: Path) -> Client:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> dict[str, bytes]:
-    """The files of `folder` in the directory where clients run."""
+    """Write the files of `folder` in the directory where clients run, and return them."""
     files = {
         "README.md": b"---\nlicense: apache-2.0\ntags: [ksl]\n---\n# A card\n",
         "model.safetensors": os.urandom(400_000),
@@ -165,7 +165,7 @@ def test_tokens_and_privacy(hub: LocalHub, client: Client, folder: dict[str, byt
               outcome(api.hf_hub_download, "tester/model", ".gitattributes", force_download=True),
               outcome(api.upload_folder, repo_id="tester/model", folder_path="folder")]
     """
-    # A download that may not be is reported in place of its cause where a file in the cache might have done.
+    # If a file in the cache might have served, the forbidden download is reported instead of its cause.
     assert client(read, hub.read_token) == ["done", "done", 403]
     assert client(read, hub.other_token) == [404, "ValueError", 404]
     assert client(read, "hf_" + "x" * 34) == [401, "ValueError", 401]
@@ -236,7 +236,7 @@ def test_failed_commit(hub: LocalHub, client: Client, folder: dict[str, bytes], 
     assert result[0] in (DISCONNECTED if action == "cut" else (action,))
     assert fault.hits == 1
     assert hub.files("model", "tester/model").items() >= folder.items()
-    # The object of the first attempt is still there.
+    # The object of the first attempt still exists.
     assert [method for method, path in hub.requests if "lfs-uploads" in path] == ["PUT"]
 
 

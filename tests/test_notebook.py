@@ -1,7 +1,7 @@
-"""The notebook of the examples: its cells run in one process, one after another, in an empty folder.
+"""Tests of the example notebook: its cells run in one process, one after another, in an empty folder.
 
 A stand-in for Jupyter runs them, so that the tests need no kernel: `!kgloss` calls the command in the same process, and
-what Jupyter would show is collected. It saves the imports of each command and a score of packages.
+everything that Jupyter would show is collected. This saves the imports of each command and some twenty packages.
 """
 
 from __future__ import annotations

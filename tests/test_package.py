@@ -14,7 +14,7 @@ def test_public_names() -> None:
     for name in kgloss_hf.__all__:
         assert getattr(kgloss_hf, name) is not None
     assert set(kgloss_hf.__all__) <= set(dir(kgloss_hf))
-    # mypy reads this file: the names are typed, and an ignored error that is none would be one.
+    # mypy checks this file: the names have types, and an unused "type: ignore" is an error.
     assert assert_type(kgloss_hf.jaccard([["집"]], [["집"]]), float) == 100
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kgloss_hf.nothing  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The names of our data sets in `datasets`, and their scripts by path."""
+"""Tests of our data sets in `datasets`, by name, and of their scripts by path."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 def run(code: str, tmp_path: Path, path: Path | str = PACKAGE.parent) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter whose Hugging Face caches are in tmp_path."""
+    """Run code in a new interpreter with the Hugging Face caches in tmp_path."""
     env = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(path)}
     env.pop("HF_DATASETS_CACHE", None)
     result = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What comes from strangers (models, data, names) stays data: it runs nothing, and steers neither page nor terminal."""
+"""Untrusted input (models, data, names) stays data: it runs no code, and controls neither page nor terminal."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ HOSTILE = {
 
 
 def lines_of(text: str) -> list[str]:
-    """Lines without what a terminal or a reader of lines would take for more than text."""
+    """Return the lines of text, after checking that it holds no control characters and no unusual line ends."""
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", text), ascii(text)
     text.encode("utf-8")
     return text.splitlines()
@@ -66,18 +66,18 @@ def lines_of(text: str) -> list[str]:
 def test_a_sentence_gives_its_lines_whatever_is_in_it(
     form: str, n_best: int | None, text: str, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model's glosses and types, and the sentence, end no line and no cell."""
+    """Check that glosses, types and the sentence end no line and no cell."""
     answer = GlossSequence(generated_text=f"{text} 집", glosses=[text, "집"], unresolved=[], types=[text, "iconic"])
     answer |= {"log_prob": -1.0, "unknown_words": [text]}
-    found = answer if n_best is None else [GlossSequence(answer, log_prob=-1.0, score=-0.5)] * n_best
-    monkeypatch.setattr("kgloss_hf.models.loading.load", lambda *_, **__: lambda texts, **___: (found for _ in texts))
+    reply = answer if n_best is None else [GlossSequence(answer, log_prob=-1.0, score=-0.5)] * n_best
+    monkeypatch.setattr("kgloss_hf.models.loading.load", lambda *_, **__: lambda texts, **___: (reply for _ in texts))
     output = io.StringIO()
     translate(checkpoint, [text, "집"], format=form, n_best=n_best, types=form != "text", output=output)
     lines = lines_of(output.getvalue())
     if form == "jsonl":
         rows = [json.loads(line) for line in lines]
         assert len(rows) == 2
-        # A sentence is a line; what a line holds is the same after reading.
+        # A sentence is a line, whose contents are the same after reading.
         assert rows[0]["text"] == text.rstrip("\r\n").replace("\n", " ")
         assert all(row["types"][0] == text for row in rows[0].get("candidates", rows))
     elif form == "tsv":
@@ -90,7 +90,7 @@ def test_a_sentence_gives_its_lines_whatever_is_in_it(
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_table_in_the_terminal_shows_what_is_in_it(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = text.replace("\n", " ").replace("\t", " ")  # these make a cell taller or wider, and no more
+    text = text.replace("\n", " ").replace("\t", " ")  # these only make a cell taller or wider
     print_tables([Table("x", ("origin", "pairs"), [(text[:30], "1")])])
     printed = capsys.readouterr().out
     assert len(lines_of(printed)) == 6
@@ -113,7 +113,7 @@ def test_messages_show_names_as_they_are(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def markup(text: str) -> list[Any]:
-    """Every element of Markdown but its text, in order."""
+    """Return every element of Markdown except text, in order."""
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     return [
         (token.type, token.tag, token.attrs, [child.type for child in token.children or [] if child.type != "text"])
@@ -124,9 +124,9 @@ def markup(text: str) -> list[Any]:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_value_brings_markup_into_tables_and_statistics(text: str) -> None:
     def card(word: str) -> str:
-        found = _sentence_statistics([("", {"source": "집", "target": "집", "origin": word, "engine": word})])
+        statistics = _sentence_statistics([("", {"source": "집", "target": "집", "origin": word, "engine": word})])
         arguments = {"dataset": f"{word},x.csv", "data_dir": word, "config": word}
-        shown = _statistics_card({**found, "arguments": arguments})
+        shown = _statistics_card({**statistics, "arguments": arguments})
         return shown + markdown([Table("Origins", ("origin", word), [(word, code(word))])])
 
     lines_of(card(text))
@@ -135,7 +135,7 @@ def test_no_value_brings_markup_into_tables_and_statistics(text: str) -> None:
 
 
 def test_metadata_that_would_unfold_beyond_memory() -> None:
-    """Nine references to nine references to …: 3 GB of text for 300 characters."""
+    """Check nine references to nine references to …: 300 characters would become 3 GB of text."""
     names = "abcdefghij"
     bomb = f"a: &a [{', '.join('x' * 9)}]\n"
     bomb += "".join(f"{name}: &{name} [{', '.join([f'*{last}'] * 9)}]\n" for last, name in pairwise(names))
@@ -149,7 +149,7 @@ def test_metadata_that_would_unfold_beyond_memory() -> None:
 @pytest.mark.parametrize("name", [*HOSTILE.values(), "me/x\n", "-me/x", "me/../x", "/etc/x", "me/x/y", ""])
 @pytest.mark.parametrize("kind", ["model", "dataset", "space"])
 def test_names_of_repositories_are_names(kind: str, name: str) -> None:
-    """They become folders of a dry run, and a demo's model a line of its card and code."""
+    """Check names, which become folders of a dry run and, for a demo's model, a line of its card and code."""
     with pytest.raises(ValueError, match="Repo id"):
         Publication(kind, name, "me/model")
     if kind == "space":
@@ -184,7 +184,7 @@ def test_a_workbook_with_entities_is_refused(entity: str, tmp_path: Path) -> Non
 
 
 class Touch:
-    """Makes a file when it is unpickled."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -195,13 +195,13 @@ class Touch:
 
 @pytest.fixture
 def ran(tmp_path: Path) -> Path:
-    """A file that hostile code makes."""
+    """Return the path of the file that hostile code creates."""
     return tmp_path / "ran"
 
 
 @pytest.fixture
 def model(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of a model to spoil; code that it brings is copied to no place that outlives the test."""
+    """Return a copy of a model to tamper with. Its code is copied only to places that the test deletes."""
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     monkeypatch.setattr(sys, "path", [*sys.path])
     return Path(shutil.copytree(checkpoint, tmp_path / "model"))
@@ -212,8 +212,8 @@ def change(file: Path, **settings: Any) -> None:
 
 
 def code_of(folder: Path, ran: Path, prefix: str = "", **config: Any) -> None:
-    """Let every configuration of a model name a module that makes a file."""
-    # Classes of its own: transformers marks those that code brings, for good.
+    """Make every configuration of a model name a module that creates a file."""
+    # New classes, because transformers permanently marks classes that come from remote code.
     code = f"open({str(ran)!r}, 'w').close()\nimport transformers as t\n"
     code += "class C(t.BertConfig): ...\nclass M(t.BertModel): ...\n"
     (folder / "evil.py").write_text(code, "utf-8")
@@ -241,19 +241,19 @@ def pickled(folder: Path, ran: Path, *, by_torch: bool = False) -> None:
 
 
 MODELS: dict[str, tuple[Callable[[Path, Path], Any], bool]] = {
-    "code beside a known model": (code_of, True),
+    "code next to a known model": (code_of, True),
     "code elsewhere": (code_elsewhere, True),
     "code of an unknown model": (lambda folder, ran: code_of(folder, ran, model_type="evil"), False),
     "code of a pipeline": (pipeline_code, True),
     "pickled weights": (pickled, False),
     "weights pickled by torch": (lambda folder, ran: pickled(folder, ran, by_torch=True), False),
-    "pickle beside weights": (lambda folder, ran: torch.save(Touch(ran), folder / "pytorch_model.bin"), True),
+    "pickle next to weights": (lambda folder, ran: torch.save(Touch(ran), folder / "pytorch_model.bin"), True),
     "analyser that is a function": (
         lambda folder, _: change(folder / "tokenizer_config.json", analyzer="os.system"),
         False,
     ),
 }
-"""How a model is spoilt, and whether it answers all the same."""
+"""Ways to tamper with a model, and whether it still answers."""
 
 
 @pytest.mark.parametrize("what", MODELS)
@@ -262,7 +262,7 @@ def test_a_model_runs_no_code(
 ) -> None:
     spoil, answers = MODELS[what]
     spoil(model, ran)
-    # Were transformers to ask whether to run the code, the sentences would answer.
+    # If transformers asked whether to run the code, these sentences would answer yes.
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"y\n" * 3)))
     assert main(["translate", str(model)]) == (0 if answers else 1)
     assert len(capsys.readouterr().out.splitlines()) == (3 if answers else 0)
@@ -270,7 +270,7 @@ def test_a_model_runs_no_code(
 
 
 def test_the_code_runs_where_it_is_trusted(model: Path, ran: Path) -> None:
-    """Without which the test above would prove nothing."""
+    """Check that the code would run if trusted; otherwise the test above would prove nothing."""
     code_of(model, ran, model_type="evil")
     with pytest.raises(ValueError, match=r"evil|Unrecognized|C"):
         pipeline("text-to-gloss", model=str(model), trust_remote_code=True)
@@ -308,7 +308,7 @@ def run_to_resume(tmp_path_factory: pytest.TempPathFactory) -> tuple[Callable[[]
 def test_a_checkpoint_runs_no_code(
     name: str, run_to_resume: tuple[Callable[[], Trainer], Path], tmp_path: Path, ran: Path
 ) -> None:
-    """What a run goes on from is pickled by torch; the stock trainer, whose loading ours has, reads tensors alone."""
+    """Check the files that torch pickles: the stock trainer, whose loading ours inherits, reads only tensors."""
     trainer, checkpoint = run_to_resume
     copy = shutil.copytree(checkpoint, tmp_path / checkpoint.name)
     assert (copy / name).is_file()
@@ -322,7 +322,7 @@ def test_a_checkpoint_runs_no_code(
 
 
 def test_nothing_is_read_by_torch() -> None:
-    """Ruff has rules for the other ways to run what is read, but none for this."""
+    """Check for torch.load; Ruff has rules for the other functions that run what they read, but not for this one."""
     folders = ("kgloss_hf", "examples", "dataset_scripts", "metric_scripts", "benchmarks")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     assert len(files) > 60
@@ -333,7 +333,7 @@ def test_nothing_is_read_by_torch() -> None:
 
 @pytest.mark.parametrize("gloss", ["[PAD]", "[UNK]", "[BOS]", "[EOS]"])
 def test_no_gloss_is_a_special_token(gloss: str) -> None:
-    """Else a row could end, or pad, what a model puts out."""
+    """Check that no gloss is a special token; such a row could end or pad a model's output."""
     tokenizer = train_tokenizer(SENTENCES, [*GLOSSES, [gloss]], vocab_size=300)
     assert gloss not in tokenizer.glosses
     ids = tokenizer(text_target=["집", gloss, "흙"])["input_ids"]

@@ -15,7 +15,7 @@ from kgloss_hf.runtime import java
 
 
 def _finding(start: str, timeout: float = 0) -> Finding:
-    """The finding that starts so; without time for a trial, unless it is what is asked for."""
+    """Return the finding that starts with a text; the trial has no time unless it is the finding wanted."""
     return next(finding for finding in examine(timeout) if finding.what.startswith(start))
 
 
@@ -59,7 +59,7 @@ def test_an_extra_that_is_not_installed_is_no_fault(
         'pip install "kgloss-hf[train]"',
     )
     assert found["excel:"].what.endswith('tables in XLSX files; to add it: pip install "kgloss-hf[excel]"')
-    assert "(lacks jiwer)" in found["publish:"].what  # of the extra that it names
+    assert "(lacks jiwer)" in found["publish:"].what  # from the extra that it names
     versions["scipy"] = "1.17"
     (train,) = (finding for finding in doctor._extras() if finding.what.startswith("extra train"))
     assert train.status == "warning"

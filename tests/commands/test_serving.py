@@ -31,7 +31,7 @@ PROCESS = "import sys; from kgloss_hf.commands.serving import serve; sys.exit(se
 
 
 class FakePipeline:
-    """Answers a text with itself, keeps what it was asked, and can be held up."""
+    """Pipeline that answers a text with itself, records its calls, and can be held up."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -86,7 +86,7 @@ def waiting(client: TestClient) -> int:
 
 
 def hold(client: TestClient, fake: FakePipeline, threads: ThreadPoolExecutor) -> Any:
-    """Let the pipeline begin with a text, and not end."""
+    """Make the pipeline begin with a text, and not finish it."""
     fake.go_on.clear()
     held = threads.submit(ask, client, "held")
     assert fake.called.wait(30)
@@ -346,7 +346,7 @@ def test_address_that_is_taken_is_said_before_the_model_is_loaded() -> None:
 def test_worker_that_cannot_start_says_why(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         loaded_in_worker([str(tmp_path)], ServeArguments(workers=2))
-    assert end.value.code == 3  # at which uvicorn starts no other
+    assert end.value.code == 3  # uvicorn then starts no other worker
     assert re.fullmatch(r"kgloss serve: .+\n", capsys.readouterr().err)
 
 

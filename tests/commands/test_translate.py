@@ -29,7 +29,7 @@ def expected(checkpoint: str) -> list[str]:
 
 
 def marked(answer: Any) -> str:
-    """The glosses with the mark that `print` sets behind a placeholder without a source."""
+    """Return the glosses with the mark that `print` adds to a placeholder without a source."""
     return str(answer).partition(" [unknown")[0].replace(" | ", " ")
 
 
@@ -120,7 +120,7 @@ def test_n_best(checkpoint: str, form: str) -> None:
 
 @pytest.fixture
 def lexicon(checkpoint: str, tmp_path: Path) -> str:
-    """Plays one of the two glosses that the model gives first."""
+    """Return a lexicon that plays one of the two glosses that the model gives first."""
     file = tmp_path / "lexicon.csv"
     glosses = [*dict.fromkeys(json.loads(lines_of(checkpoint, SENTENCES[2], format="jsonl")[0])["glosses"])]
     file.write_text("gloss,video\n" + "\n".join(f'"{gloss}",clips/1.mp4' for gloss in glosses[::2]), "utf-8")
@@ -239,7 +239,7 @@ def test_workers_give_what_one_process_gives(
     together = capfd.readouterr()
     assert together.out == alone.out
     first, second = (
-        [line for line in done.err.splitlines() if not line.startswith("Device set")]  # of transformers 4, once
+        [line for line in done.err.splitlines() if not line.startswith("Device set")]  # printed once by transformers 4
         for done in (alone, together)
     )
     assert first == second
@@ -263,7 +263,7 @@ def test_each_worker_makes_one_part_of_a_window(
         yield from map(make(), windows)
 
     monkeypatch.setattr("kgloss_hf.commands.workers.in_order", in_this_process)
-    sentences = SENTENCES * 5  # of 16 lines a window holds
+    sentences = SENTENCES * 5  # a window holds 16 lines
     for options in (
         {"n_best": 2},
         {"format": "tsv", "types": True},
@@ -346,7 +346,7 @@ def test_interrupt_keeps_finished_lines(checkpoint: str, expected: list[str]) ->
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # Python of a background job of a shell would ignore the signal.
+        # Python would ignore the signal in a background job of a shell.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     process.stdin.write(f"{SENTENCES[0]}\n".encode() * 20)  # 16 are read ahead, the others wait for more

@@ -13,7 +13,7 @@ import pytest
 
 from kgloss_hf.commands.workers import in_order
 
-# What is called must be known to a spawned process, which imports nothing of this file: functions of the library.
+# A spawned process imports nothing from this file, so the functions called are those of the library.
 _SLEEPER = partial(partial, time.sleep)
 
 
