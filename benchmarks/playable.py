@@ -25,9 +25,9 @@ from kgloss_hf.evaluation.metrics import jaccard
 from kgloss_hf.reporting import Table, counted, print_tables
 from kgloss_hf.runtime import pipeline_kgloss
 from kgloss_hf.runtime.glosses import PLACEHOLDERS
-from kgloss_hf.runtime.lexicon import PREFERENCE, Entry, Lexicon, playable_share
+from kgloss_hf.runtime.lexicon import PREFERENCE, SYMBOLS, Entry, Lexicon, playable_share
 
-LETTERS = [*map(chr, range(0x3131, 0x3164)), *"ABCDEFGHIJKLMNOPQRSTUVWXYZ.0123456789", "10", "100", "1000", "10000"]
+LETTERS = [*"".join(SYMBOLS.values()), ".", "10", "100", "1000", "10000"]
 
 
 def lexicon_without(glosses: Sequence[str], share: float, seed: int) -> Lexicon:

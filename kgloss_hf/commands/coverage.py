@@ -14,17 +14,13 @@ from ..data.arguments import SourceArguments, changed_options, reading_of
 from ..files import check_model, save_file
 from ..reporting import Table, counted
 from ..runtime.glosses import placeholder_of
-from ..runtime.lexicon import REASONS, WAYS, Lexicon
+from ..runtime.lexicon import REASONS, SYMBOLS, WAYS, Lexicon
 
 _MOST_LISTED = 20
 _LABELS = dict(
     zip(WAYS, ("own entry", "word for the same sign", "headword or first sense", "fingerspelling"), strict=True)
 )
-_LETTERS = {
-    "finger alphabet": "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ",
-    "Latin letters": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    "digits": "0123456789",
-}
+_ALPHABETS = {"finger alphabet": SYMBOLS["Name"], "Latin letters": SYMBOLS["Alpha"], "digits": SYMBOLS["Number"]}
 
 
 class Coverage(NamedTuple):
@@ -101,7 +97,7 @@ def measure(lexicon: Lexicon, reading: SourceArguments, *, corpus: bool = False)
     signs = {gloss: lexicon.sign(gloss, types.get(placeholder_of(gloss), "")) for gloss in counts}
     letters = {
         alphabet: (sum("reason" not in lexicon.sign(letter, spelled=True) for letter in all_letters), len(all_letters))
-        for alphabet, all_letters in _LETTERS.items()
+        for alphabet, all_letters in _ALPHABETS.items()
     }
     ways = {gloss: sign.get("reason") or _way(sign) for gloss, sign in signs.items()}
     return Coverage(name, counts, ways, letters, of_model)

@@ -121,7 +121,7 @@ def _chosen(
     for name, text, row in text_rows:
         sentence = normalize_line(text)
         if not is_text(name + sentence):
-            raise ValueError(f"{source}, sentence {name!a:.60}: expected text, found a lone surrogate; correct it")
+            raise ValueError(f"{source}, sentence {name!a:.60}: expected text, found half a character; correct it")
         if not sentence or sentence in seen:
             counts["repeated" if sentence else "blank"] += 1
             continue

@@ -31,19 +31,19 @@ from uvicorn.supervisors import Multiprocess
 
 from ..models.loading import load as load_model
 from ..optional import versions
-from ..reporting import one_line
+from ..reporting import counted, one_line
 from ..version import __version__
 from .serve_arguments import ServeArguments
 
 _SENTENCE = "2층 전시실에서 청자를 볼 수 있습니다."
-_STEP = 128  # sequences that are computed together: the pipeline's own number of texts
-_CANDIDATES = 10  # of a consensus, for each text
+_STEP = 128  # sequences per batch: the pipeline's default number of texts
+_CANDIDATES = 10  # per text, for a consensus
 _MOST_SEQUENCES = 20
 _SECONDS_FOR_BODY = 10
 _SECONDS_FOR_THE_END = 30
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
-_log = logging.getLogger("uvicorn.error")  # which uvicorn shows; no text is ever logged
+_log = logging.getLogger("uvicorn.error")  # uvicorn shows it; texts are never logged
 
 
 class TranslateRequest(BaseModel):
@@ -55,29 +55,29 @@ class TranslateRequest(BaseModel):
         json_schema_extra={"examples": [{"text": _SENTENCE}, {"text": [_SENTENCE], "n_best": 3, "types": True}]},
     )
 
-    text: str | list[str] = Field(description="a Korean sentence, or several")
-    n_best: int | None = Field(None, ge=1, le=_MOST_SEQUENCES, description="give the N best sequences, with scores")
-    num_beams: int | None = Field(None, ge=1, le=_MOST_SEQUENCES, description="beams (default: the model's)")
+    text: str | list[str] = Field(description="one Korean sentence, or a list")
+    n_best: int | None = Field(None, ge=1, le=_MOST_SEQUENCES, description="return the N best sequences, with scores")
+    num_beams: int | None = Field(None, ge=1, le=_MOST_SEQUENCES, description="number of beams (default: the model's)")
     types: bool = Field(False, description="add the type of each gloss")
     alignment: bool = Field(False, description="add each gloss's place in the text")
-    fingerspell: bool = Field(False, description="spell names, numbers, and what has no gloss")
+    fingerspell: bool = Field(False, description="fingerspell names, numbers, and words without a gloss")
     confidence: bool = Field(False, description="add the probability of each gloss")
     playable: Literal["prefer", "only"] | None = Field(
-        None, description="prefer or give only glosses that the service's lexicon can play"
+        None, description="prefer or return only glosses that the service's lexicon can play"
     )
-    consensus: bool = Field(False, description="the answer that agrees best with the candidates of the models")
+    consensus: bool = Field(False, description="return the answer that agrees best with the candidates of the models")
 
     @field_validator("text", mode="before")
     @classmethod
     def _is_text(cls, value: Any) -> Any:
-        for one in value if isinstance(value, list) else [value]:
-            if not isinstance(one, str):
-                raise ValueError(f"expected a string or a list of strings, found {type(one).__name__}")
+        for text in value if isinstance(value, list) else [value]:
+            if not isinstance(text, str):
+                raise ValueError(f"expected a string or a list of strings, found {type(text).__name__}")
         return value
 
 
 class Record(BaseModel):
-    """An answer as `kgloss translate --format jsonl` writes it; what was not asked for is left out."""
+    """An answer as written by `kgloss translate --format jsonl`; fields that were not requested are left out."""
 
     text: str
     generated_text: str
@@ -92,19 +92,21 @@ class Record(BaseModel):
     fallback: list[int] | None = None
     confidence: list[float | None] | None = None
     signs: list[dict[str, Any]] | None = Field(
-        None, description="with a lexicon, for each gloss its entry, letters, or the reason why nothing plays it"
+        None, description="with a lexicon: for each gloss its entry, letters, or the reason why nothing plays it"
     )
-    candidates: list[dict[str, Any]] | None = Field(None, description="with n_best, in place of all but the text")
+    candidates: list[dict[str, Any]] | None = Field(
+        None, description="with n_best: the answers, instead of all other fields except text"
+    )
 
 
 class Problem(BaseModel):
-    """Why a request has no answer."""
+    """Reason why a request has no answer."""
 
     detail: str
 
 
 class Health(BaseModel):
-    """Whether the service takes requests, and what answers them."""
+    """State of the service, its models and its versions."""
 
     ready: bool
     models: list[str]
@@ -120,12 +122,12 @@ class _Job:
 
 
 class Queue:
-    """Texts that wait for the pipeline, which answers those with equal options together, one call at a time.
+    """Texts that wait for the pipeline, which answers texts with equal options together, one call at a time.
 
     Args:
         text_to_gloss: The pipeline.
-        thread: What calls it, in one thread.
-        most: Texts that may wait.
+        thread: Executor with the one thread that calls the pipeline.
+        most: Maximum number of texts that may wait.
     """
 
     def __init__(self, text_to_gloss: Callable[..., Any], thread: ThreadPoolExecutor, most: int) -> None:
@@ -140,29 +142,31 @@ class Queue:
     async def answers(
         self, texts: list[str], options: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]
     ) -> list[Any]:
-        """Return the pipeline's answers, or none at all if the client is gone before its turn.
+        """Return the pipeline's answers, or an empty list if the client has disconnected before its turn.
 
         Args:
-            texts: Those of one request.
-            options: For the pipeline.
-            is_gone: Tells whether anyone still waits for the answers.
+            texts: Texts of one request.
+            options: Arguments for the pipeline.
+            is_gone: Returns whether the client has disconnected.
 
         Raises:
             HTTPException: The queue is full (429) or closing (503), or the pipeline refuses the request (422) or
                 fails (500).
         """
         if self.closing:
-            raise _busy(503, "the service is shutting down; ask again in a moment")
+            raise _busy(503, "the service is shutting down; try again in a moment")
         waiting = sum(len(job.texts) for job in self._jobs)
         if waiting + len(texts) > self._most:
-            raise _busy(429, f"expected at most {self._most} texts to wait, found {waiting} already; ask again later")
+            raise _busy(
+                429, f"expected at most {counted(self._most, 'waiting text')}, found {waiting} already; try again later"
+            )
         job = _Job(texts, options, is_gone, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._some_wait.set()
         return await job.answers
 
     async def run(self) -> None:
-        """Answer what waits, for ever."""
+        """Answer waiting texts until cancelled."""
         while await self._some_wait.wait():
             batch = await self._next_batch()
             if not self._jobs:
@@ -178,7 +182,7 @@ class Queue:
                     job.answers.set_result(outcome)
 
     async def _next_batch(self) -> list[_Job]:
-        """Take the first request and those behind it that have the same options; leave out those that nobody awaits."""
+        """Take the first request and later ones with the same options; drop those whose clients have disconnected."""
         batch: list[_Job] = []
         left: deque[_Job] = deque()
         room = 0
@@ -197,14 +201,14 @@ class Queue:
         return batch
 
     def _call(self, batch: Sequence[_Job]) -> list[list[Any] | Exception]:
-        """Return the answers to each request, or the error: one request's error is no other's."""
+        """Return the answers to each request, or its error. An error of one request does not affect the others."""
         options = batch[0].options
         try:
             texts = [text for job in batch for text in job.texts]
             size = max(1, _STEP // _sequences(options))
             answers = iter(self._text_to_gloss(texts, batch_size=size, **options))
             return [list(islice(answers, len(job.texts))) for job in batch]
-        except Exception as error:  # whatever it is, the next request has its turn
+        except Exception as error:  # of any kind: the service goes on
             return [error] if len(batch) == 1 else [outcome for job in batch for outcome in self._call([job])]
 
 
@@ -220,22 +224,22 @@ def _busy(status: int, reason: str) -> HTTPException:
 def _refusal(error: Exception) -> HTTPException:
     if isinstance(error, (TypeError, ValueError)):
         return HTTPException(422, str(error).replace("num_return_sequences", "n_best"))
-    _log.error("The model failed on a request: %s", type(error).__name__)  # its message may hold the text
+    _log.error("The model failed on a request: %s", type(error).__name__)  # the error's message may hold the text
     return HTTPException(500, f"the model failed on this request: {one_line(error)}")
 
 
 def application(text_to_gloss: Any, models: Sequence[str], arguments: ServeArguments, thread: Any = None) -> FastAPI:
-    """Return the ASGI application of a pipeline.
+    """Return the ASGI application that serves a pipeline.
 
     Args:
-        text_to_gloss: The pipeline, ready.
-        models: What it was loaded from.
+        text_to_gloss: Loaded pipeline.
+        models: Folders or Hub repositories that it was loaded from.
         arguments: Limits and origins.
-        thread: What calls the pipeline, a ThreadPoolExecutor of one thread (default: a new one).
+        thread: ThreadPoolExecutor with the one thread that calls the pipeline (default: a new one).
     """
     thread = thread or ThreadPoolExecutor(1, "translate")
     queue = Queue(text_to_gloss, thread, arguments.max_waiting)
-    # A character has at most twelve bytes in JSON: two escapes.
+    # A character takes at most twelve bytes in JSON: two escapes.
     most_bytes = 12 * arguments.max_characters * arguments.max_texts + 4096
 
     @asynccontextmanager
@@ -263,9 +267,9 @@ def application(text_to_gloss: Any, models: Sequence[str], arguments: ServeArgum
 
     @app.get("/health", responses={503: {"model": Health}})
     async def health() -> Health:
-        """Say whether the service takes requests (503: no longer), and with which model and versions."""
-        found = versions("kgloss-hf", "transformers", "tokenizers", "torch")
-        state = Health(ready=not queue.closing, models=list(models), versions=found)
+        """Return whether the service accepts requests (503 once it is shutting down), its models and versions."""
+        installed = versions("kgloss-hf", "transformers", "tokenizers", "torch")
+        state = Health(ready=not queue.closing, models=list(models), versions=installed)
         return state if state.ready else JSONResponse(state.model_dump(), 503)  # type: ignore[return-value]
 
     @app.post(
@@ -280,7 +284,7 @@ def application(text_to_gloss: Any, models: Sequence[str], arguments: ServeArgum
         },
     )
     async def translate(request: Request) -> Response:
-        """Translate one text, which gives one record, or several, which give a list."""
+        """Translate one text into one record, or a list of texts into a list of records."""
         wanted = _parsed(await _body(request, most_bytes))
         several = isinstance(wanted.text, list)
         texts = wanted.text if isinstance(wanted.text, list) else [wanted.text]
@@ -290,7 +294,7 @@ def application(text_to_gloss: Any, models: Sequence[str], arguments: ServeArgum
         options = _options(wanted, several_models=len(models) > 1)
         answers = await queue.answers(texts, options, request.is_disconnected) if texts else []
         if len(answers) < len(texts):
-            return Response(status_code=499)  # nobody reads it
+            return Response(status_code=499)  # the client has disconnected
         records = [
             {"text": text, **(answer if wanted.n_best is None else {"candidates": answer})}
             for text, answer in zip(texts, answers, strict=True)
@@ -302,17 +306,17 @@ def application(text_to_gloss: Any, models: Sequence[str], arguments: ServeArgum
 
 _PROBLEMS = {
     408: "the request took too long to arrive",
-    413: "a text is too long, or there are too many",
+    413: "a text is too long, or there are too many texts",
     415: "the request is not JSON",
-    422: "the request is not what is expected",
-    429: "too many texts wait",
+    422: "the request is not valid",
+    429: "too many texts are waiting",
     500: "the model failed",
     503: "the service is shutting down",
 }
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """Return the body of a request, of which no more is read than the longest request has."""
+    """Return the body of a request. No more than the longest valid request is read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HTTPException(415, f"Content-Type: expected application/json, found {kind or 'none'}")
@@ -322,11 +326,11 @@ async def _body(request: Request, most: int) -> bytes:
             async for part in request.stream():
                 body += part
                 if len(body) > most:
-                    raise HTTPException(413, f"expected at most {most} bytes, found more; ask for fewer texts at once")
+                    raise HTTPException(413, f"expected at most {most} bytes, found more; send fewer texts per request")
     except ClientDisconnect:
-        raise HTTPException(499) from None  # nobody reads it
+        raise HTTPException(499) from None  # nobody reads the status
     except TimeoutError:
-        raise HTTPException(408, f"expected the request within {_SECONDS_FOR_BODY} seconds, found a part") from None
+        raise HTTPException(408, f"expected the request within {_SECONDS_FOR_BODY} seconds, found part of it") from None
     return bytes(body)
 
 
@@ -347,22 +351,22 @@ def _parsed(body: bytes) -> TranslateRequest:
 
 def _check_texts(texts: Sequence[str], arguments: ServeArguments) -> None:
     if len(texts) > arguments.max_texts:
-        raise HTTPException(413, f"expected at most {arguments.max_texts} texts, found {len(texts)}")
+        raise HTTPException(413, f"expected at most {counted(arguments.max_texts, 'text')}, found {len(texts):,}")
     for number, text in enumerate(texts):
         if len(text) > arguments.max_characters:
-            most = arguments.max_characters
-            raise HTTPException(413, f"text {number}: expected at most {most} characters, found {len(text)}")
+            most = counted(arguments.max_characters, "character")
+            raise HTTPException(413, f"text {number}: expected at most {most}, found {len(text):,}")
         if control := _CONTROLS.search(text):
             raise HTTPException(
-                422, f"text {number}: expected no control characters but tabs and line ends, found {control[0]!a}"
+                422, f"text {number}: expected no control characters except tabs and line ends, found {control[0]!a}"
             )
 
 
 def _options(wanted: TranslateRequest, *, several_models: bool) -> dict[str, Any]:
-    """Return the options of the pipeline; a text beyond the model's length is refused, for a cut cannot be seen."""
+    """Return arguments for the pipeline. It refuses texts beyond the model's length, since a cut would go unnoticed."""
     consensus = wanted.consensus or several_models
     if consensus and wanted.n_best is not None:
-        raise HTTPException(422, "expected n_best or one answer out of many, found both; leave out n_best")
+        raise HTTPException(422, "expected n_best or a consensus, found both; leave out n_best")
     if wanted.n_best and wanted.num_beams and wanted.num_beams < wanted.n_best:
         raise HTTPException(
             422, f"num_beams: expected at least n_best, which is {wanted.n_best}, found {wanted.num_beams}"
@@ -381,8 +385,8 @@ def _options(wanted: TranslateRequest, *, several_models: bool) -> dict[str, Any
 
 @contextmanager
 def _at_a_signal(then: Callable[[], None]) -> Iterator[None]:
-    """Call something at SIGTERM and SIGINT before whatever else happens then, such as the end of uvicorn."""
-    if threading.current_thread() is not threading.main_thread():  # which alone can
+    """Call a function at SIGTERM and SIGINT, before the existing handlers, such as uvicorn's."""
+    if threading.current_thread() is not threading.main_thread():  # the only one that may set handlers
         yield
         return
     handlers: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -400,11 +404,11 @@ def _at_a_signal(then: Callable[[], None]) -> Iterator[None]:
 
 
 def load(models: Sequence[str], arguments: ServeArguments) -> Any:
-    """Return the pipeline, which has answered a first sentence.
+    """Return the pipeline, after it has answered a first sentence.
 
     Args:
         models: Folders or Hub repositories, the main one first.
-        arguments: Number of threads and the kind of weights.
+        arguments: Number of workers and threads, kind of weights, and lexicon.
 
     Raises:
         ValueError: A model cannot be loaded.
@@ -425,14 +429,14 @@ def loaded(models: Sequence[str], arguments: ServeArguments) -> FastAPI:
 
     Args:
         models: Folders or Hub repositories, the main one first.
-        arguments: Of the service.
+        arguments: Settings of the service.
 
     Raises:
         ValueError: A model cannot be loaded.
         OSError: Its files cannot be read.
     """
-    disable_progress_bar()  # a log is no terminal
-    # One thread loads and computes: torch keeps a number of threads for each.
+    disable_progress_bar()  # bars would clutter the log
+    # The same thread loads and computes, because torch keeps its number of threads per thread.
     thread = ThreadPoolExecutor(1, "translate")
     app = application(thread.submit(load, models, arguments).result(), models, arguments, thread)
     _log.info("Ready to translate")
@@ -441,7 +445,7 @@ def loaded(models: Sequence[str], arguments: ServeArguments) -> FastAPI:
 
 class _Workers(Multiprocess):
     def terminate_all(self) -> None:
-        for listener in self.sockets:  # else who comes now waits for a worker that takes nobody
+        for listener in self.sockets:  # else new clients wait for a worker that accepts nobody
             listener.close()
         super().terminate_all()
 
@@ -456,25 +460,25 @@ def run(
 
     Args:
         models: Folders or Hub repositories, the main one first.
-        arguments: Of the service.
-        listener: A socket that listens.
-        loaded_in_worker: What each worker calls as `loaded`, from a module that is quick to import.
+        arguments: Settings of the service.
+        listener: Socket that is listening.
+        loaded_in_worker: Function that each worker calls instead of `loaded`, from a module that is quick to import.
 
     Returns:
-        0, or 1 where a worker could not start.
+        0, or 1 if a worker could not start.
 
     Raises:
         ValueError: The model cannot be loaded in this process.
         OSError: Its files cannot be read.
     """
-    # uvicorn raises the signal again when it has ended; process 1 of a container has no other handler.
+    # uvicorn raises the signal again after it has ended; process 1 of a container has no default handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     in_workers = arguments.workers > 1
     config = uvicorn.Config(
         partial(loaded_in_worker if in_workers else loaded, models, arguments),
         factory=True,
         workers=arguments.workers,
-        access_log=False,  # which would hold a text that someone asks for by GET
+        access_log=False,  # it would hold texts that someone sends by GET
         timeout_graceful_shutdown=_SECONDS_FOR_THE_END,
         timeout_worker_healthcheck=20,  # on a busy machine
     )

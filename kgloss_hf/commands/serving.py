@@ -1,4 +1,4 @@
-"""Start the HTTP service of `kgloss serve`. `service` holds the service itself, and imports what is slow."""
+"""Start the HTTP service of `kgloss serve`. The module `service` holds the service, and is slow to import."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ..optional import require
 from ..reporting import one_line
 from .serve_arguments import ServeArguments
 
-_BACKLOG = 2048  # connections that the system keeps until they are accepted, as uvicorn has it
+_BACKLOG = 2048  # connections that wait to be accepted, as in uvicorn
 
 
 def serve(model: str, *, others: Sequence[str] = (), **options: Any) -> int:
-    """Answer `POST /translate` over HTTP until SIGTERM or Ctrl-C, and then finish what has begun.
+    """Answer `POST /translate` over HTTP until SIGTERM or Ctrl-C, then finish the requests that have begun.
 
     Args:
         model: Folder or Hub repository.
-        others: Folders or Hub repositories of further models: give the one answer that agrees best with the candidates
-            of all of them.
+        others: Folders or Hub repositories of additional models; the answer is then the one that agrees best with the
+            candidates of all models.
         **options: Fields of `ServeArguments`.
 
     Returns:
-        The exit status: 0 after a signal, 1 where a worker could not start, which says why on standard error.
+        The exit status: 0 after a signal; 1 if a worker could not start, with the reason on standard error.
 
     Raises:
         ImportError: FastAPI or uvicorn is missing.
-        ValueError: An option has a value that cannot be, or the model cannot be loaded.
-        OSError: The address is in use or is none of this machine's, or the model's files cannot be read.
+        ValueError: An option has an invalid value, or the model cannot be loaded.
+        OSError: The address is in use or does not belong to this machine, or the model's files cannot be read.
 
     Example:
         >>> serve("outputs/demo/model", port=70000)
@@ -40,7 +40,7 @@ def serve(model: str, *, others: Sequence[str] = (), **options: Any) -> int:
     arguments = ServeArguments(**options)
     require("serve", "fastapi", "uvicorn", purpose="kgloss serve")
     with _listening(arguments.host, arguments.port) as listener:
-        from .service import run  # slow, and of no use where the address is taken
+        from .service import run  # slow, and needless if the address is in use
 
         with suppress(KeyboardInterrupt):
             return run([model, *others], arguments, listener, loaded_in_worker)
@@ -48,13 +48,14 @@ def serve(model: str, *, others: Sequence[str] = (), **options: Any) -> int:
 
 
 def loaded_in_worker(models: Sequence[str], arguments: ServeArguments) -> Any:
-    """Return the application in a process of its own, or end that with a status that stops its parent.
+    """Return the application in a worker process, or end the process with a status that stops its parent.
 
-    Here because uvicorn asks a worker whether it lives, and imports this module before it can answer.
+    This function is in a module that is quick to import, because uvicorn imports it before the worker can answer the
+    check that it is alive.
 
     Args:
         models: Folders or Hub repositories, the main one first.
-        arguments: Of the service.
+        arguments: Settings of the service.
     """
     from uvicorn.config import STARTUP_FAILURE
 
@@ -62,13 +63,13 @@ def loaded_in_worker(models: Sequence[str], arguments: ServeArguments) -> Any:
         from .service import loaded
 
         return loaded(models, arguments)
-    except Exception as error:  # would come again in each new worker
+    except Exception as error:  # each new worker would fail in the same way
         print(f"kgloss serve: {one_line(error)}", file=sys.stderr)
         sys.exit(STARTUP_FAILURE)
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens already: who connects while the model is loaded waits for it."""
+    """Return a listening socket, so that clients that connect while the model loads wait for it."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,4 +1,4 @@
-"""Subtitles of Korean to glosses with times, for `kgloss translate`."""
+"""Translate Korean subtitles into glosses with times, for `kgloss translate`."""
 
 from __future__ import annotations
 
@@ -12,59 +12,51 @@ from typing import Any, TextIO
 from ..data.lines import check_no_other_subtitles, is_subtitles
 from ..files import check_file, save_file
 from ..reporting import visible
+from .translate import FORMATS, check_format, translate
 
 TIMED_FORMATS = ("srt", "vtt", "eaf", "timeline")
-"""Formats that hold times, for subtitles alone."""
+"""Output formats that hold times, for subtitles only."""
 
-_LINE_FORMATS = ("text", "jsonl", "tsv")
 _ENDINGS = {".srt": "srt", ".vtt": "vtt", ".eaf": "eaf", ".json": "timeline"}
 _LINE_ENDINGS = {".jsonl": "jsonl", ".tsv": "tsv", ".txt": "text"}
-_HOLDING = {  # which formats can hold what an option asks for
-    "n_best": _LINE_FORMATS,
-    "min_agreement": ("text", "tsv"),
-    "types": ("jsonl", "tsv", "eaf", "timeline"),
-    "alignment": ("jsonl",),
-    "confidence": ("jsonl", "eaf", "timeline"),
-    "durations": ("eaf", "timeline"),
-}
 
 
 def subtitles_among(sentences: Sequence[str], input: str | None) -> str | None:
-    """Return the subtitle file that is to be translated, if there is one.
+    """Return the subtitle file to translate, or None if there is none.
 
     Args:
-        sentences: Words of the command line; one that ends in `.srt` or `.vtt` names a file.
+        sentences: Words of the command line; a word that ends in `.srt` or `.vtt` names a file.
         input: The file of `--input`.
 
     Raises:
-        FileNotFoundError: It is not there.
-        ValueError: There is something else to translate too, or subtitles of another format.
+        FileNotFoundError: The file does not exist.
+        ValueError: There is something else to translate, or the subtitles have another format.
 
     Example:
         >>> subtitles_among(["집에 불이 났어요."], None) is None
         True
     """
-    given = [*sentences, *([input] if input else [])]
-    for name in given:
+    inputs = [*sentences, *([input] if input else [])]
+    for name in inputs:
         check_no_other_subtitles(name)
-    films = list(filter(is_subtitles, given))
+    films = list(filter(is_subtitles, inputs))
     if not films:
         return None
-    if len(given) > 1:
-        raise ValueError(f"expected {films[0]} alone, found {len(given)} things to translate; take one after the other")
+    if len(inputs) > 1:
+        raise ValueError(f"expected only {films[0]}, found {len(inputs)} inputs to translate; translate one at a time")
     check_file(films[0])
     return films[0]
 
 
 def format_of_lines(format: str | None, output: str | None) -> str:
-    """Return the format in which sentences and lines are written.
+    """Return the output format for sentences and lines.
 
     Args:
-        format: What was asked for; None for what the name of `output` tells, or else text.
+        format: Requested format; None for the one that `output` ends in, or else text.
         output: File to write.
 
     Raises:
-        ValueError: It is one for subtitles.
+        ValueError: It is a format for subtitles.
 
     Example:
         >>> format_of_lines(None, "glosses.jsonl")
@@ -73,7 +65,7 @@ def format_of_lines(format: str | None, output: str | None) -> str:
     chosen = format or _format_of(output) or "text"
     if chosen in TIMED_FORMATS:
         raise ValueError(
-            f"format: expected one of {', '.join(_LINE_FORMATS)} for sentences and lines, found {chosen}, which needs "
+            f"format: expected one of {', '.join(FORMATS)} for sentences and lines, found {chosen}, which needs "
             "times; name a .srt or .vtt file, or another --format"
         )
     return chosen
@@ -84,15 +76,15 @@ def _format_of(output: str | None) -> str | None:
 
 
 def written(write: Callable[..., int], output: str | None, input: str | None) -> int:
-    """Call what writes with a file that gets its name only once complete, or with standard output.
+    """Call a function that writes to a file, which gets its name only once complete, or to standard output.
 
     Args:
-        write: Takes `output`, where to write, and returns a number.
-        output: The file (default: standard output).
-        input: What is read, which must be another.
+        write: Function that takes `output`, the open file or None, and returns a number.
+        output: File to write (default: standard output).
+        input: File that is read, which must be a different one.
 
     Returns:
-        That number.
+        The number that `write` returned.
 
     Raises:
         ValueError: `output` is `input`, or a folder.
@@ -108,7 +100,7 @@ def written(write: Callable[..., int], output: str | None, input: str | None) ->
     if path.is_dir():
         raise ValueError(f"{output}: expected a file to write, found a folder; name a file in it")
     if input and path.exists() and Path(input).exists() and path.samefile(input):
-        raise ValueError(f"{output}: expected another file than the one that is read, found the same; name another")
+        raise ValueError(f"{output}: expected a file other than the input, found the input itself; name another")
 
     def save(partial: Path) -> None:
         with partial.open("w", encoding="utf-8", newline="") as file:
@@ -131,30 +123,30 @@ def translate_subtitles(
 ) -> int:
     """Translate the sentences in the cues of a subtitle file.
 
-    All sentences go through the model together. What is written appears at the end. A message on standard error counts
-    what was left out or changed.
+    The model translates all sentences together, and the output is written at the end. A message on standard error
+    counts what was left out or changed.
 
     Args:
         model: Folder or Hub repository.
         path: SubRip or WebVTT file (`kgloss_hf.data.subtitles`).
-        format: `srt` or `vtt`: the cues with their times and the glosses of each, `?` behind a placeholder without a
-            source; a cue without speech has no text. `eaf`: an ELAN document (`kgloss_hf.data.elan_writing`).
-            `timeline`: JSON (`kgloss_hf.data.timelines`). `text`, `jsonl`, `tsv`: a line per sentence, as of
-            `translate`; `jsonl` with `start` and `end` in milliseconds and the numbers of the `cues`. Default: what
-            `name` ends in, or else the format that is read.
-        encoding: Of the file (default: as for `read_subtitles`).
-        durations: Corpus that tells how long each gloss takes (`eaf` and `timeline`; default: rules).
-        name: File that is written.
-        output: Where to write (default: standard output).
-        **options: As for `translate`, but for `sentences` and `input`.
+        format: `srt` or `vtt`: the cues with their times and glosses, and `?` after a placeholder without a source; a
+            cue without speech has no text. `eaf`: an ELAN document (`kgloss_hf.data.elan_writing`). `timeline`: JSON
+            (`kgloss_hf.data.timelines`). `text`, `jsonl`, `tsv`: one line per sentence, as from `translate`; `jsonl`
+            adds `start` and `end` in milliseconds and the numbers of the `cues`. Default: the format that `name` ends
+            in, or else the format that is read.
+        encoding: Encoding of the file (default: as for `read_subtitles`).
+        durations: Corpus from which the duration of each gloss is learnt (`eaf` and `timeline`; default: rules).
+        name: Name of the file that is written.
+        output: File to write to (default: standard output).
+        **options: As for `translate`, except for `sentences` and `input`.
 
     Returns:
-        How many cues could not be read.
+        Number of cues that could not be read.
 
     Raises:
-        FileNotFoundError: A file is not there.
-        ImportError: `eaf` needs pympi-ling.
-        ValueError: A file cannot be read, or the format cannot hold an option.
+        FileNotFoundError: A file does not exist.
+        ImportError: `eaf` needs pympi-ling, which is not installed.
+        ValueError: A file cannot be read, or the format cannot hold the result of an option.
 
     Example:
         >>> film = getfixture("tmp_path") / "film.srt"
@@ -169,15 +161,15 @@ def translate_subtitles(
     from ..data.subtitles import read_subtitles
     from ..data.timelines import by_rule, learnt_durations, spread, timeline
     from ..optional import require
-    from .translate import translate
 
+    formats = (*FORMATS, *TIMED_FORMATS)
     if format is None:
         format = _format_of(name)
     if format is not None:
-        _check_options(format, options | {"durations": durations})
+        check_format(format, options | {"durations": durations}, formats)
     film = read_subtitles(Path(path), encoding=encoding)
     if format is None:
-        _check_options(film.kind, options | {"durations": durations})
+        check_format(film.kind, options | {"durations": durations}, formats)
     format = format or film.kind
     if format == "eaf":
         require("subtitles", "pympi", purpose="ELAN documents")
@@ -190,14 +182,14 @@ def translate_subtitles(
             translate(model, texts, format=format, output=output, **options)
     else:
         answers: list[dict[str, Any]] = []
-        asked: dict[str, Any] = {"format": "jsonl"}
+        needed: dict[str, Any] = {"format": "jsonl"}
         if format != "jsonl":
-            asked |= {"types": True, "alignment": True}
-            # The one answer of several has an agreement instead.
-            asked["confidence"] = not (options.get("consensus") or options.get("others"))
+            needed |= {"types": True, "alignment": True}
+            # A consensus has an agreement instead.
+            needed["confidence"] = not (options.get("consensus") or options.get("others"))
         if texts:
             rows = io.StringIO()
-            translate(model, texts, output=rows, **{**options, **asked})
+            translate(model, texts, output=rows, **{**options, **needed})
             answers = [json.loads(row) for row in rows.getvalue().splitlines()]
         if format == "jsonl":
             spans = spread(film.cues, sentences, [{"glosses": []} for _ in sentences])
@@ -215,19 +207,13 @@ def translate_subtitles(
                 from ..data.elan_writing import Signed, eaf_document
 
                 kept = ("text", "start", "end", "glosses")
-                signed = (Signed(**{key: one[key] for key in kept}) for one in document["sentences"])
+                signed = (Signed(**{key: sentence[key] for key in kept}) for sentence in document["sentences"])
                 output.write(eaf_document(signed, film.notes))
             else:
                 output.write(_glossed_cues(format, film.cues, document, spans))
     if film.notes:
         print(visible(f"{path}: {film.notes}"), file=sys.stderr)
     return film.unread
-
-
-def _check_options(format: str, options: Mapping[str, Any]) -> None:
-    for option, formats in _HOLDING.items():
-        if options.get(option) not in (None, False) and format not in formats:
-            raise ValueError(f"{option}: expected a format that can hold it ({', '.join(formats)}), found {format}")
 
 
 def _glossed_cues(format: str, cues: Sequence[Any], document: Mapping[str, Any], spans: Sequence[Any]) -> str:

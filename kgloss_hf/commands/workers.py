@@ -1,4 +1,4 @@
-"""Call a function in several processes at once, and take the answers in order."""
+"""Call a function in several processes at once, and return the answers in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
 
-_KINDS = (ValueError, TypeError, OSError, ImportError)  # of errors that keep their type on the way from a worker
+_KINDS = (ValueError, TypeError, OSError, ImportError)  # errors that keep their type on the way from a worker
 
 _function: Callable[[], Callable[[Any], Any]]  # of this worker
 
@@ -26,21 +26,22 @@ _function: Callable[[], Callable[[Any], Any]]  # of this worker
 def in_order(
     make: Callable[[], Callable[[_Item], _Answer]], items: Iterable[_Item], workers: int
 ) -> Generator[_Answer, None, None]:
-    """Yield what a function answers to each item, in the order of the items, computed by several processes.
+    """Yield a function's answers to items, in the order of the items, computed by several processes.
 
-    Processes are spawned, as Java and torch's threads do not survive a fork, each when an item finds no idle one. A
-    thread reads ahead, by two items per process. Close the iterator (`contextlib.closing`): that ends the processes at
-    once, and so does the end of this one, however it comes. They do not heed Ctrl-C, which is for this one to handle.
+    Processes are spawned, since Java and torch's threads do not survive a fork. A process starts when an item finds no
+    idle one. A thread reads ahead, up to two items per process. Close the iterator (`contextlib.closing`) to end the
+    processes at once; they also end with the parent process, however it ends. They ignore Ctrl-C, which the parent
+    handles.
 
     Args:
-        make: Called once in each process, returns the function. It, items and answers must be picklable.
-        items: May wait for input.
-        workers: Processes at most.
+        make: Called once per process; returns the function. It must be picklable, like the items and answers.
+        items: Items, which may wait for input.
+        workers: Maximum number of processes.
 
     Raises:
-        ValueError, TypeError, OSError, ImportError: The function, `make` or reading `items` raised it.
-        RuntimeError: They raised any other error, or a process ended by itself, such as by the system for want of
-            memory.
+        ValueError, TypeError, OSError, ImportError: Raised by the function, by `make` or by reading `items`.
+        RuntimeError: They raised another error, or a process ended unexpectedly, such as when the system kills it for
+            lack of memory.
 
     Example:
         >>> from functools import partial
@@ -48,13 +49,13 @@ def in_order(
         [3, 1, 2]
     """
     context = get_context("spawn")
-    theirs, ours = context.Pipe(duplex=False)  # nothing is sent: its end is what workers wait for
+    theirs, ours = context.Pipe(duplex=False)  # nothing is sent; workers wait for its end
     pool = ProcessPoolExecutor(workers, context, _start, (make, theirs))
     handed_out: SimpleQueue[Future[_Answer] | None] = SimpleQueue()
     places = threading.Semaphore(2 * workers)
 
     def hand_out() -> None:
-        if hasattr(signal, "pthread_sigmask"):  # inherited by the processes, which this thread starts
+        if hasattr(signal, "pthread_sigmask"):  # inherited by the processes that this thread starts
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             for item in items:
@@ -74,8 +75,8 @@ def in_order(
         pool.shutdown()
     except BrokenProcessPool as error:
         raise RuntimeError(
-            "expected each worker to run to the end, found one that was ended from outside or could not start; where "
-            "memory is short, take fewer workers or a lower KGLOSS_MAX_HEAP_MB"
+            "expected each worker to run to the end, found one that was ended from outside or could not start; if "
+            "memory is short, use fewer workers or a lower KGLOSS_MAX_HEAP_MB"
         ) from error
     finally:
         ours.close()
@@ -100,6 +101,6 @@ def _end_with(parent: Connection) -> None:
 def _call(item: Any) -> Any:
     try:
         return _function()(item)
-    except Exception as error:  # one that cannot be pickled would pass for the end of the process
+    except Exception as error:  # an error that cannot be pickled would look like the end of the process
         kind = next((kind for kind in _KINDS if isinstance(error, kind)), RuntimeError)
         raise kind(str(error) or type(error).__name__) from None

@@ -69,7 +69,7 @@ def test_a_vocabulary_has_no_frequencies(
     output = tmp_path / "missing.csv"
     assert main(["coverage", str(lexicon), checkpoint, "--output", str(output)]) == 0
     shown = capsys.readouterr().out
-    assert "no frequencies" in " ".join(shown.split())
+    assert "without frequencies" in " ".join(shown.split())
     assert "tokens" not in shown
     assert output.read_text("utf-8").startswith("gloss,reason\n")
     lexicon.write_text("gloss,id\n몸,1\n,2\n", "utf-8")

@@ -52,14 +52,14 @@ def test_an_extra_that_is_not_installed_is_no_fault(
     versions = {"scipy": None, "jiwer": None, "openpyxl": None, "matplotlib": "3.7"}
     installed = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: versions.get(name, installed(name)))
-    found = {finding.what.split()[1]: finding for finding in doctor._extras()}
-    assert found["train:"] == Finding(
+    extras = {finding.what.split()[1]: finding for finding in doctor._extras()}
+    assert extras["train:"] == Finding(
         "absent",
         "extra train: training, its plots and tables; kgloss baseline (lacks scipy); to add it: "
         'pip install "kgloss-hf[train]"',
     )
-    assert found["excel:"].what.endswith('tables in XLSX files; to add it: pip install "kgloss-hf[excel]"')
-    assert "(lacks jiwer)" in found["publish:"].what  # from the extra that it names
+    assert extras["excel:"].what.endswith('tables in XLSX files; to add it: pip install "kgloss-hf[excel]"')
+    assert "(lacks jiwer)" in extras["publish:"].what  # from the extra that it names
     versions["scipy"] = "1.17"
     (train,) = (finding for finding in doctor._extras() if finding.what.startswith("extra train"))
     assert train.status == "warning"
@@ -161,7 +161,12 @@ ANSWER = '{"lemmas": ["몸"], "heap": 1048576, "java": "21"}'
 @pytest.mark.parametrize(
     ("code", "timeout", "what", "before"),
     [
-        ("import time; time.sleep(600)", 1, ": no answer within 1 s", "kgloss doctor --timeout 480; if it stays so: "),
+        (
+            "import time; time.sleep(600)",
+            1,
+            ": no answer within 1 s",
+            "kgloss doctor --timeout 480; if that does not help: ",
+        ),
         ("import os; os.abort()", 60, ": ended by SIGABRT", ""),
         (f"print({ANSWER!r})", 60, " on Java 21, heap 1 MiB: 몸; expected 몸 의 형태 에 따르다", ""),
     ],
@@ -178,7 +183,7 @@ def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     real = psutil.virtual_memory()
     monkeypatch.setattr(psutil, "virtual_memory", lambda: real._replace(available=2**30, total=4 * 2**30))
     assert _finding("memory") == Finding(
-        "warning", "memory: 1.0 GiB free of 4.0; Java and a model want 2", "export KGLOSS_MAX_HEAP_MB=512"
+        "warning", "memory: 1.0 GiB free of 4.0; Java and a model need 2", "export KGLOSS_MAX_HEAP_MB=512"
     )
 
 

@@ -127,8 +127,8 @@ def test_corrections_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "left out: 1 not reviewed, 1 rejected" in " ".join(shown.split())
-    found = json.loads((output / "scores.json").read_text("utf-8"))
-    assert found["review"] == {
+    result = json.loads((output / "scores.json").read_text("utf-8"))
+    assert result["review"] == {
         "rows": 3,
         "unchanged": pytest.approx(200 / 3),
         "gloss_error_rate": 25.0,
@@ -141,7 +141,7 @@ def test_corrections_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[st
             "이": {"rows": 1, "unchanged": 100.0, "gloss_error_rate": 0.0},
         },
     }
-    assert found["scores"]["gloss_error_rate"]["system"]["score"] == 25.0
+    assert result["scores"]["gloss_error_rate"]["system"]["score"] == 25.0
     rows = list(csv.DictReader((output / "sentences.csv").read_text("utf-8").splitlines()))
     assert [row["reference"] for row in rows] == ["집", "불", "집 크다"]
 

@@ -109,8 +109,8 @@ def test_records_are_those_of_the_command(checkpoint: str, options: dict[str, An
     expected = list(map(json.loads, output.getvalue().splitlines()))
     app = application(pipeline("text-to-gloss", model=checkpoint), [checkpoint], ServeArguments())
     with TestClient(app) as client:
-        found = [ask(client, texts, **options).json(), [ask(client, text, **options).json() for text in texts]]
-    for records in found:
+        answers = [ask(client, texts, **options).json(), [ask(client, text, **options).json() for text in texts]]
+    for records in answers:
         for record, one in zip(records, expected, strict=True):
             assert list(record) == list(one)
             assert json.loads(json.dumps(record), parse_float=lambda _: 0) == json.loads(
@@ -190,7 +190,11 @@ def test_everyone_gets_the_own_answer(fake: FakePipeline, threads: ThreadPoolExe
         (b'{"text": "\\ud800"}', 422, "Invalid JSON"),
         (b'{"text": "\xff"}', 422, "Invalid JSON"),
         (b'{"text": ' + b"[" * 800, 422, "recursion limit"),
-        (b'{"text": "a\\u0000"}', 422, "text 0: expected no control characters but tabs and line ends, found '\\x00'"),
+        (
+            b'{"text": "a\\u0000"}',
+            422,
+            "text 0: expected no control characters except tabs and line ends, found '\\x00'",
+        ),
         (b'{"text": ["a", "' + b"a" * 61 + b'"]}', 413, "text 1: expected at most 60 characters, found 61"),
         (b'{"text": ["a", "b", "c", "d"]}', 413, "expected at most 3 texts, found 4"),
         (b'{"text": "' + b"a" * 10_000 + b'"}', 413, "expected at most 6256 bytes, found more"),
@@ -230,7 +234,7 @@ def test_full_queue(client: TestClient, fake: FakePipeline, threads: ThreadPoolE
     until(lambda: waiting(client) == 2)
     refused = ask(client, "d")
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
-    assert "expected at most 6 texts to wait, found 6 already" in refused.json()["detail"]
+    assert "expected at most 6 waiting texts, found 6 already" in refused.json()["detail"]
     fake.go_on.set()
     assert [one.result().status_code for one in (held, *asked)] == [200, 200, 200]
     assert ask(client, "d").status_code == 200

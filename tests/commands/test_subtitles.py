@@ -114,8 +114,8 @@ def test_subtitles_keep_the_times_of_every_cue_and_hold_its_glosses(checkpoint: 
         glosses = read_subtitles(film.with_name(name))
         assert glosses.kind == name[-3:]
         assert [cue[1:3] for cue in glosses.cues] == times
-        found = " ".join(cue.text.replace("&amp;", "&") for cue in glosses.cues if cue.text)
-        assert sorted(found.split()) == sorted(" ".join(expected.elements()).split())
+        glosses_written = " ".join(cue.text.replace("&amp;", "&") for cue in glosses.cues if cue.text)
+        assert sorted(glosses_written.split()) == sorted(" ".join(expected.elements()).split())
         assert [cue.number for cue in glosses.cues if not cue.text] == [4, 6]
 
 
@@ -166,7 +166,7 @@ def test_film_in_cp949_is_read_and_said(checkpoint: str, tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["film.srt", "집"], "expected film.srt alone, found 2 things to translate"),
+        (["film.srt", "집"], "expected only film.srt, found 2 inputs to translate"),
         (["film.srt", "--input", "film.srt"], "expected film.srt alone"),
         (["nowhere.srt"], "nowhere.srt: no such file"),
         (["--input", "nowhere.vtt"], "nowhere.vtt: no such file"),
@@ -178,7 +178,10 @@ def test_film_in_cp949_is_read_and_said(checkpoint: str, tmp_path: Path, capsys:
         (["film.srt", "--consensus", "--min_agreement", "0.5"], "min_agreement: expected a format that can hold it"),
         (["film.srt", "--durations", "pairs.csv"], "durations: expected a format that can hold it (eaf, timeline)"),
         (["film.srt", "--format", "eaf", "--durations", "pairs.csv"], "expected starts and ends of glosses"),
-        (["film.srt", "--output", "film.srt"], "film.srt: expected another file than the one that is read"),
+        (
+            ["film.srt", "--output", "film.srt"],
+            "film.srt: expected a file other than the input, found the input itself",
+        ),
         (["film.srt", "--output", "."], ".: expected a file to write, found a folder"),
         (["집", "--format", "srt"], "format: expected one of text, jsonl, tsv for sentences and lines, found srt"),
         (["집", "--output", "film.eaf"], "found eaf, which needs times"),

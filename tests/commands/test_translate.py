@@ -99,7 +99,9 @@ def test_lines_with_unknown_words_are_counted(checkpoint: str, capsys: pytest.Ca
     lines_of(checkpoint, SENTENCES[2])
     assert "does not know" not in capsys.readouterr().err
     lines_of(checkpoint, SENTENCES[2], "안녕", "쿠스코의 토기")
-    assert "2 lines hold words that the model does not know; --format jsonl lists them" in capsys.readouterr().err
+    assert (
+        "2 lines contain words that the model does not know; use --format jsonl to list them" in capsys.readouterr().err
+    )
     [row] = lines_of(checkpoint, "안녕", format="jsonl")
     assert json.loads(row)["unknown_words"] == ["안녕"]
 
@@ -141,7 +143,7 @@ def test_a_lexicon_says_what_plays_each_gloss(
     playable = sum("reason" not in sign for sign in signs)
     assert 0 < playable < len(signs)
     assert f"{playable:,} of {len(signs):,} glosses can be played" in said
-    assert "; --format tsv lists the others" in said
+    assert "; use --format tsv to list the others" in said
     assert all(len(row["confidence"]) == len(row["signs"]) == len(row["glosses"]) for row in rows)
     header, *table = (line.split("\t") for line in lines_of(checkpoint, *SENTENCES, lexicon=lexicon, format="tsv"))
     assert header == ["text", "glosses", "not_playable", "log_prob", "unknown_words"]
@@ -245,7 +247,7 @@ def test_workers_give_what_one_process_gives(
     assert first == second
     assert len(together.out.splitlines()) == len(lines)
     assert "line 22: expected UTF-8" in together.err
-    assert "1 line holds words that the model does not know" in together.err
+    assert "1 line contains words that the model does not know" in together.err
 
 
 def test_lines_for_one_worker_need_no_other_process(
@@ -269,15 +271,15 @@ def test_each_worker_makes_one_part_of_a_window(
         {"format": "tsv", "types": True},
         {"others": [another_checkpoint], "min_agreement": 0.3, "num_beams": 2},
     ):
-        given: dict[str, Any] = {"batch_size": 1, "threads": 1, **options}
-        assert lines_of(checkpoint, *sentences, workers=2, **given) == lines_of(checkpoint, *sentences, **given)
+        settings: dict[str, Any] = {"batch_size": 1, "threads": 1, **options}
+        assert lines_of(checkpoint, *sentences, workers=2, **settings) == lines_of(checkpoint, *sentences, **settings)
 
 
 def test_workers_read_no_terminal(checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _, terminal = os.openpty()
     with os.fdopen(terminal) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(ValueError, match="workers: expected lines of a file or a pipe, found a terminal"):
+        with pytest.raises(ValueError, match="workers: expected lines from a file or a pipe, found a terminal"):
             translate(checkpoint, workers=2)
 
 
@@ -286,8 +288,8 @@ def test_workers_read_no_terminal(checkpoint: str, monkeypatch: pytest.MonkeyPat
     [
         (["--input", "missing.txt"], "missing.txt"),
         (["전시", "--input", "-"], "expected sentences or --input, found both"),
-        (["전시", "--consensus", "--n_best", "3"], "expected n_best or one answer out of many, found both"),
-        (["전시", "--min_agreement", "0.5"], "min_agreement: expected several models, or consensus, found neither"),
+        (["전시", "--consensus", "--n_best", "3"], "expected n_best or a consensus, found both"),
+        (["전시", "--min_agreement", "0.5"], "min_agreement: expected several models or --consensus, found neither"),
         (["전시", "--consensus", "--min_agreement", "50"], "min_agreement: expected a number from 0 to 1, found 50"),
         (["kgloss/demo", "전시"], "expected sentences, found 'kgloss/demo', which may be meant as a model"),
         (["전시", "--types"], "types: expected a format that can hold it"),
