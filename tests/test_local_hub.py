@@ -125,8 +125,8 @@ def test_round_trip(hub: LocalHub, client: Client, folder: dict[str, bytes], tmp
         assert outcome(api.create_commit, "tester/model", card, commit_message="Bad card") == "ValueError"
         refs = api.list_repo_refs("tester/model", include_pull_requests=True)
         kinds = (refs.branches, refs.tags, refs.pull_requests)
-        found = [[(ref.ref, ref.target_commit) for ref in kind] for kind in kinds]
-        assert found == [[("refs/heads/main", second), ("refs/heads/experiments/1", first)],
+        listed = [[(ref.ref, ref.target_commit) for ref in kind] for kind in kinds]
+        assert listed == [[("refs/heads/main", second), ("refs/heads/experiments/1", first)],
                          [("refs/tags/v1", first)], [("refs/pr/1", pull.oid)]]
         info = api.model_info("tester/model", files_metadata=True)
         assert (info.sha, info.private, info.gated, info.card_data.license) == (second, True, False, "apache-2.0")

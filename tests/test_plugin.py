@@ -303,10 +303,10 @@ def test_script_by_path_gives_what_the_name_gives(name: str, file: str | None, h
         (tmp_path / "data" / file).write_text("\n".join(lines), "utf-8")
     by_name = ROWS.format(path=name, data_dir=data_dir, options="")
     by_path = ROWS.format(path=str(SCRIPTS / name), data_dir=data_dir, options="trust_remote_code=True")
-    expected, found = run(f"import kgloss_hf\n{by_name}", tmp_path), run(by_path, tmp_path)
-    assert found.stdout == expected.stdout
-    assert found.stdout.count("\n") == (20 if file else 357)
-    assert found.stderr.count(WARNING) == (0 if file else 1)
+    expected, actual = run(f"import kgloss_hf\n{by_name}", tmp_path), run(by_path, tmp_path)
+    assert actual.stdout == expected.stdout
+    assert actual.stdout.count("\n") == (20 if file else 357)
+    assert actual.stderr.count(WARNING) == (0 if file else 1)
 
 
 def test_script_by_path_is_refused() -> None:
