@@ -4,7 +4,7 @@ OMP_NUM_THREADS=1 KGLOSS_DATA=FOLDER taskset -c 0 python benchmarks/training_thr
 python benchmarks/training_throughput.py --data synthetic --preset paper --compile  # on a GPU
 
 All sides begin with the same parameters and train on the same pairs, in batches of the same size, with the same dropout
-and label smoothing (0, the default of transformers and of the paper), each in the loop of its own trainer:
+and label smoothing (0, the default of transformers and the value in the paper), each in the loop of its own trainer:
 
 - `stock`: EncoderDecoderModel of transformers, Seq2SeqTrainer with its defaults, DataCollatorForSeq2Seq.
 - `ours`: `kgloss_hf.training.trainer.build_trainer` with the defaults of its TrainingArguments.

@@ -49,13 +49,12 @@ class VocabularyArguments:
 
     vocab_size: int | None = field(
         default=None,
-        metadata={"help": "Maximum number of word pieces to learn, before glosses are added; default 10,000."},
+        metadata={"help": "Maximum number of word pieces, without glosses; default 10,000."},
     )
     copy_names: int | None = field(
         default=None,
         metadata={
-            "help": "Copy unknown nouns, learnt from nouns that occur in at most this many sentences. Default: do not "
-            "copy."
+            "help": "Copy unknown nouns; learnt from nouns in at most this many sentences. Default: do not copy."
         },
     )
     analyzer: str | None = field(
@@ -97,9 +96,9 @@ class WarmStartArguments:
         metadata={"help": 'Text that the encoder expects before each sentence, such as "query: " for E5.'},
     )
     decoder_layers: int | None = field(
-        default=None, metadata={"help": "Number of decoder layers on a pre-trained encoder; default 2."}
+        default=None, metadata={"help": "Decoder layers on a pre-trained encoder; default 2."}
     )
-    fresh_layers: int = field(default=0, metadata={"help": "Number of new layers on top of the pre-trained encoder."})
+    fresh_layers: int = field(default=0, metadata={"help": "New layers on top of the pre-trained encoder."})
     joined_layers: list[int] = field(
         default_factory=list,
         metadata={
@@ -206,7 +205,7 @@ class StartArguments(VocabularyArguments, WarmStartArguments):
     vocabulary: str | None = field(
         default=None,
         metadata={
-            "help": "Learn word pieces (default), or keep each word whole (the paper's small vocabulary).",
+            "help": "Learn word pieces, or keep each word whole (the paper's small vocabulary). Default: pieces.",
             "choices": ("pieces", "words"),
         },
     )
@@ -297,12 +296,8 @@ class TrainingDefaults:
     eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to save; must agree with eval_strategy."})
     logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
-    save_total_limit: int | None = field(
-        default=2, metadata={"help": "Number of checkpoints to keep: the best and the last."}
-    )
-    load_best_model_at_end: bool = field(
-        default=True, metadata={"help": "Restore the best checkpoint at the end of training."}
-    )
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep: the best and the last."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "Load the best checkpoint at the end."})
     metric_for_best_model: str | None = field(
         default="jaccard", metadata={"help": "Metric that chooses the best checkpoint."}
     )
@@ -317,14 +312,14 @@ class TrainingDefaults:
     loss_over: str = field(
         default="glosses",
         metadata={
-            "help": "Classes of the softmax: glosses only, or the whole vocabulary (paper).",
+            "help": "Softmax over glosses, or the whole vocabulary (paper).",
             "choices": LOSSES,
         },
     )
     batches_by_length: bool = field(
-        default=True, metadata={"help": "Group pairs of similar length in each step, for less padding."}
+        default=True, metadata={"help": "Group pairs of similar length in each step; this reduces padding."}
     )
-    seed: int = field(default=42, metadata={"help": "Seed of the weights, the dropout and the order of pairs."})
+    seed: int = field(default=42, metadata={"help": "Seed of weights, dropout and order of pairs."})
 
 
 @dataclass
@@ -345,16 +340,14 @@ class DataArguments(CorpusArguments):
 class ModelArguments(StartArguments):
     """Options for the model of a training run, and for how the run ends."""
 
-    patience: int | None = field(
-        default=None, metadata={"help": "Stop after this many evaluations without improvement."}
-    )
+    patience: int | None = field(default=None, metadata={"help": "Stop after N evaluations without improvement."})
     refit: bool = field(
         default=False,
         metadata={
-            "help": "Train again on the training and validation sets, for the number of epochs that the latter chose."
+            "help": "Train again on training and validation sets; the validation set chooses the number of epochs."
         },
     )
-    resume: bool = field(default=False, metadata={"help": "Continue from the last checkpoint in output_dir."})
+    resume: bool = field(default=False, metadata={"help": "Continue from output_dir's last checkpoint."})
 
 
 @dataclass
@@ -362,21 +355,17 @@ class PretextDataArguments(PartArguments):
     """Sentences of the pretext task, and pairs whose glosses its vocabulary holds."""
 
     pretext_dir: str = field(
-        kw_only=True, metadata={"help": "Folder written by kgloss back-translate, or folder of the public corpora."}
+        kw_only=True, metadata={"help": "Folder from kgloss back-translate, or of the public corpora."}
     )
     pairs: str = field(
         default="backtranslation",
         metadata={
-            "help": "Back-translations, or paraphrases written by people.",
+            "help": "Back-translations, or human paraphrases.",
             "choices": ("backtranslation", "paraphrase"),
         },
     )
-    corpus: str = field(
-        default="all", metadata={"help": "One of the corpora of the pretext task, such as parakqc, or all."}
-    )
-    validation_share: float = field(
-        default=0.3, metadata={"help": "Share of the pairs that is held out to choose the checkpoint."}
-    )
+    corpus: str = field(default="all", metadata={"help": "One of the corpora, such as parakqc, or all."})
+    validation_share: float = field(default=0.3, metadata={"help": "Share of pairs that choose the checkpoint."})
     split: str = field(
         default="group",
         metadata={
@@ -384,7 +373,7 @@ class PretextDataArguments(PartArguments):
             "choices": ("group", "row"),
         },
     )
-    split_seed: int = field(default=0, metadata={"help": "Seed of the split, independent of the training seed."})
+    split_seed: int = field(default=0, metadata={"help": "Seed of the split, independent of training."})
     data_license: str | None = field(default=None, metadata={"help": "Licence of the pairs, as in run_text2gloss.py."})
     data_domain: str | None = field(default=None, metadata={"help": "Subject of the pairs, as in run_text2gloss.py."})
 
@@ -397,10 +386,8 @@ class PretextModelArguments(VocabularyArguments):
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer from kgloss train-tokenizer; default: learn one on all sentences."}
     )
-    patience: int | None = field(
-        default=None, metadata={"help": "Stop after this many evaluations without improvement."}
-    )
-    resume: bool = field(default=False, metadata={"help": "Continue from the last checkpoint in output_dir."})
+    patience: int | None = field(default=None, metadata={"help": "Stop after N evaluations without improvement."})
+    resume: bool = field(default=False, metadata={"help": "Continue from output_dir's last checkpoint."})
 
 
 @dataclass
@@ -423,20 +410,16 @@ class TokenizerTrainingArguments(PartArguments):
     )
     model: str = field(
         default="wordpiece",
-        metadata={"help": "Learn word pieces, or keep each distinct word whole.", "choices": MODELS},
+        metadata={"help": "Learn word pieces, or keep words whole.", "choices": MODELS},
     )
-    vocab_size: int = field(
-        default=10_000, metadata={"help": "Maximum number of word pieces to learn, before glosses are added."}
-    )
+    vocab_size: int = field(default=10_000, metadata={"help": "Maximum number of word pieces, without glosses."})
     analyzer: str = field(default=ANALYZER, metadata={"help": "Morphological analyser.", "choices": tuple(ANALYZERS)})
     normalize: bool = field(default=True, metadata={"help": "Lower-case words and drop punctuation."})
-    lemmatize: bool = field(default=True, metadata={"help": "Reduce verbs and adjectives to their dictionary forms."})
+    lemmatize: bool = field(default=True, metadata={"help": "Use dictionary forms of verbs and adjectives."})
     stop_words: list[str] = field(default_factory=list, metadata={"help": "Morphemes to drop."})
     copy_names: int = field(
         default=0,
-        metadata={
-            "help": "Copy unknown nouns, learnt from nouns that occur in at most this many sentences. 0: do not copy."
-        },
+        metadata={"help": "Copy unknown nouns; learnt from nouns in at most this many sentences. 0: do not copy."},
     )
     max_length: int = field(default=128, metadata={"help": "Maximum length of the input, in tokens."})
     data_license: str | None = field(
@@ -452,7 +435,7 @@ class Table5Arguments(CorpusArguments):
     pretext: str = field(
         kw_only=True,
         metadata={
-            "help": "Model from kgloss pretext: its vocabulary is the large one, and all systems use its analyser.",
+            "help": "Model from kgloss pretext. Its vocabulary is the large one, and all systems use its analyser.",
         },
     )
     output_dir: str = field(
@@ -468,7 +451,7 @@ class Table5Arguments(CorpusArguments):
     optimisers: str = field(
         default="kgloss",
         metadata={
-            "help": "Optimiser settings: exactly those of the paper, or those of kgloss.",
+            "help": "Optimiser settings of the paper or of kgloss. Those of the paper are exact.",
             "choices": ("paper", "kgloss"),
         },
     )
@@ -480,9 +463,5 @@ class Table5Arguments(CorpusArguments):
     runs: int = field(
         default=10, metadata={"help": "Number of runs of each; run N has seed and split seed N (paper: 10)."}
     )
-    patience: int = field(
-        default=10, metadata={"help": "Number of evaluations without improvement after which a run stops early."}
-    )
-    workers: int = field(
-        default=1, metadata={"help": "Number of runs at a time, spread over the GPUs if there are any."}
-    )
+    patience: int = field(default=10, metadata={"help": "Stop after N evaluations without improvement."})
+    workers: int = field(default=1, metadata={"help": "Runs at a time, spread over the GPUs if any."})

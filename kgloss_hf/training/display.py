@@ -163,9 +163,7 @@ class RunDisplay(TrainerCallback):
             # The usual handler writes to the original standard error and would break the bar.
             transformers_logging.disable_default_handler()
             self._warnings = logging.StreamHandler()
-            logging.getLogger("transformers").addHandler(
-                self._warnings
-            )  # the function of transformers cannot remove a handler
+            logging.getLogger("transformers").addHandler(self._warnings)  # transformers has no way to remove a handler
 
     def _close(self) -> None:
         if self._bar:

@@ -138,7 +138,7 @@ def test_licence_is_shown_once(gksl: Callable[..., str], caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             load_dataset("gksl", data_dir=gksl(MANY))
-    assert caplog.text.count("CC BY-NC-SA 4.0: for research, not for commercial use") == 1
+    assert caplog.text.count("CC BY-NC-SA 4.0, for research and not for commercial use") == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,7 +153,7 @@ def test_other_content_is_refused(server: Path, content: str) -> None:
     (server / published.name).write_text(content, "utf-8-sig", newline="")
     message = (
         rf"original.csv: expected {published.size} bytes with the git blob id {published.blob}, found .* "
-        r"Fetch it again with download_mode='force_redownload'.*data_dir='FOLDER'"
+        r"Download it again with download_mode='force_redownload'.*data_dir='FOLDER'"
     )
     with pytest.raises(ValueError, match=message):
         load_dataset("gksl")

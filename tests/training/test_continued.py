@@ -200,7 +200,7 @@ def test_a_run_goes_on_from_a_model(
     before, after = (load_file(Path(place) / "model.safetensors") for place in (checkpoint, folder))
     for name in before.keys() - set(OUTPUT_BIASES):  # in which word pieces that became glosses begin low
         assert torch.equal(after[name][: len(before[name])], before[name]), name
-    assert "It went on from a trained model" in (folder / "README.md").read_text("utf-8")
+    assert "Training continued from a trained model" in (folder / "README.md").read_text("utf-8")
     answers = [
         EncoderDecoderModel.from_pretrained(place).generate(
             **tokenizer(SENTENCES[:1], return_tensors="pt"), num_beams=1, max_length=16

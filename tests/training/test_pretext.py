@@ -108,4 +108,4 @@ def test_pretext_then_glosses(tmp_path: Path, forks: Forks) -> None:
 
     refused = forks.example("run_text2gloss.py", *glosses[:-1], "--preset=small", f"--output_dir={tmp_path / 'small'}")
     assert refused.returncode != 0
-    assert "take the preset that the pretext was trained with" in refused.stderr
+    assert "use the preset that the pretext was trained with" in refused.stderr

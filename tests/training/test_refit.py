@@ -45,7 +45,7 @@ def test_the_second_training_learns_from_both_parts_and_goes_on_after_an_interru
     assert first["epochs"] == pytest.approx(chosen.epochs)
     assert first["best_validation"] == chosen.best_validation
     assert first["pairs"] == {"train": 285, "validation": 36, "test": 72}
-    assert "trained anew on both parts" in (tmp_path / "model" / "README.md").read_text("utf-8").replace("\n", " ")
+    assert "trained again on both sets" in (tmp_path / "model" / "README.md").read_text("utf-8").replace("\n", " ")
     shutil.rmtree(tmp_path / "model")  # as if it had ended before writing the result
     result = forks.example("run_text2gloss.py", *options)
     assert result.returncode == 0, result.stderr[-3000:]

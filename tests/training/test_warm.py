@@ -161,7 +161,9 @@ def test_a_run_leaves_a_model_that_passes_the_check(kind: str, tmp_path: Path, f
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     assert metrics["base_model"]["license"] == "mit"
     assert metrics["preset"] == ("seq2seq" if kind == "t5" else "encoder")
-    assert "It began from the weights of base, whose licence is mit." in (folder / "README.md").read_text("utf-8")
+    assert "Training started from the weights of base, whose licence is mit." in (folder / "README.md").read_text(
+        "utf-8"
+    )
     report = check_folder(folder)
     assert report.problems == []
     assert "loads with transformers alone, by the code in the folder" in report.notes
