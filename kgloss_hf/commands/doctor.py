@@ -45,6 +45,7 @@ _EXTRAS = {
     "demo": "the demo in a browser, examples/space",
     "serve": "kgloss serve, translation over HTTP",
     "publish": "kgloss publish and kgloss check",
+    "docs": "make docs, the documentation as a site",
     "test": "make test, for contributors",
 }
 """Purpose of each extra."""

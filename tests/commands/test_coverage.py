@@ -9,7 +9,8 @@ import pytest
 from kgloss_hf.cli import main
 from kgloss_hf.commands.coverage import coverage_tables, measure, write_missing
 from kgloss_hf.data.arguments import SourceArguments
-from kgloss_hf.runtime.lexicon import Entry, Lexicon
+from kgloss_hf.runtime.fingerspelling import fingerspell
+from kgloss_hf.runtime.lexicon import SYMBOLS, Entry, Lexicon
 
 ROWS = [
     ("청자는 2층에 있습니다.", "청자 2 층1 있다"),
@@ -118,3 +119,8 @@ def test_what_is_refused(
     names = {"LEXICON": "lexicon.jsonl", "MODEL": checkpoint}
     assert main(["coverage", *(names.get(word, word) for word in words)]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_the_finger_alphabet_is_that_of_fingerspelling() -> None:
+    spelled = {letter for code in range(ord("가"), ord("힣") + 1) for letter in fingerspell(chr(code))}
+    assert spelled == set(SYMBOLS["Name"])
