@@ -518,6 +518,6 @@ def test_what_cannot_be_published(tmp_path: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(ValueError, match=r"expected the folder of a tokenizer, found no tokenizer_config\.json"):
         publish([Publication("tokenizer", "me/glosses", str(tmp_path / "empty"))])
     assert main(["publish", "--public"]) == 1
-    assert "expected something to publish: --dataset, --tokenizer" in capsys.readouterr().err
+    assert "expected one of --dataset, --tokenizer" in capsys.readouterr().err
     assert set(KINDS) == set(REPOSITORIES)
     assert publishing.KINDS.index("model") < publishing.KINDS.index("space")  # the Space shows the model
