@@ -71,7 +71,7 @@ def test_sample(tmp_path: Path) -> None:
     folder = tmp_path / "out" / "mcksg"
     exported = export_dataset("mcksg", str(folder))
     assert list(exported.parts) == ["sample"]
-    assert "expects data_dir" in exported.left_out["full"]
+    assert "expected data_dir, a folder with a copy of the corpus, found none" in exported.left_out["full"]
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == [
         "README.md",
         "lengths.png",

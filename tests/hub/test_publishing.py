@@ -424,7 +424,7 @@ def test_what_a_link_leads_to_is_not_published(checkpoint: str, tmp_path: Path) 
 def test_push_that_fails_says_how_to_go_on(checkpoint: str) -> None:
     with pytest.raises(
         RuntimeError,
-        match=r"expected metrics\.json, to make a card from(.|\n)*Go on with: kgloss publish --model me/glosses /",
+        match=r"expected metrics\.json, to make a card from(.|\n)*Continue with: kgloss publish --model me/glosses /",
     ):
         training._push(Publication("model", "me/glosses", checkpoint), public=False)
 
