@@ -90,7 +90,7 @@ class BadRows:
                 if isinstance(row, dict) and None in row:
                     width = len(row) - 1
                     raise ValueError(
-                        f"expected {width} cells, as in the header, found {width + len(row[None])}; "
+                        f"expected {counted(width, 'cell')}, as in the header, found {width + len(row[None]):,}; "
                         "put a cell that contains the separator in quotation marks, or remove the surplus cells"
                     )
                 good = check(number, row)

@@ -287,7 +287,7 @@ class CorpusFolder:
 
 def _check_row(layout: _Layout, _: int, row: dict[str, str]) -> _Row:
     if None in row.values():
-        raise ValueError(f"expected {len(row)} cells ({', '.join(row)}), found fewer")
+        raise ValueError(f"expected {counted(len(row), 'cell')} ({', '.join(row)}), found fewer")
     sentences = [normalize_line(row[column]) for column in layout.sentences]
     if "" in sentences:
         raise ValueError(f"expected a sentence in {layout.sentences[sentences.index('')]}, found nothing")

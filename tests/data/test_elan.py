@@ -155,7 +155,7 @@ def test_a_tier_that_is_not_there(tmp_path: Path, options: dict[str, Any], messa
 
 def test_tiers_whose_names_tell_nothing_are_listed(tmp_path: Path) -> None:
     document = Document().tier("A", ("집", 0, 9)).tier("B", ("집1", 0, 9), ("집1", 9, 12))
-    expected = r"sentences and glosses, found the tiers 'A' \(1\), 'B' \(2\) .*--text_column.*--gloss_column"
+    expected = r"sentences and glosses, found the tiers 'A' \(1\), 'B' \(2\), each with .*--text_column.*--gloss_column"
     with pytest.raises(ValueError, match=expected):
         rows(tmp_path, document)
     with pytest.raises(ValueError, match="expected tier names that show which tiers hold sentences, found"):

@@ -93,7 +93,7 @@ def test_extra_pairs_stay_away_from_given_parts(tmp_path: Path) -> None:
     corpus = load_corpus(CorpusArguments(train=train, test=test, extra_train=extra))
     assert corpus.split.dropped == 1
     assert numbers(corpus.split.train)[-1] == 99
-    assert "with the sentence or the gloss string of a held-out pair: 1" in corpus.note
+    assert "dropped for sharing the sentence or the gloss string of a held-out pair: 1" in corpus.note
 
 
 @pytest.mark.parametrize(

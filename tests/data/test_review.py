@@ -146,7 +146,7 @@ def test_a_table_without_corrections_is_no_sheet(tmp_path: Path) -> None:
 
 
 def test_a_sheet_that_nobody_reviewed_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="sheet.csv: expected a review sheet with corrections.* in 1 rows; have it"):
+    with pytest.raises(ValueError, match="sheet.csv: expected a review sheet with corrections.* in 1 row; have it"):
         load_pairs(sheet(tmp_path / "sheet.csv", ROWS[3:4]))
 
 
