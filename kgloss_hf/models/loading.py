@@ -61,10 +61,10 @@ def load(
         >>> text_to_gloss = kgloss_hf.load(getfixture("checkpoint"))
         >>> type(text_to_gloss("이 토기는 4세기에 만들어졌습니다.").glosses).__name__
         'list'
-        >>> kgloss_hf.load("outputs/demo/modle")
+        >>> kgloss_hf.load("nowhere/demo/modle")
         Traceback (most recent call last):
         ...
-        FileNotFoundError: outputs/demo/modle: no such folder; expected a model folder or a Hub repository OWNER/NAME
+        FileNotFoundError: nowhere/demo/modle: no such folder; expected a model folder or a Hub repository OWNER/NAME
     """
     name = os.fspath(model)
     of_hub = {"revision": revision, "token": token, "trust_remote_code": False}

@@ -153,7 +153,7 @@ def test_a_sheet_that_cannot_be_scored(tmp_path: Path, capsys: pytest.CaptureFix
     for content, message in (
         (header + "집이다.,집,,\n", "expected a review sheet with corrections"),
         (header + "집이다.,집,-,\n", "expected rows that were corrected or approved, found only rejected ones"),
-        ("글로스,수정\n집,불\n", "expected the columns text and glosses beside '수정', found no sentence"),
+        ("글로스,수정\n집,불\n", "expected the columns text and glosses besides '수정', found no sentence"),
     ):
         file.write_text(content, "utf-8")
         assert main(["evaluate", str(file)]) == 1
