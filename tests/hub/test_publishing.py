@@ -421,6 +421,7 @@ def test_what_a_link_leads_to_is_not_published(checkpoint: str, tmp_path: Path) 
     assert (tmp_path / "dry" / "models" / "me" / "glosses" / "LICENSE").is_symlink()
 
 
+@pytest.mark.usefixtures("hub")
 def test_push_that_fails_says_how_to_go_on(checkpoint: str) -> None:
     with pytest.raises(
         RuntimeError,
