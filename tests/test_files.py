@@ -81,7 +81,7 @@ def test_a_models_folder_is_told_from_what_is_none(checkpoint: str, tmp_path: Pa
     ):
         check_model(str(run), "--init_from")
     (run / "model").symlink_to(checkpoint)
-    with pytest.raises(ValueError, match=r"found that of a run; did you mean .*run/model\?"):
+    with pytest.raises(ValueError, match=r"found the folder of a run; did you mean .*run/model\?"):
         check_model(str(run))
     with pytest.raises(FileNotFoundError, match=r"runs: no such folder; .*; did you mean .*run\?"):
         check_model(str(tmp_path / "runs"))

@@ -96,9 +96,8 @@ def test_help_of_one_screen_and_of_everything(capsys: pytest.CaptureFixture[str]
     assert "--learning_rate" in short
     assert "--adam_beta1" not in short
     assert all(f"--{option.name}" in everything for option in fields(TrainingArguments) if option.init)
-    assert (
-        f"lists {sum(option.init for option in fields(TrainingArguments)) - len(TrainingDefaults.USUAL)} more" in short
-    )
+    left_out = sum(option.init for option in fields(TrainingArguments)) - len(TrainingDefaults.USUAL)
+    assert f"--help-all prints full explanations and {left_out} more options." in short
 
 
 def test_what_is_not_of_this_project_is_let_pass() -> None:

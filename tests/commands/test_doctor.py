@@ -70,7 +70,7 @@ def test_an_extra_that_is_not_installed_is_no_fault(
 
 
 @pytest.mark.parametrize(("version", "warned"), [("4.57.6", True), ("5.2.0", True), ("5.3.0", False)])
-def test_kernels_beside_an_old_transformers(
+def test_kernels_with_an_old_transformers(
     version: str, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not any("kernels" in finding.what for finding in examine(0))
@@ -78,7 +78,7 @@ def test_kernels_beside_an_old_transformers(
     monkeypatch.syspath_prepend(tmp_path)
     real = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == "transformers" else real(name))
-    what = f"kernels beside transformers {version}"
+    what = f"kernels with transformers {version}"
     assert [finding.status for finding in examine(0) if finding.what.startswith(what)] == ["warning"] * warned
 
 

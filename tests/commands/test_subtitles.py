@@ -167,7 +167,7 @@ def test_film_in_cp949_is_read_and_said(checkpoint: str, tmp_path: Path, capsys:
     ("words", "message"),
     [
         (["film.srt", "집"], "expected only film.srt, found 2 inputs to translate"),
-        (["film.srt", "--input", "film.srt"], "expected film.srt alone"),
+        (["film.srt", "--input", "film.srt"], "expected only film.srt, found 2 inputs"),
         (["nowhere.srt"], "nowhere.srt: no such file"),
         (["--input", "nowhere.vtt"], "nowhere.vtt: no such file"),
         (["film.smi"], "film.smi: expected subtitles in SubRip"),
