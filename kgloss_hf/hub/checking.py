@@ -23,6 +23,7 @@ from ..evaluation.metrics import jaccard
 from ..evaluation.sequences import GlossLists
 from ..optional import require
 from ..reporting import counted
+from . import stranger
 from .cards import card_problems
 from .provenance import DOMAINS, source_of
 from .remote_code import travelling_modules
@@ -316,8 +317,7 @@ def _load_without_this_package(folder: Path, sentences: list[str]) -> dict[str, 
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(scratch, "modules"))}
         environment["PYTHONIOENCODING"] = "utf-8"
         environment.pop("PYTHONPATH", None)
-        script = Path(__file__).with_name("stranger.py")
-        command = [sys.executable, "-P", str(script), str(folder.resolve()), str(texts), str(answers)]
+        command = [sys.executable, "-P", stranger.__file__, str(folder.resolve()), str(texts), str(answers)]
         result = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)  # noqa: S603
         if result.returncode:
             last = "\n".join(result.stderr.replace(f"{scratch}{os.sep}", "").strip().splitlines()[-5:])
