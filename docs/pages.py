@@ -25,17 +25,18 @@ _AT_TOP = {
     **{f"{name}.md": f"{name.lower()}.md" for name in ("CHANGELOG", "CONTRIBUTING", "RELEASE", "SECURITY")},
 }
 _FENCE = re.compile(r"^ *```")
-_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^()\s#]+)")
+_LINK = re.compile(r"""(?:(?<=\]\()|(?<=src="))(?![a-z]+:|#)([^()\s#"]+)""")
 
 
 def pages() -> dict[str, str]:
-    """Return the place in the site of each Markdown file, both as paths from their roots.
+    """Return the place in the site of each Markdown file and picture, both as paths from their roots.
 
     Example:
         >>> pages()["docs/tutorial.md"], pages()["RESULTS.md"]
         ('tutorial.md', 'results/index.md')
     """
-    files = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
+    paths = sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".png"))
+    files = [path.relative_to(ROOT / "docs").as_posix() for path in paths]
     return {name: place for name, place in _AT_TOP.items() if (ROOT / name).exists()} | {
         f"docs/{file}": file for file in files
     }
@@ -88,11 +89,11 @@ def main(folder: str) -> None:
     for name, place in places.items():
         page = Path(folder, place)
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(_in_site((ROOT / name).read_text("utf-8"), name, places, settings["metadata"]["url"]), "utf-8")
-    for picture in (ROOT / "docs").rglob("*.png"):
-        copy = Path(folder, picture.relative_to(ROOT / "docs"))
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, copy)
+        if page.suffix == ".md":
+            text = _in_site((ROOT / name).read_text("utf-8"), name, places, settings["metadata"]["url"])
+            page.write_text(text, "utf-8")
+        else:
+            shutil.copy(ROOT / name, page)
     for name, text in _reference():
         page = Path(folder, "api", name)
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ _COUNTED = (
     "(?:answers|characters|cues|entries|epochs|files|folders|glosses|groups|lines|models|options|pages|pairs|parts"
     "|placeholders|requests|reviewers|rows|runs|seeds|sentences|signs|splits|steps|texts|tokens|words)"
 )
+_PER_UNIT = "(?:characters|epochs|glosses|pairs|requests|rows|sentences|texts|tokens|words)"  # nouns that are no verbs
 _UNIT = "(?:batch|call|day|file|hour|line|machine|minute|month|process|request|second|sentence|step|text|word|worker)"
 
 PHRASES = {
@@ -42,7 +43,7 @@ PHRASES = {
     r"whoever": "name the person",
     r"strangers?": "without this package or untrusted",
     r"be had": "be available",
-    rf"(?:bytes|[GM]i?B|seconds|minutes|hours|{_COUNTED}) a {_UNIT}": "per, not a",
+    rf"(?:bytes|[GM]i?B|seconds|minutes|hours|{_PER_UNIT}) a {_UNIT}": "per, not a",
     rf"(?<![\d.,–]|-)1 {_COUNTED}": "1 takes a singular",
 }
 """Phrases that may not come back, with what to write instead."""

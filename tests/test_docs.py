@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
@@ -39,6 +40,13 @@ PAGES = [
     *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/*.md"))),
     *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("*_scripts/*/README.md"))),
 ]
+
+# Pages in Korean with their English originals, whose blocks are the same and are run.
+TRANSLATIONS = {
+    "README.ko.md": "README.md",
+    **{f"docs/ko/{name}.md": f"docs/{name}.md" for name in ("tutorial", "deployment", "data", "troubleshooting")},
+}
+FIGURES = ["RESULTS.md", *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/results/*.md")))]
 
 # What FOLDER is on pages that have but one.
 FOLDERS = {
@@ -246,7 +254,7 @@ def _underscored(option: str) -> str:
 OTHERS = {"docker", "pip", "pip-audit", "git", ".venv/bin/pytest", "python3"}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *TRANSLATIONS])
 def test_what_the_prose_names(page: str, options_of: dict[str, set[str]]) -> None:
     known = {"--help_all"}.union(*options_of.values())
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "kgloss_hf").rglob("*.py"))
@@ -259,7 +267,7 @@ def test_what_the_prose_names(page: str, options_of: dict[str, set[str]]) -> Non
         if words[0] not in OTHERS and not words[0].startswith("KGLOSS_"):
             assert named <= (options_of[command] if command else known), f"{page}: {span.content}"
         if words[0] == "kgloss":
-            assert command or len(words) == 1 or words[1] == "…", f"{page}: {span.content}"
+            assert command or len(words) == 1 or words[1] in ("…", "--help"), f"{page}: {span.content}"
         if words[0] == "make":
             assert set(words[1:]) <= targets, f"{page}: {span.content}"
         for variable in re.findall(r"\bKGLOSS_[A-Z_]+", span.content):
@@ -277,11 +285,12 @@ FOREIGN = (
 )
 
 
-def test_messages_of_the_troubleshooting_are_ours() -> None:
+@pytest.mark.parametrize("page", ["docs/troubleshooting.md", "docs/ko/troubleshooting.md"])
+def test_messages_of_the_troubleshooting_are_ours(page: str) -> None:
     lines = (path.read_text("utf-8") for path in (ROOT / "kgloss_hf").rglob("*.py"))
     # What stands in several literals, one after another, is one message.
     sources = re.sub(r'"\s*\n\s*f?"', "", "".join(lines))
-    rows = re.findall(r"^\| (.+?) \|", (ROOT / "docs/troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \|", (ROOT / page).read_text("utf-8"), re.MULTILINE)
     spans = [span for row in rows for span in re.findall("`([^`]{9,})`", row)]
     assert len(spans) > 12
     for span in spans:
@@ -305,13 +314,13 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *TRANSLATIONS, *FIGURES, "CHANGELOG.md", "SECURITY.md"])
 def test_links(page: str) -> None:
     for link in _children(page, "link_open"):
         target = str(link.attrs["href"])
         if target.startswith(("https://", "mailto:")):
             continue
-        path, _, anchor = target.partition("#")
+        path, _, anchor = unquote(target).partition("#")
         file = (ROOT / page).parent / path if path else ROOT / page
         assert file.exists(), f"{page}: {target}"
         assert not anchor or anchor in _anchors(file), f"{page}: {target}, expected one of {_anchors(file)}"
@@ -340,3 +349,30 @@ def test_shapes_of_the_recipe(name: str) -> None:
     shape = [preset.num_hidden_layers, preset.hidden_size, preset.num_attention_heads, preset.intermediate_size]
     row = " | ".join(f"{number:,}" for number in (*shape, preset.num_beams))
     assert f"| `{name}` | {row} |" in RECIPE
+
+
+def _shape(page: str) -> list[str]:
+    """What two languages have in common: the levels of headings, tables by their cells, lists and blocks of code."""
+    kinds = {"heading_open", "th_open", "tr_open", "td_open", "bullet_list_open", "ordered_list_open", "fence"}
+    return [token.type + token.tag for token in _tokens(page) if token.type in kinds]
+
+
+def _code(page: str) -> list[tuple[str, str, str]]:
+    """The blocks of a page that are run or written to files, without comments, which are translated."""
+    return [
+        (block.language, block.file, re.sub(r"(?m)(?:^|\s+)#.*$", "", block.content))
+        for block in _blocks(page)
+        if block.language != "text"
+    ]
+
+
+@pytest.mark.parametrize(("page", "original"), TRANSLATIONS.items())
+def test_neither_language_lacks_a_section(page: str, original: str) -> None:
+    assert _shape(page) == _shape(original)
+    assert len(_shape(page)) > 10
+    assert _code(page) == _code(original)
+
+
+def test_every_page_in_korean_is_a_translation() -> None:
+    pages = {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.ko.md"), *ROOT.glob("docs/ko/**/*.md")]}
+    assert pages == TRANSLATIONS.keys()
