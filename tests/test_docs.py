@@ -1,4 +1,4 @@
-"""The documentation: its commands and snippets run, and what it names is there.
+"""The documentation: its commands and snippets run, and what it names exists.
 
 A page is carried out from top to bottom in a folder of its own. Blocks of `sh` are given to bash, with stand-ins for
 the programs that `command_server.py` lists; those of `python` are scripts, those of `pycon` doctests; a block whose
@@ -150,7 +150,7 @@ def shell(shared_hub: LocalHub, forks: Forks, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def folder(tmp_path: Path, shell: Shell) -> Path:
-    """What a reader has: the repository's folders, the demo's model, corpora of his own, and an account on the Hub."""
+    """Make a folder with what a reader has: the repository's folders, the demo's model and corpora, with an account."""
     for name in ("examples", "dataset_scripts", "metric_scripts"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(shell.demo, tmp_path / "outputs" / "demo")
@@ -230,7 +230,7 @@ def test_what_is_not_run_is_there() -> None:
 
 @pytest.fixture(scope="module")
 def options_of(shell: Shell) -> dict[str, set[str]]:
-    """The options of each command, as its help names them."""
+    """Return the options of each command, as its help names them."""
     commands = [f"python examples/{path.name}" for path in (ROOT / "examples").glob("*.py")]
     names = re.findall(r"^    ([a-z][\w-]+)(?: |$)", shell.run("kgloss", "--help", folder=ROOT).stdout, re.MULTILINE)
     assert len(names) > 10
@@ -246,7 +246,7 @@ def options_of(shell: Shell) -> dict[str, set[str]]:
 
 
 def _underscored(option: str) -> str:
-    """The one of an option's two spellings that is compared."""
+    """Return an option in that of its two spellings that is compared."""
     return "--" + option[2:].replace("-", "_")
 
 
@@ -300,7 +300,7 @@ def test_messages_of_the_troubleshooting_are_ours(page: str) -> None:
 
 
 def _importable(name: str) -> bool:
-    """Whether a dotted name can be imported."""
+    """Return whether a dotted name can be imported."""
     module, _, attribute = name.rpartition(".")
     if importlib.util.find_spec(module) and hasattr(importlib.import_module(module), attribute):
         return True
@@ -308,7 +308,7 @@ def _importable(name: str) -> bool:
 
 
 def _anchors(page: Path) -> set[str]:
-    """What GitHub calls the headings of a page."""
+    """Return the anchors that GitHub gives to the headings of a page."""
     tokens = MarkdownIt().parse(page.read_text("utf-8"))
     headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -352,13 +352,13 @@ def test_shapes_of_the_recipe(name: str) -> None:
 
 
 def _shape(page: str) -> list[str]:
-    """What two languages have in common: the levels of headings, tables by their cells, lists and blocks of code."""
+    """Return what two languages have in common: levels of headings, tables by their cells, lists and blocks."""
     kinds = {"heading_open", "th_open", "tr_open", "td_open", "bullet_list_open", "ordered_list_open", "fence"}
     return [token.type + token.tag for token in _tokens(page) if token.type in kinds]
 
 
 def _code(page: str) -> list[tuple[str, str, str]]:
-    """The blocks of a page that are run or written to files, without comments, which are translated."""
+    """Return the blocks of a page that are run or written to files, without comments, which are translated."""
     return [
         (block.language, block.file, re.sub(r"(?m)(?:^|\s+)#.*$", "", block.content))
         for block in _blocks(page)
