@@ -36,6 +36,7 @@ test-legacy: .venv-legacy/ready  ## Run the tests on the script era, with the lo
 quality: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/prose.py
 	$(BIN)/mypy
 
 docs: .venv/ready  ## Build the documentation as a site in outputs/site

@@ -31,7 +31,7 @@ _LINK = re.compile(r"""(?:(?<=\]\()|(?<=src="))(?![a-z]+:|#)([^()\s#"]+)""")
 def pages() -> dict[str, str]:
     """Return the place in the site of each Markdown file and picture, both as paths from their roots.
 
-    Example:
+    Examples:
         >>> pages()["docs/tutorial.md"], pages()["RESULTS.md"]
         ('tutorial.md', 'results/index.md')
     """

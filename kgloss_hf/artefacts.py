@@ -23,7 +23,7 @@ def artefact(folder: str) -> Path:
     Args:
         folder: Path within the repository, such as `dataset_scripts` or `dataset_scripts/mcksg`.
 
-    Example:
+    Examples:
         >>> artefact("dataset_scripts/mcksg").name
         'mcksg'
     """

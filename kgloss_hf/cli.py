@@ -376,7 +376,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0; 1 after an error on standard error or if a command found a problem; 130 after Ctrl-C.
 
-    Example:
+    Examples:
         >>> main(["translate", getfixture("checkpoint"), " ", "--format", "jsonl"])
         {"text": " ", "generated_text": "", "glosses": [], "unresolved": [], "unknown_words": [], "log_prob": 0.0}
         0

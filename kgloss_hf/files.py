@@ -36,7 +36,7 @@ def check_model(name: str | None, what: str = "", mark: str = "config.json", *, 
         FileNotFoundError: The folder does not exist, and the name cannot be that of a Hub repository.
         ValueError: It is something other than a model. The message names a folder inside it that is a model.
 
-    Example:
+    Examples:
         >>> check_model(getfixture("checkpoint"))
         >>> check_model("outputs/pairs/modle")
         Traceback (most recent call last):
@@ -81,7 +81,7 @@ def check_file(name: str, *, folders: bool = False) -> None:
         FileNotFoundError: It does not exist. The message proposes a similar name.
         ValueError: It is a folder. The message proposes a run's predictions in it.
 
-    Example:
+    Examples:
         >>> check_file("nowhere.csv")
         Traceback (most recent call last):
         FileNotFoundError: nowhere.csv: no such file; check the path
@@ -113,7 +113,7 @@ def sole_writer(path: Path) -> Iterator[None]:
         RuntimeError: Another process is writing it.
         OSError: The file system has no locks.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder, sole_writer(Path(folder, "glosses")):
         ...     [path.name for path in Path(folder).iterdir()]
@@ -144,7 +144,7 @@ def acquire(lock: FileLock, path: Path, timeout: float) -> None:
         Timeout: Another process holds it.
         OSError: The file system has no locks, or the lock file cannot be created.
 
-    Example:
+    Examples:
         >>> lock = FileLock(Path(getfixture("tmp_path"), "glosses.lock"))
         >>> acquire(lock, Path("glosses"), timeout=0)
         >>> lock.is_locked
@@ -170,7 +170,7 @@ def writing(path: Path) -> Iterator[None]:
     Raises:
         OSError: There is no space, or no permission.
 
-    Example:
+    Examples:
         >>> with writing(Path("glosses")):
         ...     raise RuntimeError("No space left on device (os error 28)")
         Traceback (most recent call last):
@@ -194,7 +194,7 @@ def save_file(path: Path, write: Callable[[Path], Any]) -> None:
     Raises:
         RuntimeError: Another process is writing it.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_file(Path(folder, "gloss.txt"), lambda path: path.write_text("집"))
@@ -225,7 +225,7 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
         RuntimeError: Another process is writing it.
         ValueError: It exists.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_folder(Path(folder, "glosses"), lambda partial: (partial / "gloss.txt").write_text("집"))
@@ -272,7 +272,7 @@ def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
         value: Any value that JSON can represent.
         sort_keys: Sort the keys, instead of keeping the order of the mappings.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_json(Path(folder, "gloss.json"), {"gloss": "집"})
@@ -294,7 +294,7 @@ def new_folder(output_dir: str) -> Path:
     Raises:
         ValueError: It is a folder with contents, or a file.
 
-    Example:
+    Examples:
         >>> new_folder("outputs/new").name
         'new'
     """
@@ -313,7 +313,7 @@ def public_path(word: str) -> str:
         word: A path below the working directory becomes relative to it; of another absolute path, the name remains.
             Everything else is left unchanged.
 
-    Example:
+    Examples:
         >>> public_path("--data_dir=/home/me/corpora/gksl"), public_path("outputs/demo")
         ('--data_dir=gksl', 'outputs/demo')
     """

@@ -19,7 +19,7 @@ def require(extra: str, *modules: str, purpose: str) -> None:
     Raises:
         ImportError: A module is missing.
 
-    Example:
+    Examples:
         >>> require("train", "json", "no_such_module", purpose="plots")
         Traceback (most recent call last):
         ImportError: plots: expected the module no_such_module, found none; run: pip install "kgloss-hf[train]"
@@ -36,7 +36,7 @@ def require(extra: str, *modules: str, purpose: str) -> None:
 def install_command(extra: str) -> str:
     """Return the command that installs an extra.
 
-    Example:
+    Examples:
         >>> install_command("train")
         'pip install "kgloss-hf[train]"'
     """
@@ -49,7 +49,7 @@ def versions(*distributions: str) -> dict[str, str]:
     Raises:
         importlib.metadata.PackageNotFoundError: A distribution is not installed.
 
-    Example:
+    Examples:
         >>> list(versions("kgloss-hf", "torch"))
         ['kgloss-hf', 'torch']
     """

@@ -29,7 +29,7 @@ def suggestion(word: object, known: Iterable[object]) -> str:
         word: Unknown name.
         known: Names that are accepted.
 
-    Example:
+    Examples:
         >>> suggestion("evalute", ["evaluate", "translate"])
         '; did you mean evaluate?'
         >>> suggestion("집", ["evaluate"])
@@ -42,7 +42,7 @@ def suggestion(word: object, known: Iterable[object]) -> str:
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that accepts `--n-best` for `--n_best` and proposes a name for an unknown one.
 
-    Example:
+    Examples:
         >>> parser = Parser()
         >>> _ = parser.add_argument("--n_best", type=int)
         >>> parser.parse_args(["--n-best", "3"]).n_best
@@ -100,7 +100,7 @@ def parse_arguments(parser: Any, arguments: Sequence[str]) -> tuple[Any, ...]:
         ValueError: It is not YAML, is not a mapping, or holds a key that is not an option or a value that is not one of
             the option's choices.
 
-    Example:
+    Examples:
         >>> from transformers import HfArgumentParser
         >>> from kgloss_hf.training.table5 import Table5Arguments
         >>> (chosen,) = parse_arguments(HfArgumentParser(Table5Arguments), ["--pretext", "outputs/pretext/model"])
@@ -133,7 +133,7 @@ def check_arguments(program: str, dataclasses: Sequence[type], arguments: Sequen
         FileNotFoundError: As for `parse_arguments`, and if the folder of a model does not exist.
         ValueError: As for `parse_arguments`, except for keys of the YAML file, and if a folder is not that of a model.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.data.arguments import CorpusArguments
         >>> check_arguments("kgloss train", [CorpusArguments], ["--split", "group", "--max_steps", "3"])[0].split
         'group'
@@ -216,7 +216,7 @@ def wants_help(words: Sequence[str]) -> str:
     Args:
         words: Command-line words.
 
-    Example:
+    Examples:
         >>> wants_help(["--n_best", "3", "--help-all"])
         '--help_all'
     """
@@ -234,7 +234,7 @@ def help_text(program: str, description: str | None, dataclasses: Iterable[type]
         everything: Show every option, including those of transformers, with its full help (default False: show one
             line per option).
 
-    Example:
+    Examples:
         >>> from kgloss_hf.data.arguments import ReadingArguments
         >>> "  --encoding VALUE" in help_text("kgloss", None, [ReadingArguments])
         True

@@ -48,7 +48,7 @@ def register() -> None:
     encoder-decoder is checked when it is read, because some configurations describe no model that could be built
     (`check_configuration`).
 
-    Example:
+    Examples:
         >>> register()
         >>> from datasets import get_dataset_config_names
         >>> get_dataset_config_names("gksl")

@@ -55,7 +55,7 @@ def visible(text: str) -> str:
     Args:
         text: Any text; tabs and line feeds are kept.
 
-    Example:
+    Examples:
         >>> print(visible("집\x1b[31m 불"))
         집\\u001b[31m 불
     """
@@ -68,7 +68,7 @@ def one_line(value: Any) -> str:
     Args:
         value: Anything.
 
-    Example:
+    Examples:
         >>> one_line("집\\n\\t불 ")
         '집 불'
     """
@@ -83,7 +83,7 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
         singular: Noun for one item.
         plural: Noun for any other number (default: the singular with an s).
 
-    Example:
+    Examples:
         >>> counted(1, "pair"), counted(2000, "pair"), counted(0, "entry", "entries")
         ('1 pair', '2,000 pairs', '0 entries')
     """
@@ -96,7 +96,7 @@ def escaped(value: Any) -> str:
     Args:
         value: Anything.
 
-    Example:
+    Examples:
         >>> print(escaped("a|<b> gloss_jaccard"))
         a\\|&lt;b&gt; gloss_jaccard
     """
@@ -109,7 +109,7 @@ def code(text: str) -> str:
     Args:
         text: Any text, such as a command.
 
-    Example:
+    Examples:
         >>> print(code("kgloss `x`"))
         `kgloss 'x'`
     """
@@ -123,7 +123,7 @@ def pipe_table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
         header: Titles of the columns, as Markdown.
         rows: Cells of each row, as Markdown. Values from elsewhere must be `escaped`.
 
-    Example:
+    Examples:
         >>> print(pipe_table(["gloss", "rows"], [["집", ""]]))
         | gloss | rows |
         |---|---|
@@ -147,7 +147,7 @@ def markdown(tables: Iterable[Table]) -> str:
     Args:
         tables: At least one.
 
-    Example:
+    Examples:
         >>> print(markdown([Table("Pairs", ("engine", "pairs"), [("a|<b>", "2")])]))
         **Pairs**
         <BLANKLINE>

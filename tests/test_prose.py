@@ -27,7 +27,7 @@ class Cell:
     def read(self) -> str:
         """The text, once more.
 
-        Example:
+        Examples:
             >>> "whoever"
         """
         return f"{len(self.rows)} of the rows"

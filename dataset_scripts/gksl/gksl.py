@@ -86,7 +86,7 @@ class Gksl(PairBuilder):
         FileNotFoundError: data_dir does not contain the file.
         ConnectionError: data_dir is not given, and the file could not be downloaded.
 
-    Example:
+    Examples:
         >>> from datasets import load_dataset
         >>> load_dataset("gksl", "augmented", data_dir="data/GKSL-dataset/dataset")  # doctest: +SKIP
     """

@@ -70,7 +70,7 @@ class KoBacktranslation(FolderBuilder, datasets.ArrowBasedBuilder):
             leads out of data_dir, or a file is invalid (`CorpusError`).
         FileNotFoundError: data_dir contains none of the expected files.
 
-    Example:
+    Examples:
         >>> from datasets import load_dataset
         >>> load_dataset("ko_backtranslation", "parakqc", data_dir="data", pairs="paraphrase")  # doctest: +SKIP
     """

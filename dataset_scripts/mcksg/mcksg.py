@@ -83,7 +83,7 @@ class McksgConfig(ReadingArguments, PairConfig):
     Args:
         lexicon: Name of the lexicon in `data_dir` (default: `lexicon` with the suffix of a table, if that file exists).
 
-    Example:
+    Examples:
         >>> McksgConfig("full", encoding="cp949", gloss_separator="|").on_bad_rows
         'raise'
     """
@@ -138,7 +138,7 @@ def parse_type(name: Any) -> str:
     Raises:
         ValueError: The name is unknown.
 
-    Example:
+    Examples:
         >>> parse_type("Sign_word"), parse_type("비수지 신호")
         ('sign_word', 'non_manual')
     """
@@ -170,7 +170,7 @@ class Mcksg(PairBuilder):
         FileNotFoundError: The folder does not exist, or lacks the lexicon or any table.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
-    Example:
+    Examples:
         >>> from datasets import load_dataset
         >>> load_dataset("mcksg", split="train", split_by="none")[0]["glosses"]  # doctest: +SKIP
         ['우리', '박물관', '여러분', '오다', '환영']

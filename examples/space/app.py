@@ -271,7 +271,7 @@ def _readable(text: str | None) -> str:
 def render(answer: Answer | None, language: str) -> str:
     """Return an answer as HTML: sentence, chips and table, or a message.
 
-    Example:
+    Examples:
         >>> render(Answer(problem="empty"), "ko")
         '<div class="kg" lang="ko"><p class="kg-alert" role="alert">먼저 한국어 문장을 입력해 주십시오.</p></div>'
     """
@@ -338,7 +338,7 @@ def _shown(text: str) -> str:
 def _escaped(text: str) -> str:
     """Escape text, and show invisible characters by their codes.
 
-    Example:
+    Examples:
         >>> _escaped("<b>\\u202e")
         '&lt;b&gt;[U+202E]'
     """

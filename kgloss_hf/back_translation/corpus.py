@@ -131,7 +131,7 @@ def build_corpus(
         RuntimeError: Another run is working in the folder.
         ImportError: A library that an engine or an option needs is not installed.
 
-    Example:
+    Examples:
         >>> arguments = BackTranslationArguments(["kornli"], ["google,max_cost=50"], data_dir="data")
         >>> pairs = build_corpus(arguments)["result"]["pairs"]  # doctest: +SKIP
     """
@@ -183,7 +183,7 @@ def estimate(
     Raises:
         ValueError, FileNotFoundError, ImportError: As for `build_corpus`.
 
-    Example:
+    Examples:
         >>> (google,) = estimate(BackTranslationArguments(["mcksg:sample"], ["google"]))
         >>> google.sentences, google.currency
         (317, 'USD')

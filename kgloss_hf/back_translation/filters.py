@@ -31,7 +31,7 @@ class Thresholds:
     Raises:
         ValueError: A value is out of its range.
 
-    Example:
+    Examples:
         >>> Thresholds(min_hangul=50)
         Traceback (most recent call last):
         ValueError: min_hangul: expected a number from 0 to 1, found 50; 0.5 is half of the letters
@@ -112,7 +112,7 @@ def reason(source: str, target: str, similarity: float | None, thresholds: Thres
     Raises:
         ValueError: `thresholds.min_similarity` is set, and the pair passed every other filter but has no similarity.
 
-    Example:
+    Examples:
         >>> reason("불이 났어요.", "불이 났어요!", None, Thresholds())
         'identical'
         >>> reason("그리고 집에 갔다.", "그리고 그리고 그리고 갔다.", None, Thresholds())

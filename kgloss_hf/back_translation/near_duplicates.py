@@ -50,7 +50,7 @@ class NearDuplicates:
         Broder, "On the resemblance and containment of documents", 1997; Leskovec, Rajaraman and Ullman, Mining of
         Massive Datasets, chapter 3.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder, NearDuplicates(Path(folder) / "scratch.db") as earlier:
         ...     earlier.seen_many([("불이 났다.", "화재다."), ("불이 났다!", "화재다"), ("불이 났다.", "화재입니다.")])
@@ -183,7 +183,7 @@ class NearDuplicates:
 def folded(text: str) -> str:
     """Return the letters and digits of a text in lower case, or the text itself if it has none.
 
-    Example:
+    Examples:
         >>> folded("QR 코드!")
         'qr코드'
     """

@@ -17,7 +17,7 @@ def corpus_tables(manifest: Mapping[str, Any]) -> list[Table]:
     Args:
         manifest: The return value of `build_corpus` in the main process.
 
-    Example:
+    Examples:
         >>> sentences = {"read": 3, "repeated": 1, "remain": 2, "origins": {}, "engines": [{"sentences": 2}]}
         >>> result = {"pairs": 1, "dropped": {"identical": 1}, "origins": {"mcksg": 1}, "engines": {"papago": 1}}
         >>> engines = [{"name": "papago", "weight": 1}]
@@ -52,7 +52,7 @@ def estimate_table(estimates: Sequence[Estimate]) -> Table:
     Args:
         estimates: The return value of `estimate`.
 
-    Example:
+    Examples:
         >>> estimate_table([Estimate("papago", 2, 40, 80, 2.4, "KRW")]).rows
         [('papago', '2', '40', '80', '2.40 KRW')]
     """
@@ -79,7 +79,7 @@ def corpus_card(data_dir: str) -> str:
     Returns:
         The section, or "" if the folder has no manifest or its corpus is not complete.
 
-    Example:
+    Examples:
         >>> corpus_card("nowhere")
         ''
     """

@@ -54,7 +54,7 @@ def read_sources(
         FileNotFoundError: A file does not exist, or no file of a corpus does.
         ValueError: No source is named, or something in one is not as expected.
 
-    Example:
+    Examples:
         >>> next(read_sources(["mcksg:sample"]))
         ('우리 박물관에 오신 여러분을 환영합니다.', 'mcksg')
     """
@@ -81,7 +81,7 @@ def digests_of_files(sources: Sequence[str], *, data_dir: str | None = None) -> 
         sources: As for `read_sources`. Data sets given by name have no files here.
         data_dir: As for `read_sources`.
 
-    Example:
+    Examples:
         >>> digests_of_files(["mcksg:sample", "nowhere.txt"])
         {}
     """
@@ -120,7 +120,7 @@ def write_sentences(
         hold a lone surrogate) or `repeated`; of those that `remain`, in total and by origin (`origins`); and for each
         engine its number of `sentences` and of their `characters` (`engines`).
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> pairs = [("불이 났어요.", "mine"), ("불이  났어요.", "mine"), ("119", "mine")]
         >>> with tempfile.TemporaryDirectory() as folder:

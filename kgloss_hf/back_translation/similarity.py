@@ -24,7 +24,7 @@ class SemanticScorer:
     Raises:
         ImportError: sentence-transformers is not installed.
 
-    Example:
+    Examples:
         >>> scorer = SemanticScorer("intfloat/multilingual-e5-small")  # doctest: +SKIP
         >>> (similarity,) = scorer(["불이 났어요."], ["화재가 났습니다."])  # doctest: +SKIP
     """

@@ -52,7 +52,7 @@ def is_model(name: str) -> bool:
     Args:
         name: Folder, file, data set or Hub repository; OWNER/NAME is taken for a model.
 
-    Example:
+    Examples:
         >>> is_model(getfixture("checkpoint")), is_model("mcksg"), is_model("someone/model"), is_model("pairs.csv")
         (True, False, True, False)
     """
@@ -78,7 +78,7 @@ def measure(lexicon: Lexicon, reading: SourceArguments, *, corpus: bool = False)
         OSError: The Hub cannot be reached or has no such repository.
         ValueError: The model is not from this package, an option does not apply, or the corpus cannot be read.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.lexicon import Entry
         >>> coverage = measure(Lexicon([Entry("박물관", id="1")]), SourceArguments())
         >>> coverage.found["박물관"], coverage.found["우리"], coverage.counts["박물관"] > 1
@@ -135,7 +135,7 @@ def coverage_tables(coverage: Coverage) -> list[Table]:
     Args:
         coverage: Result of `measure`.
 
-    Example:
+    Examples:
         >>> found = {"집": "entry", "불": "no entry"}
         >>> coverage = Coverage("pairs.csv", Counter(집=3, 불=1), found, {"digits": (9, 10)})
         >>> coverage_tables(coverage)[0].rows[0]
@@ -196,7 +196,7 @@ def write_missing(coverage: Coverage, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> coverage = Coverage("pairs.csv", Counter(불=2), {"불": "no entry"}, {})
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -90,7 +90,7 @@ def examine(timeout: float = 120) -> Iterator[Finding]:
         timeout: Seconds for the trial analysis, which runs in a separate process (default 120: a Java virtual machine
             takes up to 40 on a busy machine).
 
-    Example:
+    Examples:
         >>> [finding.status for finding in examine(timeout=0) if finding.what.startswith("trial")]
         ['error']
     """

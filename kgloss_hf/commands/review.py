@@ -66,7 +66,7 @@ def review(
             there are no sentences.
         ImportError: The library of the format is not installed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "sentences.txt")

@@ -32,7 +32,7 @@ def serve(model: str, *, others: Sequence[str] = (), **options: Any) -> int:
         ValueError: An option has an invalid value, or the model cannot be loaded.
         OSError: The address is in use or does not belong to this machine, or the model's files cannot be read.
 
-    Example:
+    Examples:
         >>> serve("outputs/demo/model", port=70000)
         Traceback (most recent call last):
         ValueError: port: expected a number from 0 to 65535, found 70000

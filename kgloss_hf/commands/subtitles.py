@@ -32,7 +32,7 @@ def subtitles_among(sentences: Sequence[str], input: str | None) -> str | None:
         FileNotFoundError: The file does not exist.
         ValueError: There is something else to translate, or the subtitles have another format.
 
-    Example:
+    Examples:
         >>> subtitles_among(["집에 불이 났어요."], None) is None
         True
     """
@@ -58,7 +58,7 @@ def format_of_lines(format: str | None, output: str | None) -> str:
     Raises:
         ValueError: It is a format for subtitles.
 
-    Example:
+    Examples:
         >>> format_of_lines(None, "glosses.jsonl")
         'jsonl'
     """
@@ -89,7 +89,7 @@ def written(write: Callable[..., int], output: str | None, input: str | None) ->
     Raises:
         ValueError: `output` is `input`, or a folder.
 
-    Example:
+    Examples:
         >>> path = getfixture("tmp_path") / "glosses.txt"
         >>> written(lambda output: output.write("집"), str(path), None), path.read_text("utf-8")
         (1, '집')
@@ -148,7 +148,7 @@ def translate_subtitles(
         ImportError: `eaf` needs pympi-ling, which is not installed.
         ValueError: A file cannot be read, or the format cannot hold the result of an option.
 
-    Example:
+    Examples:
         >>> film = getfixture("tmp_path") / "film.srt"
         >>> _ = film.write_text("1\\n00:00:01,000 --> 00:00:02,000\\n(음악)\\n", "utf-8")
         >>> translate_subtitles(getfixture("checkpoint"), str(film), format="vtt")

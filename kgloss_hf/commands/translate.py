@@ -57,7 +57,7 @@ def models_among(words: Sequence[str]) -> tuple[list[str], list[str]]:
         ValueError: A word among the sentences may be meant as a model: it looks like the name of a folder or Hub
             repository, or it is the folder of a model after a sentence.
 
-    Example:
+    Examples:
         >>> models_among([getfixture("checkpoint"), "집에 불이 났어요."])[1]
         ['집에 불이 났어요.']
         >>> models_among(["kgloss/demo", "집에 불이 났어요."])  # doctest: +ELLIPSIS
@@ -91,7 +91,7 @@ def check_format(format: str, options: Mapping[str, Any], formats: Sequence[str]
     Raises:
         ValueError: The format cannot hold the result of an option.
 
-    Example:
+    Examples:
         >>> check_format("text", {"types": True})
         Traceback (most recent call last):
         ValueError: types: expected a format that can hold it (jsonl, tsv), found text; choose another --format
@@ -175,7 +175,7 @@ def translate(
         OSError: The model's files cannot be read.
         RuntimeError: A worker ended before its work was done. Earlier results are in the output.
 
-    Example:
+    Examples:
         >>> translate(getfixture("checkpoint"), [" "], format="jsonl")
         {"text": " ", "generated_text": "", "glosses": [], "unresolved": [], "unknown_words": [], "log_prob": 0.0}
         0

@@ -43,7 +43,7 @@ def in_order(
         RuntimeError: They raised another error, or a process ended unexpectedly, such as when the system kills it for
             lack of memory.
 
-    Example:
+    Examples:
         >>> from functools import partial
         >>> list(in_order(partial(partial, int), ["3", "1", "2"], 2))
         [3, 1, 2]

@@ -10,7 +10,7 @@ from typing import Any
 class ReadingArguments:
     """Options for reading pairs from files of any kind.
 
-    Example:
+    Examples:
         >>> ReadingArguments(gloss_separator="|").on_bad_rows
         'raise'
     """
@@ -50,7 +50,7 @@ class ReadingArguments:
 class SourceArguments(ReadingArguments):
     """Options for choosing a data set and reading it.
 
-    Example:
+    Examples:
         >>> SourceArguments().dataset
         'mcksg'
     """
@@ -72,7 +72,7 @@ class SourceArguments(ReadingArguments):
 class PartArguments(SourceArguments):
     """Options for choosing a data set together with its training, validation and test sets.
 
-    Example:
+    Examples:
         >>> PartArguments(train="train.csv", test="test.csv").validation is None
         True
     """
@@ -89,7 +89,7 @@ class PartArguments(SourceArguments):
 class CorpusArguments(PartArguments):
     """Options for the pairs of a run: for training, for choosing the checkpoint and for the score.
 
-    Example:
+    Examples:
         >>> CorpusArguments().split is None
         True
     """
@@ -111,7 +111,7 @@ def reading_of(arguments: ReadingArguments) -> dict[str, Any]:
     Args:
         arguments: Options of a command, a script or a data set.
 
-    Example:
+    Examples:
         >>> reading_of(CorpusArguments(encoding="cp949"))["encoding"]
         'cp949'
     """
@@ -125,7 +125,7 @@ def changed_options(arguments: ReadingArguments, kind: type[ReadingArguments] = 
         arguments: Options of a command, a script or a data set.
         kind: The dataclass whose options are compared.
 
-    Example:
+    Examples:
         >>> changed_options(CorpusArguments(encoding="cp949", split="row"))
         ['encoding']
     """

@@ -33,7 +33,7 @@ def check_unfolded(path: Path, unfolded: int) -> None:
     Raises:
         ValueError: `unfolded` is more than both 64 MiB and 200 times the size of the file.
 
-    Example:
+    Examples:
         >>> check_unfolded(Path(__file__), 2**26)
     """
     size = path.stat().st_size
@@ -59,7 +59,7 @@ def check_parquet(path: Path, file: ParquetFile, schema: pyarrow.Schema) -> tupl
     Raises:
         ValueError: The file unpacks to far more than its size.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "sentences.parquet")
@@ -102,7 +102,7 @@ def bounded_batches(path: Path, batches: Iterable[RecordBatch]) -> Iterator[Reco
     Raises:
         ValueError: The batches together unpack to far more than the size of the file, or one is damaged.
 
-    Example:
+    Examples:
         >>> batch = RecordBatch.from_pydict({"n": [1, 2, 3]})
         >>> [part.num_rows for part in bounded_batches(Path(__file__), [batch])]
         [3]

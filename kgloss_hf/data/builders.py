@@ -26,7 +26,7 @@ class FolderConfig(datasets.BuilderConfig):
         on_bad_rows: `raise` stops at the first row that is not as expected; `skip` leaves out such rows and warns of
             their number. A damaged file or a wrong header is always an error.
 
-    Example:
+    Examples:
         >>> FolderConfig("full").on_bad_rows
         'raise'
     """
@@ -65,7 +65,7 @@ class PairConfig(FolderConfig):
             the data come with, else `group`.
         split_seed: Seed of the shuffle before a drawn split.
 
-    Example:
+    Examples:
         >>> PairConfig("full", split_by="row").split_seed
         0
     """
@@ -94,7 +94,7 @@ def split_pairs_by(
     Raises:
         ValueError: `by` is unknown, `parts` names an unknown set, or there are too few rows to fill each set.
 
-    Example:
+    Examples:
         >>> rows = [{"text": f"문장 {i}", "glosses": ["집", f"글로스{i}"]} for i in range(10)]
         >>> parts = split_pairs_by(rows, {"train": 0.7, "test": 0.3}, by="group", seed=0)
         >>> {name: len(part) for name, part in parts.items()}
@@ -125,7 +125,7 @@ def numbers_of_parts(
     Raises:
         ValueError: As for `split_pairs_by`.
 
-    Example:
+    Examples:
         >>> numbers_of_parts([("집",), ("불",)], ["test", "train"], {}, by=None, seed=0)
         {'train': [1], 'test': [0]}
     """
@@ -154,7 +154,7 @@ class LazyRows:
         read: Picklable function that returns an iterator over the rows of all sets, the same on each call.
         numbers: Numbers of the rows that belong to the set.
 
-    Example:
+    Examples:
         >>> from functools import partial
         >>> list(LazyRows(partial(iter, ["집", "불", "물"]), [2, 0]))
         ['집', '물']

@@ -40,7 +40,7 @@ def separator_of(cells: Iterable[Any]) -> str | None:
     Args:
         cells: A sample of a column; values other than strings are skipped.
 
-    Example:
+    Examples:
         >>> separator_of(["우리|박물관", "고맙 습니다|V (불꽃무늬)|오다"])
         '|'
         >>> separator_of(["우리 박물관 Number/4C", "MOTHER+FATHER GO HOME", "오다"]) is None
@@ -71,7 +71,7 @@ class GlossCells:
     Raises:
         ValueError: The separator is empty.
 
-    Example:
+    Examples:
         >>> cells = GlossCells("pairs.csv", "|")
         >>> cells.split("우리|박물관"), cells.split(["우리", "박물관"])
         (['우리', '박물관'], ['우리', '박물관'])

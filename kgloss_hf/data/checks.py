@@ -27,7 +27,7 @@ def inside(folder: Path, path: Path) -> Path:
     Raises:
         ValueError: The path leads out of the folder, through a link or `..`.
 
-    Example:
+    Examples:
         >>> inside(Path("data"), Path("data/pairs.csv")).name
         'pairs.csv'
     """
@@ -47,7 +47,7 @@ def parse_xml(document: str, kind: str, remedy: str) -> ET.Element:
     Raises:
         ValueError: The document has a DOCTYPE, or is damaged.
 
-    Example:
+    Examples:
         >>> parse_xml("<gloss>집</gloss>", "XML", "save it again").text
         '집'
     """
@@ -70,7 +70,7 @@ class BadRows:
     Raises:
         ValueError: `on_bad_rows` is something else.
 
-    Example:
+    Examples:
         >>> bad = BadRows(Path("numbers.csv"), "skip")
         >>> list(bad.checked([(1, "7"), (2, "집")], lambda number, row: int(row)))
         [7]

@@ -55,7 +55,7 @@ def find_columns(
     Raises:
         ValueError: A chosen or needed column is missing, or several columns match.
 
-    Example:
+    Examples:
         >>> find_columns(["번호", "문장", "글로스"], "pairs.csv")
         {'id': '번호', 'text': '문장', 'glosses': '글로스'}
         >>> find_columns(["text", "원문", "수어"], "pairs.csv", given={"text": "원문"})

@@ -155,7 +155,7 @@ class CorpusFolder:
             file is not as published.
         FileNotFoundError: The folder does not exist; later, it contains none of the requested data.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as data_dir:
         ...     Path(data_dir, "mcksg").mkdir()

@@ -97,7 +97,7 @@ def members(path: Path, left_out: Callable[[str, str], None] = lambda kind, name
     Raises:
         ValueError: An archive is damaged, encrypted, or unpacks to far more than its size.
 
-    Example:
+    Examples:
         >>> [member.name for member in members(Path("a.json"))]
         ['a.json']
     """
@@ -114,7 +114,7 @@ def tables_beside(path: Path) -> list[Path]:
     Args:
         path: A folder or file named by the user.
 
-    Example:
+    Examples:
         >>> tables_beside(Path(__file__))
         []
     """
@@ -267,7 +267,7 @@ def decoded(content: bytes) -> str:
     Raises:
         UnicodeError: The content is in another encoding. A ValueError.
 
-    Example:
+    Examples:
         >>> decoded("집".encode("utf-8-sig"))
         '집'
     """

@@ -56,7 +56,7 @@ def read_eaf(document: str) -> list[Tier]:
     Raises:
         ValueError: The document is not an ELAN document, is damaged, has a DOCTYPE, or has times in frames.
 
-    Example:
+    Examples:
         >>> read_eaf(
         ...     "<ANNOTATION_DOCUMENT><TIME_ORDER><TIME_SLOT TIME_SLOT_ID='a' TIME_VALUE='0'/><TIME_SLOT "
         ...     "TIME_SLOT_ID='b' TIME_VALUE='900'/></TIME_ORDER><TIER TIER_ID='gloss'><ANNOTATION>"
@@ -305,7 +305,7 @@ def eaf_sentences(
     Raises:
         ValueError: The tiers cannot be recognised, or a named tier does not exist.
 
-    Example:
+    Examples:
         >>> texts, glosses = [Annotation("집이다", 0, 1)], [Annotation("집", 0, 1)]
         >>> tiers = [Tier("sentence", "", texts, True), Tier("RH", "", glosses, True)]
         >>> [(place, sentence.signs) for place, sentence in eaf_sentences(tiers, "a", Notes(), "a.eaf")]

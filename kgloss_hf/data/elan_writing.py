@@ -39,7 +39,7 @@ def eaf_document(sentences: Iterable[Signed], notes: Notes) -> str:
     Raises:
         ImportError: pympi-ling is not installed.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.data.elan import read_eaf
         >>> gloss = {"start": 0, "end": 900, "gloss": "불", "type": "sign_word"}
         >>> document = eaf_document([Signed("불!", 0, 900, [gloss])], Notes())
@@ -68,7 +68,7 @@ def new_document() -> Any:
     Raises:
         ImportError: pympi-ling is not installed.
 
-    Example:
+    Examples:
         >>> list(new_document().tiers)
         []
     """
@@ -88,7 +88,7 @@ def text_of(document: Any) -> str:
     Args:
         document: Document from `new_document`.
 
-    Example:
+    Examples:
         >>> text_of(new_document()).splitlines()[0]
         '<?xml version="1.0" encoding="UTF-8"?>'
     """

@@ -27,7 +27,7 @@ def json_items(pieces: Iterator[str], most: int) -> Iterator[Any]:
     Raises:
         JsonError: The text is damaged after the last value that was yielded, or a value is longer than `most`.
 
-    Example:
+    Examples:
         >>> list(json_items(iter(['[{"text": "집', '"}, 7', "5]"]), most=100))
         [{'text': '집'}, 75]
     """

@@ -47,7 +47,7 @@ def check_language(
     Raises:
         ValueError: The analyser loses most words. The message gives their share, an example and a remedy.
 
-    Example:
+    Examples:
         >>> check_language("okt", ["QR 코드를 스캔하면 PDF 12개를 봅니다."])
         >>> check_language("okt", ["Where is the exit?"])
         Traceback (most recent call last):

@@ -76,7 +76,7 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_b
         ValueError: A file cannot be read, is the response to a failed request, or holds no entries.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "lexicon.csv")

@@ -32,7 +32,7 @@ _OTHER_SUBTITLES = (".smi", ".sami", ".ass", ".ssa", ".sbv", ".ttml", ".dfxp", "
 def is_text_file(name: str) -> bool:
     """Return whether a name has the extension of a text file with one sentence per line.
 
-    Example:
+    Examples:
         >>> is_text_file("Reviews.TXT.gz")
         True
     """
@@ -42,7 +42,7 @@ def is_text_file(name: str) -> bool:
 def is_subtitles(name: str) -> bool:
     """Return whether a name has the extension of a subtitle file.
 
-    Example:
+    Examples:
         >>> is_subtitles("Film.SRT"), is_subtitles("film.txt")
         (True, False)
     """
@@ -58,7 +58,7 @@ def check_no_other_subtitles(name: str) -> None:
     Raises:
         ValueError: The file exists and has the extension of such a format.
 
-    Example:
+    Examples:
         >>> check_no_other_subtitles("sentences.txt")
     """
     if name.lower().endswith(_OTHER_SUBTITLES) and Path(name).is_file():
@@ -79,7 +79,7 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
         UnicodeError: A line is in another encoding. A ValueError.
         ValueError: The file is damaged, or a line has more than ten million characters.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "sentences.txt")
@@ -102,7 +102,7 @@ def utf8_or_cp949(path: Path, warn: Callable[[str], object], remedy: str) -> str
         UnicodeError: The file is not UTF-8 and holds no Hangul in CP949. A ValueError.
         ValueError: As for `read_lines`.
 
-    Example:
+    Examples:
         >>> file = Path(getfixture("tmp_path"), "glosses.csv")
         >>> _ = file.write_text("집", "cp949")
         >>> utf8_or_cp949(file, print, "save it as UTF-8")
@@ -152,7 +152,7 @@ def is_text(value: str) -> bool:
     Args:
         value: The string, as it was read.
 
-    Example:
+    Examples:
         >>> is_text("집"), is_text("\\ud83d")
         (True, False)
     """

@@ -107,7 +107,7 @@ def read_pairs(
         ValueError: A column is missing, or a row has no text or no glosses; the message names file, row and column.
             Also raised if an option does not apply, such as `data_dir` to files.
 
-    Example:
+    Examples:
         >>> row = next(read_pairs("mcksg"))
         >>> row.where, row.pair.glosses[:2], row.types[:2]
         ('dataset mcksg, split train, row 1', ('우리', '박물관'), ['sign_word', 'sign_word'])
@@ -131,7 +131,7 @@ def pairs_of(
     Raises:
         ValueError: The table has no rows, lacks a column, holds a bad row, or is a review sheet without any review.
 
-    Example:
+    Examples:
         >>> rows = [(2, {"문장": "집에 불이 났어요.", "글로스": "집|불"})]
         >>> [row.pair.glosses for row in pairs_of(Table("pairs.csv", None, rows, ReadingArguments()), lambda row: row)]
         [('집', '불')]
@@ -222,7 +222,7 @@ def load_extra_pairs(dataset: str, extra: str | None, *, data_dir: str | None = 
         data_dir: Folder of the data set; ignored for files.
         **reading: As for `read_pairs`.
 
-    Example:
+    Examples:
         >>> load_extra_pairs("mcksg", None)
         []
     """
@@ -239,7 +239,7 @@ def gloss_types(rows: Iterable[Row]) -> dict[str, str]:
     Args:
         rows: Rows from `read_pairs`.
 
-    Example:
+    Examples:
         >>> gloss_types(read_pairs("mcksg"))["박물관"]
         'sign_word'
     """
@@ -269,7 +269,7 @@ def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = 
     Raises:
         ValueError: `by` is unknown, or there are too few pairs to fill each set.
 
-    Example:
+    Examples:
         >>> pairs = [Pair(f"문장 {i}", (f"글로스{i % 15}",)) for i in range(30)]
         >>> parts = split_pairs(pairs)
         >>> len(parts.train), len(parts.validation), len(parts.test)
@@ -300,7 +300,7 @@ def without_leaks(extra: Sequence[Pair], held_out: Iterable[Pair]) -> list[Pair]
         extra: Pairs for training only.
         held_out: Pairs for choosing the checkpoint and for the score.
 
-    Example:
+    Examples:
         >>> without_leaks([Pair("집", ("집",)), Pair("물", ("물",))], [Pair("집", ("불",))])
         [Pair(text='물', glosses=('물',))]
     """

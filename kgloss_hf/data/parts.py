@@ -44,7 +44,7 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
         FileNotFoundError: A file does not exist.
         ValueError: A file or row is not as expected, or options contradict each other.
 
-    Example:
+    Examples:
         >>> corpus = load_corpus(CorpusArguments())
         >>> corpus.by, corpus.note
         ('group', '249 training, 36 validation and 72 test pairs, drawn by group')
@@ -85,7 +85,7 @@ def training_pairs(arguments: PartArguments) -> list[Pair]:
     Raises:
         ValueError: As for `load_corpus`.
 
-    Example:
+    Examples:
         >>> len(training_pairs(PartArguments()))
         357
     """
@@ -100,7 +100,7 @@ def extra_pairs(arguments: PartArguments) -> list[Pair]:
     Args:
         arguments: Options with `extra_train`, and how to read it.
 
-    Example:
+    Examples:
         >>> extra_pairs(PartArguments())
         []
     """
@@ -117,7 +117,7 @@ def rows_in_parts(arguments: PartArguments) -> Iterator[Row]:
     Raises:
         ValueError: As for `load_corpus`.
 
-    Example:
+    Examples:
         >>> {row.part for row in rows_in_parts(PartArguments())}
         {None}
     """
@@ -184,7 +184,7 @@ def leaks_between(test: Sequence[Pair], train: Sequence[Pair]) -> dict[str, int]
     Returns:
         Numbers of test pairs whose `sentence`, `gloss_string`, whole `pair`, or `any` of these occurs in training.
 
-    Example:
+    Examples:
         >>> leaks_between([Pair("집", ("집",)), Pair("물", ("물",))], [Pair("집", ("집", "불"))])
         {'sentence': 1, 'gloss_string': 0, 'pair': 0, 'any': 1}
     """

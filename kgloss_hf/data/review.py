@@ -63,7 +63,7 @@ def gloss_cell(glosses: Sequence[str]) -> str:
     Args:
         glosses: Glosses in signing order.
 
-    Example:
+    Examples:
         >>> gloss_cell(["집", "V (불꽃무늬)"]), gloss_cell(["집"]), gloss_cell(["1-2"])
         ('집 | V (불꽃무늬)', '집', '| 1-2 |')
     """
@@ -88,7 +88,7 @@ def escaped(text: str) -> str:
     Args:
         text: Text to be shown in a cell.
 
-    Example:
+    Examples:
         >>> escaped("=1+1"), escaped("집")
         ("'=1+1", '집')
     """
@@ -101,7 +101,7 @@ def unescaped(text: Any) -> Any:
     Args:
         text: A cell of a sheet.
 
-    Example:
+    Examples:
         >>> unescaped("'=1+1"), unescaped("집")
         ('=1+1', '집')
     """
@@ -121,7 +121,7 @@ def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = (
     Raises:
         ValueError: Several columns match.
 
-    Example:
+    Examples:
         >>> review_columns(["문장", "글로스", "수정 correction", "검토자"], "sheet.csv")
         {'correction': '수정 correction', 'reviewer': '검토자'}
         >>> review_columns(["문장", "글로스", "의견"], "pairs.csv")
@@ -157,7 +157,7 @@ class Sheet:
         versions: Dictionary that collects the glosses given to each sentence, so that contradictions between several
             sheets can be counted (default: one of this sheet alone).
 
-    Example:
+    Examples:
         >>> rows = [{"text": "집", "glosses": "집", "correction": "", "reviewer": "김"},
         ...         {"text": "불", "glosses": "물", "correction": "불 나다", "reviewer": "김"}]
         >>> sheet = Sheet("sheet.csv", {name: name for name in rows[0]})
@@ -317,7 +317,7 @@ def is_review(tiers: Iterable[Tier]) -> bool:
     Args:
         tiers: Tiers from `kgloss_hf.data.elan.read_eaf`.
 
-    Example:
+    Examples:
         >>> is_review([Tier("sentence", "", [], True), Tier("RH", "", [], True)])
         False
     """
@@ -333,7 +333,7 @@ def review_tiers(path: Path) -> list[Tier]:
     Raises:
         ValueError: The file is damaged.
 
-    Example:
+    Examples:
         >>> review_tiers(Path("sheet.xlsx"))
         []
     """
@@ -356,7 +356,7 @@ def eaf_rows(path: Path, tiers: Sequence[Tier]) -> Iterator[tuple[str, dict[str,
         path: The file, for messages.
         tiers: Tiers from `review_tiers`.
 
-    Example:
+    Examples:
         >>> sheet = [Tier(name, "김", [Annotation("집", 0, 1)], True) for name in TIERS[:3]]
         >>> [row["reviewer"] for _, row in eaf_rows(Path("sheet.eaf"), [*sheet, Tier("reviewer", "", [], True)])]
         ['김']

@@ -78,7 +78,7 @@ def write_sheet(path: Path, rows: Sequence[Reviewed], format: str, *, alternativ
         ValueError: The format is unknown, or XLSX cannot hold the rows.
         ImportError: openpyxl (XLSX) or pympi (ELAN) is not installed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "sheet.csv")

@@ -44,7 +44,7 @@ def tables_of(
         FileNotFoundError: A file does not exist.
         ValueError: An option does not apply.
 
-    Example:
+    Examples:
         >>> [(table.origin, table.part) for table in tables_of("mcksg")]
         [('dataset mcksg, split train', None)]
     """
@@ -78,7 +78,7 @@ def place_of(table: Table, number: int | str) -> str:
         table: The table.
         number: Number of the row, or its description.
 
-    Example:
+    Examples:
         >>> place_of(Table("pairs.csv", None, [], ReadingArguments()), 2)
         'pairs.csv, row 2'
     """
@@ -97,7 +97,7 @@ def load_unsplit(
         streaming: As for `datasets.load_dataset`.
         **options: Options of the configuration.
 
-    Example:
+    Examples:
         >>> list(load_unsplit("mcksg", "sample", streaming=True))
         ['train']
     """
@@ -114,7 +114,7 @@ def is_files(dataset: str) -> bool:
     Args:
         dataset: As for `tables_of`.
 
-    Example:
+    Examples:
         >>> is_files("pairs.csv,more.jsonl"), is_files("mcksg")
         (True, False)
     """

@@ -9,7 +9,7 @@ import warnings
 class SampleWarning(UserWarning):
     """Warning that rows come from the demonstration sample, on which no model for signers should be based.
 
-    Example:
+    Examples:
         >>> import warnings
         >>> import kgloss_hf
         >>> with warnings.catch_warnings():

@@ -34,7 +34,7 @@ def shard_files(data_dir: Path) -> list[Path]:
     Raises:
         ValueError: A shard is a link that leads out of the folder.
 
-    Example:
+    Examples:
         >>> shard_files(Path("nowhere"))
         []
     """

@@ -58,7 +58,7 @@ def is_corpus(path: Path) -> bool:
     Args:
         path: A folder, a file, or a ZIP archive.
 
-    Example:
+    Examples:
         >>> is_corpus(Path(__file__))
         False
     """
@@ -111,7 +111,7 @@ def read_corpus(
         ValueError: An option is unknown, a file cannot be read, a sentence has no text or no glosses, or the corpus has
             no sentence at all.
 
-    Example:
+    Examples:
         >>> import json, tempfile
         >>> video = {"text": {"raw": {"korean": "집"}}, "sign_script": {"sign_gestures_both": [{"gloss_id": "집1"}]}}
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -92,7 +92,7 @@ def interleaved(*hands: Iterable[Sign]) -> list[Sign]:
         *hands: Signs of each hand, as listed. Signs that begin at the same time are sorted by the order of the hands. A
             sign without a time stays after its predecessor in its list.
 
-    Example:
+    Examples:
         >>> [sign.gloss for sign in interleaved([Sign("집", 2), Sign("불")], [Sign("크다", 1)])]
         ['크다', '집', '불']
     """
@@ -115,7 +115,7 @@ def joined(strong: Iterable[Sign], weak: Iterable[Sign]) -> tuple[list[Sign], li
     Returns:
         The signs of both hands, of the strong hand, and of the weak hand.
 
-    Example:
+    Examples:
         >>> joined([Sign("집", 1, 2, "strong")], [Sign("집", 1.5, 3, "weak"), Sign("불", 1, 2, "weak")])[0]
         [Sign(gloss='집', start=1, end=3, hand='both', span=None)]
     """
@@ -161,7 +161,7 @@ def row_of(sentence: Annotated, *, sense: str, source: str, notes: Notes, where:
     Raises:
         ValueError: The sentence or its glosses are missing, or a text cannot be written to a file.
 
-    Example:
+    Examples:
         >>> row = row_of(Annotated("1", "8월의 집", [Sign("집1"), Sign("날짜:8월")]), sense="drop", source="NIKL",
         ...     notes=Notes(), where="a.json")
         >>> row["glosses"], row["senses"]
@@ -271,7 +271,7 @@ def seconds(value: Any) -> float | None:
     Raises:
         ValueError: The value is something else, or not a finite number.
 
-    Example:
+    Examples:
         >>> seconds("1.25"), seconds("")
         (1.25, None)
     """
@@ -294,7 +294,7 @@ def word(value: Any) -> str:
     Args:
         value: Value in the metadata.
 
-    Example:
+    Examples:
         >>> word(112), word(None), word(" 홍수 ")
         ('112', '', '홍수')
     """

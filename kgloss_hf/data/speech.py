@@ -90,7 +90,7 @@ def sentences_of(cues: Sequence[Cue], notes: Notes) -> list[Sentence]:
         cues: Cues sorted by start.
         notes: Counter of what is left out.
 
-    Example:
+    Examples:
         >>> cues = [Cue(1, 0, 900, "(음악) 4세기에"), Cue(2, 1000, 2000, "<i>만들어졌어요.</i> 볼까요?")]
         >>> for sentence in sentences_of(cues, notes := Notes()):
         ...     print(sentence.text, sentence.parts)

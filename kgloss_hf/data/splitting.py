@@ -37,7 +37,7 @@ def part_of(name: object) -> str | None:
     Args:
         name: Name of a split or folder, or the cell of a column `split`; case and a leading number are ignored.
 
-    Example:
+    Examples:
         >>> part_of("1.Training"), part_of("dev"), part_of("fold 3")
         ('train', 'validation', None)
     """
@@ -55,7 +55,7 @@ def comes_in_parts(parts: Collection[str | None], origin: str) -> bool:
     Raises:
         ValueError: A name is unknown, or none is `train`.
 
-    Example:
+    Examples:
         >>> comes_in_parts({"train", "test"}, "pairs.csv"), comes_in_parts({None}, "pairs.csv")
         (True, False)
     """
@@ -78,7 +78,7 @@ def keys_of_pair(text: str, glosses: Iterable[str]) -> tuple[str, tuple[str, ...
         text: The sentence.
         glosses: The glosses.
 
-    Example:
+    Examples:
         >>> keys_of_pair("집에\u200b  불이 났어요.", ["집", "불\ufeff"])
         ('집에 불이 났어요.', ('집', '불'))
     """
@@ -118,7 +118,7 @@ def split_rows(rows: Sequence[Row], fractions: Sequence[float], *, by: str = "gr
     Raises:
         ValueError: `by` is unknown, or the fractions do not add up to 1.
 
-    Example:
+    Examples:
         >>> split_rows([("집", "불"), ("물", "비"), ("집", "비"), ("산", "강")], (0.7, 0.3))
         [[3], [2, 0, 1]]
     """
@@ -148,7 +148,7 @@ def unlinked(rows: Sequence[Row], others: Iterable[Row]) -> list[int]:
         rows: Keys of each row.
         others: Keys of the rows to avoid, such as those held out.
 
-    Example:
+    Examples:
         >>> unlinked([("집", "불"), ("물", "비")], [("집", "비옷")])
         [1]
     """

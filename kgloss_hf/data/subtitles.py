@@ -89,7 +89,7 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
         UnicodeError: The file is in another encoding. A ValueError.
         ValueError: The file is not text, or holds text but no cue.
 
-    Example:
+    Examples:
         >>> path = Path(getfixture("tmp_path"), "film.srt")
         >>> _ = path.write_text("1\\n00:00:01,000 --> 00:00:02,500\\n안녕하세요.\\n", "utf-8")
         >>> read_subtitles(path).cues
@@ -209,7 +209,7 @@ def plain(text: str) -> str:
     Args:
         text: Text of a cue. Its line feeds are kept; `<br>` and `\\N` become line feeds.
 
-    Example:
+    Examples:
         >>> plain("<i>4세기</i>의 <c.yellow>토기</c> &amp; 돌 {\\\\an8}")
         '4세기의 토기 & 돌'
     """
@@ -228,7 +228,7 @@ def write_subtitles(kind: str, rows: Iterable[tuple[int, int, str]]) -> str:
         kind: `srt` or `vtt`.
         rows: Start and end in milliseconds, and text, sorted by start. A text may be empty.
 
-    Example:
+    Examples:
         >>> print(write_subtitles("vtt", [(1000, 2500, "집 <불>")]), end="")
         WEBVTT
         <BLANKLINE>

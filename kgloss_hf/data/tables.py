@@ -40,7 +40,7 @@ TABLE_SUFFIXES = (
 def is_table(name: str) -> bool:
     """Return whether a name has the extension of a table.
 
-    Example:
+    Examples:
         >>> is_table("PAIRS.CSV"), is_table("someone/pairs")
         (True, False)
     """
@@ -53,7 +53,7 @@ def table_suffix(name: str) -> str:
     Args:
         name: Name of a file.
 
-    Example:
+    Examples:
         >>> table_suffix("PAIRS.CSV.gz"), table_suffix("pairs.txt")
         ('.csv.gz', '')
     """
@@ -93,7 +93,7 @@ def read_rows(
             or unpacks to far more than its size.
         ImportError: openpyxl, which reads XLSX, is not installed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "pairs.csv")
@@ -135,7 +135,7 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
         ValueError: The file is damaged or truncated, has two columns of the same name, lacks one of `columns`, or
             unpacks to far more than its size.
 
-    Example:
+    Examples:
         >>> import pyarrow, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "sentences.parquet")
@@ -359,7 +359,7 @@ def existing_file(name: str) -> Path:
     Raises:
         FileNotFoundError: The file does not exist.
 
-    Example:
+    Examples:
         >>> existing_file("nowhere.csv")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         FileNotFoundError: nowhere.csv: no such file; give the path of a .csv, .tsv, ... file

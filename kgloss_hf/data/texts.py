@@ -35,7 +35,7 @@ def read_texts(sources: Sequence[str], *, column: str | None = None, encoding: s
         FileNotFoundError: A file does not exist; raised immediately, not when its turn comes.
         ValueError: A file is of another kind, a line is not UTF-8, a column is missing, or a cell is not a string.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "sentences.txt")
@@ -69,7 +69,7 @@ def read_text_rows(
         FileNotFoundError: As for `read_texts`.
         ValueError: As for `read_texts`; also if a `data_dir` is given for files.
 
-    Example:
+    Examples:
         >>> [(name, text) for name, text, _ in read_text_rows("mcksg")][0]
         ('mcksg-sample-0001', '우리 박물관에 오신 여러분을 환영합니다.')
     """

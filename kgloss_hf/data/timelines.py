@@ -58,7 +58,7 @@ def by_rule(gloss: str, kind: str) -> float:
         gloss: The gloss.
         kind: Type of the gloss.
 
-    Example:
+    Examples:
         >>> by_rule("불", "sign_word"), by_rule("2026", "fingerspelled_number")
         (1.0, 2.5)
     """
@@ -80,7 +80,7 @@ def learnt_durations(dataset: str) -> Weigh:
         FileNotFoundError: The data set does not exist.
         ValueError: The data set cannot be read, or none of its glosses has times.
 
-    Example:
+    Examples:
         >>> corpus = getfixture("tmp_path") / "corpus.jsonl"
         >>> _ = corpus.write_text('{"text": "집", "glosses": ["집"], "starts": [1.0], "ends": [1.5]}', "utf-8")
         >>> learnt_durations(str(corpus))("집", "sign_word")
@@ -124,7 +124,7 @@ def spread(
         answers: For each sentence its `glosses`, with `types` and `alignment` if known.
         weigh: Function from a gloss and its type to its weight (default: `by_rule`).
 
-    Example:
+    Examples:
         >>> cues = [Cue(1, 0, 1000, "집에"), Cue(2, 1000, 2000, "불이 났어요.")]
         >>> sentence = Sentence("집에 불이 났어요.", (Part(0, 0, 2), Part(1, 3, 10)))
         >>> answer = {"glosses": ["집", "불", "나다"], "alignment": [[0, 1], [3, 4], None]}
@@ -227,7 +227,7 @@ def timeline(
         `gloss`, `type`, `confidence` if the answer has it, `unresolved` for a placeholder without a source, and the
         information of a lexicon about the sign (`entry`, `letters` or `reason`).
 
-    Example:
+    Examples:
         >>> cues, sentences = [Cue(1, 0, 900, "불!")], [Sentence("불!", (Part(0, 0, 2),))]
         >>> answers = [{"glosses": ["불"], "types": ["sign_word"], "unknown_words": []}]
         >>> timeline(cues, sentences, answers, spread(cues, sentences, answers))["sentences"][0]["glosses"]
@@ -257,7 +257,7 @@ def items(answer: Mapping[str, Any], span: Span) -> list[dict[str, Any]]:
         answer: Answer of the pipeline.
         span: Times from `spread`.
 
-    Example:
+    Examples:
         >>> items({"glosses": ["불"], "signs": [{"gloss": "불", "reason": "no entry"}]}, Span(0, 9, [Timed(0, 9, 0)]))
         [{'start': 0, 'end': 9, 'gloss': '불', 'type': 'unknown', 'reason': 'no entry'}]
     """

@@ -121,7 +121,7 @@ def typed_parts(gloss: str, sentence: Sentence, span: tuple[int, int] | None = N
             gloss.
         span: Span of the typed value in the sentence. Parts that occur inside it get the span of their occurrence.
 
-    Example:
+    Examples:
         >>> [part.gloss for part in typed_parts("날짜:8월19일", Sentence("8월 19일에 QR 코드"))]
         ['Number/8월', 'Number/19일']
         >>> typed_parts("집", Sentence("집"))

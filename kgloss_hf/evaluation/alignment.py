@@ -36,7 +36,7 @@ def alignment_scores(
     Raises:
         ValueError: The arguments have different lengths.
 
-    Example:
+    Examples:
         >>> spans = [[(0, 2), (3, 7)]]
         >>> alignment_scores([["집", "불"]], [[(0, 1), None]], [["집", "불"]], spans)
         {'matched': 2, 'compared': 2, 'coverage': 0.5, 'overlap': 0.5, 'iou': 0.25}

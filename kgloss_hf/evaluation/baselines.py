@@ -50,7 +50,7 @@ def baseline_predictions(split: Split, analyzer: str = ANALYZER) -> dict[str, li
         ImportError: scikit-learn, KoNLPy, JPype, a Java runtime or another analyser's package is missing.
         RuntimeError: The JVM cannot be started, or was started before this process was forked.
 
-    Example:
+    Examples:
         >>> training = [Pair("집에 불이 났어요.", ("집", "불")), Pair("도와주세요.", ("돕다", "부탁"))]
         >>> baseline_predictions(Split(training, [], [Pair("4세기의 불이 났어요!", ())]))
         {'copy': [['4C', '불', '나다']], 'nearest neighbour': [['집', '불']]}

@@ -39,7 +39,7 @@ def agreement(pairs: Iterable[tuple[str, Sequence[str]]], *, repeats: bool = Fal
         The scores of each version, or empty arrays where no sentence has two versions. The best single answer is the
         version that agrees most with all versions of its sentence, itself included.
 
-    Example:
+    Examples:
         >>> pairs = [("불이 났어요.", ("불",)), ("불이 났어요.", ("불", "나다")), ("네.", ("네",))]
         >>> agreement(pairs).mean.tolist(), agreement(pairs).answer.tolist()
         ([0.5, 0.5], [1.0, 0.5])
@@ -84,7 +84,7 @@ def ceiling(pairs: Iterable[tuple[str, Sequence[str]]], *, repeats: bool = False
         same one of a sentence's versions can score higher. Each is a mean over versions (`_by_row`), and a mean over
         sentences of the mean over a sentence's versions (`_by_sentence`). Empty if no sentence has two versions.
 
-    Example:
+    Examples:
         >>> scores = ceiling([("불이 났어요.", ("불",)), ("불이 났어요.", ("불", "나다"))])
         >>> scores["versions"], scores["mean_by_row"], scores["answer_by_sentence"]
         (2, 50.0, 75.0)

@@ -28,7 +28,7 @@ def compare(
     Returns:
         For each other system `difference`, in JC, and `p_value` of the paired approximate randomisation.
 
-    Example:
+    Examples:
         >>> compare([["집", "불"]], [["집", "불"]], {"copy": [["집"]]})
         {'copy': {'difference': 50.0, 'p_value': 1.0}}
     """
@@ -49,7 +49,7 @@ def comparison_words(system: str, comparisons: Mapping[str, Mapping[str, float]]
         comparisons: From `compare`.
         advice: End with advice if the system does not beat all of them (default: True).
 
-    Example:
+    Examples:
         >>> comparison_words("tiny", {"copy": {"difference": 5.9, "p_value": 0.01}})
         ['tiny beats copy by 5.90 JC (p = 0.0100).']
         >>> comparison_words("tiny", {"copy": {"difference": -7.2, "p_value": 0.2}}, advice=False)
@@ -79,7 +79,7 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
     Args:
         decoding: The `decoding` of metrics.json.
 
-    Example:
+    Examples:
         >>> off = {"encoder_repetition_penalty": 1.0, "repetition_penalty": 1.0}
         >>> on = {"encoder_repetition_penalty": 4.0, "repetition_penalty": 2.0}
         >>> decoding_words(off)

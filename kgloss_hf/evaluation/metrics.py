@@ -49,7 +49,7 @@ def jaccard(predictions: Iterable[str | Iterable[str]], references: References) 
         ValueError: The lengths differ, there are no pairs, or a list holds strings of several glosses each, which may
             be one sequence or several references: write references as lists of lists of glosses.
 
-    Example:
+    Examples:
         >>> jaccard([["문화", "유산"], ["감사"]], ["유산 문화 보다 원하다", "감사"])
         75.0
         >>> jaccard([["문화", "유산"], ["감사"]], [[["유산"], ["문화", "유산"]], ["감사"]])  # (0.5 + 1) / 2, and 1
@@ -82,7 +82,7 @@ def jaccard_scores(
         TypeError: An argument is a single string or no sequence, or one of its items is no gloss sequence.
         ValueError: The lengths differ, or there are no pairs.
 
-    Example:
+    Examples:
         >>> jaccard_scores([["집", "불"], [], []], [["불", "나다"], [], ["불"]]).round(2).tolist()
         [0.33, 1.0, 0.0]
         >>> jaccard_scores(["집 집 불"], ["집 불"], multiset=True).round(2).tolist()
@@ -141,7 +141,7 @@ def jaccard_result(
     Source:
         The paper, section IV.2. Signatures as in sacreBLEU (Post, "A Call for Clarity in Reporting BLEU Scores", 2018).
 
-    Example:
+    Examples:
         >>> jaccard_result(["집 불"], ["불"], types={"집": "sign_word"})["by_type"]
         {'sign_word': {'jaccard': 0.0, 'pairs': 1}, 'unknown': {'jaccard': 100.0, 'pairs': 1}}
         >>> jaccard_result(["집 불"], ["불"], resamples=1000)["signature"]  # doctest: +ELLIPSIS
@@ -214,7 +214,7 @@ def by_group(
         One score per group, in the order of the groups' numbers. The order of rows within a group changes no digit
         of the result, and a mean lies between the group's lowest and highest score.
 
-    Example:
+    Examples:
         >>> by_group(np.array([0.5, 0.25, 1.0]), np.array([0, 1, 0])).tolist()
         [0.75, 0.25]
     """
@@ -255,7 +255,7 @@ def bootstrap_interval(
     Source:
         Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
 
-    Example:
+    Examples:
         >>> bootstrap_interval([0.0, 0.5, 0.5, 1.0])
         (0.125, 0.875)
     """
@@ -302,7 +302,7 @@ def paired_p_value(
     Source:
         Riezler and Maxwell, "On Some Pitfalls in Automatic Evaluation and Significance Testing for MT", 2005.
 
-    Example:
+    Examples:
         >>> paired_p_value([0.5, 0.25], [0.25, 0.5])
         1.0
     """

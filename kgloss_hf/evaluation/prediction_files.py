@@ -104,7 +104,7 @@ def read_systems(
         TypeError: A row holds something other than glosses.
         ValueError: A file cannot be read, or the files have other sentences, references or columns than expected.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "predictions.jsonl")
@@ -159,7 +159,7 @@ def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
         FileNotFoundError: The file is missing.
         ValueError: The file cannot be read, a row is incomplete, a gloss has two types, or there are no rows.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "types.csv")

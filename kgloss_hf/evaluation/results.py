@@ -37,7 +37,7 @@ def scores_on(
         references: Lists of glosses; `Number/4C` counts as `4C`.
         systems: As many lists of glosses of each system, by its name.
 
-    Example:
+    Examples:
         >>> scores_on([["전남", "지역"]], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS
         {'ours': {'jaccard': 100.0, 'low': 100.0, 'high': 100.0, 'signature': 'jaccard|set|...'...}}
     """
@@ -60,7 +60,7 @@ def human_scores(pairs: Sequence[tuple[str, Sequence[str]]]) -> dict[str, dict[s
         of its sentence, and that of the sentence's best single answer with all of them. No rows if no sentence has two
         versions.
 
-    Example:
+    Examples:
         >>> pairs = [("불이 났어요.", ("불",)), ("불이 났어요.", ("불", "나다"))]
         >>> {name: score["jaccard"] for name, score in human_scores(pairs).items()}
         {'human versions (leave one out)': 50.0, 'best single human answer': 75.0}
@@ -89,7 +89,7 @@ def established_scores(predictions: Path) -> dict[str, dict[str, Any]] | str:
         predictions: The run's `predictions.jsonl`, which need not exist. This function raises no error, so that a
             finished training run keeps its result in any case.
 
-    Example:
+    Examples:
         >>> established_scores(Path("nowhere", "predictions.jsonl"))
         'no predictions.jsonl'
     """
@@ -113,7 +113,7 @@ def score_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
         title: Title of the table.
         scores: Scores as `scores_on` and `human_scores` return them.
 
-    Example:
+    Examples:
         >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0}}).rows
         [('copy', '9.50', '8.00 – 11.00')]
         >>> score_table("Test", {"copy": {"jaccard": 9.5, "low": 8.0, "high": 11.0, "bleu_4": 1.0}}).header
@@ -155,7 +155,7 @@ def review_table(review: Mapping[str, Any]) -> Table:
     Args:
         review: The `review` of `kgloss_hf.evaluation.scores.evaluate_files`.
 
-    Example:
+    Examples:
         >>> one = {"rows": 4, "unchanged": 75.0, "gloss_error_rate": 12.5}
         >>> review_table({"not_reviewed": 6, "rejected": 0, "reviewers": {"": one}} | one).rows
         [('all', '4', '75.00', '12.50')]

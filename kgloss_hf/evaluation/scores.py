@@ -108,7 +108,7 @@ def evaluate_files(
         ValueError: A file cannot be read, or the files do not belong together.
         ImportError: At import: sacrebleu, rouge-score or jiwer is not installed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp(), "predictions.jsonl")
         >>> _ = file.write_text('{"reference": ["집", "불"], "prediction": "집"}', "utf-8")
@@ -207,7 +207,7 @@ def evaluate_systems(
         Papineni et al. 2002 (BLEU), Popović 2015 (chrF), Lin 2004 (ROUGE-L), Riezler and Maxwell 2005 (the test).
         sacreBLEU counts only trials that differ more than the systems do; where two scores are equal, p is 1 here.
 
-    Example:
+    Examples:
         >>> scores = evaluate_systems({"ours": [["집", "불"]]}, [["불", "집"]]).scores
         >>> scores["jaccard"]["ours"], scores["gloss_error_rate"]["ours"]
         ({'score': 100.0, 'low': 100.0, 'high': 100.0}, {'score': 100.0})
@@ -284,7 +284,7 @@ def corpus_scores(
         TypeError: As for `evaluate_systems`.
         ValueError: As for `evaluate_systems`.
 
-    Example:
+    Examples:
         >>> scores = corpus_scores([["집", "불"]], [["불", "집"]])
         >>> scores["rouge_l"]["score"], scores["gloss_error_rate"]["score"]
         (50.0, 100.0)

@@ -53,7 +53,7 @@ def gloss_pairs(
         TypeError: An argument is a single string or no sequence, or one of its items is no gloss sequence.
         ValueError: As for `kgloss_hf.evaluation.metrics.jaccard`.
 
-    Example:
+    Examples:
         >>> gloss_pairs(["집 불"], [["집", "불"]])
         GlossPairs(predictions=[['집', '불']], references=[['집', '불']], counts=None)
         >>> gloss_pairs(["집 불"], [[["집"], ["불"]]])
@@ -85,7 +85,7 @@ def gloss_references(references: Iterable[Any]) -> GlossLists | GlossReferences:
         TypeError: `references` is a single string or no sequence, or one of its items is no gloss sequence.
         ValueError: As for `gloss_list`.
 
-    Example:
+    Examples:
         >>> gloss_references(["집 불", ["물"]]), gloss_references(["집 불", [["물"], []]])
         ([['집', '불'], ['물']], [[['집', '불']], [['물'], []]])
     """
@@ -110,7 +110,7 @@ def gloss_lists(sequences: Iterable[str | Iterable[str]], name: str = "glosses")
         TypeError: `sequences` is a single string or not iterable, or one of its items is no gloss sequence.
         ValueError: As for `gloss_list`.
 
-    Example:
+    Examples:
         >>> gloss_lists(["집  불", ["V (불꽃무늬)"], "V (불꽃무늬) 집"])
         [['집', '불'], ['V (불꽃무늬)'], ['V (불꽃무늬)', '집']]
     """
@@ -134,7 +134,7 @@ def gloss_list(
         TypeError: `sequence` is neither, or one of its items is no string.
         ValueError: Each string in a list holds several glosses, or a string begins like a JSON list but is none.
 
-    Example:
+    Examples:
         >>> gloss_list("집  불 V (불꽃무늬)")
         ['집', '불', 'V (불꽃무늬)']
     """
@@ -168,7 +168,7 @@ def as_signed(sequences: list[list[str]]) -> list[list[str]]:
     Args:
         sequences: Lists of glosses; returned themselves if nothing in them changes.
 
-    Example:
+    Examples:
         >>> as_signed([["Number/4C", "흙", "\u1109\u1165\u11ab"]])
         [['4C', '흙', '선']]
     """

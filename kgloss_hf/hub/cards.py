@@ -86,7 +86,7 @@ def model_card(folder: Path) -> str:
     Raises:
         FileNotFoundError: metrics.json or config.json does not exist.
 
-    Example:
+    Examples:
         >>> import shutil, tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = shutil.copy(Path(getfixture("checkpoint"), "config.json"), folder)
@@ -183,7 +183,7 @@ def write_facts(folder: Path, facts: Mapping[str, Any], predictions: Sequence[Ma
             the reason why there are none.
         predictions: Rows of predictions.jsonl (default: the file is not written).
 
-    Example:
+    Examples:
         >>> import shutil, tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = shutil.copy(Path(getfixture("checkpoint"), "config.json"), folder)
@@ -208,7 +208,7 @@ def tokenizer_card(folder: Path) -> str:
     Raises:
         FileNotFoundError: statistics.json does not exist.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = (folder / "statistics.json").write_text('{"vocabulary": {"size": 1300}}', "utf-8")
@@ -248,7 +248,7 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
             card of a data set; otherwise its kind is the one among its tags, or else a text-to-gloss model.
         data: The training data, as `data` in metrics.json; empty if there are none.
 
-    Example:
+    Examples:
         >>> card_problems("---\\nlanguage: ko\\nlicense: mit\\ntags: [tokenizer]\\n---\\n", [])[0]
         'metadata: expected library_name, found none; add it between the two lines ---'
     """

@@ -90,7 +90,7 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> _Report:
         ValueError: The folder holds nothing that can be published.
         ImportError: detect-secrets is not installed.
 
-    Example:
+    Examples:
         >>> check_folder(artefact("metric_scripts/gloss_jaccard")).problems
         []
     """
@@ -205,7 +205,7 @@ def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
     Raises:
         ImportError: detect-secrets is not installed.
 
-    Example:
+    Examples:
         >>> find_secrets([artefact("metric_scripts/gloss_jaccard/app.py")])
         []
     """

@@ -78,7 +78,7 @@ def export_dataset(
             configuration can be built, or a file of the data set is not as expected.
         FileNotFoundError: `data_dir` lacks the files that the configuration is built from.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     exported = export_dataset("mcksg", f"{folder}/export", config="sample")
@@ -145,7 +145,7 @@ def feature_yaml(features: Features) -> list[dict[str, Any]]:
     Args:
         features: Features whose lists hold values, not structures.
 
-    Example:
+    Examples:
         >>> from datasets import Sequence, Value
         >>> feature_yaml(Features({"glosses": Sequence(Value("string"))}))
         [{'name': 'glosses', 'sequence': 'string'}]

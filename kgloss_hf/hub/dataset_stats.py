@@ -66,7 +66,7 @@ def write_statistics(source: PartArguments, output_dir: str, *, analyzer: str = 
         ImportError: Matplotlib is not installed.
         ValueError: The folder is not empty, or a row is not as expected.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     statistics = write_statistics(PartArguments(), f"{folder}/statistics")
@@ -187,7 +187,7 @@ def statistics_tables(statistics: Mapping[str, Any]) -> list[Table]:
     Args:
         statistics: Return value of `write_statistics`.
 
-    Example:
+    Examples:
         >>> statistics = _sentence_statistics([("row 1", {"source": "집에 불이 났어요.", "target": "집에 불이 났다."})])
         >>> [table.title for table in statistics_tables(statistics)]
         ['Pairs', 'Origin and engine']

@@ -17,7 +17,7 @@ class EndpointHandler:
     Args:
         path: Folder of the repository, passed by the Endpoint.
 
-    Example:
+    Examples:
         >>> import shutil, tempfile
         >>> from pathlib import Path
         >>> from kgloss_hf.hub.remote_code import add_remote_code

@@ -71,7 +71,7 @@ def licence_id(stated: Any) -> str:
             the Korea Open Government License, followed by `-ai` if it carries the AI mark; `aihub` for AI-Hub's terms;
             `nikl` for those of the National Institute of Korean Language's corpora.
 
-    Example:
+    Examples:
         >>> [licence_id(name) for name in ("MIT", "공공누리 제2유형", "KOGL Type 4 + AI", "AI-Hub", "NIKL", "all mine")]
         ['mit', 'kogl-type-2', 'kogl-type-4-ai', 'aihub', 'nikl', 'unknown']
     """
@@ -92,7 +92,7 @@ def terms_of(licence: str) -> Terms | None:
     Args:
         licence: Return value of `licence_id`.
 
-    Example:
+    Examples:
         >>> terms_of("kogl-type-2")
         Terms(commerce=False, changes=True, same_licence=False, passing_on=True, model_licence=True)
         >>> terms_of("kogl-type-4-ai").passing_on, terms_of("aihub").passing_on
@@ -118,7 +118,7 @@ def may_pass_on(data: Iterable[Mapping[str, Any]]) -> bool:
     Args:
         data: As for `license_of`; if it is empty, the answer is False.
 
-    Example:
+    Examples:
         >>> may_pass_on([{"license": "kogl-type-1"}]), may_pass_on([{"license": "aihub"}])
         (True, False)
     """
@@ -138,7 +138,7 @@ def license_of(data: Sequence[Mapping[str, Any]]) -> str:
         known about the data. Only public bodies may grant KOGL, so a model gets the Creative Commons licence with
         similar terms.
 
-    Example:
+    Examples:
         >>> license_of([{"license": "mit"}, {"license": "cc-by-nc-4.0"}, {"license": "cc-by-nc-sa-4.0"}])
         'cc-by-nc-sa-4.0'
         >>> license_of([{"license": "kogl-type-1"}]), license_of([{"license": "kogl-type-2"}])
@@ -169,7 +169,7 @@ def license_problems(
         name: `license_name` in the metadata, which `other` needs.
         link: `license_link` in the metadata, which `other` needs.
 
-    Example:
+    Examples:
         >>> license_problems(["mit"], [{"name": "gksl", "license": "cc-by-nc-4.0"}], "")
         ["license: expected a licence with -nc, since the data 'gksl' have cc-by-nc-4.0, found mit; choose one"]
         >>> license_problems(["other"], [], "", name="kogl-type-1")
@@ -202,7 +202,7 @@ def hub_fields(licence: str) -> dict[str, str]:
     Args:
         licence: Return value of `licence_id`.
 
-    Example:
+    Examples:
         >>> hub_fields("kogl-type-0")
         {'license': 'other', 'license_name': 'kogl-type-0', 'license_link': 'https://www.kogl.or.kr/info/license.do'}
         >>> hub_fields("mit")

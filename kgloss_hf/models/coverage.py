@@ -61,7 +61,7 @@ def target_in_source(
     Returns:
         `of_tokens`, the share of all gloss tokens, and `mean_of_pairs`, the mean of the pairs' shares; from 0 to 1.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
         >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
         >>> target_in_source(tokenizer, [Pair("몸의 형태", ("몸", "모습"))], [["몸", "모습"]])
@@ -90,7 +90,7 @@ def words_of_glosses(tokenizer: KGlossTokenizerFast, glosses: Iterable[str]) -> 
         tokenizer: Tokenizer with the words. Its own glosses in capitals do not count as words.
         glosses: The glosses.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
         >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸"]], model="wordlevel")
         >>> [tokenizer.convert_ids_to_tokens(ids) for _, ids in words_of_glosses(tokenizer, ["몸-형태", "없다"])]
@@ -120,7 +120,7 @@ def unknown_words(tokenizer: KGlossTokenizerFast, texts: Sequence[str]) -> tuple
         tokenizer: Tokenizer with the vocabulary.
         texts: Sentences.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
         >>> unknown_words(train_tokenizer(["몸의 형태"], [["몸"]]), ["몸의 형체"])
         (1, 2)

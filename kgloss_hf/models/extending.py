@@ -36,7 +36,7 @@ def extend_tokenizer(tokenizer: KGlossTokenizerFast, glosses: Iterable[Sequence[
     Raises:
         ValueError: A gloss has more than 100 characters or no visible one, or the vocabulary is of another kind.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
         >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
         >>> extended = extend_tokenizer(tokenizer, [["형태", "몸", "나누다"]])
@@ -94,7 +94,7 @@ def extend_model(
     Raises:
         ValueError: The old tokenizer does not belong to the model, or the new one does not extend it.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.modeling import build_model
         >>> tokenizer = getfixture("tokenizer")
         >>> extended = extend_tokenizer(tokenizer, [["처음보는글로스"]])
@@ -149,7 +149,7 @@ def release_glosses(
         old_tokenizer: As for `extend_model`.
         new_tokenizer: As for `extend_model`.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.modeling import build_model
         >>> tokenizer = getfixture("tokenizer")
         >>> extended = extend_tokenizer(tokenizer, [["처음보는글로스"]])

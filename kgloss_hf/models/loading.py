@@ -56,7 +56,7 @@ def load(
             one of this package, or its files are damaged; also as for `Text2GlossPipeline`.
         TypeError: As for `Text2GlossPipeline`.
 
-    Example:
+    Examples:
         >>> import kgloss_hf
         >>> text_to_gloss = kgloss_hf.load(getfixture("checkpoint"))
         >>> type(text_to_gloss("이 토기는 4세기에 만들어졌습니다.").glosses).__name__

@@ -33,7 +33,7 @@ class EncoderDecoderModel(WholeStep, transformers.EncoderDecoderModel):
     - Once `token_loss` is restricted, the projection is computed only for the ids that generation can emit.
     - Dropout on a CPU draws one random byte per element (`FastDropout`).
 
-    Example:
+    Examples:
         >>> tokenizer = getfixture("tokenizer")
         >>> batch = tokenizer(["몸의 형태"], text_target=[["몸", "모습"]], return_tensors="pt")
         >>> round(build_model("tiny", tokenizer)(**batch).loss.item())  # three tokens, at chance level
@@ -61,7 +61,7 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
     Raises:
         ValueError: The preset is unknown, or `num_beams` is below 1.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
         >>> tokenizer = train_tokenizer(["문화를 확인한다."], [["문화", "확인"]], vocab_size=50)
         >>> build_model("tiny", tokenizer).config.model_type
@@ -90,7 +90,7 @@ def special_ids(tokenizer: KGlossTokenizerFast) -> dict[str, int]:
     Args:
         tokenizer: The model's tokenizer.
 
-    Example:
+    Examples:
         >>> special_ids(getfixture("tokenizer"))
         {'pad_token_id': 0, 'bos_token_id': 2, 'eos_token_id': 3}
     """
@@ -105,7 +105,7 @@ def generation_config_of(tokenizer: KGlossTokenizerFast, max_length: int, num_be
         max_length: Maximum number of target ids, [BOS] and [EOS] included.
         num_beams: Beams in generation; 1 is greedy.
 
-    Example:
+    Examples:
         >>> generation_config_of(getfixture("tokenizer"), 16, 1).num_beams
         1
     """
@@ -204,7 +204,7 @@ def transfer(model: PreTrainedModel, tokenizer: KGlossTokenizerFast, checkpoint:
         ValueError: The model is the RNN, or the checkpoint's vocabulary, analyser options or shape differ; the message
             names the differences.
 
-    Example:
+    Examples:
         >>> tokenizer, checkpoint = getfixture("tokenizer"), getfixture("checkpoint")
         >>> model = build_model("tiny", tokenizer)
         >>> transfer(model, tokenizer, checkpoint)

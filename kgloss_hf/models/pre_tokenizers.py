@@ -19,7 +19,7 @@ class OktPreTokenizer:
     written in Python: set another pre-tokenizer before saving, and this one after loading. `KGlossTokenizerFast` exists
     for both reasons.
 
-    Example:
+    Examples:
         >>> from tokenizers.pre_tokenizers import PreTokenizer
         >>> PreTokenizer.custom(OktPreTokenizer()).pre_tokenize_str("몸의 형태에 따라")
         [('몸', (0, 1)), ('형태', (3, 5)), ('따라', (7, 9))]

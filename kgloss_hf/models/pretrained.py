@@ -24,7 +24,7 @@ def tokenizer_of(checkpoint: str) -> Any:
         ValueError: The checkpoint has no fast tokenizer, or one that cannot pad, or it is a model of this package.
         OSError: The checkpoint does not exist.
 
-    Example:
+    Examples:
         >>> tokenizer_of(getfixture("encoder")).is_fast
         True
     """
@@ -66,7 +66,7 @@ def load_pretrained(auto: Any, checkpoint: str, config: Any, may_lack: Collectio
         ValueError: Other weights are missing or have another shape.
         OSError: The checkpoint does not exist or has no safetensors.
 
-    Example:
+    Examples:
         >>> from transformers import AutoConfig, AutoModel
         >>> config = AutoConfig.from_pretrained(getfixture("encoder"))
         >>> type(load_pretrained(AutoModel, getfixture("encoder"), config, ["pooler"])).__name__
@@ -134,7 +134,7 @@ def renumber(config: Any, own: list[int]) -> None:
         config: Configuration of a model or an encoder, changed in place.
         own: The old ids that were kept, in order.
 
-    Example:
+    Examples:
         >>> from transformers import BertConfig
         >>> config = BertConfig(pad_token_id=5)
         >>> renumber(config, [0, 5, 9])

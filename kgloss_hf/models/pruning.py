@@ -26,7 +26,7 @@ def pruned(backend: Tokenizer, texts: Iterable[str], first: int = 0) -> Tokenize
     Raises:
         ValueError: The tokenizer is of another kind, or would split the texts differently.
 
-    Example:
+    Examples:
         >>> from transformers import AutoTokenizer
         >>> backend = AutoTokenizer.from_pretrained(getfixture("encoder")).backend_tokenizer
         >>> small = pruned(backend, ["이 토기는 4세기에 만들어졌습니다."])

@@ -94,7 +94,7 @@ def with_whole_steps(model: PreTrainedModel) -> PreTrainedModel:
     Args:
         model: Stock seq2seq, changed in place.
 
-    Example:
+    Examples:
         >>> from transformers import BartConfig, BartForConditionalGeneration
         >>> config = BartConfig(vocab_size=9, d_model=16, encoder_layers=1, decoder_layers=1)
         >>> isinstance(with_whole_steps(BartForConditionalGeneration(config)), GlossSeq2Seq)

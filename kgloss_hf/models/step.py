@@ -141,7 +141,7 @@ def with_both_biases(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.
     Args:
         parameters: Parameters from `state_dict`.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.modeling import build_model
         >>> model = build_model("tiny", getfixture("tokenizer"))
         >>> saved = with_both_biases(model.state_dict())

@@ -21,7 +21,7 @@ from .presets import MODELS
 _MAX_GLOSS_CHARS = 100
 _MAX_CHARACTERS = 2_000
 """Maximum number of characters that become word pieces, each as the start of a word and as its continuation. Noisy
-text has thousands that occur a few times and would leave no room for longer pieces; a word with one becomes [UNK]."""
+text has thousands that occur a few times and would leave no room for longer pieces; a word with one becomes `[UNK]`."""
 
 _BATCH = 10_000
 
@@ -74,17 +74,17 @@ def train_tokenizer(
             Okt finds nouns.
         names: With copy_names, words to leave out of the vocabulary and of the glosses, so that a model learns from
             them to copy (`rare_names`).
-        max_length: Longest input in tokens, [BOS] and [EOS] included (paper: 128).
+        max_length: Longest input in tokens, `[BOS]` and `[EOS]` included (paper: 128).
 
     Returns:
-        A tokenizer whose ids are 0 to 4 for [PAD] [UNK] [BOS] [EOS] [MASK], then Number, Alpha, word pieces or words,
+        A tokenizer whose ids are 0 to 4 for `[PAD] [UNK] [BOS] [EOS] [MASK]`, then Number, Alpha, word pieces or words,
         glosses.
 
     Raises:
         ValueError: The model or the analyser is unknown, a gloss has more than 100 characters or no visible one, or
             names are to be copied with an analyser other than Okt.
 
-    Example:
+    Examples:
         >>> tokenizer = train_tokenizer(["몸의 형태"], [["몸", "모습"]], model="wordlevel")
         >>> tokenizer.convert_ids_to_tokens(range(5, len(tokenizer)))
         ['Number', 'Alpha', '몸', '형태', '모습']
@@ -111,7 +111,7 @@ def check_names(analyzer: str) -> None:
     Raises:
         ValueError: The analyser is not Okt.
 
-    Example:
+    Examples:
         >>> check_names("okt")
     """
     if analyzer != ANALYZER:
@@ -129,7 +129,7 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
         most: Maximum number of different sentences with the noun. It must be a gloss in at least half of its pairs, and
             never one of a sentence without the noun, because nothing could be copied there.
 
-    Example:
+    Examples:
         >>> rare_names([Pair("송파로 가요.", ("송파", "가다")), Pair("집에 가요.", ("우리집", "가다"))])
         {'송파'}
     """
@@ -159,7 +159,7 @@ def count_words(texts: Iterable[str], *, model: str = "wordpiece", **options: An
     Raises:
         ValueError: The model or the analyser is unknown.
 
-    Example:
+    Examples:
         >>> count_words(["전시 전시가", " "])
         WordCounts(words=Counter({'전시': 2}), sentences=1, blank=1)
     """
@@ -185,7 +185,7 @@ def learn_entries(counts: Counter[str], *, model: str = "wordpiece", vocab_size:
         model: As in `train_tokenizer`.
         vocab_size: As in `train_tokenizer`.
 
-    Example:
+    Examples:
         >>> learn_entries(Counter({"전시": 3, "전기": 1}), vocab_size=12)
         ['##기', '##시', '기', '시', '전']
         >>> learn_entries(Counter({"전시": 3, "전기": 1}), model="wordlevel")
@@ -253,7 +253,7 @@ def distinct_glosses(glosses: Iterable[Sequence[str]], names: Collection[str] | 
     Raises:
         ValueError: A gloss has more than 100 characters or no visible one.
 
-    Example:
+    Examples:
         >>> distinct_glosses([["집", "Number/4"], ["집", "불"]])
         ['집', '불']
     """
@@ -316,7 +316,7 @@ def batches(items: Iterable[str]) -> Iterator[list[str]]:
     Args:
         items: Read once.
 
-    Example:
+    Examples:
         >>> list(batches(["몸", "집"]))
         [['몸', '집']]
     """

@@ -66,7 +66,7 @@ def warm_tokenizer(
             gloss is too long or blank; or names are to be copied with an analyser other than Okt.
         OSError: The checkpoint does not exist.
 
-    Example:
+    Examples:
         >>> tokenizer = warm_tokenizer(getfixture("encoder"), [["집", "불"]], texts=["집에 불이 났어요."])
         >>> tokenizer.convert_ids_to_glosses([tokenizer(text_target=["집", "불"])["input_ids"]])
         [['집', '불']]
@@ -155,7 +155,7 @@ def build_warm_model(
             layers; the preset has no BERT decoder; or a number is out of range.
         OSError: The checkpoint does not exist or has no safetensors.
 
-    Example:
+    Examples:
         >>> tokenizer = warm_tokenizer(getfixture("encoder"), [["집", "불"]])
         >>> model = build_warm_model(getfixture("encoder"), tokenizer, preset="tiny", fresh_layers=1)
         >>> model.config.encoder.num_hidden_layers, model.config.decoder.num_hidden_layers
@@ -295,7 +295,7 @@ def freeze_encoder(model: EncoderDecoderModel | JoinedEncoderDecoderModel, layer
     Raises:
         ValueError: The encoder has fewer layers, or no list of them.
 
-    Example:
+    Examples:
         >>> tokenizer = warm_tokenizer(getfixture("encoder"), [["집", "불"]])
         >>> model = build_warm_model(getfixture("encoder"), tokenizer, preset="tiny", fresh_layers=1)
         >>> freeze_encoder(model, 2)

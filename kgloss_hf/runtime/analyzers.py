@@ -47,7 +47,7 @@ def get_analyzer(name: str) -> Analyzer:
         ValueError: No analyser has this name.
         ImportError: A package is missing; the message says how to install it.
 
-    Example:
+    Examples:
         >>> [m.surface for m in get_analyzer("whitespace")(["Hello, world 42!"])[0]]
         ['Hello', ',', 'world', '42', '!']
     """
@@ -161,7 +161,7 @@ def has_analyzer(tokenizer: Any) -> bool:
     Args:
         tokenizer: Anything.
 
-    Example:
+    Examples:
         >>> has_analyzer(None)
         False
     """

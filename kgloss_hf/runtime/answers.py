@@ -49,7 +49,7 @@ class GlossSequence(dict[str, Any]):
     not. In print, `?` marks a placeholder without a source, `*` a fingerspelled gloss, and `!` a gloss that nothing in
     a lexicon plays. A notebook also shows the types of the glosses, if `return_types` was set.
 
-    Keys:
+    Attributes:
         generated_text: The glosses joined by a space.
         glosses: The glosses in signing order; a gloss may contain a space.
         unresolved: Indices in `glosses` of placeholders for which the sentence has no content.
@@ -76,7 +76,7 @@ class GlossSequence(dict[str, Any]):
     Raises:
         AttributeError: The answer has no key of this name.
 
-    Example:
+    Examples:
         >>> print(GlossSequence(generated_text="흙 그릇", glosses=["흙", "그릇"], unresolved=[]))
         흙 | 그릇
         >>> print(GlossSequence(generated_text="흙", glosses=["흙"], unresolved=[], unknown_words=["안녕"]))
@@ -218,7 +218,7 @@ def answer_of(
         stop_words: Words that the model does not read (default: none).
         log_probs: Natural logarithm of each emitted token's probability given those before it (default: not known).
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> row = analyze(["4세기의 그릇"])[0], []
         >>> print(answer_of(["Number", "그릇"], row, None, types={}, knows=bool, options={}))

@@ -22,7 +22,7 @@ def columns_of(batch: Any, is_split_into_words: bool) -> list[list[str]]:
         batch: Texts or pairs of texts.
         is_split_into_words: Each text is a list of words.
 
-    Example:
+    Examples:
         >>> columns_of([("가", "나")], False), columns_of([["가", "나"]], True)
         ([['가'], ['나']], [['가 나']])
     """

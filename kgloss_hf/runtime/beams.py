@@ -38,7 +38,7 @@ class BeamDecoder(PlainDecoder):
     Raises:
         ValueError: The model's decoder is not plain.
 
-    Example:
+    Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
         >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
         >>> decoder = BeamDecoder(model)

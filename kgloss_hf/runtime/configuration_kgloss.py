@@ -43,7 +43,7 @@ def check_configuration(content: Mapping[str, Any]) -> None:
         ValueError: A size is not a positive integer or is unreasonably large, a share is not between 0 and 1, sizes do
             not match, a part of an encoder-decoder is missing, or `gloss_types` is not a mapping of names.
 
-    Example:
+    Examples:
         >>> check_configuration({"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2})
         >>> check_configuration({"model_type": "bert", "num_hidden_layers": 10**9})
         Traceback (most recent call last):
@@ -83,7 +83,7 @@ def check_joined(joined_layers: Any, fresh_layers: Any, layers: int = _LARGEST["
     Raises:
         ValueError: `joined_layers` is not a list of different layers of the encoder, or `fresh_layers` is out of range.
 
-    Example:
+    Examples:
         >>> check_joined([0, 4, 8, 12], 1, 12)
     """
     listed = joined_layers if isinstance(joined_layers, (list, tuple)) else ()
@@ -182,7 +182,7 @@ def check_ids(name: str, ids: Any, vocab_size: int) -> None:
     Raises:
         ValueError: The value is not a list, or an item is not an id.
 
-    Example:
+    Examples:
         >>> check_ids("suppress_tokens", [0, 7], 8)
     """
     wrong = [index for index in ids if not (_is_integer(index) and 0 <= index < vocab_size)] if _is_list(ids) else [ids]
@@ -211,7 +211,7 @@ class KGlossRnnConfig(PretrainedConfig):
     Raises:
         ValueError: A size is not a positive integer or is unreasonably large, or the dropout is not between 0 and 1.
 
-    Example:
+    Examples:
         >>> KGlossRnnConfig(vocab_size=100).hidden_size
         512
     """
@@ -251,7 +251,7 @@ class KGlossJoinedConfig(PretrainedConfig):
     Raises:
         ValueError: `joined_layers` is not a list of different layers of the encoder, or a size is unreasonably large.
 
-    Example:
+    Examples:
         >>> encoder = {"model_type": "bert", "num_hidden_layers": 2}
         >>> KGlossJoinedConfig(encoder, joined_layers=[0, 2]).joined_layers
         [0, 2]
@@ -292,7 +292,7 @@ class KGlossConfig(PretrainedConfig):
     and `pipeline` then uses the `Text2GlossPipeline` stored with the weights. Otherwise, transformers reads the file
     itself, and the plug-in's registration decides. The class also marks our tokenizer for `AutoTokenizer`.
 
-    Example:
+    Examples:
         >>> config = KGlossConfig.from_pretrained(getfixture("checkpoint"))
         >>> type(config).__name__, config.custom_pipelines["text2text-generation"]["impl"]
         ('EncoderDecoderConfig', 'pipeline_kgloss.Text2GlossPipeline')

@@ -56,7 +56,7 @@ def consensus(models: Sequence[_Candidates[_Sign]], *, temperature: float = TEMP
     Source:
         Kumar and Byrne, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", 2004.
 
-    Example:
+    Examples:
         >>> one = [(["집", "불"], -0.1), (["집"], -2.0)]
         >>> two = [(["집", "불", "위험"], -0.1), (["불", "위험"], -1.0)]
         >>> signs, agreement = consensus([one, two])
@@ -163,7 +163,7 @@ def agreed_answer(models: Sequence[Sequence[Mapping[str, Any]]]) -> GlossSequenc
     Raises:
         ValueError: As for `consensus`.
 
-    Example:
+    Examples:
         >>> one = {"generated_text": "흙 그릇", "glosses": ["흙", "그릇"], "unresolved": [], "log_prob": -0.5}
         >>> agreed_answer([[one]])
         {'generated_text': '흙 그릇', 'glosses': ['흙', '그릇'], 'unresolved': [], 'agreement': 1.0}

@@ -30,7 +30,7 @@ def emitted_ids(suppressed: Iterable[int] | None, vocab_size: int) -> torch.Tens
     Raises:
         ValueError: `suppressed` is not a list of ids of the vocabulary, or contains all of them.
 
-    Example:
+    Examples:
         >>> emitted_ids([0, 2], 4).tolist()
         [1, 3]
     """
@@ -69,7 +69,7 @@ def end_ids(config: Any) -> list[int]:
     Args:
         config: Generation configuration.
 
-    Example:
+    Examples:
         >>> from transformers import GenerationConfig
         >>> end_ids(GenerationConfig(eos_token_id=3))
         [3]
@@ -215,7 +215,7 @@ class GreedyDecoder(PlainDecoder):
     Raises:
         ValueError: The model's decoder is not plain.
 
-    Example:
+    Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
         >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
         >>> decode = GreedyDecoder(model)
@@ -405,7 +405,7 @@ def mean_weights(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor) -> 
         key: Batch × heads × keys × head size.
         mask: True where a key is visible; broadcast to batch × heads × queries × keys.
 
-    Example:
+    Examples:
         >>> mean_weights(torch.zeros(1, 2, 1, 4), torch.zeros(1, 2, 5, 4), torch.tensor(True))
         tensor([[[0.2000, 0.2000, 0.2000, 0.2000, 0.2000]]])
     """

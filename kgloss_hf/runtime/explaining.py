@@ -62,7 +62,7 @@ def explain(
         ValueError: A sequence contains an id that the model cannot emit, or attention is requested and the model has no
             cross-attention that can be read.
 
-    Example:
+    Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
         >>> model, ids = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint")), torch.tensor([[2, 9, 8, 3]])
         >>> emitted = emitted_ids(model.generation_config.suppress_tokens, model.config.vocab_size)

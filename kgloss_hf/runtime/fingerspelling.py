@@ -44,7 +44,7 @@ def fingerspell(text: str) -> list[str]:
 
         `type_of_notation` cannot tell the type of a single Latin letter or of `.`; the caller knows it.
 
-    Example:
+    Examples:
         >>> fingerspell("값 4C"), fingerspell("2,026"), fingerspell("010")
         (['ㄱ', 'ㅏ', 'ㅂ', 'ㅅ', '4', 'C'], ['2', '1000', '2', '10', '6'], ['0', '1', '0'])
     """

@@ -44,7 +44,7 @@ _TYPE_OF_NOTATION = {
 def placeholder_of(gloss: str) -> str:
     """Return the gloss as the model sees it: `Number/4C` becomes `Number`, any other gloss is unchanged.
 
-    Example:
+    Examples:
         >>> placeholder_of("Number/4C"), placeholder_of("문화")
         ('Number', '문화')
     """
@@ -55,7 +55,7 @@ def placeholder_of(gloss: str) -> str:
 def content_of(gloss: str) -> str:
     """Return the gloss in its signed form: `Number/4C` becomes `4C`, any other gloss is unchanged.
 
-    Example:
+    Examples:
         >>> content_of("Number/4C"), content_of("Number"), content_of("문화")
         ('4C', 'Number', '문화')
     """
@@ -82,7 +82,7 @@ def type_of_notation(gloss: str) -> str:
 
             A plain word is `unknown`: 기도 is a sign word and 이층삼각형 is iconic, which only a lexicon can tell.
 
-    Example:
+    Examples:
         >>> [type_of_notation(gloss) for gloss in ("Number/4C", "ㄱ", "의문형(무엇)", "V (불꽃무늬)")]
         ['fingerspelled_number', 'fingerspelling', 'non_manual', 'iconic']
         >>> type_of_notation("디지털(컴퓨터)"), type_of_notation("기도")
@@ -108,7 +108,7 @@ def split_glosses(cell: str, separator: str | None = None) -> list[str]:
         ValueError: A list is damaged or shortened, glosses have a tab or a line break between them, nothing stands
             between two separators, or the separator is blank.
 
-    Example:
+    Examples:
         >>> split_glosses("불  V (불꽃무늬) (사진)확대")
         ['불', 'V (불꽃무늬)', '(사진)확대']
         >>> split_glosses("['불' '(큰 돌을)들다']"), split_glosses("고맙 습니다|Number/4C", "|")
@@ -131,7 +131,7 @@ def separated_at(text: str, separator: str) -> list[str]:
         text: The text, normalised.
         separator: The sign that separates.
 
-    Example:
+    Examples:
         >>> separated_at("Number/4C/그릇/(흙/돌)만들다", "/")
         ['Number/4C', '그릇', '(흙/돌)만들다']
         >>> separated_at("2,000원, 사다", ",")

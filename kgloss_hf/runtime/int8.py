@@ -28,7 +28,7 @@ def with_int8_weights(model: Any) -> Any:
         ValueError: The model is not plain, or is on another device.
         ImportError: torch has no dynamic quantisation, or no quantised kernels for the processor.
 
-    Example:
+    Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
         >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
         >>> small = with_int8_weights(model)
@@ -65,7 +65,7 @@ def settled(
         *arguments: Further positional arguments of `decode`.
         **settings: Keyword arguments of `decode`.
 
-    Example:
+    Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
         >>> from kgloss_hf.runtime.decoding import GreedyDecoder
         >>> exact = GreedyDecoder(AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint")))

@@ -93,7 +93,7 @@ def analyze_words(words: list[str]) -> Iterable[Columns]:
         ImportError: KoNLPy, JPype or a Java runtime is missing.
         RuntimeError: The JVM could not be started, or ran out of memory.
 
-    Example:
+    Examples:
         >>> [list(lemmas) for _, lemmas, *_ in analyze_words(["따라", "몸의"])]
         [['따르다'], ['몸', '의']]
     """

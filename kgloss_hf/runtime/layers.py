@@ -18,7 +18,7 @@ class TokenLoss(nn.Module):
     the number of target tokens over all accumulation steps and processes. Otherwise, gradients would be multiplied by
     the numbers of both.
 
-    Example:
+    Examples:
         >>> projection = nn.Linear(2, 4)
         >>> _ = nn.init.zeros_(projection.weight), nn.init.zeros_(projection.bias)
         >>> loss = TokenLoss()
@@ -101,7 +101,7 @@ class FastDropout(nn.Dropout):
     The probability is rounded to a multiple of 1/256, and the elements kept are scaled accordingly. On other devices,
     this is stock dropout.
 
-    Example:
+    Examples:
         >>> dropout = FastDropout(0.5)
         >>> sorted(dropout(torch.ones(100)).unique().tolist())
         [0.0, 2.0]
@@ -124,7 +124,7 @@ def use_fast_dropout(model: nn.Module) -> None:
     Args:
         model: Model to change in place.
 
-    Example:
+    Examples:
         >>> model = nn.Sequential(nn.Dropout(0.1))
         >>> use_fast_dropout(model)
         >>> model[0]

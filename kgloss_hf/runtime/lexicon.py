@@ -58,7 +58,7 @@ class Entry:
         TypeError: A value is not a string.
         ValueError: The gloss is blank, or the video's address is of another kind, such as `javascript:` or `file:`.
 
-    Example:
+    Examples:
         >>> Entry("토기", id="1234").row()
         {'gloss': '토기', 'id': '1234'}
         >>> Entry("토기", video="javascript:alert(1)")
@@ -98,7 +98,7 @@ def is_safe(address: str) -> bool:
     Args:
         address: Normalised text.
 
-    Example:
+    Examples:
         >>> [is_safe(one) for one in ("https://a.example/집.mp4", "clips/집.mp4", "data:,x", "//b.example")]
         [True, True, False, False]
     """
@@ -111,7 +111,7 @@ def is_link(address: str) -> bool:
     Args:
         address: Any text.
 
-    Example:
+    Examples:
         >>> is_link("https://a.example/집.mp4"), is_link("clips/집.mp4")
         (True, False)
     """
@@ -138,7 +138,7 @@ class Lexicon:
     Raises:
         TypeError: An item is not an `Entry`.
 
-    Example:
+    Examples:
         >>> lexicon = Lexicon([Entry("토기", id="12", group="흙"), Entry("질그릇", group="흙"), Entry("4", id="4")])
         >>> lexicon.sign("질그릇")
         {'gloss': '질그릇', 'entry': {'gloss': '토기', 'id': '12', 'group': '흙'}, 'way': 'group'}
@@ -188,7 +188,7 @@ class Lexicon:
             A dict with `gloss` and one of: `entry`, whose own `gloss` differs if another word's sign stands in, with
             `way`, one of `WAYS`; `letters`, a list of entries; `reason`, one of `REASONS`.
 
-        Example:
+        Examples:
             >>> Lexicon([Entry("가깝다", video="clips/1.mp4")]).sign("가깝다1")["way"]
             'headword'
         """
@@ -211,7 +211,7 @@ class Lexicon:
             gloss: Gloss as a model emits it.
             kind: Type of the gloss (default: as its notation tells).
 
-        Example:
+        Examples:
             >>> lexicon = Lexicon([Entry("4", id="4")])
             >>> lexicon.plays("Number"), lexicon.plays("Alpha")
             (True, False)
@@ -278,7 +278,7 @@ def playable_share(signs: Iterable[Mapping[str, Any]]) -> float:
     Args:
         signs: `signs` of an answer.
 
-    Example:
+    Examples:
         >>> playable_share([{"gloss": "집", "entry": {"gloss": "집"}}, {"gloss": "불", "reason": "no entry"}])
         0.5
     """

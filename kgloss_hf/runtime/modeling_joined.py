@@ -111,7 +111,7 @@ class JoinedEncoderDecoderModel(transformers.EncoderDecoderModel):
         encoder: The pre-trained encoder (default: a new one).
         decoder: The decoder (default: a new one).
 
-    Example:
+    Examples:
         >>> shape = {"model_type": "bert", "num_attention_heads": 2, "num_hidden_layers": 2, "vocab_size": 9}
         >>> config = KGlossJoinedConfig({**shape, "hidden_size": 16}, {**shape, "hidden_size": 32}, [0, 2])
         >>> JoinedEncoderDecoderModel(config).encoder(torch.tensor([[1, 2]])).last_hidden_state.shape

@@ -128,7 +128,7 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
     Args:
         config: Configuration with shape and special ids.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.modeling import build_model
         >>> tokenizer = getfixture("tokenizer")
         >>> model = build_model("rnn", tokenizer)

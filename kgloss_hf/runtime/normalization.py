@@ -32,7 +32,7 @@ def normalize(text: str) -> str:
     Args:
         text: Any text: a sentence, a gloss, a cell.
 
-    Example:
+    Examples:
         >>> normalize("토기\u200b는 ２층"), normalize("\u1112\u1161\u11ab") == "한"
         ('토기는 2층', True)
     """
@@ -47,7 +47,7 @@ def normalize_line(text: str) -> str:
     Args:
         text: Any text: a sentence, a gloss, a cell.
 
-    Example:
+    Examples:
         >>> normalize_line(" V\u00a0（불꽃무늬）\u200b")
         'V (불꽃무늬)'
     """
@@ -69,7 +69,7 @@ def normalize_with_offsets(text: str) -> tuple[str, list[tuple[int, int]]]:
     Args:
         text: Any text without lone surrogates.
 
-    Example:
+    Examples:
         >>> normalize_with_offsets("\u1112\u1161\u11ab\u200b２")
         ('한2', [(0, 3), (4, 5)])
     """

@@ -108,7 +108,7 @@ def number_words(morphemes: Sequence[Morpheme]) -> list[Source]:
         Sources with the tag `Number`. The span is that of the number without its counter, except that it includes the
         word for century.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> [source.content for source in number_words(analyze(["이 사람은 열두 살 때 만 이천 원을 냈다."])[0])]
         ['12', '12000']
@@ -301,7 +301,7 @@ def character_ends(morpheme: Morpheme) -> Iterator[int]:
     Args:
         morpheme: Morpheme of a text in composed or decomposed Korean.
 
-    Example:
+    Examples:
         >>> list(character_ends(Morpheme("열두", "열두", "Noun", 3, 5)))
         [4, 5]
     """

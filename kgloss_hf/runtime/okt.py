@@ -142,7 +142,7 @@ def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
         ImportError: KoNLPy, JPype or a Java runtime is missing.
         RuntimeError: The JVM could not be started or ran out of memory, or the cache file cannot be used.
 
-    Example:
+    Examples:
         >>> [m.lemma for m in analyze(["몸의 형태에 따라"])[0]]
         ['몸', '의', '형태', '에', '따르다']
     """
@@ -186,7 +186,7 @@ def collection_paused() -> Iterator[None]:
     it, so it runs between batches however many threads there are; the other threads leave it unchanged. It stays off if
     the program has switched it off.
 
-    Example:
+    Examples:
         >>> with collection_paused():
         ...     gc.isenabled()
         False
@@ -302,7 +302,7 @@ def read_table(path: Path) -> dict[str, str]:
     Args:
         path: Path of the table. A table that cannot be read counts as missing, with a warning.
 
-    Example:
+    Examples:
         >>> read_table(Path("none"))
         {}
     """
@@ -328,7 +328,7 @@ def okt_digest() -> str:
     Raises:
         FileNotFoundError: KoNLPy, or its Okt, is not installed.
 
-    Example:
+    Examples:
         >>> len(okt_digest())
         64
     """
@@ -346,7 +346,7 @@ def decoded(word: str, code: str) -> _Word:
         code: For each morpheme, the length of its surface and its tag; if its lemma differs, also the number of
             characters that surface and lemma share at the start, and the rest of the lemma. Many words share one code.
 
-    Example:
+    Examples:
         >>> decoded("펼쳐집니다", "5:Verb:2:지다")
         (('펼쳐집니다',), ('펼쳐지다',), ('Verb',), (0,), (5,))
     """

@@ -22,7 +22,7 @@ def is_penalised(penalty: float | None) -> TypeGuard[float]:
     Args:
         penalty: Value of the setting.
 
-    Example:
+    Examples:
         >>> is_penalised(None), is_penalised(1), is_penalised(3.0)
         (False, False, True)
     """
@@ -39,7 +39,7 @@ class Penalty:
         factor: Positive factor; above 1, it lowers scores.
         stands: Mask of the ids concerned, batch × ids, or batch × length × ids.
 
-    Example:
+    Examples:
         >>> penalty = source_penalty(2.0, torch.tensor([[1], [3]]), torch.tensor([1, 3]), 4)
         >>> penalty(torch.tensor([[4.0, 4.0], [-4.0, -4.0]])).tolist()
         [[8.0, 4.0], [-4.0, -2.0]]
@@ -104,7 +104,7 @@ def penalised(scores: torch.Tensor, factor: float) -> torch.Tensor:
         scores: Scores of any shape.
         factor: As for `Penalty`.
 
-    Example:
+    Examples:
         >>> penalised(torch.tensor([4.0, -4.0]), 2.0).tolist()
         [2.0, -8.0]
     """
@@ -133,7 +133,7 @@ def repetition_penalty(penalty: float, read: torch.Tensor, ids: torch.Tensor, si
         ids: Ids to which the scores belong.
         size: Number of ids of the model's output.
 
-    Example:
+    Examples:
         >>> penalty = repetition_penalty(2.0, torch.tensor([[0, 1]]), torch.tensor([1, 2]), 3)
         >>> penalty(torch.full((1, 2, 2), 4.0)).tolist()
         [[[4.0, 4.0], [2.0, 4.0]]]
@@ -162,7 +162,7 @@ def penalty_arguments(penalty: float | None, input_ids: torch.Tensor, given: Map
         input_ids: Source ids, batch × source length.
         given: Other arguments of the call, whose `logits_processor` is kept.
 
-    Example:
+    Examples:
         >>> penalty_arguments(1.0, torch.tensor([[2, 3]]), {})
         {}
     """

@@ -100,7 +100,7 @@ class Text2GlossPipeline(Pipeline):
             does not support it, or an argument or a setting of the checkpoint has an impossible value, asks for
             something that an answer does not contain, or exceeds the model's length.
 
-    Example:
+    Examples:
         >>> import kgloss_hf
         >>> from transformers import pipeline
         >>> text_to_gloss = pipeline("text2text-generation", model=getfixture("checkpoint"))

@@ -81,7 +81,7 @@ def placeholder_sources(morphemes: Sequence[Morpheme]) -> list[Source]:
     Args:
         morphemes: Morphemes of the sentence, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> placeholder_sources(analyze(["전남은 4 세기"])[0])
         [Source(tag='Number', content='4C', start=4, end=8, index=2)]
@@ -151,7 +151,7 @@ def placeholder_contents(morphemes: Sequence[Morpheme]) -> dict[str, list[str]]:
     Args:
         morphemes: As for `placeholder_sources`, whose contents are returned.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> placeholder_contents(analyze(["4세기의 QR 코드 12개"])[0])
         {'Number': ['4C', '12'], 'Alpha': ['QR']}
@@ -168,7 +168,7 @@ def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> 
     Corpora differ in notation: MCKSG writes `Number/10분` where GKSL writes `10분`. A gloss that merely has a digit
     (`바꾸다2`), or whose number is not in the sentence, is unchanged.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> mark_placeholders(["도착", "10분"], analyze(["10분 뒤에 도착합니다."])[0])
         ['도착', 'Number/10분']
@@ -191,7 +191,7 @@ def assign_sources(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> lis
         glosses: Output of a model.
         morphemes: Morphemes of the source sentence, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> morphemes = analyze(["높이 12m, 폭 6m의 벽"])[0]
         >>> sources = assign_sources(["벽", "폭", "Number", "높이", "Number", "Number"], morphemes)
@@ -269,7 +269,7 @@ def restore_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) 
         glosses: As for `assign_sources`.
         morphemes: As for `assign_sources`.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> restore_placeholders(["전남", "Number", "전", "Number"], analyze(["전남은 4세기 전반부터"])[0])
         ['전남', '4C', '전', 'Number']

@@ -26,7 +26,7 @@ def is_plain(model: Any, *, int8: bool = False) -> bool:
         model: Any model.
         int8: Also accept the layers of `with_int8_weights`, whose answers depend on the other texts of a batch.
 
-    Example:
+    Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
         >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
         >>> is_plain(model), is_plain(model.half())
@@ -48,7 +48,7 @@ def has_plain_decoder(model: Any, *, int8: bool = False) -> bool:
         model: Any model.
         int8: As for `is_plain`.
 
-    Example:
+    Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
         >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
         >>> _ = model.encoder.register_forward_hook(lambda *call: None)

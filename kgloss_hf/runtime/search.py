@@ -42,7 +42,7 @@ class OwnSearch:
         rounded: A model with eight-bit weights (default: none).
         full: The same model with full weights, which answer if rounding may have decided.
 
-    Example:
+    Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
         >>> model = AutoModelForSeq2SeqLM.from_pretrained(getfixture("checkpoint"))
         >>> ids = torch.tensor([[2, 7, 8, 3]])

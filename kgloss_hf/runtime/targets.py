@@ -29,7 +29,7 @@ def is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
         TypeError: The targets are not a list.
         ValueError: The targets do not match the texts.
 
-    Example:
+    Examples:
         >>> is_batch_of_targets(["몸", "모습"], 1, single=True), is_batch_of_targets([["몸"], []], 2, single=False)
         (False, True)
     """
@@ -64,7 +64,7 @@ def tokens_of_targets(targets: Any, glosses: Sequence[str]) -> list[list[str | N
     Raises:
         TypeError: A sequence is not a list of strings.
 
-    Example:
+    Examples:
         >>> tokens_of_targets([["Number/4C", "몸\u200b", "집"]], ["몸", "모습"])
         [['Number', '몸', None]]
     """
@@ -139,7 +139,7 @@ class GlossTargets:
         Args:
             rows: Ids of each sequence.
 
-        Example:
+        Examples:
             >>> tokenizer = getfixture("tokenizer")
             >>> tokenizer.convert_ids_to_glosses([tokenizer(text_target=["몸", "모습"])["input_ids"]])
             [['몸', '모습']]

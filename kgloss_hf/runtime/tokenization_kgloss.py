@@ -98,7 +98,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
     - Tokens from `add_tokens` and `add_special_tokens` are found in the text first, and the text between them is
       analysed: a particle attached to such a token is analysed alone, and may be mistaken for a word.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.vocabulary import train_tokenizer
         >>> tokenizer = train_tokenizer(["몸의 형태에 따라 구분된다."], [["몸", "모습", "나누다"]], vocab_size=60)
         >>> tokenizer.words(["몸의 형태에 따라 구분된다."])
@@ -161,7 +161,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         Args:
             morpheme: A morpheme from `morphemes`.
 
-        Example:
+        Examples:
             >>> tokenizer = getfixture("tokenizer")
             >>> [tokenizer.knows(morpheme) for morpheme in tokenizer.morphemes(["토기 쿠스코"])[0]]
             [True, False]
@@ -250,7 +250,7 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
             ValueError: A token has no visible character, so it could never be found in a text; or its id would be that
                 of a gloss, because glosses follow the pieces of a pre-trained model.
 
-        Example:
+        Examples:
             >>> import copy
             >>> copy.deepcopy(getfixture("tokenizer")).add_tokens(["괘불 미디어아트"])
             1

@@ -44,7 +44,7 @@ def analyze_texts(
     Raises:
         TypeError: A text is not a string.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> [tuple(morpheme) for morpheme in analyze_texts(["토\u200b기<b>"], analyze, [AddedToken("<b>")])[0]]
         [('토기', '토기', 'Noun', 0, 3), ('<b>', '<b>', 'AddedToken', 3, 6)]
@@ -76,7 +76,7 @@ def kept_words(
         stop_words: Words to drop, compared after the steps above.
         with_spans: Also return the span of each word in its text (default False: empty lists).
 
-    Example:
+    Examples:
         >>> from kgloss_hf.runtime.okt import analyze
         >>> kept_words(analyze(["토기를 찾다."]), lemmatize=True, normalize=True, stop_words=["찾다"], with_spans=True)
         ([['토기']], [[(0, 2)]])
@@ -115,7 +115,7 @@ def word_of(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool
         lemmatize: Use the dictionary form.
         normalize: Lower-case the word.
 
-    Example:
+    Examples:
         >>> word_of("구분된", "구분되다", "Verb", True, True), word_of("QR", "QR", "Alpha", True, True)
         ('구분되다', 'Alpha')
     """
@@ -136,7 +136,7 @@ def normalized_texts(texts: list[str]) -> tuple[list[str], dict[int, list[tuple[
     Raises:
         TypeError: A text is not a string.
 
-    Example:
+    Examples:
         >>> normalized_texts(["토기", "흙\u200b"])
         (['토기', '흙'], {1: [(0, 1)]})
     """

@@ -70,7 +70,7 @@ class VocabularyArguments:
 class WarmStartArguments:
     """Options of a training run that begins from a pre-trained encoder or seq2seq model.
 
-    Example:
+    Examples:
         >>> WarmStartArguments(encoder_model_name_or_path="klue/bert-base").base
         'klue/bert-base'
     """
@@ -147,7 +147,7 @@ class WarmStartArguments:
         Raises:
             ValueError: An option has no effect, or contradicts another; the message names it.
 
-        Example:
+        Examples:
             >>> WarmStartArguments(fresh_layers=1).check()
             Traceback (most recent call last):
             ...
@@ -258,7 +258,7 @@ class DecodingArguments:
             ValueError: A penalty is not above 0, or `encoder_repetition_penalty` is not 1 for a model whose sentences
                 and glosses have no ids in common.
 
-        Example:
+        Examples:
             >>> DecodingArguments(repetition_penalty=0.0).check()
             Traceback (most recent call last):
             ...

@@ -21,7 +21,7 @@ def pair_lengths(dataset: Dataset) -> np.ndarray:
     Args:
         dataset: A data set with the columns `input_ids` and `labels`.
 
-    Example:
+    Examples:
         >>> pair_lengths(Dataset.from_dict({"input_ids": [[2, 9, 3], [2, 3]], "labels": [[8, 3], [3]]})).tolist()
         [[3, 2], [2, 1]]
     """
@@ -49,7 +49,7 @@ class StepSampler(Sampler[int]):
     Raises:
         ValueError: There are no rows.
 
-    Example:
+    Examples:
         >>> order = list(StepSampler(np.array([[3, 1], [9, 4], [4, 1], [8, 4]]), step_size=2, seed=0))
         >>> sorted(sorted(order[start : start + 2]) for start in (0, 2))
         [[0, 2], [1, 3]]
@@ -96,7 +96,7 @@ class PairCollator:
         multiple_of: Multiple to which both lengths are rounded up (default 1). On a GPU, 8 keeps the number of
             different shapes small, which suits its kernels.
 
-    Example:
+    Examples:
         >>> batch = PairCollator(0)([{"input_ids": [2, 9, 3], "labels": [8, 3]}, {"input_ids": [2, 3], "labels": [3]}])
         >>> batch["input_ids"].tolist(), batch["labels"].tolist()
         ([[2, 9, 3], [2, 3, 0]], [[8, 3], [3, -100]])

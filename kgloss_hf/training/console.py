@@ -20,7 +20,7 @@ from ..reporting import late_bars, one_line_warnings, use_utf8, visible
 def speaks() -> bool:
     """Return whether this process may print, that is, whether it is the first that a launcher started on this machine.
 
-    Example:
+    Examples:
         >>> speaks()
         True
     """
@@ -40,7 +40,7 @@ def as_script(main: Callable[[], None]) -> int:
     Returns:
         0; 1 after an error; 130 after Ctrl-C.
 
-    Example:
+    Examples:
         >>> as_script(lambda: None)
         0
     """
@@ -74,7 +74,7 @@ def command_line(words: Sequence[str] | None, program: str) -> list[str]:
         words: Words of the command line after the program's name; None takes those of this process, a script.
         program: Name that precedes the words, such as `kgloss train`. It is not used for a script.
 
-    Example:
+    Examples:
         >>> command_line(["--preset", "tiny"], "kgloss train")
         ['kgloss', 'train', '--preset', 'tiny']
     """
@@ -114,7 +114,7 @@ def resumable(how: Callable[[], str]) -> Iterator[None]:
         KeyboardInterrupt: After Ctrl-C, with the line, which has already been printed.
         SystemExit: After SIGTERM, with status 143.
 
-    Example:
+    Examples:
         >>> with resumable(lambda: "Repeat the command to continue."):
         ...     pass
     """
@@ -147,7 +147,7 @@ def quoted(command: Sequence[str], *more: str) -> str:
         command: Words from `command_line`.
         more: Words to add, such as `--resume`.
 
-    Example:
+    Examples:
         >>> quoted(["kgloss", "train", "--resume", "my pairs.csv"], "--resume")
         "kgloss train --resume 'my pairs.csv'"
     """

@@ -33,7 +33,7 @@ def check_options(checkpoint: str, before: Mapping[str, Any], preset: str | None
     Raises:
         ValueError: Options were given that the checkpoint decides, or the checkpoint is a model of the pretext task.
 
-    Example:
+    Examples:
         >>> check_options("outputs/demo/model", {"preset": "tiny", "scores": None}, None, {"vocabulary": None})
         'tiny'
     """
@@ -78,7 +78,7 @@ def continued_model(
     Raises:
         ValueError: The tokenizer is not an extension of the model's, or `num_beams` is below 1.
 
-    Example:
+    Examples:
         >>> tokenizer, checkpoint = getfixture("tokenizer"), getfixture("checkpoint")
         >>> continued_model(checkpoint, tokenizer, {"몸": "sign_word"}).config.gloss_types
         {'몸': 'sign_word'}
@@ -112,7 +112,7 @@ def make_room(model: PreTrainedModel, longest: int) -> None:
         model: Model to change in place.
         longest: Number of tokens of the longest target, including [EOS].
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.modeling import build_model
         >>> model = build_model("tiny", getfixture("tokenizer"))
         >>> model.generation_config.max_length = 16
@@ -132,7 +132,7 @@ def shares_embeddings(model: PreTrainedModel) -> bool:
     Args:
         model: Trained model.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.models.modeling import build_model
         >>> [shares_embeddings(build_model(preset, getfixture("tokenizer"))) for preset in ("tiny", "rnn")]
         [True, False]
@@ -155,7 +155,7 @@ def facts_of(checkpoint: str, before: Mapping[str, Any], tokenizer: KGlossTokeni
         `base_model`, the model's id on the Hub, or None for a folder; `command`, the command that trained it, or None;
         and `added_glosses`, the number of glosses that it lacked.
 
-    Example:
+    Examples:
         >>> facts_of(getfixture("checkpoint"), {"command": None}, getfixture("tokenizer"))
         {'base_model': None, 'command': None, 'added_glosses': 0}
     """
@@ -174,7 +174,7 @@ def earlier_data(data: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[
         data: Corpora from `kgloss_hf.training.run.run_of`.
         now: Corpora of this run. Files with the same name but different licences count as different.
 
-    Example:
+    Examples:
         >>> earlier_data([{"name": "gksl", "use": "glosses", "license": "mit"}], [])
         [{'name': 'gksl', 'use': 'earlier glosses', 'license': 'mit'}]
     """

@@ -44,7 +44,7 @@ class RunDisplay(TrainerCallback):
     Raises:
         ImportError: A library that the run needs at its end is not installed.
 
-    Example:
+    Examples:
         >>> with RunDisplay() as display:
         ...     isinstance(display, TrainerCallback)
         True
@@ -230,7 +230,7 @@ def tied_weights_may_be_missing(model: nn.Module) -> Iterator[None]:
     Args:
         model: Model into which a checkpoint may be loaded.
 
-    Example:
+    Examples:
         >>> with tied_weights_may_be_missing(nn.Linear(2, 2)):
         ...     pass
     """

@@ -42,7 +42,7 @@ def unknown_glosses(
         parts: Pairs of each set, by the name of the set.
         trained: Folder or repository of the tokenizer, if it was not learnt on the training set.
 
-    Example:
+    Examples:
         >>> parts = {"test": [Pair("몸의 형태", ("몸", "처음보는글로스"))]}
         >>> print(*unknown_glosses(getfixture("tokenizer"), parts))
         1 of 2 glosses in the test set does not occur in the training set (처음보는글로스): the model cannot ...
@@ -84,7 +84,7 @@ def encode_pretext(tokenizer: KGlossTokenizerFast, dataset: Dataset) -> Dataset:
         tokenizer: The model's tokenizer.
         dataset: Data set with the columns `source` and `target`.
 
-    Example:
+    Examples:
         >>> pairs = Dataset.from_dict({"source": ["몸의 형태"], "target": ["몸의 모양"]})
         >>> tokenizer = getfixture("tokenizer")
         >>> tokenizer.convert_ids_to_tokens(encode_pretext(tokenizer, pairs)[0]["labels"])

@@ -35,7 +35,7 @@ def sentences(dataset: Dataset) -> Iterator[str]:
     Args:
         dataset: Data set with the columns `source` and `target`.
 
-    Example:
+    Examples:
         >>> list(sentences(Dataset.from_dict({"source": ["불이 났어요."], "target": ["화재입니다."]})))
         ['불이 났어요.', '화재입니다.']
     """
@@ -59,7 +59,7 @@ def split_pretext(
     Raises:
         ValueError: `by` is unknown, or one of the sets would be empty.
 
-    Example:
+    Examples:
         >>> pairs = Dataset.from_dict({"source": ["가", "나", "다", "라"], "target": ["나", "가", "라", "다"]})
         >>> [sorted(rows.tolist()) for rows in split_pretext(pairs, 0.5)]
         [[0, 1], [2, 3]]

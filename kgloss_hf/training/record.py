@@ -46,7 +46,7 @@ def digest_of(rows: Iterable[Any]) -> dict[str, Any]:
     Args:
         rows: Values that JSON can represent, such as pairs; read once.
 
-    Example:
+    Examples:
         >>> digest_of([("집에 불이 났어요.", ["집", "불"])])["number"]
         1
     """
@@ -62,7 +62,7 @@ def digest_of_checkpoint(checkpoint: str) -> dict[str, Any]:
     Args:
         checkpoint: Folder or Hub repository.
 
-    Example:
+    Examples:
         >>> list(digest_of_checkpoint(getfixture("checkpoint")))
         ['sha256']
     """
@@ -81,7 +81,7 @@ def options_of(args: Seq2SeqTrainingArguments, *others: Any) -> dict[str, Any]:
         args: Training arguments. Batch sizes count only through the number of pairs per optimiser step.
         others: Other dataclasses of options.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.training.trainer import TrainingArguments
         >>> options_of(TrainingArguments(output_dir="outputs/demo", use_cpu=True))["learning_rate"]
         0.0005
@@ -141,7 +141,7 @@ def check_vocabulary(checkpoint: str | None, tokenizer: KGlossTokenizerFast) -> 
     Raises:
         ValueError: The checkpoint's model was trained with another vocabulary.
 
-    Example:
+    Examples:
         >>> check_vocabulary(getfixture("checkpoint"), getfixture("tokenizer"))
     """
     if checkpoint is None:
@@ -162,7 +162,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             version, are ignored.
         now: Current record.
 
-    Example:
+    Examples:
         >>> before = {"options": {"seed": 0}, "data": {"test pairs": {"number": 41, "sha256": "a1"}}}
         >>> now = {"options": {"seed": 1}, "data": {"test pairs": {"number": 41, "sha256": "b2"}}}
         >>> differences(before, now)

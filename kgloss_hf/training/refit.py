@@ -49,7 +49,7 @@ def check_refit(args: Seq2SeqTrainingArguments) -> None:
     Raises:
         ValueError: The first training does not choose a checkpoint.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.training.trainer import TrainingArguments
         >>> check_refit(TrainingArguments(output_dir="outputs/demo", use_cpu=True))
     """
@@ -66,7 +66,7 @@ def chosen_before(folder: Path) -> Chosen | None:
     Args:
         folder: Folder of the run.
 
-    Example:
+    Examples:
         >>> chosen_before(Path("outputs/new")) is None
         True
     """
@@ -99,7 +99,7 @@ def without_evaluation(args: Seq2SeqTrainingArguments) -> None:
     Args:
         args: Arguments of the run, changed in place.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.training.trainer import TrainingArguments
         >>> args = TrainingArguments(output_dir="outputs/demo", use_cpu=True)
         >>> without_evaluation(args)
@@ -116,7 +116,7 @@ def joined(split: Split) -> Split:
     Args:
         split: Split of the run.
 
-    Example:
+    Examples:
         >>> from kgloss_hf.data.pairs import Pair
         >>> one, two, three = (Pair(text, (text,)) for text in ("집", "불", "물"))
         >>> len(joined(Split([one], [two], [three])).train)
@@ -133,7 +133,7 @@ def refit_facts(chosen: Chosen, of_epochs: float, pairs: int) -> Mapping[str, An
         of_epochs: Number of epochs for which the schedules of both trainings were made.
         pairs: Number of validation pairs that the second training learnt from.
 
-    Example:
+    Examples:
         >>> refit_facts(Chosen(12.0, {"jaccard": 40.0}, {}), 30.0, 36)["refit"]
         {'epochs': 12.0, 'of_epochs': 30.0, 'validation_pairs': 36}
     """

@@ -115,7 +115,7 @@ def how_to_go_on(folder: Path, command: Sequence[str]) -> str:
         folder: Folder of the run; the second training of a refit uses its subfolder `refit`.
         command: Words of the command that started the run.
 
-    Example:
+    Examples:
         >>> how_to_go_on(Path("outputs/new"), ["kgloss", "train", "--output_dir", "outputs/new"])
         'No checkpoint has been saved yet. Start again: kgloss train --output_dir outputs/new'
     """
@@ -294,7 +294,7 @@ def run_of(checkpoint: str, use: str = "pretext") -> dict[str, Any]:
         `data`, described as by `source_of` (one corpus of unknown licence if the file names none); `command` and
         `preset`, each None if unknown; and `scores`, empty for a model of the pretext task, or None if unknown.
 
-    Example:
+    Examples:
         >>> run_of(getfixture("checkpoint"))["command"] is None
         True
     """

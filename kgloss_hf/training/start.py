@@ -31,7 +31,7 @@ class Start:
             folder holds no model.
         FileNotFoundError: A folder does not exist.
 
-    Example:
+    Examples:
         >>> Start(StartArguments(preset="rnn")).preset
         'rnn'
     """

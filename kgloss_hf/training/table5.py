@@ -126,7 +126,7 @@ def kept_runs(arguments: Table5Arguments) -> str:
     Args:
         arguments: As for `reproduce`.
 
-    Example:
+    Examples:
         >>> kept_runs(Table5Arguments(pretext="outputs/pretext/model", output_dir="outputs/new"))
         '0 of 80'
     """

@@ -119,7 +119,7 @@ def with_glosses_of(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> KG
             as they are written are not added.
         pairs: Pairs with the glosses to add.
 
-    Example:
+    Examples:
         >>> pairs = [Pair("몸의 형태는 12m", ("몸", "처음보는글로스", "12"))]
         >>> with_glosses_of(getfixture("tokenizer"), pairs).glosses[-1]
         '처음보는글로스'
@@ -168,7 +168,7 @@ def train_and_save(arguments: TokenizerTrainingArguments) -> dict[str, Any]:
             the corpus or the pairs, or it cannot find the names to copy. Errors of
             `kgloss_hf.data.pairs.load_pairs`, `kgloss_hf.data.texts.read_texts` and `train_tokenizer` are raised too.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     chosen = TokenizerTrainingArguments(output_dir=f"{folder}/tokenizer", model="wordlevel")

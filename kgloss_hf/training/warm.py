@@ -154,7 +154,7 @@ def base_facts(arguments: WarmStartArguments) -> dict[str, Any]:
         `base_model`, described as `kgloss_hf.hub.provenance.source_of` describes a corpus, with the licence None if the
         model's card states none; an empty dictionary without a warm start.
 
-    Example:
+    Examples:
         >>> base_facts(WarmStartArguments(encoder_model_name_or_path=getfixture("encoder")))["base_model"]["license"]
     """
     if arguments.base is None:

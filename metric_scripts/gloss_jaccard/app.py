@@ -27,7 +27,7 @@ def score(predictions: str, references: str, multiset: bool = False) -> tuple[fl
     Raises:
         ValueError: There are no lines, more characters than `LIMIT`, or not as many references as predictions.
 
-    Example:
+    Examples:
         >>> score("집 불", "불")[0]
         50.0
     """

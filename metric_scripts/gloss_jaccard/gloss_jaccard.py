@@ -34,7 +34,7 @@ Returns:
     signature: How the score was computed.
     jaccard_best, low_best, high_best, signature_best: With several references, the same against the best of them.
 
-Example:
+Examples:
     >>> import evaluate
     >>> metric = evaluate.load("metric_scripts/gloss_jaccard")
     >>> metric.compute(predictions=[["집", "불"]], references=["불 집 나다 빨리"])

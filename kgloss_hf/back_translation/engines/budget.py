@@ -33,7 +33,7 @@ class Budget:
         max_cost: Maximum cost in total, in the price's currency; None for no limit.
         path: JSON file of engines' names and characters, shared by all processes; None counts in memory only.
 
-    Example:
+    Examples:
         >>> budget = Budget("papago", Price(20_000, "KRW"), max_cost=1)
         >>> budget.reserve(30)
         >>> budget.reserve(30)
@@ -137,7 +137,7 @@ class Pace:
         most: Maximum number of units per window, at least 1.
         seconds: Length of the window.
 
-    Example:
+    Examples:
         >>> pace = Pace(2, 0.01)
         >>> pace.wait(5)  # takes 0.02 seconds
     """

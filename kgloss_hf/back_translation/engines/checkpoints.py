@@ -107,7 +107,7 @@ class CheckpointEngine(ABC):
 def name_of(model: str) -> str:
     """Return the last part of a checkpoint's id or folder.
 
-    Example:
+    Examples:
         >>> name_of("Helsinki-NLP/opus-mt-ko-en")
         'opus-mt-ko-en'
     """
@@ -171,7 +171,7 @@ def most_new_tokens(ids: Sequence[Sequence[int]]) -> int:
     A sentence and its translation differ by less than that in every language pair that we know of; a decoder that
     repeats itself until it is stopped costs no more than three times its share.
 
-    Example:
+    Examples:
         >>> most_new_tokens([[7] * 40, [7] * 12]), most_new_tokens([[7, 7]])
         (120, 50)
     """

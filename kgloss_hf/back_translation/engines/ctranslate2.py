@@ -40,7 +40,7 @@ class CTranslate2Engine(CheckpointEngine):
     Raises:
         ImportError: ctranslate2 is not installed.
 
-    Example:
+    Examples:
         >>> engine = CTranslate2Engine(
         ...     model="converted/opus-mt-ko-en",
         ...     back_model="converted/opus-mt-tc-big-en-ko",

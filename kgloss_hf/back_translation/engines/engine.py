@@ -99,7 +99,7 @@ def batches(texts: Sequence[str], limits: Limits) -> list[list[int]]:
     Returns:
         Indices of the texts in each batch.
 
-    Example:
+    Examples:
         >>> batches(["물", "도와 주세요.", "불"], Limits(texts=2, characters=100, text=100))
         [[1, 0], [2]]
     """
@@ -119,7 +119,7 @@ def batches(texts: Sequence[str], limits: Limits) -> list[list[int]]:
 def is_number(value: object) -> bool:
     """Return whether an option's value is a number that a float can hold, and not a bool, nan or beyond 1.8e308.
 
-    Example:
+    Examples:
         >>> is_number(2), is_number(True), is_number(float("inf")), is_number(10**400)
         (True, False, False, False)
     """
@@ -140,7 +140,7 @@ def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, flo
         ValueError: The kind, an option or a value is not known; the message lists those that exist.
         ImportError: A library that the engine needs is not installed; the message gives the install command.
 
-    Example:
+    Examples:
         >>> open_engine("bing")
         Traceback (most recent call last):
         ValueError: bing: expected an engine of the kind transformers, ctranslate2, google, papago, found 'bing'

@@ -43,7 +43,7 @@ class GoogleEngine(RemoteEngine):
             `price`; if its output is billed too, as for `general/translation-llm`, give the sum, with some margin.
         endpoint: URL such as `https://translate-eu.googleapis.com`. `http://localhost…` is called without credentials.
 
-    Example:
+    Examples:
         >>> engine = GoogleEngine(max_cost=10)
         >>> engine.describe()
         {'kind': 'google', 'model': 'general/nmt'}

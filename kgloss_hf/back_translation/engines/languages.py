@@ -30,7 +30,7 @@ class Direction(NamedTuple):
 def into_korean(target: str) -> bool:
     """Return whether a target language is Korean, as any checkpoint writes it.
 
-    Example:
+    Examples:
         >>> [into_korean(code) for code in ("ko", "kor_Hang", "ko_KR", "kok")]
         [True, True, True, False]
     """
@@ -81,7 +81,7 @@ def find_language(language: str, codes: Iterable[str], model: str) -> str:
         ValueError: No code means the language, or more than one does; the message lists them.
         ImportError: langcodes is not installed, and the language is none of the codes.
 
-    Example:
+    Examples:
         >>> codes = ["eng_Latn", "kor_Hang", "zho_Hans", "zho_Hant"]
         >>> find_language("ko", codes, "nllb"), find_language("zh-Hant", codes, "nllb")
         ('kor_Hang', 'zho_Hant')

@@ -49,7 +49,7 @@ class PapagoEngine(RemoteEngine):
         texts_per_request: Maximum number of lines per request. 1 costs the same and rules out mixed-up lines, but is
             slower.
 
-    Example:
+    Examples:
         >>> engine = PapagoEngine(max_cost=10_000)
         >>> engine.describe()
         {'kind': 'papago', 'honorific': False, 'texts_per_request': 100}

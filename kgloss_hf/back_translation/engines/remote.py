@@ -288,7 +288,7 @@ def retry_after(value: str | None) -> float:
     Returns:
         At least 0; also 0 if the value is neither a number nor a date.
 
-    Example:
+    Examples:
         >>> retry_after("120"), retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), retry_after("soon"), retry_after(None)
         (120.0, 0.0, 0.0, 0.0)
     """
@@ -309,7 +309,7 @@ def check_endpoint(name: str, endpoint: str) -> None:
         name: Name of the engine.
         endpoint: URL that requests go to.
 
-    Example:
+    Examples:
         >>> check_endpoint("papago", "https://papago.apigw.ntruss.com/nmt/v1/translation")
         >>> check_endpoint("papago", "http://example.com/")
         Traceback (most recent call last):

@@ -43,7 +43,7 @@ class TransformersEngine(CheckpointEngine):
         dtype: `float32`, `bfloat16` or `float16` (default: `bfloat16` on a CUDA device that supports it, else
             `float32`).
 
-    Example:
+    Examples:
         >>> engine = TransformersEngine(
         ...     model="Helsinki-NLP/opus-mt-ko-en", back_model="Helsinki-NLP/opus-mt-tc-big-en-ko"
         ... )
