@@ -38,7 +38,7 @@ WHOLE: dict[str, Any] = {
 def test_every_key_is_an_attribute() -> None:
     answer = GlossSequence(WHOLE)
     assert {key: getattr(answer, key) for key in WHOLE} == WHOLE
-    documented = (GlossSequence.__doc__ or "").partition("Keys:")[2].partition("Raises:")[0]
+    documented = (GlossSequence.__doc__ or "").partition("Attributes:")[2].partition("Raises:")[0]
     assert set(re.findall(r"^        (\w+): ", documented, re.MULTILINE)) == WHOLE.keys()
 
 
