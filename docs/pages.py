@@ -24,7 +24,7 @@ _AT_TOP = {
     "RESULTS.md": "results/index.md",
     **{f"{name}.md": f"{name.lower()}.md" for name in ("CHANGELOG", "CONTRIBUTING", "RELEASE", "SECURITY")},
 }
-_FENCE = re.compile(r"^ *```")
+_FENCE = re.compile(r"^( *```\w*)(?: (\S+))?$")
 _LINK = re.compile(r"""(?:(?<=\]\()|(?<=src="))(?![a-z]+:|#)([^()\s#"]+)""")
 
 
@@ -54,8 +54,10 @@ def _in_site(text: str, name: str, places: dict[str, str], address: str) -> str:
     fenced = False
     lines = []
     for line in text.splitlines(keepends=True):
-        if _FENCE.match(line):
+        if fence := _FENCE.match(line):
             fenced = not fenced
+            # A block that is a file has its name in the fence, which is how the site has titles.
+            line = f'{fence[1]} title="{fence[2]}"\n' if fence[2] else line
         lines.append(line if fenced else _LINK.sub(target, line))
     return "".join(lines)
 

@@ -43,6 +43,12 @@ def test_links_lead_to_the_site_or_to_the_repository(site: Path) -> None:
     assert '.md"' not in page
 
 
+def test_blocks_of_code_are_blocks_of_code(site: Path) -> None:
+    assert '<span class="filename">pairs.csv</span>' in (site / "tutorial" / "index.html").read_text("utf-8")
+    broken = [path for path in site.rglob("*.html") if "<p>```" in path.read_text("utf-8")]
+    assert broken == []
+
+
 def test_the_reference_holds_the_public_names_with_their_examples(site: Path) -> None:
     page = (site / "api" / "index.html").read_text("utf-8")
     for name in set(kgloss_hf.__all__) - {"__version__"}:
