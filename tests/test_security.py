@@ -150,10 +150,10 @@ def test_metadata_that_would_unfold_beyond_memory() -> None:
 @pytest.mark.parametrize("kind", ["model", "dataset", "space"])
 def test_names_of_repositories_are_names(kind: str, name: str) -> None:
     """Check names, which become folders of a dry run and, for a demo's model, a line of its card and code."""
-    with pytest.raises(ValueError, match="Repo id"):
+    with pytest.raises(ValueError, match="Repo id|repository id"):
         Publication(kind, name, "me/model")
     if kind == "space":
-        with pytest.raises(ValueError, match="Repo id"):
+        with pytest.raises(ValueError, match="Repo id|repository id"):
             Publication(kind, "me/demo", name)
 
 
