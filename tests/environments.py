@@ -19,6 +19,9 @@ ROOT = Path(__file__).parent.parent
 # Each generation with the file of the exact versions that it is tested with.
 GENERATIONS = {"current": "constraints.txt", "script era": "constraints-legacy.txt"}
 
+# For `python -W`: Python 3.12 and later warn of every fork of a process with threads, and a JVM has many.
+FORKS = "ignore:This process:DeprecationWarning"
+
 # pip's warning before its last attempt; the names are urllib3's errors for an address that does not answer.
 _NOT_REACHED = re.compile(r"Retry\(total=0,.*broken by '(NewConnection|NameResolution|ConnectTimeout|Proxy)Error")
 

@@ -243,7 +243,9 @@ def _start_jvm(jpype: Any, konlpy_java: Path) -> None:
             f"run: {_INSTALL}"
         )
     # -Xrs leaves signals to Python. Okt produces much garbage: the parallel collector saves a third of its time.
-    options = [f"-Xmx{MAX_HEAP_MB}m", "-Dfile.encoding=UTF8", "-Xrs", "-XX:+UseParallelGC"]
+    # Java guards the stack of the thread that starts it at -Xss, by default 1 MB. Where Python's own C code recurses
+    # deeper, as its JSON reader does on Python 3.13, the process would end.
+    options = [f"-Xmx{MAX_HEAP_MB}m", "-Xss8m", "-Dfile.encoding=UTF8", "-Xrs", "-XX:+UseParallelGC"]
     if _compiles_quickly:
         options.append("-XX:TieredStopAtLevel=1")
     if (version := java_version(home)) >= 25:

@@ -425,7 +425,8 @@ def test_workbook_of_endless_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_line_without_an_end(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "_LINE", 1000)
     path = tmp_path / name
-    (gzip.open if name.endswith(".gz") else open)(path, "wb").write(b"text\n" * (name[2] != "j") + b'"' + b"a" * 5000)
+    with (gzip.open if name.endswith(".gz") else open)(path, "wb") as file:
+        file.write(b"text\n" * (name[2] != "j") + b'"' + b"a" * 5000)
     with pytest.raises(ValueError, match=rf"{name}, line \d: expected at most 1,000 characters per line, found more"):
         list(read_lines(path) if ".txt" in name else read_rows(path))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import html
+import inspect
 import json
 import pickle
 import re
@@ -38,8 +39,8 @@ WHOLE: dict[str, Any] = {
 def test_every_key_is_an_attribute() -> None:
     answer = GlossSequence(WHOLE)
     assert {key: getattr(answer, key) for key in WHOLE} == WHOLE
-    documented = (GlossSequence.__doc__ or "").partition("Attributes:")[2].partition("Raises:")[0]
-    assert set(re.findall(r"^        (\w+): ", documented, re.MULTILINE)) == WHOLE.keys()
+    documented = (inspect.getdoc(GlossSequence) or "").partition("Attributes:")[2].partition("Raises:")[0]
+    assert set(re.findall(r"^    (\w+): ", documented, re.MULTILINE)) == WHOLE.keys()
 
 
 def test_a_key_that_is_not_there_names_the_option() -> None:

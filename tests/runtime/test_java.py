@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.environments import FORKS
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 KINDS = (
@@ -46,7 +48,7 @@ def ends(process):
 
 def _python(code: str, **environment: str) -> list[str]:
     result = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code],
+        [sys.executable, "-W", FORKS, "-c", PRELUDE + code],
         capture_output=True,
         text=True,
         timeout=200,
@@ -55,6 +57,21 @@ def _python(code: str, **environment: str) -> list[str]:
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     return result.stdout.splitlines()
+
+
+DEEP = """
+import json
+okt.analyze(['전시'])
+for read, text in ((json.loads, '[' * 9_999), (lambda text: compile(text, '', 'eval'), '(' * 9_999)):
+    try:
+        read(text)
+    except (RecursionError, SyntaxError) as error:
+        print(type(error).__name__)
+"""
+
+
+def test_python_can_use_the_stack_of_a_thread_that_started_java() -> None:
+    assert _python(DEEP) == ["RecursionError", "SyntaxError"]
 
 
 @pytest.mark.slow

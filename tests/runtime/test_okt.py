@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from conftest import SENTENCES
 from kgloss_hf.runtime import java, okt
 from kgloss_hf.runtime.okt import Morpheme, analyze, collection_paused
+from tests.environments import FORKS
 
 
 def test_surface_lemma_tag_and_offsets() -> None:
@@ -449,7 +450,8 @@ def test_not_a_string() -> None:
 
 def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "KGLOSS_OKT_TABLE": "", **environment}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment)
+    command = [sys.executable, "-W", FORKS, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 FORK = """
