@@ -57,7 +57,7 @@ TYPE_NAMES = {
     "ko": {
         "sign_word": "수어 단어",
         "similar_word": "유사어",
-        "iconic": "도상",
+        "iconic": "도상 수어",
         "fingerspelling": "지문자",
         "fingerspelled_number": "지숫자",
         "non_manual": "비수지 신호",
