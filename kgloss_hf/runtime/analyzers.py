@@ -52,7 +52,10 @@ def get_analyzer(name: str) -> Analyzer:
         ['Hello', ',', 'world', '42', '!']
     """
     if name not in ANALYZERS:
-        raise ValueError(f"unknown analyser {name!r}; this version of kgloss_hf has {', '.join(ANALYZERS)}")
+        raise ValueError(
+            f"analyzer: expected one of {', '.join(ANALYZERS)}, which this version of kgloss_hf has, found {name!r}; "
+            "choose one of these"
+        )
     return ANALYZERS[name]()
 
 

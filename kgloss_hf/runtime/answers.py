@@ -1,4 +1,4 @@
-"""Build answers from what a model emitted: glosses with their types, places in the sentence, and spelled names."""
+"""Build answers from the tokens that a model emitted: glosses, their types, their places, and spelled names."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class GlossSequence(dict[str, Any]):
             most, or None; with `return_alignment`.
         agreement: Mean Jaccard score, from 0 to 1, between the glosses and all candidates, weighted by their
             probability; with `consensus`, instead of `log_prob` and `score`.
-        fallback: Indices in `glosses` of signs that were fingerspelled for want of a gloss; with `fingerspell`.
-        signs: What plays each gloss; with `lexicon`. Each is a dict with the `gloss` and one of: `entry`, an entry of
+        fallback: Indices in `glosses` of signs that were fingerspelled because they have no gloss; with `fingerspell`.
+        signs: How to play each gloss; with `lexicon`. Each is a dict with the `gloss` and one of: `entry`, an entry of
             the lexicon (`way` is `group` or `headword` if it is that of another word); `letters`, a list of entries;
             `reason`, why nothing plays it, one of `kgloss_hf.runtime.lexicon.REASONS`.
         confidence: For each gloss, its probability given the glosses before it, from 0 to 1, among the glosses that
@@ -116,7 +116,7 @@ class GlossSequence(dict[str, Any]):
 
     @property
     def score(self) -> float:
-        """Score by which sequences are ranked."""
+        """Score by which sequences are ranked, the highest first."""
         return self._value("score", "num_return_sequences=N")
 
     @property
@@ -131,12 +131,12 @@ class GlossSequence(dict[str, Any]):
 
     @property
     def agreement(self) -> float:
-        """Expected Jaccard score with all candidates, from 0 to 1."""
+        """Mean Jaccard score with all candidates, weighted by their probability, from 0 to 1."""
         return self._value("agreement", "consensus=True")
 
     @property
     def fallback(self) -> list[int]:
-        """Indices in `glosses` of signs that were fingerspelled for want of a gloss."""
+        """Indices in `glosses` of signs that were fingerspelled because they have no gloss."""
         return self._value("fallback", "fingerspell=True")
 
     @property
@@ -146,7 +146,7 @@ class GlossSequence(dict[str, Any]):
 
     @property
     def confidence(self) -> list[float | None]:
-        """The probability of each gloss after those before it, from 0 to 1; None for letters."""
+        """Probability of each gloss given those before it, from 0 to 1; None for letters."""
         return self._value("confidence", "return_confidence=True")
 
     def _value(self, key: str, option: str = "") -> Any:
@@ -205,7 +205,7 @@ def answer_of(
     stop_words: Collection[str] = (),
     log_probs: Sequence[float] | None = None,
 ) -> GlossSequence:
-    """Return the answer for what a model emitted.
+    """Return the answer for the tokens that a model emitted.
 
     Args:
         tokens: Emitted tokens, without special tokens.

@@ -346,6 +346,9 @@ def truncates(value: Any) -> bool:
 
     Args:
         value: Value of the argument `truncation`.
+
+    Raises:
+        ValueError: The stock pipeline does not accept the value.
     """
     name = getattr(value, "value", value)
     cut: dict[Any, bool] = {True: True, False: False, "longest_first": True, "only_first": True}
@@ -356,7 +359,7 @@ def truncates(value: Any) -> bool:
 
 
 def vocab_size_of(model: Any) -> int:
-    """Return the size of a model's output vocabulary.
+    """Return the number of ids in the vocabulary of a model's output.
 
     Args:
         model: An encoder-decoder or the RNN.
@@ -365,7 +368,7 @@ def vocab_size_of(model: Any) -> int:
 
 
 def positions_of(model: Any, part: str) -> int | None:
-    """Return how many tokens a part can read, or None if it has no limit.
+    """Return how many tokens the encoder or the decoder of a model can read, or None if there is no limit.
 
     Args:
         model: An encoder-decoder or the RNN.

@@ -58,7 +58,7 @@ def list_of_column(texts: Any) -> Any:
 
 
 def offsets_of_words(encoding: BatchEncoding, spans: list[Spans]) -> Spans:
-    """Return the span of the morpheme of each token of each row.
+    """Return, for each token of each row, the span of its morpheme in the text.
 
     Args:
         encoding: The backend's encoding of words.
@@ -155,7 +155,7 @@ def count_dropped(encoding: BatchEncoding) -> tuple[int, int]:
 
 
 def say_dropped(texts: tuple[int, int] = (0, 0), targets: tuple[int, int] = (0, 0)) -> None:
-    """Warn about what truncation dropped, if anything.
+    """Log a warning with the number of tokens that truncation dropped, if it dropped any.
 
     Args:
         texts: Number of dropped tokens, and of texts that lost some.

@@ -201,11 +201,12 @@ class KGlossRnnConfig(PretrainedConfig):
     """Shape of an `RnnEncoderDecoderModel` (`kgloss_hf.runtime.modeling_rnn`).
 
     Args:
-        vocab_size: Number of tokens, of source and target together.
-        embedding_size: Width of the token embeddings and of the output projection's input.
-        hidden_size: Width of the GRUs (each direction of the encoder, and the decoder) and of the attention.
-        dropout: Dropout on embeddings and before the output projection.
-        max_position_embeddings: Longest target in tokens; the GRUs themselves have no limit.
+        vocab_size: Number of tokens, of source and target together (default 10,000).
+        embedding_size: Width of the token embeddings and of the output projection's input (default 256).
+        hidden_size: Width of the GRUs (each direction of the encoder, and the decoder) and of the attention (default
+            512).
+        dropout: Dropout on embeddings and before the output projection (default 0.3).
+        max_position_embeddings: Longest target in tokens; the GRUs themselves have no limit (default 128).
         **kwargs: Arguments of PretrainedConfig, such as `pad_token_id` and `decoder_start_token_id`.
 
     Raises:
@@ -245,7 +246,7 @@ class KGlossJoinedConfig(PretrainedConfig):
         encoder: Configuration of the pre-trained encoder, with `model_type` (default: BERT's).
         decoder: Configuration of the decoder, which is a BERT.
         joined_layers: Hidden states of the encoder to join: 0 for its embeddings, N for its layer N.
-        fresh_layers: Number of layers, shaped like the decoder's, that read the joined states.
+        fresh_layers: Number of layers, shaped like the decoder's, that read the joined states (default 1).
         **kwargs: Arguments of PretrainedConfig, such as `pad_token_id` and `decoder_start_token_id`.
 
     Raises:

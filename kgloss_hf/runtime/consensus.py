@@ -44,7 +44,7 @@ def consensus(models: Sequence[_Candidates[_Sign]], *, temperature: float = TEMP
         models: Candidates of each model: signs, and the natural logarithm of their probability. All models have equal
             weight.
         temperature: Divides the logarithms before they become weights within each model; values above 1 make the
-            weights more similar.
+            weights more similar (default 1).
 
     Returns:
         The signs, and the mean Jaccard score, from 0 to 1, between them and the weighted candidates. Neither depends on

@@ -48,9 +48,9 @@ def emitted_ids(suppressed: Iterable[int] | None, vocab_size: int) -> torch.Tens
 
 
 def cut_head(model: Any, ids: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a plain model's output projection restricted to these ids.
+    """Return a function that computes a plain model's output projection for some ids only.
 
-    The returned function computes scores, … × ids, from hidden states, … × width.
+    The function computes scores, … × ids, from hidden states, … × width.
 
     Args:
         model: A plain model (`is_plain`).
@@ -130,7 +130,7 @@ class PlainDecoder:
         self.decoder_layers = [_Layer(layer) for layer in model.decoder.bert.encoder.layer]
 
     def fits(self, model: Any) -> bool:
-        """Return whether this was made from the given model, and the model still has the same parts and is plain.
+        """Return whether this decoder was made from the given model, which still has the same parts and is plain.
 
         Args:
             model: Any model.

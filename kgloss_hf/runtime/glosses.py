@@ -44,6 +44,9 @@ _TYPE_OF_NOTATION = {
 def placeholder_of(gloss: str) -> str:
     """Return the gloss as the model sees it: `Number/4C` becomes `Number`, any other gloss is unchanged.
 
+    Args:
+        gloss: A gloss, which may be a placeholder with its content.
+
     Examples:
         >>> placeholder_of("Number/4C"), placeholder_of("문화")
         ('Number', '문화')
@@ -54,6 +57,9 @@ def placeholder_of(gloss: str) -> str:
 
 def content_of(gloss: str) -> str:
     """Return the gloss in its signed form: `Number/4C` becomes `4C`, any other gloss is unchanged.
+
+    Args:
+        gloss: A gloss, which may be a placeholder with its content.
 
     Examples:
         >>> content_of("Number/4C"), content_of("Number"), content_of("문화")

@@ -110,6 +110,7 @@ class FastDropout(nn.Dropout):
     generates_like_stock = True  # for `plain.is_plain`
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Return the input, in training mode with elements dropped at random."""
         threshold = round(256 * self.p)
         if not self.training or input.device.type != "cpu" or threshold in (0, 256) or torch.compiler.is_compiling():
             return super().forward(input)
@@ -119,7 +120,7 @@ class FastDropout(nn.Dropout):
 
 
 def use_fast_dropout(model: nn.Module) -> None:
-    """Replace each stock dropout module by a `FastDropout`.
+    """Replace each stock dropout module with a `FastDropout`.
 
     Args:
         model: Model to change in place.

@@ -1,4 +1,7 @@
-"""Look up what plays a gloss: its own entry in a lexicon, the entry of another word for the same sign, or letters."""
+"""Look up what plays a gloss: its own entry in a lexicon, the entry of another word for the same sign, or letters.
+
+To play a gloss is to show its sign: by its entry's clip, or by the avatar's animation that the entry's id names.
+"""
 
 from __future__ import annotations
 
@@ -172,7 +175,7 @@ class Lexicon:
         return vars(self) | {"_signs": {}}
 
     def sign(self, gloss: str, kind: str = "", *, spelled: bool = False) -> dict[str, Any]:
-        """Return what plays a gloss, or why nothing does.
+        """Return the entry or the letters that play a gloss, or the reason why nothing does.
 
         The search order is: its own entry, with its sense number (`가깝다1`); an entry of the same group; for the
         notation of a similar word (`디지털(컴퓨터)`), the entry of its headword; for a first sense (`가깝다1`), the

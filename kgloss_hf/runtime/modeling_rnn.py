@@ -157,9 +157,11 @@ class RnnEncoderDecoderModel(PreTrainedModel, GenerationMixin):
             module.reset_parameters()
 
     def get_encoder(self, modality: str | None = None) -> _RnnEncoder:
+        """Return the encoder, which `generate` calls once per batch."""
         return self.encoder
 
     def get_input_embeddings(self) -> nn.Embedding:
+        """Return the token embeddings of the encoder."""
         return self.encoder.embedding
 
     def forward(

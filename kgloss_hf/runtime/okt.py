@@ -48,8 +48,8 @@ default is the environment variable KGLOSS_OKT_CACHE, else none."""
 TABLE: str | None = os.environ.get("KGLOSS_OKT_TABLE", str(Path(__file__).with_name("okt_words.bin")))
 """Path of a table of frequent words with Okt's analyses (`benchmarks/okt_table.py`), which need no Java. The table is
 used only if KoNLPy's Okt is the one with which it was made. The default is the environment variable KGLOSS_OKT_TABLE,
-else the table in this file's folder, if it exists. Empty disables the table, for users who add words to Okt's
-dictionary in Java."""
+else the table in this file's folder, if it exists. An empty value disables the table, for users who add words to
+Okt's dictionary in Java."""
 
 _JAR = "open-korean-text-2.1.0.jar"
 
@@ -182,7 +182,7 @@ def analyze(texts: Sequence[str]) -> list[list[Morpheme]]:
 def collection_paused() -> Iterator[None]:
     """Pause Python's garbage collection, which would take a third of the time.
 
-    It would traverse a batch's morphemes, which contain no cycles, again and again. Only one thread at a time pauses
+    It would traverse a batch's morphemes repeatedly, although they contain no cycles. Only one thread at a time pauses
     it, so it runs between batches however many threads there are; the other threads leave it unchanged. It stays off if
     the program has switched it off.
 
@@ -297,10 +297,11 @@ def _from_table(words: list[str]) -> dict[str, _Word]:
 
 
 def read_table(path: Path) -> dict[str, str]:
-    """Return codes by word, or an empty dict if the table does not exist or was made with another Okt than KoNLPy's.
+    """Return the code of each word in a table of frequent words; none if it is missing or was made with another Okt.
 
     Args:
-        path: Path of the table. A table that cannot be read counts as missing, with a warning.
+        path: Path of the table. A table that cannot be read counts as missing, with a warning. One that was made with
+            another Okt than KoNLPy's yields an empty dict, without a warning.
 
     Examples:
         >>> read_table(Path("none"))

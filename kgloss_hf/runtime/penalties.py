@@ -155,7 +155,7 @@ class _PenaltyOfBeams(LogitsProcessor):
 
 
 def penalty_arguments(penalty: float | None, input_ids: torch.Tensor, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with which `generate` of each generation of transformers applies the penalty correctly.
+    """Return the arguments of `generate` by which both generations of transformers apply the penalty correctly.
 
     Args:
         penalty: Requested `encoder_repetition_penalty`.

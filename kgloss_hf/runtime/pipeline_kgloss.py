@@ -87,7 +87,7 @@ class Text2GlossPipeline(Pipeline):
         **generate: Any argument of `generate`, such as `num_beams=1`.
 
     Args, only to `pipeline`:
-        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, with a few different answers, which
+        int8: Answer with eight-bit weights (`with_int8_weights`): faster on a CPU, but a few answers differ, and they
             depend on the other texts of a batch. If rounding may have changed a single answer, that of the full
             weights, which stay in memory, is returned (default False).
         others: Folders, Hub repositories or pipelines of other models, whose candidates have the same weight as this
@@ -118,7 +118,7 @@ class Text2GlossPipeline(Pipeline):
     def __init__(self, *args: Any, int8: bool = False, others: Sequence[Any] = (), **kwargs: Any) -> None:
         # The base class would consume generate's arguments, differently in each generation of transformers.
         bases = {*signature(Pipeline.__init__).parameters, "args_parser", "dtype", "torch_dtype"}
-        given = {name: kwargs.pop(name) for name in [*kwargs] if name not in bases}
+        settings = {name: kwargs.pop(name) for name in [*kwargs] if name not in bases}
         super().__init__(*args, **kwargs)
         if not has_analyzer(self.tokenizer):
             raise TypeError(
@@ -147,7 +147,7 @@ class Text2GlossPipeline(Pipeline):
             raise TypeError(f"others: expected a list of models, found {type(others).__name__}")
         self.others = [self._other(one) for one in others]
         self.playable: tuple[Any, Any, list[int]] = (None, None, [])  # lexicon, ids suppressed, those with unplayable
-        self.given = settings_of(self.model, ({"consensus": True} if others else {}) | given)
+        self.given = settings_of(self.model, ({"consensus": True} if others else {}) | settings)
         emitted_ids(self._request({}).config.suppress_tokens, vocab_size_of(self.model))
 
     @overload
@@ -263,7 +263,9 @@ class Text2GlossPipeline(Pipeline):
                 f"others: expected folders, Hub repositories or pipelines of this kind, found {type(source).__name__}"
             )
         if getattr(source, "others", ()):
-            raise ValueError("others: expected pipelines of one model each, found one with others; pass them here")
+            raise ValueError(
+                "others: expected pipelines of one model each, found one with others; pass its models here"
+            )
         return source
 
     def _given_answers(self, inputs: Iterable[Any], request: Request) -> Iterator[Any]:
@@ -321,7 +323,7 @@ class Text2GlossPipeline(Pipeline):
             yield from answers
 
     def _readable(self, lengths: Sequence[int], morphemes: list[list[Morpheme]]) -> list[bool]:
-        """Return which texts contain words. Our own pieces always belong to words, but those of an encoder may not."""
+        """Return whether each text has words. Our own pieces always belong to words, but an encoder's may not."""
         if self.tokenizer.two_vocabularies:
             return list(self.tokenizer.have_words(morphemes))
         return [length > 2 for length in lengths]
@@ -336,6 +338,7 @@ class Text2GlossPipeline(Pipeline):
         return blank if request.sequences is None else []
 
     def preprocess(self, ids: Sequence[Sequence[int]], **_: Any) -> dict[str, Any]:
+        """Return the ids of a batch of texts as padded tensors."""
         return dict(self.tokenizer.pad({"input_ids": ids}, return_tensors="pt"))
 
     def _forward(self, inputs: dict[str, Any], request: Request) -> dict[str, Any]:
@@ -402,6 +405,7 @@ class Text2GlossPipeline(Pipeline):
         return bool(options.get("return_alignment") or options.get("fingerspell"))
 
     def postprocess(self, outputs: dict[str, Any], rows: Sequence[Row] = (), *, request: Request) -> list[Any]:
+        """Return the answers to a batch of texts from the model's outputs."""
         each, attention = outputs["each"], outputs.get("attention")
         config, answers = request.config, []
         types: Mapping[str, str] = getattr(request.model.config, "gloss_types", None) or {}

@@ -71,7 +71,7 @@ _BEGUN_IN_WORDS = re.compile(r"(?:[일이삼사오육칠팔구십백천]*만\d+[
 
 
 def placeholder_sources(morphemes: Sequence[Morpheme]) -> list[Source]:
-    """Return what placeholders can stand for, in the sentence's order: digits, Latin words, and nouns to copy.
+    """Return the parts of a sentence that placeholders can stand for, in order: digits, Latin words, nouns to copy.
 
     A number before 세기 (century) is written with a C, as in the paper's data (Table 2). Otherwise, a number includes
     whatever Okt joins to it: units as in `10시`, `5,000원`, `70만` and `1900년`, ranges as in `10~20`, decimals. A unit
@@ -144,7 +144,7 @@ def _rest_of_word(morphemes: Sequence[Morpheme], start: int) -> list[Morpheme]:
 
 
 def placeholder_contents(morphemes: Sequence[Morpheme]) -> dict[str, list[str]]:
-    """Return what `Number` and `Alpha` can stand for in a sentence, in the sentence's order.
+    """Return the contents that `Number` and `Alpha` can have in a sentence, in the sentence's order.
 
     A number before 세기 (century) is written with a C, as in the paper's data (Table 2).
 
@@ -167,6 +167,10 @@ def mark_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> 
 
     Corpora differ in notation: MCKSG writes `Number/10분` where GKSL writes `10분`. A gloss that merely has a digit
     (`바꾸다2`), or whose number is not in the sentence, is unchanged.
+
+    Args:
+        glosses: Glosses in the notation of any corpus.
+        morphemes: Morphemes of the sentence, from `kgloss_hf.runtime.okt.analyze` or a tokenizer's `morphemes`.
 
     Examples:
         >>> from kgloss_hf.runtime.okt import analyze
@@ -261,7 +265,7 @@ def _distance(index: int, indices: Sequence[int]) -> int:
 
 
 def restore_placeholders(glosses: Iterable[str], morphemes: Sequence[Morpheme]) -> list[str]:
-    """Replace the placeholders that a model emitted by the sentence's numbers and Latin words (`assign_sources`).
+    """Replace the placeholders that a model emitted with the sentence's numbers and Latin words (`assign_sources`).
 
     A placeholder for which the sentence has no source left stays a bare `Number` or `Alpha`: nothing is invented.
 

@@ -24,7 +24,8 @@ def is_plain(model: Any, *, int8: bool = False) -> bool:
 
     Args:
         model: Any model.
-        int8: Also accept the layers of `with_int8_weights`, whose answers depend on the other texts of a batch.
+        int8: Also accept the layers of `with_int8_weights`, whose answers depend on the other texts of a batch (default
+            False).
 
     Examples:
         >>> from transformers import AutoModelForSeq2SeqLM
@@ -42,7 +43,9 @@ def is_plain(model: Any, *, int8: bool = False) -> bool:
 
 
 def has_plain_decoder(model: Any, *, int8: bool = False) -> bool:
-    """Return whether everything in a model except its encoder is plain (`is_plain`); any encoder will do, even altered.
+    """Return whether everything in a model except its encoder is plain (`is_plain`).
+
+    The encoder may be any, even an altered one.
 
     Args:
         model: Any model.

@@ -23,7 +23,7 @@ def is_batch_of_targets(target: Any, texts: int | None, single: bool) -> bool:
     Args:
         target: The argument `text_target`.
         texts: Number of texts; None if targets are encoded without texts.
-        single: Whether the text was passed by itself, not in a list.
+        single: Whether the text was passed alone, not in a list.
 
     Raises:
         TypeError: The targets are not a list.

@@ -74,8 +74,8 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         normalize: Lower-case words and drop punctuation (default True).
         lemmatize: Use dictionary forms of verbs and adjectives (default True; the paper's Table 4 shows False).
         stop_words: Words to drop, compared after the steps above. Default none; Table 2 drops `하다`.
-        copy_names: Replace nouns that are not in the vocabulary by the placeholder `Name`, in the sentence and, if they
-            are signed as written, among the glosses, so that the model can output unseen names (default False).
+        copy_names: Replace nouns that are not in the vocabulary with the placeholder `Name`, in the sentence and, if
+            they are signed as written, among the glosses, so that the model can output unseen names (default False).
         glosses: All glosses of the target side, without placeholder contents.
         target_start: First id of the glosses, which then have a vocabulary of their own, if the pieces are those of a
             pre-trained encoder (`kgloss_hf.models.warm_start`). After the first step, a sentence is split directly
@@ -184,7 +184,10 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
         return morpheme._replace(tag=NAME) if morpheme.tag == "Noun" and not self.knows(morpheme) else morpheme
 
     def words(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return the pre-tokens of each text, which WordPiece splits.
+        """Return the words of each text that the tokenizer keeps, before WordPiece splits them.
+
+        Args:
+            texts: Sentences.
 
         Raises:
             TypeError: A text is not a string.
@@ -375,8 +378,8 @@ class KGlossTokenizerFast(GlossTargets, PreTrainedTokenizerFast):
 KGlossTokenizerFast.register_for_auto_class("AutoTokenizer")
 
 
-def _set_offsets(encoding: BatchEncoding, offsets: Spans, given: dict[str, Any]) -> None:
-    encoding.update(BatchEncoding({"offset_mapping": offsets}, tensor_type=given.get("return_tensors")))
+def _set_offsets(encoding: BatchEncoding, offsets: Spans, arguments: dict[str, Any]) -> None:
+    encoding.update(BatchEncoding({"offset_mapping": offsets}, tensor_type=arguments.get("return_tensors")))
 
 
 _known: WeakKeyDictionary[KGlossTokenizerFast, tuple[Any, frozenset[str]]] = WeakKeyDictionary()

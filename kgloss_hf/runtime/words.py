@@ -36,7 +36,7 @@ def analyze_texts(
     Args:
         texts: Sentences.
         analyze: The morphological analyser.
-        added_tokens: Tokens that are found in the texts first.
+        added_tokens: Tokens that are looked for in the texts before the analysis.
 
     Returns:
         The morphemes of each text, with offsets into the text as given.
@@ -104,7 +104,7 @@ def kept_words(
 
 
 def word_of(surface: str, lemma: str, tag: str, lemmatize: bool, normalize: bool) -> str:
-    """Return the form of a morpheme in the vocabulary.
+    """Return the form in which the vocabulary holds a morpheme: its lemma or surface, or a placeholder.
 
     The arguments are not a Morpheme, which would take time in the loop over all morphemes.
 
