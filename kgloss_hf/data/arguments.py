@@ -123,7 +123,7 @@ def changed_options(arguments: ReadingArguments, kind: type[ReadingArguments] = 
 
     Args:
         arguments: Options of a command, a script or a data set.
-        kind: The dataclass whose options are compared.
+        kind: The dataclass whose options are compared (default: `ReadingArguments`).
 
     Examples:
         >>> changed_options(CorpusArguments(encoding="cp949", split="row"))

@@ -23,8 +23,8 @@ class FolderConfig(datasets.BuilderConfig):
     """Options of a data set that is read from a folder of the user; `load_dataset` accepts them by name.
 
     Args:
-        on_bad_rows: `raise` stops at the first row that is not as expected; `skip` leaves out such rows and warns of
-            their number. A damaged file or a wrong header is always an error.
+        on_bad_rows: `raise` (default) stops at the first row that is not as expected; `skip` leaves out such rows and
+            warns of their number. A damaged file or a wrong header is always an error.
 
     Examples:
         >>> FolderConfig("full").on_bad_rows
@@ -63,7 +63,7 @@ class PairConfig(FolderConfig):
             the paper does, so that they leak; `given` uses the split that the data come with, or all rows as `train`
             if they come with none; `none` gives all rows in the order of the files as `train`. Default: the split that
             the data come with, else `group`.
-        split_seed: Seed of the shuffle before a drawn split.
+        split_seed: Seed of the shuffle before a drawn split (default 0).
 
     Examples:
         >>> PairConfig("full", split_by="row").split_seed
@@ -206,7 +206,11 @@ class FolderBuilder(datasets.DatasetBuilder):
         super().__init__(*args, data_dir=None if data_dir is None else str(data_dir), **kwargs)
 
     def as_streaming_dataset(self, *args: Any, **kwargs: Any) -> Any:
-        """Stream the rows; refuse other features, which `datasets` would only declare without converting the rows."""
+        """Stream the rows as `datasets.DatasetBuilder.as_streaming_dataset` does.
+
+        Raises:
+            ValueError: Other features are requested, which `datasets` would only declare, without converting the rows.
+        """
         if self.info.features != self._info().features:
             raise ValueError(
                 f"{self.name}: features: expected none with streaming, found some; load without streaming, or use "
@@ -233,7 +237,11 @@ class PairBuilder(FolderBuilder, datasets.GeneratorBasedBuilder):
     def checked(
         self, path: Path, rows: Iterable[tuple[int, Any]], check: Callable[[int, Any], dict[str, Any]], repair: str = ""
     ) -> list[dict[str, Any]]:
-        """Return the results of `check` for the rows of a file; see `BadRows` for the arguments."""
+        """Return the results of `check` for the rows of a file; see `BadRows` for the arguments.
+
+        Raises:
+            ValueError: A row is bad, and the option `on_bad_rows` is `raise`.
+        """
         bad = BadRows(path, self.config.on_bad_rows, repair)
         good = list(bad.checked(rows, check))
         bad.warn()

@@ -34,8 +34,8 @@ def separator_of(cells: Iterable[Any]) -> str | None:
     """Return the separator used by most cells with several glosses, or None for white space.
 
     A cell votes for a separator that divides its words at more places than white space does; for `|`, which no gloss
-    contains, as many places are enough. Separators in parentheses, in placeholders and between digits do not count. A
-    list, and a cell with a single gloss, cast no vote.
+    contains, the same number of places is enough. Separators in parentheses, in placeholders and between digits do not
+    count. A list, and a cell with a single gloss, cast no vote.
 
     Args:
         cells: A sample of a column; values other than strings are skipped.

@@ -84,7 +84,17 @@ class BadRows:
         self._count, self._first = 0, ""
 
     def checked(self, rows: Iterable[tuple[_Number, _Row]], check: Callable[[_Number, _Row], _Good]) -> Iterator[_Good]:
-        """Yield the result of `check` for the number and content of each row; a row for which it raises is bad."""
+        """Yield the result of `check` for the number and content of each row.
+
+        A row is bad if `check` raises a ValueError for it, or if it has more cells than the header.
+
+        Args:
+            rows: Numbered rows.
+            check: Function of the number and the content of a row.
+
+        Raises:
+            ValueError: A row is bad, and `on_bad_rows` is `raise`.
+        """
         for number, row in rows:
             try:
                 if isinstance(row, dict) and None in row:

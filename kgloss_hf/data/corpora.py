@@ -146,9 +146,9 @@ class CorpusFolder:
 
     Args:
         data_dir: The folder.
-        names: Names of the corpora to read.
+        names: Names of the corpora to read (default: all).
         encoding: Encoding of the corpora's files, such as `cp949`. Shards are always UTF-8.
-        on_bad_rows: `raise`, or `skip`, which leaves out bad rows and logs their number.
+        on_bad_rows: `raise`, or `skip`, which leaves out bad rows and logs their number (default `raise`).
 
     Raises:
         ValueError: No folder is named or an option is unknown; while reading, a path leads out of the folder or a
@@ -177,7 +177,7 @@ class CorpusFolder:
         BadRows(self._root, self.on_bad_rows)  # raises for an unknown option
 
     def files(self, name: str) -> dict[str, Path]:
-        """Return the paths of the existing files of a corpus by their published names."""
+        """Return the paths of a corpus's files that exist, by their published names."""
         corpus, files = CORPORA[name], {}
         for file in corpus.files:
             places = self._root / corpus.clone / file, self._root / corpus.flat / file.replace("/", "__")
@@ -186,7 +186,12 @@ class CorpusFolder:
         return files
 
     def corpora(self) -> list[str]:
-        """Return the corpora in the folder; refuse wrong headers, and warn of missing corpora and files."""
+        """Return the names of the corpora in the folder, and warn of missing corpora and files.
+
+        Raises:
+            FileNotFoundError: The folder contains none of the corpora.
+            ValueError: A file has a wrong header.
+        """
         present = [name for name in self.names if self.files(name)]
         if not present:
             wanted = ", ".join(self.names)
@@ -277,7 +282,15 @@ class CorpusFolder:
                     yield numbered[0][0], numbered
 
     def find_shards(self, origin: str | None) -> list[Path]:
-        """List the shards; refuse wrong columns, and shards without a row of the origin, before reading any in full."""
+        """List the shards, after checking them without reading any in full.
+
+        Args:
+            origin: Origin of the requested rows; None for all rows.
+
+        Raises:
+            FileNotFoundError: The folder contains no shards.
+            ValueError: A shard has other columns, or no shard holds the origin.
+        """
         paths = shard_files(self._root)
         if not paths:
             raise FileNotFoundError(f"{self._root / SHARDS}: expected shards, found none.\n{_where_to_get(self.names)}")

@@ -42,7 +42,7 @@ def check_language(
     Args:
         analyzer: Name of an analyser, or a tokenizer, which has its own analyser and a vocabulary.
         texts: Sentences; the first 1,000 are read.
-        origin: Description of the sentences, for messages.
+        origin: Description of the sentences, for messages (default: `training sentences`).
 
     Raises:
         ValueError: The analyser loses most words. The message gives their share, an example and a remedy.

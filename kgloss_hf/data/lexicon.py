@@ -65,7 +65,8 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_b
             listed in `synonyms`, are words for one sign. The words in the title of a response form a group.
         encoding: Encoding of text files. Default: UTF-8; a CSV or TSV file that is not UTF-8 is read as CP949, with a
             warning.
-        on_bad_rows: `raise`, or `skip`, which skips and counts rows without a gloss or with values other than text.
+        on_bad_rows: `raise`, or `skip`, which skips and counts rows without a gloss or with values other than text
+            (default `raise`).
 
     Returns:
         The lexicon. Warnings count entries with unsafe addresses, which are left out, and glosses with several entries.

@@ -32,6 +32,9 @@ _OTHER_SUBTITLES = (".smi", ".sami", ".ass", ".ssa", ".sbv", ".ttml", ".dfxp", "
 def is_text_file(name: str) -> bool:
     """Return whether a name has the extension of a text file with one sentence per line.
 
+    Args:
+        name: Name of a file, or any other text.
+
     Examples:
         >>> is_text_file("Reviews.TXT.gz")
         True
@@ -41,6 +44,9 @@ def is_text_file(name: str) -> bool:
 
 def is_subtitles(name: str) -> bool:
     """Return whether a name has the extension of a subtitle file.
+
+    Args:
+        name: Name of a file, or any other text.
 
     Examples:
         >>> is_subtitles("Film.SRT"), is_subtitles("film.txt")
@@ -73,7 +79,7 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
 
     Args:
         path: The file; gzip-compressed if its name ends in `.gz`.
-        encoding: Encoding of the text. A byte order mark of UTF-8 or UTF-16 is recognised.
+        encoding: Encoding of the text (default `utf-8`). A byte order mark of UTF-8 or UTF-16 is recognised.
 
     Raises:
         UnicodeError: A line is in another encoding. A ValueError.
@@ -91,7 +97,7 @@ def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
 
 
 def utf8_or_cp949(path: Path, warn: Callable[[str], object], remedy: str) -> str:
-    """Return the encoding of a Korean text file: UTF-8, or CP949, in which programs of Korean Windows write.
+    """Return the encoding of a Korean text file: UTF-8, or CP949, which programs on Korean Windows often write.
 
     Args:
         path: As for `read_lines`. A file with a byte order mark counts as UTF-8, because `read_lines` knows the mark.

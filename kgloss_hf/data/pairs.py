@@ -260,7 +260,7 @@ def split_pairs(pairs: Sequence[Pair], extra: Sequence[Pair] = (), *, by: str = 
             choosing the checkpoint and 20% for the score. `row` is the split of the paper: rows at random, 70:30,
             without a separate test set, so that the checkpoint is chosen on the pairs that are scored and a sentence
             with two versions leaks.
-        seed: Seed of the shuffle.
+        seed: Seed of the shuffle (default 0).
 
     Returns:
         The three sets. With `group`, extra pairs that share a sentence or a gloss string with a held-out pair are

@@ -222,11 +222,14 @@ class Sheet:
                 yield number, {**row, **added}
 
     def column(self, row: Mapping[str, Any]) -> str:
-        """Return the column whose glosses count in a row from `reviewed`.
+        """Return the column whose glosses count in a row: that of the correction, or that of the glosses shown.
+
+        Args:
+            row: A row from `reviewed`.
 
         Raises:
-            ValueError: A spreadsheet turned the glosses into a date or number, or they include a placeholder without
-                content.
+            ValueError: A spreadsheet turned the glosses into a date or number, the cell has no letters or digits, or
+                the glosses include a placeholder without content.
         """
         column = self._columns["correction" if row["review"] == "corrected" else "glosses"]
         cell = row[column]
@@ -355,6 +358,9 @@ def eaf_rows(path: Path, tiers: Sequence[Tier]) -> Iterator[tuple[str, dict[str,
     Args:
         path: The file, for messages.
         tiers: Tiers from `review_tiers`.
+
+    Raises:
+        ValueError: An annotation lies outside the times of all sentences.
 
     Examples:
         >>> sheet = [Tier(name, "김", [Annotation("집", 0, 1)], True) for name in TIERS[:3]]

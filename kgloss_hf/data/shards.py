@@ -70,7 +70,7 @@ def read_shard(path: Path, on_bad_rows: str = "raise") -> Iterator[pa.Table]:
 
     Args:
         path: A shard from `shard_files`.
-        on_bad_rows: `raise`, or `skip`, which leaves out bad rows and logs their number.
+        on_bad_rows: `raise`, or `skip`, which leaves out bad rows and logs their number (default `raise`).
 
     Raises:
         ValueError: The shard is damaged, or holds a bad row.

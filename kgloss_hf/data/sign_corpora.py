@@ -93,11 +93,11 @@ def read_corpus(
 
     Args:
         path: A folder, read with its subfolders, a `.json`, `.jsonl` or `.eaf` file, or a ZIP archive.
-        sense: `keep` keeps the sense number in a gloss (`낮1`), `drop` removes it.
+        sense: `keep` keeps the sense number in a gloss (`낮1`), `drop` removes it (default `keep`).
         text_tier: Tier of ELAN files with the sentence, or tiers of several people separated by commas (default:
             recognised by name).
         gloss_tiers: Tiers of ELAN files with the glosses (default: recognised by name).
-        on_bad_rows: `raise`, or `skip`, which leaves out and counts what cannot be read.
+        on_bad_rows: `raise`, or `skip`, which leaves out and counts what cannot be read (default `raise`).
         quiet: Whether to omit the warning at the end, because an earlier pass over the corpus has reported it.
 
     Returns:

@@ -289,7 +289,7 @@ def seconds(value: Any) -> float | None:
 
 
 def word(value: Any) -> str:
-    """Return a name or number in the metadata as a string, or an empty string if it is missing.
+    """Return a name or number from the metadata of a corpus as a string, or an empty string if it is missing.
 
     Args:
         value: Value in the metadata.

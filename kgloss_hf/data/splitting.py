@@ -110,7 +110,7 @@ def split_rows(rows: Sequence[Row], fractions: Sequence[float], *, by: str = "gr
         fractions: Share of each set; they add up to 1.
         by: `group` keeps linked rows in one set: from the last set to the second, each takes whole groups until it
             has its share or a little more, and the first set takes the rest. `row` cuts the shuffled rows.
-        seed: Seed of the shuffle.
+        seed: Seed of the shuffle (default 0).
 
     Returns:
         A list for each fraction. If there are few groups, some lists may be empty.

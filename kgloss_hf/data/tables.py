@@ -40,6 +40,9 @@ TABLE_SUFFIXES = (
 def is_table(name: str) -> bool:
     """Return whether a name has the extension of a table.
 
+    Args:
+        name: Name of a file, or any other text.
+
     Examples:
         >>> is_table("PAIRS.CSV"), is_table("someone/pairs")
         (True, False)
@@ -75,7 +78,8 @@ def read_rows(
             a workbook is read, with the results of formulas. Cells of a CSV file are separated by commas, or by `;`,
             `|` or tabs if its header and first rows indicate so; cells of TSV by tabs, without quotation marks. `.json`
             is JSON Lines, an array, or an object over several lines.
-        encoding: Encoding of CSV, TSV and JSON, such as `cp949`. A byte order mark of UTF-8 or UTF-16 is recognised.
+        encoding: Encoding of CSV, TSV and JSON, such as `cp949` (default `utf-8`). A byte order mark of UTF-8 or UTF-16
+            is recognised.
         suffix: Extension that gives the kind of the file, if its name does not.
         header: Names of the columns of a CSV, TSV or XLSX file without a header. Default: its first row.
         columns: Names that the header of a CSV, TSV or XLSX file must contain.
@@ -129,7 +133,7 @@ def read_batches(path: Path, *, columns: Sequence[str] = (), size: int = 65_536)
     Args:
         path: The file.
         columns: Names of the columns to read, which the file must have. Default: all columns.
-        size: Maximum number of rows per batch; batches of long texts are smaller.
+        size: Maximum number of rows per batch; batches of long texts are smaller (default 65,536).
 
     Raises:
         ValueError: The file is damaged or truncated, has two columns of the same name, lacks one of `columns`, or

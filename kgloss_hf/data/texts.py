@@ -25,7 +25,7 @@ def read_texts(sources: Sequence[str], *, column: str | None = None, encoding: s
             corpora (`kgloss_hf.data.sign_corpora`); or data sets that `datasets.load_dataset` knows, as `NAME` or
             `NAME:CONFIGURATION`, with all their splits, streamed if possible.
         column: Column with the text, for sources with columns (default: by its name, such as `text` or 문장).
-        encoding: Encoding of text files, such as `cp949`.
+        encoding: Encoding of text files, such as `cp949` (default `utf-8`).
 
     Returns:
         An iterator. Blank lines and empty cells are returned as blank texts, so that the caller can count them.
@@ -33,7 +33,8 @@ def read_texts(sources: Sequence[str], *, column: str | None = None, encoding: s
     Raises:
         TypeError: A string is given instead of a list.
         FileNotFoundError: A file does not exist; raised immediately, not when its turn comes.
-        ValueError: A file is of another kind, a line is not UTF-8, a column is missing, or a cell is not a string.
+        ValueError: A file is of another kind, a line is not in `encoding`, a column is missing, or a cell is not a
+            string. A line in another encoding raises a UnicodeError, which is a ValueError.
 
     Examples:
         >>> import tempfile

@@ -251,7 +251,7 @@ def timeline(
 
 
 def items(answer: Mapping[str, Any], span: Span) -> list[dict[str, Any]]:
-    """Return the glosses of a sentence with their times and the information in the answer.
+    """Return a timeline's objects for the glosses of a sentence: their times, and the information in the answer.
 
     Args:
         answer: Answer of the pipeline.

@@ -22,9 +22,9 @@ def alignment_scores(
     common subsequence; of several, the one that matches earliest. Only matches with a reference span count.
 
     Args:
-        predictions: Gloss sequences.
+        predictions: Gloss sequences of the system.
         alignments: Span of each gloss of each prediction; None for a row that is left out.
-        references: As many gloss sequences.
+        references: Gloss sequences, one per prediction.
         spans: Span of each gloss of each reference.
 
     Returns:

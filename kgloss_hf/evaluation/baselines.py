@@ -34,7 +34,7 @@ def baseline_predictions(split: Split, analyzer: str = ANALYZER) -> dict[str, li
     upper-cased where most gloss tokens of the training set are upper case (`WETTER`), and lower-cased where most are
     lower case.
 
-    `nearest neighbour` takes the glosses of the most similar training sentence: the bar a trained model has to clear.
+    `nearest neighbour` takes the glosses of the most similar training sentence. A trained model should score higher.
     Similarity is the cosine between TF-IDF vectors of character 1- to 4-grams. Of equally similar sentences, the first
     wins; a sentence that shares no character with any training sentence gets the glosses of the first.
 

@@ -1,4 +1,4 @@
-"""Measure how far human versions of one sentence agree, which limits every score against one of them."""
+"""Measure how far human versions of one sentence agree; their agreement limits any score against one of them."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def compare(
 
     Args:
         references: Lists of glosses; `Number/4C` counts as `4C`.
-        predictions: As many lists of glosses of the system.
-        others: As many lists of glosses of each other system, by its name.
+        predictions: Lists of glosses of the system, one per reference.
+        others: Lists of glosses of each other system, one per reference, by the name of the system.
 
     Returns:
         For each other system `difference`, in JC, and `p_value` of the paired approximate randomisation.

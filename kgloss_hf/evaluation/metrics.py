@@ -42,10 +42,10 @@ def jaccard(predictions: Iterable[str | Iterable[str]], references: References) 
             have different numbers of references.
 
     Returns:
-        A number from 0 to 100. A pair counts 1 when both sides are empty and 0 when only one is.
+        A number from 0 to 100. A pair scores 100 when both sides are empty, and 0 when only one is.
 
     Raises:
-        TypeError: An argument is a single string or no sequence, or one of its items is no gloss sequence.
+        TypeError: An argument is a single string or not iterable, or one of its items is not a gloss sequence.
         ValueError: The lengths differ, there are no pairs, or a list holds strings of several glosses each, which may
             be one sequence or several references: write references as lists of lists of glosses.
 
@@ -71,7 +71,8 @@ def jaccard_scores(
     Args:
         predictions: As for `jaccard`.
         references: As for `jaccard`.
-        multiset: Count repetitions: a gloss that occurs twice on one side and once on the other matches once.
+        multiset: Count repetitions: a gloss that occurs twice on one side and once on the other matches once (default
+            False).
         best: Of several references, use the one that agrees most (default: the mean over them).
         synonyms: As for `jaccard_result`.
 
@@ -79,7 +80,7 @@ def jaccard_scores(
         Array of shape (predictions,), each score from 0 to 1; 1 when both sides of a pair are empty, 0 when one is.
 
     Raises:
-        TypeError: An argument is a single string or no sequence, or one of its items is no gloss sequence.
+        TypeError: An argument is a single string or not iterable, or one of its items is not a gloss sequence.
         ValueError: The lengths differ, or there are no pairs.
 
     Examples:
@@ -116,12 +117,12 @@ def jaccard_result(
         multiset: As for `jaccard_scores`.
         types: Type of each gloss, such as `{"집": "sign_word"}`, for a score per type. Contents have the type of their
             placeholder (`Number`). A gloss that it does not list is `unknown`.
-        ignore_non_manual: Drop the glosses of type `non_manual` from both sides first. A pair with nothing left counts
-            1, like any pair of two empty sequences.
+        ignore_non_manual: Drop the glosses of type `non_manual` from both sides first. A pair with nothing left scores
+            100, like any pair of two empty sequences.
         synonyms: Glosses that count as equal, such as `{"집": ["가옥", "주택"]}`. Equality is transitive: what is equal
             to `가옥` is equal to `집` as well. A gloss keeps its own type.
-        resamples: Samples for the 95% bootstrap interval, usually 10,000; 0 for no interval.
-        seed: Seed of the interval.
+        resamples: Samples for the 95% bootstrap interval, usually 10,000; 0 (default) for no interval.
+        seed: Seed of the interval (default 0).
 
     Returns:
         `jaccard`, from 0 to 100; with `resamples`, `low` and `high`; with `types`, `by_type`: for each type found, the
@@ -134,8 +135,8 @@ def jaccard_result(
         `refs:best`. By type, `jaccard` is the mean as well, and `pairs` counts predictions.
 
     Raises:
-        TypeError: As for `jaccard`, or `types` is no mapping of strings to strings, or `synonyms` is no mapping of
-            strings to lists of strings.
+        TypeError: As for `jaccard`, or `types` is not a mapping of strings to strings, or `synonyms` is not a mapping
+            of strings to lists of strings.
         ValueError: As for `jaccard`, or `resamples` is negative, or `ignore_non_manual` finds no such type in `types`.
 
     Source:
@@ -241,12 +242,12 @@ def bootstrap_interval(
 
     Args:
         scores: One score per pair, as from `jaccard_scores`; the interval is in their unit.
-        level: Share of resampled means inside the interval, between 0 and 1.
-        resamples: Number of samples to draw, with replacement, each as large as `scores`.
-        seed: The same seed gives the same interval.
+        level: Share of resampled means inside the interval, between 0 and 1 (default 0.95).
+        resamples: Number of samples to draw, with replacement, each as large as `scores` (default 10,000).
+        seed: The same seed gives the same interval (default 0).
 
     Returns:
-        Lower and upper end. Memory stays under some 50 MB, or 24 bytes per score for more than two million.
+        Lower and upper end. Memory stays under about 50 MB, or 24 bytes per score for more than two million.
 
     Raises:
         TypeError: `scores` holds something other than numbers.
@@ -281,23 +282,24 @@ def paired_p_value(
     trials: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """Return the chance that two equal systems differ as much in their mean (paired approximate randomisation).
+    """Return the probability that two equally good systems differ at least this much in their mean.
 
-    Each trial exchanges the two systems' scores of a pair, or not, at random.
+    The test is paired approximate randomisation.
+
+    Each trial exchanges the two systems' scores of each pair, or not, at random.
 
     Args:
         first: Score of one system for each pair.
         second: Scores of the other system for the same pairs, in the same order.
-        trials: Number of exchanges to draw.
-        seed: The same seed gives the same number.
+        trials: Number of exchanges to draw (default 10,000).
+        seed: The same seed gives the same number (default 0).
 
     Returns:
         Two-sided p-value from 1 / (trials + 1) to 1; 1 where the means are equal.
 
     Raises:
         TypeError: Scores are not numbers.
-        ValueError: Scores are empty, not one-dimensional, not finite or not equally many for both, or `trials` is below
-            1.
+        ValueError: Scores are empty, not one-dimensional or not finite, their numbers differ, or `trials` is below 1.
 
     Source:
         Riezler and Maxwell, "On Some Pitfalls in Automatic Evaluation and Significance Testing for MT", 2005.

@@ -150,7 +150,7 @@ def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
             of `type`, `synonyms` and `group` is enough. A cell of `synonyms` holds glosses in any form that
             `kgloss_hf.runtime.glosses.split_glosses` reads, or none. Glosses with the same `group` are synonyms, so
             that a table for `kgloss_hf.load_lexicon` serves both purposes.
-        encoding: Encoding of a text file, such as `cp949`.
+        encoding: Encoding of a text file, such as `cp949` (default `utf-8`).
 
     Returns:
         Types and synonyms by gloss.
@@ -184,8 +184,8 @@ def read_lexicon(path: str, encoding: str = "utf-8") -> Lexicon:
         untyped = kind in (None, "") and ("type" not in columns or "group" in columns or bool(synonyms))
         if not (isinstance(gloss, str) and gloss and (untyped or (isinstance(kind, str) and kind))):
             raise ValueError(f"{where}: expected a gloss and its type, found {row!r:.90}; complete it")
-        if kind and lexicon.types.setdefault(gloss, kind) != kind:
-            raise ValueError(f"{where}: {gloss!r} has a second type; keep one")
+        if kind and (first_type := lexicon.types.setdefault(gloss, kind)) != kind:
+            raise ValueError(f"{where}: expected one type of {gloss!r}, found {first_type} and {kind}; remove one")
         if synonyms:
             lexicon.synonyms.setdefault(gloss, []).extend(synonyms)
         if group not in (None, "") and group == group:  # NaN, as of pandas
@@ -348,7 +348,10 @@ def _columns_of_sheet(
 
 def _columns_of_sheets(path: str, sheets: Sequence[Mapping[str, list[Any]]]) -> dict[str, list[Any]]:
     if not all("review" in sheet for sheet in sheets):
-        raise ValueError(f"{path}: expected one file, or several review sheets; name one file")
+        raise ValueError(
+            f"{path}: expected one file, or several review sheets, found several files that are not all review sheets; "
+            "name one file"
+        )
     reviews = [sheet["review"][0] for sheet in sheets]
     reviewers = [name for review in reviews for name in review.reviewers]
     counts = sum((review.counts for review in reviews), Counter[str]())

@@ -35,7 +35,7 @@ def scores_on(
 
     Args:
         references: Lists of glosses; `Number/4C` counts as `4C`.
-        systems: As many lists of glosses of each system, by its name.
+        systems: Lists of glosses of each system, one per reference, by the name of the system.
 
     Examples:
         >>> scores_on([["전남", "지역"]], {"ours": [["전남", "지역"]]})  # doctest: +ELLIPSIS

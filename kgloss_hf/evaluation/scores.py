@@ -92,7 +92,7 @@ def evaluate_files(
             has the same purpose: equal glosses have the same group, as in a lexicon of `kgloss_hf.load_lexicon`.
         gloss_separator: Sign between the glosses of a string in all files except `types`; a space for white space.
             Default: recognised in each column.
-        encoding: Encoding of text files, such as `cp949`.
+        encoding: Encoding of text files, such as `cp949` (default `utf-8`).
         trials: As for `evaluate_systems`.
         output_dir: Folder for `scores.json` and `sentences.csv`; each replaces an older one only once it is complete.
 
@@ -183,15 +183,16 @@ def evaluate_systems(
 
     Args:
         systems: One gloss sequence per sentence, by system name, as for `kgloss_hf.evaluation.metrics.jaccard`.
-        references: As many gloss sequences, or lists of lists of glosses. A row with several references counts as that
-            many rows of one sentence.
+        references: For each sentence one gloss sequence, or a list of lists of glosses. A row with several
+            references counts as that many rows of one sentence.
         sentences: The sentence of each row, by which rows are grouped; None for a row without one. Default: each row
             has its own sentence.
         types: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_manual`, the score without the
             `non_manual` glosses, and `jaccard_of_TYPE` for each type found.
         synonyms: As for `kgloss_hf.evaluation.metrics.jaccard_result`; adds `jaccard_synonyms`, the Jaccard score in
             which they count as equal.
-        trials: Trials of the paired approximate randomisation; sacreBLEU's takes some 11 bytes per trial and sentence.
+        trials: Trials of the paired approximate randomisation (default 10,000); sacreBLEU's takes about 11 bytes of
+            memory per trial and sentence.
 
     Returns:
         `scores`: for each score, under each system's name its `score` × 100 (with the 95% bootstrap interval `low`,
@@ -201,7 +202,8 @@ def evaluate_systems(
 
     Raises:
         TypeError: As for `kgloss_hf.evaluation.metrics.jaccard`.
-        ValueError: There are not one or two systems, no or unequally many sequences, or no gloss in any reference.
+        ValueError: There are not one or two systems, the numbers of sequences are 0 or differ, or no reference
+            has a gloss.
 
     Source:
         Papineni et al. 2002 (BLEU), Popović 2015 (chrF), Lin 2004 (ROUGE-L), Riezler and Maxwell 2005 (the test).

@@ -50,7 +50,7 @@ def gloss_pairs(
         are not copied, because that takes long for a million.
 
     Raises:
-        TypeError: An argument is a single string or no sequence, or one of its items is no gloss sequence.
+        TypeError: An argument is a single string or not iterable, or one of its items is not a gloss sequence.
         ValueError: As for `kgloss_hf.evaluation.metrics.jaccard`.
 
     Examples:
@@ -82,7 +82,7 @@ def gloss_references(references: Iterable[Any]) -> GlossLists | GlossReferences:
         references: As for `kgloss_hf.evaluation.metrics.jaccard`.
 
     Raises:
-        TypeError: `references` is a single string or no sequence, or one of its items is no gloss sequence.
+        TypeError: `references` is a single string or not iterable, or one of its items is not a gloss sequence.
         ValueError: As for `gloss_list`.
 
     Examples:
@@ -107,7 +107,7 @@ def gloss_lists(sequences: Iterable[str | Iterable[str]], name: str = "glosses")
         One new list of glosses per sequence.
 
     Raises:
-        TypeError: `sequences` is a single string or not iterable, or one of its items is no gloss sequence.
+        TypeError: `sequences` is a single string or not iterable, or one of its items is not a gloss sequence.
         ValueError: As for `gloss_list`.
 
     Examples:
@@ -125,14 +125,14 @@ def gloss_list(
     Args:
         sequence: A list of glosses, a string of glosses with any white space between them, or a JSON list as a string.
         name: Name of the argument in errors.
-        split: Function that splits a string.
+        split: Function that splits a string (default: `kgloss_hf.runtime.glosses.split_glosses`).
 
     Returns:
-        The list; `sequence` itself where it is one.
+        The list of glosses, which is `sequence` itself if that is a list.
 
     Raises:
-        TypeError: `sequence` is neither, or one of its items is no string.
-        ValueError: Each string in a list holds several glosses, or a string begins like a JSON list but is none.
+        TypeError: `sequence` is neither a string nor a list or similar, or one of its items is not a string.
+        ValueError: Each string in a list holds several glosses, or a string begins like a JSON list but is not one.
 
     Examples:
         >>> gloss_list("집  불 V (불꽃무늬)")

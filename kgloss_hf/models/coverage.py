@@ -84,7 +84,7 @@ def words_of_glosses(tokenizer: KGlossTokenizerFast, glosses: Iterable[str]) -> 
     """Yield each gloss that is spelled like one or more words of the vocabulary, with the ids of these words.
 
     The words are the entry that equals the whole gloss in another case (`WETTER`), or else the entries of its parts
-    (`WIE-AUSSEHEN`, `HABEN2`). A part that is no entry contributes its word pieces.
+    (`WIE-AUSSEHEN`, `HABEN2`). A part that is not an entry contributes its word pieces.
 
     Args:
         tokenizer: Tokenizer with the words. Its own glosses in capitals do not count as words.

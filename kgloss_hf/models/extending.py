@@ -206,14 +206,14 @@ def _most(norm: nn.LayerNorm | None, rows: torch.Tensor) -> torch.Tensor:
 
 
 def _biases(model: PreTrainedModel, output: nn.Linear) -> list[torch.Tensor]:
-    """Return what is added to the output: a bias, which may have two names, or a buffer."""
+    """Return the tensors added to the output: a bias, which may have two names, or a buffer."""
     holders = [module for module in model.modules() if module is output or output in module.children()]
     candidates = [getattr(module, name, None) for module in holders for name in ("bias", "final_logits_bias")]
     return list({id(bias): bias for bias in candidates if isinstance(bias, torch.Tensor)}.values())
 
 
 def _replace(model: PreTrainedModel, old: torch.Tensor, new: torch.Tensor) -> None:
-    """Replace a parameter or buffer by a longer one wherever the model holds it."""
+    """Replace a parameter or buffer with a longer one wherever the model holds it."""
     if isinstance(old, nn.Parameter):
         new = nn.Parameter(new, requires_grad=old.requires_grad)
     for module in model.modules():

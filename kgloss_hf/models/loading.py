@@ -40,10 +40,12 @@ def load(
         token: Token of the Hub, for a private repository (default: that of `hf auth login` or HF_TOKEN).
         device: Device to compute on, such as `cuda:0` (default: transformers' choice).
         dtype: Data type of the weights, such as `torch.float16` (default: the checkpoint's).
-        int8: Compute with eight-bit weights.
-        others: Further models, from their main revisions, which answer together with this one.
-        model_kwargs: Further arguments of `from_pretrained` for the model, such as `attn_implementation`.
-        lexicon: A lexicon or its file (`kgloss_hf.load_lexicon`); answers then say what plays each gloss.
+        int8: Compute with eight-bit weights (default False).
+        others: Further models, from their main revisions, which answer together with this one (default: none).
+        model_kwargs: Further arguments of `from_pretrained` for the model, such as `attn_implementation`
+            (default: none).
+        lexicon: A lexicon or its file (`kgloss_hf.load_lexicon`); answers then say what plays each gloss (default:
+            none).
         **options: Any other argument of `Text2GlossPipeline`, such as `return_types=True`.
 
     Returns:
@@ -79,7 +81,9 @@ def load(
         weights = {"use_safetensors": True, "dtype": dtype, **of_hub, **(model_kwargs or {})}
         loaded = AutoModelForSeq2SeqLM.from_pretrained(name, **weights)
     except SafetensorError as error:
-        raise ValueError(f"{name}: the weights are cut short or damaged ({error}); fetch or make them again") from error
+        raise ValueError(
+            f"{name}: the weights are cut short or damaged ({error}); download or copy the files again"
+        ) from error
     except (OSError, ValueError) as error:
         # Further lines of transformers' messages give advice that does not apply here, such as to trust code.
         first = str(error).strip().partition("\n")[0]

@@ -68,7 +68,7 @@ def build_model(preset: str, tokenizer: KGlossTokenizerFast, *, num_beams: int |
         'encoder-decoder'
     """
     if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
+        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, found {preset!r}; choose one of these")
     if num_beams is not None and num_beams < 1:
         raise ValueError(f"num_beams: expected 1 or more, found {num_beams}")
     chosen = PRESETS[preset]
@@ -116,7 +116,7 @@ def generation_config_of(tokenizer: KGlossTokenizerFast, max_length: int, num_be
         max_length=max_length,
         num_beams=num_beams,
         suppress_tokens=_not_emitted(tokenizer),
-        renormalize_logits=True,  # else ids that cannot come out take part in the ranking of beams
+        renormalize_logits=True,  # otherwise, ids that cannot be emitted would affect the ranking of beams
     )
 
 
@@ -163,6 +163,9 @@ def freeze_unused(model: PreTrainedModel) -> None:
     the output projection is not tied, the second of two output biases. The RNN and whole seq2seqs have none.
     Parameters that are computed rather than saved, such as Marian's sinusoidal positions, are frozen too: transformers
     5.24 would train them, and a loaded model would answer differently.
+
+    Args:
+        model: Model to change in place.
     """
     computed = getattr(model, "_keys_to_ignore_on_save", None) or ()  # it has no public name
     for name, parameter in model.named_parameters():

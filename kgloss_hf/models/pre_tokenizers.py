@@ -14,7 +14,7 @@ class OktPreTokenizer:
     Use it as `PreTokenizer.custom(OktPreTokenizer())`, after the normalizer `NFC()` if text may be decomposed. Offsets
     of tokens refer to the text, as with any pre-tokenizer. A word that Okt's normalisation changes stays whole.
 
-    A pre-tokenizer cannot replace a part of a text by a dictionary form, so this one has no lemmatisation, no stop
+    A pre-tokenizer cannot replace a part of a text with a dictionary form, so this one has no lemmatisation, no stop
     words and no `Number` or `Alpha`. In addition, `tokenizers` cannot save, pickle or copy a tokenizer with a component
     written in Python: set another pre-tokenizer before saving, and this one after loading. `KGlossTokenizerFast` exists
     for both reasons.

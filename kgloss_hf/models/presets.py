@@ -11,7 +11,7 @@ class Preset:
 
     Args:
         hidden_size: Width of every layer.
-        num_hidden_layers: Layers of the encoder, and as many of the decoder.
+        num_hidden_layers: Number of layers of the encoder, and of the decoder.
         num_attention_heads: Heads per layer.
         intermediate_size: Width inside the feed-forward blocks.
         dropout: Dropout on hidden states and attention weights.

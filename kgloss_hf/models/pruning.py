@@ -21,7 +21,7 @@ def pruned(backend: Tokenizer, texts: Iterable[str], first: int = 0) -> Tokenize
     Args:
         backend: Tokenizer of word pieces, Unigram, byte pairs or whole words.
         texts: Texts that must be split as before.
-        first: Number of first ids to keep as well.
+        first: Number of first ids to keep as well (default 0).
 
     Raises:
         ValueError: The tokenizer is of another kind, or would split the texts differently.

@@ -63,18 +63,19 @@ def train_tokenizer(
         texts: Korean sentences; read once, 10,000 at a time. The different words stay in memory.
         glosses: Gloss sequences whose glosses the vocabulary must hold, except contents of placeholders.
         model: `wordpiece` (default), or `wordlevel` for each different whole word of the texts.
-        vocab_size: Number of word pieces, special tokens and placeholders, before glosses (paper: 10,000). The 2,000
-            most frequent characters are always pieces, even if that exceeds it. No effect with `wordlevel`.
-        analyzer: Name of the morphological analyser, which is saved in the tokenizer.
+        vocab_size: Number of word pieces, special tokens and placeholders, before glosses (default 10,000, as in
+            the paper). The 2,000 most frequent characters are always pieces, even if that exceeds it. No effect with
+            `wordlevel`.
+        analyzer: Name of the morphological analyser, which is saved in the tokenizer (default `okt`).
         normalize: Lower-case words and drop punctuation (default), or keep case and punctuation.
         lemmatize: Use dictionary forms of verbs and adjectives (default, as in the paper's text) or surfaces (as in its
             Table 4).
-        stop_words: Morphemes to drop.
-        copy_names: Replace nouns that are no vocabulary entry by the placeholder `Name`, which is then a gloss. Only
-            Okt finds nouns.
+        stop_words: Morphemes to drop (default: none).
+        copy_names: Replace nouns that are not in the vocabulary with the placeholder `Name`, which is then a gloss
+            (default False). Only Okt finds nouns.
         names: With copy_names, words to leave out of the vocabulary and of the glosses, so that a model learns from
-            them to copy (`rare_names`).
-        max_length: Longest input in tokens, `[BOS]` and `[EOS]` included (paper: 128).
+            them to copy (`rare_names`; default: none).
+        max_length: Longest input in tokens, `[BOS]` and `[EOS]` included (default 128, as in the paper).
 
     Returns:
         A tokenizer whose ids are 0 to 4 for `[PAD] [UNK] [BOS] [EOS] [MASK]`, then Number, Alpha, word pieces or words,
@@ -126,8 +127,8 @@ def rare_names(pairs: Sequence[Pair], most: int = 3) -> set[str]:
 
     Args:
         pairs: The training pairs.
-        most: Maximum number of different sentences with the noun. It must be a gloss in at least half of its pairs, and
-            never one of a sentence without the noun, because nothing could be copied there.
+        most: Maximum number of different sentences with the noun (default 3). It must be a gloss in at least half of
+            its pairs, and never one of a sentence without the noun, because nothing could be copied there.
 
     Examples:
         >>> rare_names([Pair("송파로 가요.", ("송파", "가다")), Pair("집에 가요.", ("우리집", "가다"))])
@@ -265,10 +266,11 @@ def distinct_glosses(glosses: Iterable[Sequence[str]], names: Collection[str] | 
     distinct = dict.fromkeys(placeholder_of(gloss) for sequence in glosses for gloss in sequence)
     kept = [gloss for gloss in distinct if gloss not in RESERVED]
     if "" in kept:
-        raise ValueError("gloss without a visible character; check the gloss column")
+        raise ValueError("expected glosses, found one without a visible character; check the gloss column")
     if too_long := [gloss for gloss in kept if len(gloss) > _MAX_GLOSS_CHARS]:
         raise ValueError(
-            f"gloss of more than {_MAX_GLOSS_CHARS} characters: {too_long[0]!r:.60}; check the gloss column"
+            f"expected glosses of at most {_MAX_GLOSS_CHARS} characters, found {too_long[0]!r:.60} with "
+            f"{len(too_long[0]):,}; check the gloss column"
         )
     return kept
 
@@ -292,7 +294,7 @@ def _tokenizer(vocabulary: dict[str, int], model: str, max_length: int, **option
     elif model == "wordlevel":
         backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     else:
-        raise ValueError(f"unknown model {model!r}; choose one of {', '.join(map(repr, MODELS))}")
+        raise ValueError(f"model: expected one of {', '.join(MODELS)}, found {model!r}; choose one of these")
     bos, eos = (("[BOS]", vocabulary["[BOS]"]), ("[EOS]", vocabulary["[EOS]"]))
     backend.post_processor = processors.TemplateProcessing(
         single="[BOS] $A [EOS]", pair="[BOS] $A [EOS] $B:1 [EOS]:1", special_tokens=[bos, eos]

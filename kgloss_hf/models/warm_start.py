@@ -53,11 +53,12 @@ def warm_tokenizer(
         encoder: Folder or Hub repository of the pre-trained model. Code from there never runs.
         glosses: Gloss sequences whose glosses the target side must hold, except contents of placeholders.
         prefix: Text that the encoder expects before a sentence, such as `"query: "` for E5 (default: nothing).
-        seq2seq: The model is a whole seq2seq with one embedding matrix; the ids of glosses come after its own.
-        texts: Training sentences, whose words the tokenizer then knows (`KGlossTokenizerFast.knows`).
-        analyzer: Name of the morphological analyser, for placeholders, alignment and spelling.
-        copy_names: Copy nouns that the tokenizer does not know with the gloss `Name`.
-        names: With copy_names, words to treat as unknown and to leave out of the glosses.
+        seq2seq: The model is a whole seq2seq with one embedding matrix; the ids of glosses come after its own (default
+            False).
+        texts: Training sentences, whose words the tokenizer then knows (`KGlossTokenizerFast.knows`; default: none).
+        analyzer: Name of the morphological analyser, for placeholders, alignment and spelling (default `okt`).
+        copy_names: Copy nouns that the tokenizer does not know with the gloss `Name` (default False).
+        names: With copy_names, words to treat as unknown and to leave out of the glosses (default: none).
         keep: Texts for pruning: of the model's pieces, only those of the texts and all single characters are kept
             (`kgloss_hf.models.pruning`). Default: all pieces are kept.
 
@@ -143,9 +144,9 @@ def build_warm_model(
         tokenizer: Tokenizer from `warm_tokenizer` for this encoder.
         preset: Preset that sets the decoder's width, heads, dropout and beams (default: the encoder's own width, with
             64 dimensions per head, dropout 0.2 and 4 beams).
-        decoder_layers: Layers of the decoder.
+        decoder_layers: Layers of the decoder (default 2).
         fresh_layers: New layers on top of the encoder's own, mainly for a frozen encoder; with `joined_layers`, they
-            have the decoder's shape.
+            have the decoder's shape (default 0).
         joined_layers: Hidden states of the encoder that are joined for the decoder to read: 0 for its embeddings, N for
             its layer N (default: only the last). Layers above the highest of these are left out.
         num_beams: Beams in generation (default: the preset's).

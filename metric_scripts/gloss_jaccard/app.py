@@ -18,7 +18,7 @@ def score(predictions: str, references: str, multiset: bool = False) -> tuple[fl
 
     Args:
         predictions: One gloss sequence per line, with spaces between glosses; an empty line is an empty sequence.
-        references: As many lines.
+        references: One gloss sequence per prediction, in the same form.
         multiset: Count repetitions.
 
     Returns:

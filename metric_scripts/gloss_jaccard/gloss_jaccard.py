@@ -11,7 +11,7 @@ from kgloss_hf.evaluation.sequences import GlossLists, GlossReferences, gloss_pa
 
 _DESCRIPTION = """
 Mean Jaccard score over pairs of gloss sequences, × 100: glosses in both over glosses in either. The order of glosses
-and how often each occurs do not count. A pair of two empty sequences counts 1, a pair with one empty sequence 0.
+and how often each occurs do not count. A pair of two empty sequences scores 100, and a pair with one empty sequence 0.
 Glosses are compared as they are signed: `Number/4C` is `4C`. Where a prediction has several references, its score is
 the mean over them; the score against the best of them is reported in addition.
 """

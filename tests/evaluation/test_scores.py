@@ -440,7 +440,7 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
             "a.jsonl",
             '{"prediction": "집", "reference": "집"}',
             ["--types", "t.csv"],
-            "t.csv, row 3: '집' has a second",
+            "t.csv, row 3: expected one type of '집', found",
         ),
         (
             "a.jsonl",

@@ -64,9 +64,9 @@ def test_ids_stay_and_new_glosses_follow(kind: str, tmp_path: Path) -> None:
 
 
 def test_glosses_that_cannot_be(tokenizer: KGlossTokenizerFast) -> None:
-    with pytest.raises(ValueError, match="gloss without a visible character"):
+    with pytest.raises(ValueError, match="expected glosses, found one without a visible character"):
         extend_tokenizer(tokenizer, [["\u200b"]])
-    with pytest.raises(ValueError, match="gloss of more than 100 characters"):
+    with pytest.raises(ValueError, match="expected glosses of at most 100 characters, found .* with 101"):
         extend_tokenizer(tokenizer, [["가" * 101]])
     other = copy.deepcopy(tokenizer)
     other.backend_tokenizer.model = models.BPE()

@@ -29,7 +29,7 @@ def test_paper_preset_has_the_papers_parameters(tokenizer: KGlossTokenizerFast) 
 
 
 def test_unknown_preset(tokenizer: KGlossTokenizerFast) -> None:
-    with pytest.raises(ValueError, match="choose from tiny, small, paper"):
+    with pytest.raises(ValueError, match="preset: expected one of tiny, small, paper"):
         build_model("large", tokenizer)
 
 

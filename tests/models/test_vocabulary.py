@@ -179,7 +179,9 @@ def test_options_are_saved_and_used() -> None:
 
 
 def test_unknown_model() -> None:
-    with pytest.raises(ValueError, match="unknown model 'bpe'; choose one of 'wordpiece', 'wordlevel'"):
+    with pytest.raises(
+        ValueError, match="model: expected one of wordpiece, wordlevel, found 'bpe'; choose one of these"
+    ):
         train_tokenizer(SENTENCES, GLOSSES, model="bpe")
 
 
