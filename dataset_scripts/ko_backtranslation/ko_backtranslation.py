@@ -62,8 +62,8 @@ class KoBacktranslation(FolderBuilder, datasets.ArrowBasedBuilder):
     `engine` (the author of the target: a translation engine, or `human`). Options: `KoBacktranslationConfig`.
 
     Rows of shards are returned unchanged, in the order of the file names. In a set of paraphrases, every two sentences
-    form one pair, the earlier sentence first. White space is folded. Pairs of equal sentences, and pairs seen before in
-    the same corpus in either order, are left out, and their number is logged.
+    form one pair, the earlier sentence first. Runs of white space become one space. Pairs of equal sentences, and pairs
+    seen before in the same corpus in either order, are left out, and their number is logged.
 
     Raises:
         ValueError: data_dir is missing, data_files are given, an option is unknown, a corpus has no paraphrases, a path
@@ -96,7 +96,9 @@ class KoBacktranslation(FolderBuilder, datasets.ArrowBasedBuilder):
         parts: list[Any]
         if config.pairs == "backtranslation":
             if config.encoding != KoBacktranslationConfig.encoding:
-                raise ValueError(f"encoding: shards are UTF-8, found {config.encoding!r}; leave it out")
+                raise ValueError(
+                    f"encoding: expected none for shards, which are UTF-8, found {config.encoding!r}; leave it out"
+                )
             parts = config.folder().find_shards(None if config.name == "all" else config.name)
         elif config.pairs != "paraphrase":
             raise ValueError(f"pairs: expected 'backtranslation' or 'paraphrase', found {config.pairs!r}")

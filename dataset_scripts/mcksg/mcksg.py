@@ -260,7 +260,7 @@ class Mcksg(PairBuilder):
     def _read_lexicon(self, path: Path) -> dict[str, str]:
         rows = list(_told(read_rows(path, encoding=self.config.encoding)))
         if not rows:
-            raise ValueError(f"{path}: expected rows with gloss and type, found none")
+            raise ValueError(f"{path}: expected rows with gloss and type, found none; add some")
         if not isinstance(rows[0][1], dict):
             raise ValueError(f"{path}: expected rows that are JSON objects, found {rows[0][1]!r:.60}; correct it")
         columns = find_columns(rows[0][1], str(path), wanted=LEXICON_COLUMNS, needed=("gloss", "type"))

@@ -53,7 +53,7 @@ def translate_chunk(
     score: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None,
     progress: Callable[[int], Any] = lambda texts: None,
 ) -> None:
-    """Translate a file of sentences to a pivot language and back, unless that has been done.
+    """Translate a file of sentences to a pivot language and back, unless the translations exist already.
 
     Each batch is written to a journal next to the file before the next batch begins; a later call continues from the
     journal. The same sentences, engines and seeds give the same file, interrupted or not, if the engines themselves are
@@ -67,7 +67,8 @@ def translate_chunk(
         seed: Seed of engines that draw their translations at random.
         on_bad_rows: What to do with a text that its engine refuses: `raise`, or `skip`, which leaves it null.
         score: Function that returns the similarity of each pair (default: similarities are null).
-        progress: Called with the number of texts in each batch, whether translated now or earlier.
+        progress: Called with the number of texts in each batch, whether translated now or earlier (default: nothing is
+            called).
 
     Raises:
         EngineError: An engine gave no usable answer.
@@ -91,7 +92,7 @@ def translate_chunk(
 
 
 class _Work(NamedTuple):
-    """Everything that translating needs besides the engine and the texts."""
+    """Settings of a translation besides the engine and the texts."""
 
     journal: _Journal
     chunk: str

@@ -86,7 +86,8 @@ class BackTranslationArguments:
 class Estimate(NamedTuple):
     """The sentences and characters that an engine will be sent, and their cost.
 
-    `back`, the characters of the way back, is estimated at two per Korean character; the other numbers are counted.
+    `back`, the number of characters to translate back, is estimated at two per Korean character; the other numbers are
+    counted.
     `cost` is None for an engine that is free of charge.
     """
 
@@ -116,7 +117,7 @@ def build_corpus(
         arguments: Sources, engines, folder and options. Sentences are read when a corpus is begun. When it is
             continued, source files may be missing, but must not have changed.
         thresholds: Thresholds of the selection (default: `Thresholds()`).
-        engines: Engines with their weights, instead of those that the arguments name.
+        engines: Engines with their weights, instead of those that the arguments name (default: none).
 
     Returns:
         The content of the manifest. Its `result` holds the number of `pairs`, their counts by `origins` and `engines`,
@@ -174,11 +175,11 @@ def build_corpus(
 def estimate(
     arguments: BackTranslationArguments, *, engines: Sequence[tuple[Engine, float]] | None = None
 ) -> list[Estimate]:
-    """Return what building a corpus would send to each engine and cost, without sending anything.
+    """Return what building a corpus would send to each engine and what that would cost, without sending anything.
 
     Args:
         arguments: As for `build_corpus`; nothing is written.
-        engines: Engines with their weights, instead of those that the arguments name.
+        engines: Engines with their weights, instead of those that the arguments name (default: none).
 
     Raises:
         ValueError, FileNotFoundError, ImportError: As for `build_corpus`.
@@ -312,7 +313,10 @@ def _begin(
     counts: dict[str, Any] = {}
     save_folder(folder / "sentences", lambda partial: counts.update(_plan(partial, arguments, engines)))
     if not counts["remain"]:
-        raise ValueError(f"expected Korean sentences in {', '.join(arguments.sources)}, found none: {counts}")
+        numbers = ", ".join(f"{name.replace('_', ' ')}: {n:,}" for name, n in counts.items() if isinstance(n, int))
+        raise ValueError(
+            f"expected Korean sentences in {', '.join(arguments.sources)}, found none ({numbers}); name other --sources"
+        )
     (folder / "translations").mkdir(exist_ok=True)
     manifest = {**options, "sentences": counts, "result": None}
     _write(folder, manifest)

@@ -39,7 +39,7 @@ class NearDuplicates:
     Args:
         path: The scratch file. An existing file is replaced, and the file is deleted at the end, so it cannot be
             continued from.
-        threshold: Jaccard index, from 0.5 to 1, at or above which a pair is a near duplicate.
+        threshold: Jaccard index, from 0.5 to 1, at or above which a pair is a near duplicate (default 0.9).
 
     Raises:
         ImportError: datasketch is not installed.
@@ -104,7 +104,9 @@ class NearDuplicates:
             RuntimeError: The call is outside the `with` block.
         """
         if self._database is None:
-            raise RuntimeError("NearDuplicates has no scratch file open; write: with NearDuplicates(path) as earlier:")
+            raise RuntimeError(
+                "expected an open scratch file, found none; write: with NearDuplicates(path) as earlier:"
+            )
         verdicts: list[bool] = []
         with self._errors():
             for start in range(0, len(pairs), _AT_ONCE):
@@ -132,11 +134,11 @@ class NearDuplicates:
         for number, own_bands in enumerate(bands.tolist()):
             own_shared = shared.intersection(own_bands)
             candidates = set(chain.from_iterable(known[band] for band in own_shared))
-            others = (
+            earlier = (
                 texts[new[candidate - self._count]] if candidate >= self._count else _stored(database, candidate)
                 for candidate in candidates
             )
-            verdicts.append(bool(candidates) and _any_near(texts[number], others, self.threshold))
+            verdicts.append(bool(candidates) and _any_near(texts[number], earlier, self.threshold))
             if not verdicts[-1]:
                 for band in own_shared:
                     known[band].append(self._count + len(new))
@@ -145,7 +147,7 @@ class NearDuplicates:
         return verdicts
 
     def _bands_of(self, texts: Sequence[_Texts]) -> npt.NDArray[np.int64]:
-        """Return each pair's bands as numbers; pairs whose numbers are equal by chance are compared in vain."""
+        """Return each pair's bands as numbers; equal numbers by chance only cost a comparison."""
         signatures = np.concatenate(
             [
                 _signatures(texts[start : start + _SIGNED_AT_ONCE], self._permutations)
@@ -183,6 +185,9 @@ class NearDuplicates:
 def folded(text: str) -> str:
     """Return the letters and digits of a text in lower case, or the text itself if it has none.
 
+    Args:
+        text: Any text.
+
     Examples:
         >>> folded("QR 코드!")
         'qr코드'
@@ -196,7 +201,15 @@ def _comparable(text: str) -> str:
 
 
 def check_jaccard(name: str, value: float) -> None:
-    """Raise ValueError, naming the option, for a Jaccard index below 0.5 or above 1."""
+    """Check that a Jaccard index is from 0.5 to 1.
+
+    Args:
+        name: Name of the option, for the message.
+        value: Value of the option.
+
+    Raises:
+        ValueError: The value is below 0.5 or above 1.
+    """
     if not 0.5 <= value <= 1:
         raise ValueError(
             f"{name}: expected a Jaccard index from 0.5 to 1, found {value!r}; 0.9 finds copies in which one or two "

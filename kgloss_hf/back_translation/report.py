@@ -47,7 +47,7 @@ def corpus_tables(manifest: Mapping[str, Any]) -> list[Table]:
 
 
 def estimate_table(estimates: Sequence[Estimate]) -> Table:
-    """Return a table of what building a corpus would send to each engine and cost.
+    """Return a table of what building a corpus would send to each engine and what that would cost.
 
     Args:
         estimates: The return value of `estimate`.

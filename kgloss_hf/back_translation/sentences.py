@@ -42,7 +42,7 @@ def read_sources(
             `NAME:CONFIGURATION`.
         data_dir: Folder with the user's copies of the corpora.
         text_column: Column with the sentence, in sources other than corpora (default: recognised by name).
-        encoding: Encoding of text files.
+        encoding: Encoding of text files (default `utf-8`).
         on_bad_rows: What to do with bad rows of the corpora: `raise`, or `skip`, which reports their number in a
             warning.
 
@@ -105,8 +105,9 @@ def write_sentences(
 ) -> dict[str, Any]:
     """Write distinct Korean sentences to `00000.parquet`, `00001.parquet`, …, each assigned to an engine.
 
-    Sentences are normalised (`kgloss_hf.runtime.normalization`) and their white space is folded. Engines are drawn at
-    random, by weight. Sentences already seen are recorded on disk, so that memory does not grow with the corpus.
+    Sentences are normalised (`kgloss_hf.runtime.normalization`), and runs of white space become one space. Engines
+    are drawn at random, by weight. Sentences already seen are recorded on disk, so that memory does not grow with the
+    corpus.
 
     Args:
         folder: An empty folder.

@@ -19,7 +19,7 @@ class SemanticScorer:
 
     Args:
         model: Name of a model on the Hub, or a folder.
-        batch_size: Sentences per batch.
+        batch_size: Sentences per batch (default 64).
 
     Raises:
         ImportError: sentence-transformers is not installed.

@@ -511,7 +511,9 @@ def test_read_sentences_of_several_corpora(write: Write) -> None:
 
 def test_shards_take_no_encoding(write: Write) -> None:
     folder = write("shards/a.jsonl", jsonl([row(1)]))
-    with pytest.raises(ValueError, match="encoding: shards are UTF-8, found 'cp949'; leave it out"):
+    with pytest.raises(
+        ValueError, match="encoding: expected none for shards, which are UTF-8, found 'cp949'; leave it out"
+    ):
         load_dataset("ko_backtranslation", data_dir=folder, encoding="cp949")
 
 

@@ -15,7 +15,7 @@ from .engine import EngineError, Limits, Price, RefusedError, batches
 from .languages import Direction, find_direction, into_korean
 
 MAX_CHARACTERS = 1000
-"""Maximum number of characters per text; a longer text is no sentence and hardly fits Marian's 512 tokens."""
+"""Maximum number of characters per text; a longer text is not one sentence and hardly fits Marian's 512 tokens."""
 
 _READ = 2**20
 
@@ -40,10 +40,11 @@ class CheckpointEngine(ABC):
         name: Value of the corpus's column `engine` (default: the last part of `model`).
         num_beams: Number of beams; 1 is greedy.
         batch_size: Maximum number of texts per batch.
-        batch_characters: Maximum number of characters per batch, with each text counted as long as the longest.
+        batch_characters: Maximum number of characters per batch, with each text counted as long as the longest (default
+            8,192).
 
     Raises:
-        FileNotFoundError: A checkpoint is given as a path but is no folder of a checkpoint.
+        FileNotFoundError: A checkpoint is given as a path that is not the folder of a checkpoint.
         ValueError: An option has no effect, or its value is not allowed.
     """
 
@@ -107,6 +108,9 @@ class CheckpointEngine(ABC):
 def name_of(model: str) -> str:
     """Return the last part of a checkpoint's id or folder.
 
+    Args:
+        model: Id on the Hub, or folder.
+
     Examples:
         >>> name_of("Helsinki-NLP/opus-mt-ko-en")
         'opus-mt-ko-en'
@@ -115,10 +119,14 @@ def name_of(model: str) -> str:
 
 
 def identity(model: str, revision: str | None = None) -> dict[str, Any]:
-    """Return what identifies a checkpoint, as JSON values, without a path of this machine.
+    """Return the facts that identify a checkpoint, as JSON values, without a path of this machine.
 
     A checkpoint of the Hub is identified by its id and revision. A folder is identified by a SHA-256 of its files'
     names, sizes and contents; to be quick, only the first and the last mebibyte of each file are read.
+
+    Args:
+        model: Id on the Hub, or folder.
+        revision: Branch, tag or commit on the Hub (default: the repository's own).
     """
     if not Path(model).is_dir():
         return {"model": model, "revision": revision}
@@ -135,6 +143,10 @@ def identity(model: str, revision: str | None = None) -> dict[str, Any]:
 
 def load_tokenizer(model: str, revision: str | None = None) -> Any:
     """Load the tokenizer of a checkpoint.
+
+    Args:
+        model: Id on the Hub, or folder.
+        revision: Branch, tag or commit on the Hub (default: the repository's own).
 
     Raises:
         EngineError: The checkpoint has no tokenizer that loads, or a library that it needs is not installed.
@@ -170,6 +182,9 @@ def most_new_tokens(ids: Sequence[Sequence[int]]) -> int:
 
     A sentence and its translation differ by less than that in every language pair that we know of; a decoder that
     repeats itself until it is stopped costs no more than three times its share.
+
+    Args:
+        ids: Ids of each text of the batch.
 
     Examples:
         >>> most_new_tokens([[7] * 40, [7] * 12]), most_new_tokens([[7, 7]])

@@ -119,6 +119,8 @@ class CTranslate2Engine(CheckpointEngine):
             try:
                 hypotheses = [result.result().hypotheses[0] for result in results]
             except RuntimeError as error:
-                raise EngineError(f"{self.name}: expected translations, but CTranslate2 failed: {error}") from error
+                raise EngineError(
+                    f"{self.name}: expected translations, found an error of CTranslate2: {error}"
+                ) from error
             skipped = 1 if direction.target else 0
             yield [tokenizer.convert_tokens_to_ids(tokens[skipped:]) for tokens in hypotheses]

@@ -117,7 +117,10 @@ def batches(texts: Sequence[str], limits: Limits) -> list[list[int]]:
 
 
 def is_number(value: object) -> bool:
-    """Return whether an option's value is a number that a float can hold, and not a bool, nan or beyond 1.8e308.
+    """Return whether an option's value is a finite number that a float can hold; a bool is not a number.
+
+    Args:
+        value: Value of the option.
 
     Examples:
         >>> is_number(2), is_number(True), is_number(float("inf")), is_number(10**400)
@@ -131,8 +134,8 @@ def open_engine(spec: str, *, spending: Path | None = None) -> tuple[Engine, flo
 
     Args:
         spec: `KIND[:MODEL][,OPTION=VALUE…]`: a key of `ENGINES`, a checkpoint if the kind uses one, and arguments of
-            the kind's class. `weight` (1) sets the engine's share of the sentences, relative to the other engines'
-            weights.
+            the kind's class. `weight` (default: 1) sets the engine's share of the sentences, relative to the weights of
+            the other engines.
         spending: File in which paid engines count the characters that they have sent, so that a limit outlasts the
             process.
 

@@ -38,10 +38,13 @@ class GoogleEngine(RemoteEngine):
 
     Args:
         project: Google Cloud project (default: the one in `GOOGLE_CLOUD_PROJECT`, or that of the credentials).
-        location: Region of the model. `global` has no custom models, and a regional endpoint needs its own region.
-        model: `general/nmt`, or another model's full name or the part of it after `models/`. Another model needs
-            `price`; if its output is billed too, as for `general/translation-llm`, give the sum, with some margin.
-        endpoint: URL such as `https://translate-eu.googleapis.com`. `http://localhost…` is called without credentials.
+        location: Region of the model (default `global`). `global` has no custom models, and a regional endpoint needs
+            its own region.
+        model: `general/nmt` (default), or another model's full name or the part of it after `models/`. Another model
+            needs `price`; if its output is billed too, as for `general/translation-llm`, give the sum, with some
+            margin.
+        endpoint: URL such as `https://translate-eu.googleapis.com` (default: `https://translate.googleapis.com`).
+            `http://localhost…` is called without credentials.
 
     Examples:
         >>> engine = GoogleEngine(max_cost=10)
@@ -98,6 +101,7 @@ class GoogleEngine(RemoteEngine):
             raise ValueError(f"{self.name}: expected two languages, found {source!r} twice")
 
     def translate_batch(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Translate texts in one request."""
         parent = f"projects/{self._access[1]}/locations/{self.location}"
         body = {
             "contents": list(texts),
@@ -121,6 +125,7 @@ class GoogleEngine(RemoteEngine):
         return session
 
     def post(self, session: requests.Session, url: str, body: dict[str, Any]) -> list[str]:
+        """Send one request, and return its translations; failures to authenticate become a RequestError too."""
         from google.auth.exceptions import GoogleAuthError, TransportError
 
         try:

@@ -30,6 +30,9 @@ class Direction(NamedTuple):
 def into_korean(target: str) -> bool:
     """Return whether a target language is Korean, as any checkpoint writes it.
 
+    Args:
+        target: Code of the language, such as `ko`, `ko_KR` or `kor_Hang`.
+
     Examples:
         >>> [into_korean(code) for code in ("ko", "kor_Hang", "ko_KR", "kok")]
         [True, True, True, False]
@@ -79,7 +82,7 @@ def find_language(language: str, codes: Iterable[str], model: str) -> str:
 
     Raises:
         ValueError: No code means the language, or more than one does; the message lists them.
-        ImportError: langcodes is not installed, and the language is none of the codes.
+        ImportError: langcodes is not installed, and the language is not among the codes.
 
     Examples:
         >>> codes = ["eng_Latn", "kor_Hang", "zho_Hans", "zho_Hant"]
@@ -124,7 +127,7 @@ def _other(code: str | None, asked: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _parts(code: str) -> tuple[str, str, str | None, str | None] | None:
-    """Return the ISO 639-3 code, the macrolanguage's tag, script and country, or None if the code is no language."""
+    """Return the ISO 639-3 code, the macrolanguage's tag, script and country, or None if the code is not a language."""
     require("back-translation", "langcodes", purpose=f"{code!r}, which is not written as the checkpoint writes it")
     import langcodes
 

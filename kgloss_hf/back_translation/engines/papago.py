@@ -45,9 +45,10 @@ class PapagoEngine(RemoteEngine):
     million characters.
 
     Args:
-        honorific: Translate to polite Korean and Japanese, from the languages for which Papago supports it.
-        texts_per_request: Maximum number of lines per request. 1 costs the same and rules out mixed-up lines, but is
-            slower.
+        honorific: Translate to polite Korean and Japanese, from the languages for which Papago supports it (default
+            False).
+        texts_per_request: Maximum number of lines per request (default 100). 1 costs the same and rules out mixed-up
+            lines, but is slower.
 
     Examples:
         >>> engine = PapagoEngine(max_cost=10_000)
@@ -106,6 +107,7 @@ class PapagoEngine(RemoteEngine):
             raise ValueError(f"{self.name}: expected languages from {known}, found {source!r} and {target!r}")
 
     def translate_batch(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Translate texts as the lines of one request, or one by one if the number of lines changes."""
         if line := next((text for text in texts if "\n" in text or "\r" in text), None):
             raise ValueError(f"expected a text without line ends, found {line[:40]!r}")
         text = "\n".join(texts)

@@ -74,9 +74,9 @@ class RemoteEngine(ABC):
         max_characters: Maximum number of characters to send in total (default: no limit).
         max_cost: Maximum amount of money to spend in total, by `price` (default: no limit).
         price: Price of a million characters, in the service's currency (default: its list price).
-        requests_per_second: Maximum for all processes together (default: no limit).
-        characters_per_minute: Maximum for all processes together (default: no limit).
-        timeout: Seconds to wait for a connection, and for each part of an answer (30).
+        requests_per_second: Maximum number of requests per second, for all processes together (default: no limit).
+        characters_per_minute: Maximum number of characters per minute, for all processes together (default: no limit).
+        timeout: Seconds to wait for a connection, and for each part of an answer (default: 30).
         endpoint: URL of the API, or of a proxy for it.
         spending: File in which characters are counted (default: they are counted in memory).
 

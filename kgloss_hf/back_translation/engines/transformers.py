@@ -33,11 +33,12 @@ class TransformersEngine(CheckpointEngine):
     not listed here, such as a length penalty, are the checkpoint's own.
 
     Args:
-        revision: Branch, tag or commit of `model` on the Hub. Only a commit is certain not to change.
+        revision: Branch, tag or commit of `model` on the Hub (default: main). Only a commit is certain not to change.
         back_revision: The same for `back_model`.
-        do_sample: Draw each token from `torch`'s random state instead of taking the likeliest.
-        temperature: Sampling temperature (1); needs `do_sample`.
-        top_p: Draw from the likeliest tokens that together have this probability (1); needs `do_sample`.
+        do_sample: Draw each token from `torch`'s random state instead of taking the most probable one (default
+            False).
+        temperature: Sampling temperature (default: 1); needs `do_sample`.
+        top_p: Draw from the most probable tokens that together have this probability (default: 1); needs `do_sample`.
         max_new_tokens: Maximum number of tokens per translation (default: three times as many as the longest text of
             the batch has, and at least 50, which stops a decoder that repeats itself but no translation).
         dtype: `float32`, `bfloat16` or `float16` (default: `bfloat16` on a CUDA device that supports it, else
@@ -128,6 +129,7 @@ class TransformersEngine(CheckpointEngine):
     def generate(
         self, checkpoint: Checkpoint, rows: Sequence[list[list[int]]], direction: Direction
     ) -> Iterator[list[list[int]]]:
+        """Translate batches of ids to batches of ids, in their order."""
         return (self._generate(checkpoint, batch, direction) for batch in rows)
 
     @property

@@ -87,7 +87,7 @@ def test_a_limit_that_only_the_model_knows(engine: CTranslate2Engine) -> None:
     engine.translate(["물"], "ko", "en")
     for checkpoint in engine._loaded.values():
         checkpoint.tokenizer.model_max_length = 10**30
-    message = "opus-mt-ko-en: expected translations, but CTranslate2 failed: .*position"
+    message = "opus-mt-ko-en: expected translations, found an error of CTranslate2: .*position"
     with pytest.raises(EngineError, match=message):
         engine.translate(["그는 어제 도서관에서 책을 읽었다. " * 5], "ko", "en")
 
