@@ -54,7 +54,7 @@ def as_script(main: Callable[[], None]) -> int:
             _say("Stopped before the run began.")
         return 130
     except SafetensorError as error:
-        _say(f"the weights are cut short or damaged ({error}); fetch or make them again")
+        _say(f"the weights are cut short or damaged ({error}); download or copy the files again")
         return 1
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         _say(str(error))

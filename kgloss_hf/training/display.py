@@ -68,6 +68,7 @@ class RunDisplay(TrainerCallback):
         self._close()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Show the bar, and print where a resumed training continues."""
         self._busy = self._trains = True
         self._began = self._since = time.monotonic()
         if state.global_step and state.is_world_process_zero:
@@ -78,21 +79,25 @@ class RunDisplay(TrainerCallback):
         self._open(args, state, steps, "steps", "")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Advance the bar to the current optimiser step."""
         if self._bar:
             epoch = f"epoch {ceil(state.epoch)} of {state.num_train_epochs}"
             self._bar.update(self._task, completed=state.global_step, description=epoch)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **kwargs: Any) -> None:
+        """Keep the training loss for the next line, or print the line if no evaluation follows."""
         if "loss" in logs:
             self._loss = logs["loss"]
             if not control.should_evaluate:
                 self._line(args, state, {})
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Mapping[str, float], **kwargs: Any) -> None:
+        """Print the line of an evaluation during training."""
         if self._trains:
             self._line(args, state, metrics)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Remove the bar, and print the number of epochs and steps, the time and the best model."""
         self._close()
         self._busy = self._trains = False
         if not (state.is_world_process_zero and state.global_step):
@@ -112,6 +117,7 @@ class RunDisplay(TrainerCallback):
     def on_prediction_step(
         self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
     ) -> None:
+        """Advance the bar of an evaluation outside training, and show it first if needed."""
         if self._busy:
             return
         if self._bar is None:
@@ -120,6 +126,7 @@ class RunDisplay(TrainerCallback):
             self._bar.advance(self._task)
 
     def on_predict(self, *args: Any, **kwargs: Any) -> None:
+        """Remove the bar of a prediction outside training."""
         if not self._busy:
             self._close()
 

@@ -51,10 +51,10 @@ def split_pretext(
 
     Args:
         dataset: Data set with the columns `source` and `target`.
-        share: Share of the rows for validation (paper: 0.3).
+        share: Share of the rows for validation (default 0.3, as in the paper).
         by: `group` keeps pairs that share a sentence, directly or through other pairs, on one side. `row` is the
             paper's split.
-        seed: Seed of the shuffle.
+        seed: Seed of the shuffle (default 0).
 
     Raises:
         ValueError: `by` is unknown, or one of the sets would be empty.
@@ -65,7 +65,7 @@ def split_pretext(
         [[0, 1], [2, 3]]
     """
     if by not in ("group", "row"):
-        raise ValueError(f"unknown split {by!r}; choose 'group' or 'row'")
+        raise ValueError(f"split: expected 'group' or 'row', found {by!r}; choose one of these")
     label = _linked(dataset) if by == "group" else np.arange(len(dataset))
     groups, sizes = np.unique(label, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(groups))

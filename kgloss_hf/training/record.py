@@ -124,7 +124,12 @@ def check_record(
                     "original ones, start again in another --output_dir, or delete it"
                 )
             if before["versions"] != record["versions"]:
-                logger.warning("%s was started with %s; found %s now", folder, before["versions"], record["versions"])
+                logger.warning(
+                    "%s was started with the versions %s, but %s are installed now",
+                    folder,
+                    before["versions"],
+                    record["versions"],
+                )
         elif before != record and PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(folder / "tokenizer", ignore_errors=True)

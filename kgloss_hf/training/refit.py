@@ -156,6 +156,7 @@ class StopAfter(TrainerCallback):
         self.epochs = epochs
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop the training, without saving, once the number of epochs is reached."""
         if state.epoch >= self.epochs - 1e-6:
             control.should_training_stop, control.should_save = True, False
 

@@ -284,11 +284,11 @@ def hardware(args: Seq2SeqTrainingArguments) -> str:
 
 
 def run_of(checkpoint: str, use: str = "pretext") -> dict[str, Any]:
-    """Return what a checkpoint was trained on and how, according to its `metrics.json`.
+    """Return the facts in a checkpoint's `metrics.json` about its training: data, command, preset and scores.
 
     Args:
         checkpoint: Folder or Hub repository.
-        use: Assumed use of the checkpoint's data if the file does not state it.
+        use: Assumed use of the checkpoint's data if the file does not state it (default `pretext`).
 
     Returns:
         `data`, described as by `source_of` (one corpus of unknown licence if the file names none); `command` and

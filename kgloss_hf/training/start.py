@@ -27,8 +27,8 @@ class Start:
         arguments: Options of the run.
 
     Raises:
-        ValueError: Options contradict each other or the model that the run begins from; the message names them. Or a
-            folder holds no model.
+        ValueError: Options contradict each other or the model that the run begins from, and the message names them; or
+            a folder holds no model.
         FileNotFoundError: A folder does not exist.
 
     Examples:
@@ -39,8 +39,8 @@ class Start:
     def __init__(self, arguments: StartArguments) -> None:
         self.arguments = arguments
         names = ("pretext", "tokenizer", "vocab_size", "vocabulary")
-        given = {name: getattr(arguments, name) for name in names}
-        arguments.check(preset=arguments.preset, **given, init_from=arguments.init_from)
+        options = {name: getattr(arguments, name) for name in names}
+        arguments.check(preset=arguments.preset, **options, init_from=arguments.init_from)
         for option in MODEL_OPTIONS:
             check_model(getattr(arguments, option), f"--{option}", owned=option not in PRETRAINED)
         check_model(arguments.tokenizer, "--tokenizer", "tokenizer_config.json")
@@ -49,8 +49,8 @@ class Start:
         self.before: dict[str, Any] = run_of(self.origin, use) if self.origin else {"data": [], "preset": None}
         self.preset = arguments.preset or self.before["preset"] or arguments.default_preset or "tiny"
         if arguments.init_from:
-            given |= {name: getattr(arguments, name) for name in ("copy_names", "analyzer")}
-            self.preset = continued.check_options(arguments.init_from, self.before, arguments.preset, given)
+            options |= {name: getattr(arguments, name) for name in ("copy_names", "analyzer")}
+            self.preset = continued.check_options(arguments.init_from, self.before, arguments.preset, options)
         self.base = base_facts(arguments)
 
     def digests(self) -> dict[str, dict[str, Any]]:

@@ -218,6 +218,7 @@ class GlossTrainer(Seq2SeqTrainer):
         return pad(tensor, (0, max_length - tensor.shape[-1]), value=self.model.generation_config.pad_token_id)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the stock loop, with each row returned once."""
         self.gather_function = self.accelerator.gather_for_metrics
         return super().evaluation_loop(*args, **kwargs)
 
@@ -233,6 +234,7 @@ class GlossTrainer(Seq2SeqTrainer):
         ignore_keys: list[str] | None = None,
         **gen_kwargs: Any,
     ) -> Any:
+        """Return the loss, the generated ids and the labels of a batch, from our own decoding loops if possible."""
         if self.args.predict_with_generate and not prediction_loss_only:
             inputs = self._prepare_inputs(inputs)
             if (generated := self._generated(inputs)) is not None:
@@ -259,6 +261,7 @@ class GlossTrainer(Seq2SeqTrainer):
             super()._save_checkpoint(*args, **kwargs)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train like the stock trainer, but keep the model's own special ids."""
         trainer: Any = self
         tokenizer = trainer.processing_class
         if has_analyzer(tokenizer) and tokenizer.two_vocabularies:
@@ -269,6 +272,7 @@ class GlossTrainer(Seq2SeqTrainer):
             return super().train(*args, **kwargs)
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Return the stock optimiser, with separate groups for parameters with a learning rate of their own."""
         made = self.optimizer is None
         optimizer: torch.optim.Optimizer = super().create_optimizer(*args, **kwargs)
         if made and self._learning_rates:
@@ -283,6 +287,7 @@ class GlossTrainer(Seq2SeqTrainer):
         return optimizer
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Return the model's own loss, with label smoothing passed to the model."""
         return super().compute_loss(model, {**inputs, "smoothing": self._smoothing}, *args, **kwargs)
 
 
@@ -368,6 +373,7 @@ class SharedEmbeddings(TrainerCallback):
     """
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Give both embeddings the sum of their gradients."""
         model = getattr(model, "module", model)
         encoder, decoder = (half.get_input_embeddings().weight for half in (model.encoder, model.decoder))
         if encoder.grad is not None and decoder.grad is not None:
@@ -410,7 +416,13 @@ def jaccard_of_generation(tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair])
 
 
 def predict(trainer: GlossTrainer, tokenizer: KGlossTokenizerFast, pairs: Sequence[Pair]) -> list[list[str]]:
-    """Return the model's glosses for each sentence, generated in float32 by all processes of the trainer."""
+    """Return the model's glosses for each sentence, generated in float32 by all processes of the trainer.
+
+    Args:
+        trainer: Trainer of the model. From now on it computes no metrics, and generates in float32.
+        tokenizer: The model's tokenizer.
+        pairs: Pairs whose sentences are translated.
+    """
     trainer.compute_metrics = None  # it is made for the validation pairs
     trainer.in_float32()
     generated = trainer.predict(encode_pairs(tokenizer, pairs)).predictions

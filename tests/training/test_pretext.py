@@ -58,7 +58,7 @@ def test_split_that_cannot_be() -> None:
     linked = Dataset.from_dict({"source": ["가", "나"], "target": ["나", "다"]})
     with pytest.raises(ValueError, match="cannot hold out 30% of 2 pairs in 1 group, which are too few or too similar"):
         split_pretext(linked)
-    with pytest.raises(ValueError, match="unknown split 'rows'"):
+    with pytest.raises(ValueError, match="split: expected 'group' or 'row', found 'rows'"):
         split_pretext(linked, by="rows")
     with pytest.raises(ValueError, match="0 pairs in 0 groups"):
         split_pretext(linked.select([]))
