@@ -419,7 +419,7 @@ def _run(arguments: Sequence[str]) -> int:
                 return 0
         message, status = str(error), 1
     except SafetensorError as error:
-        message, status = f"the weights are cut short or damaged ({error}); fetch or make them again", 1
+        message, status = f"the weights are cut short or damaged ({error}); download or copy the files again", 1
     print(visible(f"kgloss {name}: {' '.join(message.split())}"), file=sys.stderr)
     return status
 

@@ -29,12 +29,14 @@ def check_model(name: str | None, what: str = "", mark: str = "config.json", *, 
     Args:
         name: Folder or Hub repository; None is accepted.
         what: Option that the name was given to, for the message (default: no option is named).
-        mark: File that the folder must hold; the configuration of an adapter is accepted instead.
+        mark: File that the folder must hold; the configuration of an adapter is accepted instead (default:
+            `config.json`).
         owned: Require a repository's name to begin with its owner (default); False admits the Hub's oldest models.
 
     Raises:
         FileNotFoundError: The folder does not exist, and the name cannot be that of a Hub repository.
-        ValueError: It is something other than a model. The message names a folder inside it that is a model.
+        ValueError: The name is that of something other than a model. If the folder contains a model's folder, the
+            message names it.
 
     Examples:
         >>> check_model(getfixture("checkpoint"))
@@ -78,8 +80,8 @@ def check_file(name: str, *, folders: bool = False) -> None:
         folders: Accept a folder too (default False).
 
     Raises:
-        FileNotFoundError: It does not exist. The message proposes a similar name.
-        ValueError: It is a folder. The message proposes a run's predictions in it.
+        FileNotFoundError: The file does not exist. The message proposes a similar name, if there is one.
+        ValueError: It is a folder. The message proposes a run's predictions in it, if there are any.
 
     Examples:
         >>> check_file("nowhere.csv")
@@ -223,7 +225,7 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
 
     Raises:
         RuntimeError: Another process is writing it.
-        ValueError: It exists.
+        ValueError: The folder exists.
 
     Examples:
         >>> import tempfile
@@ -242,7 +244,10 @@ def save_folder(folder: Path, write: Callable[[Path], Any]) -> None:
                 for made, _, names in os.walk(partial):
                     _to_disk(*(Path(made, name) for name in names), Path(made))
             if folder.exists():
-                raise ValueError(f"{folder} exists: another process has created it in the meantime")
+                raise ValueError(
+                    f"{folder} exists: another process has created it in the meantime; choose another folder, or "
+                    "delete it"
+                )
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -270,7 +275,7 @@ def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
     Args:
         path: File to write.
         value: Any value that JSON can represent.
-        sort_keys: Sort the keys, instead of keeping the order of the mappings.
+        sort_keys: Sort the keys, instead of keeping the order of the mappings (default False).
 
     Examples:
         >>> import tempfile

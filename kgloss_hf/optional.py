@@ -14,7 +14,7 @@ def require(extra: str, *modules: str, purpose: str) -> None:
     Args:
         extra: Extra of kgloss-hf that installs them.
         modules: Import names of the modules.
-        purpose: What needs them, for the message.
+        purpose: Description of what needs them, for the message.
 
     Raises:
         ImportError: A module is missing.
@@ -36,6 +36,9 @@ def require(extra: str, *modules: str, purpose: str) -> None:
 def install_command(extra: str) -> str:
     """Return the command that installs an extra.
 
+    Args:
+        extra: Extra of kgloss-hf.
+
     Examples:
         >>> install_command("train")
         'pip install "kgloss-hf[train]"'
@@ -45,6 +48,9 @@ def install_command(extra: str) -> str:
 
 def versions(*distributions: str) -> dict[str, str]:
     """Return the versions of installed distributions. The version of kgloss-hf is known even if it is not installed.
+
+    Args:
+        *distributions: Names of the distributions.
 
     Raises:
         importlib.metadata.PackageNotFoundError: A distribution is not installed.

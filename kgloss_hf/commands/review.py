@@ -44,8 +44,8 @@ def review(
         sentences: Text file with one sentence per line, table with a column of sentences, sign corpus, or name of a
             data set (`kgloss_hf.data.texts.read_texts`). Glosses in it are not shown.
         output: File to write; it must not exist, because it might hold corrections.
-        others: Folders or Hub repositories of additional models. The answer that agrees best with the candidates of all
-            models is shown; alternatives come from `model`.
+        others: Folders or Hub repositories of additional models (default: none). The answer that agrees best with the
+            candidates of all models is shown; alternatives come from `model`.
         format: `xlsx`, `eaf` (ELAN), or `csv` (default: by the ending of `output`).
         n_best: Number of answers per sentence: the best is shown, and the others are alternatives (default: 3).
         limit: Number of sentences to write, the least certain ones (default: all).
@@ -95,7 +95,7 @@ def review(
         ranked = ((row.certainty, number, row) for number, row in enumerate(_shown(rows, bar)))
         ordered = sorted(ranked) if limit is None else heapq.nsmallest(limit, ranked)
     if not ordered:
-        raise ValueError(f"{sentences}: expected sentences, found none")
+        raise ValueError(f"{sentences}: expected sentences, found none; add some")
     written = [row for *_, row in ordered]
     counts["certain"] = counts.pop("read") - len(written)
     counts["written"] = len(written)

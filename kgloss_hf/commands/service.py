@@ -351,14 +351,19 @@ def _parsed(body: bytes) -> TranslateRequest:
 
 def _check_texts(texts: Sequence[str], arguments: ServeArguments) -> None:
     if len(texts) > arguments.max_texts:
-        raise HTTPException(413, f"expected at most {counted(arguments.max_texts, 'text')}, found {len(texts):,}")
+        raise HTTPException(
+            413,
+            f"expected at most {counted(arguments.max_texts, 'text')}, found {len(texts):,}; send fewer per request",
+        )
     for number, text in enumerate(texts):
         if len(text) > arguments.max_characters:
             most = counted(arguments.max_characters, "character")
-            raise HTTPException(413, f"text {number}: expected at most {most}, found {len(text):,}")
+            raise HTTPException(413, f"text {number}: expected at most {most}, found {len(text):,}; divide the text")
         if control := _CONTROLS.search(text):
             raise HTTPException(
-                422, f"text {number}: expected no control characters except tabs and line ends, found {control[0]!a}"
+                422,
+                f"text {number}: expected no control characters except tabs and line ends, found {control[0]!a}; "
+                "remove it",
             )
 
 
@@ -369,7 +374,7 @@ def _options(wanted: TranslateRequest, *, several_models: bool) -> dict[str, Any
         raise HTTPException(422, "expected n_best or a consensus, found both; leave out n_best")
     if wanted.n_best and wanted.num_beams and wanted.num_beams < wanted.n_best:
         raise HTTPException(
-            422, f"num_beams: expected at least n_best, which is {wanted.n_best}, found {wanted.num_beams}"
+            422, f"num_beams: expected at least n_best, which is {wanted.n_best}, found {wanted.num_beams}; raise it"
         )
     options: dict[str, Any] = {
         "return_types": wanted.types,

@@ -21,7 +21,7 @@ def serve(model: str, *, others: Sequence[str] = (), **options: Any) -> int:
     Args:
         model: Folder or Hub repository.
         others: Folders or Hub repositories of additional models; the answer is then the one that agrees best with the
-            candidates of all models.
+            candidates of all models (default: none).
         **options: Fields of `ServeArguments`.
 
     Returns:

@@ -136,8 +136,9 @@ def translate(
         model: Folder or Hub repository.
         sentences: Sentences to translate (default: the lines of `input`).
         others: Folders or Hub repositories of additional models: give the one answer that agrees best with the
-            candidates of all models (`kgloss_hf.runtime.consensus`), and its agreement.
-        consensus: Give the answer that agrees best with the candidates of `model` alone; implied by `others`.
+            candidates of all models (`kgloss_hf.runtime.consensus`), and its agreement (default: none).
+        consensus: Give the answer that agrees best with the candidates of `model` alone; implied by `others` (default
+            False).
         min_agreement: Leave out lines whose answer has a lower agreement, or no glosses, and count them on standard
             error (default: leave out none).
         input: UTF-8 text file, or `-` for standard input (default: standard input if there are no sentences).
@@ -146,7 +147,8 @@ def translate(
             `candidates`. `tsv`: a table with a header. With `others` or `consensus`, all formats include the agreement;
             in `text` it stands before the glosses, followed by a tab. If lines hold words that the model does not know,
             a message at the end counts the lines; `jsonl` and `tsv` list the words.
-        n_best: Number of sequences to print per line, the best score first (see `GlossSequence`).
+        n_best: Number of sequences to print per line, the best score first (see `GlossSequence`; default: one, without
+            a score).
         types: Add the types of glosses (`jsonl` and `tsv`).
         alignment: Add spans of the source (`jsonl`).
         fingerspell: Fingerspell words that have no gloss.

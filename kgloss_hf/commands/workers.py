@@ -75,7 +75,7 @@ def in_order(
         pool.shutdown()
     except BrokenProcessPool as error:
         raise RuntimeError(
-            "expected each worker to run to the end, found one that was ended from outside or could not start; if "
+            "expected each worker to run to the end, found one that was killed or could not start; if "
             "memory is short, use fewer workers or a lower KGLOSS_MAX_HEAP_MB"
         ) from error
     finally:

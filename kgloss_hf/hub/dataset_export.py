@@ -89,7 +89,7 @@ def export_dataset(
         ['test-00000-of-00001.parquet', 'train-00000-of-00001.parquet']
     """
     if name not in DATASETS:
-        raise ValueError(f"expected one of {', '.join(DATASETS)}, found {name!r}")
+        raise ValueError(f"expected one of {', '.join(DATASETS)}, found {name!r}; choose one of these")
     folder = new_folder(output_dir)
     builder = load_dataset_builder(name, config, data_dir=data_dir, **options)
     if type(builder).__module__.partition(".")[0] != "kgloss_hf":

@@ -78,7 +78,7 @@ def write_statistics(source: PartArguments, output_dir: str, *, analyzer: str = 
     rows = ((place_of(table, number), row) for table in tables for number, row in table.rows)
     first = next(rows, None)
     if first is None:
-        raise ValueError(f"{source.dataset}: expected rows, found none")
+        raise ValueError(f"{source.dataset}: expected rows, found none; add some")
     if isinstance(first[1], dict) and {"source", "target"} <= set(first[1]) and "glosses" not in first[1]:
         statistics = _sentence_statistics(chain([first], rows))
     else:
@@ -117,7 +117,7 @@ def _pair_statistics(rows: Iterable[Row], dataset: str, analyzer: str = ANALYZER
         pairs.append(row.pair)
         parts.append(row.part)
     if not pairs:
-        raise ValueError(f"{dataset}: expected pairs, found none")
+        raise ValueError(f"{dataset}: expected pairs, found none; add some")
     check_language(analyzer, (pair.text for pair in pairs), dataset)
     counts = Counter(placeholder_of(gloss) for pair in pairs for gloss in pair.glosses)
     tokenizer = train_tokenizer([pair.text for pair in pairs], [], model="wordlevel", analyzer=analyzer)
@@ -169,7 +169,7 @@ def _sentence_statistics(rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         origins[str(row.get("origin"))] += 1
         engines[str(row.get("engine"))] += 1
     if not total:
-        raise ValueError("expected rows with source and target, found none")
+        raise ValueError("expected rows with source and target, found none; add some")
     return {
         "rows": total,
         "identical": identical,

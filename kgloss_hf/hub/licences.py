@@ -187,8 +187,8 @@ def license_problems(
             )
     if OTHER in licences:
         problems += [
-            f"{key}: expected {what} of the licence 'other', found none; add it"
-            for key, what, value in (("license_name", "the name", name), ("license_link", "the address", link))
+            f"{key}: expected {noun} of the licence 'other', found none; add it"
+            for key, noun, value in (("license_name", "the name", name), ("license_link", "the address", link))
             if not value
         ]
     named = licence_id(name)

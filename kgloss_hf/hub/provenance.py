@@ -49,7 +49,7 @@ def source_of(
 
     Args:
         dataset: As for `kgloss_hf.data.pairs.load_pairs`, or one source of `read_texts`.
-        use: What the corpus was used to learn: `glosses`, `pretext` or `vocabulary`.
+        use: What the corpus was used to learn: `glosses`, `pretext` or `vocabulary` (default `glosses`).
         data_dir: As for `load_pairs`. `mcksg` with a data_dir is the user's own copy, about which nothing is known.
         license: Licence of the corpus, as the Hub names it, used if no card states one.
         domain: Domain of the corpus, used if it is not known.

@@ -135,7 +135,7 @@ def _write_evaluation(folder: Path, benchmark: str) -> None:
     dataset, _, task = benchmark.partition(":")
     validate_repo_id(dataset)
     if "/" not in dataset:
-        raise ValueError(f"benchmark: expected NAMESPACE/NAME of a data set on the Hub, found {dataset!r}")
+        raise ValueError(f"benchmark: expected NAMESPACE/NAME of a data set on the Hub, found {dataset!r}; correct it")
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     score = (metrics.get("scores") or {}).get(metrics.get("preset")) or {}
     if "jaccard" not in score:
@@ -225,12 +225,13 @@ def publish(
         publications: Folders and the repositories they go to.
         public: Make the repositories public (default: new ones are private, and a public one is refused).
         revision: Branch to commit to, created if missing (default: main).
-        create_pr: Open a pull request for each repository.
+        create_pr: Open a pull request for each repository (default False).
         tag: Tag for the commits. An existing tag is never moved.
-        handler: Add to each model the files that Inference Endpoints need: `handler.py` and `requirements.txt`.
+        handler: Add to each model the files that Inference Endpoints need: `handler.py` and `requirements.txt` (default
+            False).
         benchmark: Benchmark of the Hub that the models' scores belong to, DATASET or DATASET:TASK; each model gets
             `.eval_results/gloss_jaccard.yaml` (default: none).
-        say: Function that receives one line per step.
+        say: Function that receives one line per step (default: the module's logger).
 
     Returns:
         The published repositories, in the order of `KINDS`.
@@ -243,7 +244,10 @@ def publish(
             published before it.
     """
     if create_pr and (revision or tag):
-        raise ValueError("create_pr: expected neither revision nor tag with it; tag what has been merged")
+        raise ValueError(
+            "create_pr: expected neither revision nor tag with it, found one of them; leave it out, and tag the "
+            "repository once the pull request is merged"
+        )
     ordered = _accessible(sorted(publications, key=lambda publication: KINDS.index(publication.kind)), public, tag)
     done: list[_Published] = []
     added = {"handler": handler, "benchmark": benchmark}
@@ -281,7 +285,7 @@ def _with_namespaces(publications: Iterable[Publication], account: str = "") -> 
 
 
 def check_access(publications: Sequence[Publication], *, public: bool = False, tag: str | None = None) -> None:
-    """Check that nothing which the Hub can report beforehand forbids an upload.
+    """Check, as far as the Hub can tell beforehand, that nothing forbids an upload.
 
     Args:
         publications: Folders and the repositories they go to.

@@ -38,7 +38,7 @@ def text_to_gloss(
         language: Must be `ko`.
         model: Folder, Hub repository or pipeline of a trained model (default: the environment variable KGLOSS_MODEL).
             A model given by name is loaded once.
-        signed_language: Must be `kvk`, which the library's commands pass too.
+        signed_language: Must be `kvk`, which the library's commands pass too (default `kvk`).
         **options: Arguments of the pipeline, such as `fingerspell=True`.
 
     Returns:

@@ -183,7 +183,7 @@ def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     real = psutil.virtual_memory()
     monkeypatch.setattr(psutil, "virtual_memory", lambda: real._replace(available=2**30, total=4 * 2**30))
     assert _finding("memory") == Finding(
-        "warning", "memory: 1.0 GiB free of 4.0; Java and a model need 2", "export KGLOSS_MAX_HEAP_MB=512"
+        "warning", "memory: 1.0 of 4.0 GiB free; Java and a model need 2 GiB", "export KGLOSS_MAX_HEAP_MB=512"
     )
 
 

@@ -47,7 +47,7 @@ def test_an_error_of_reading_comes_after_the_answers_before_it() -> None:
 
 def test_a_process_that_is_killed_ends_all() -> None:
     answers = in_order(partial(partial, signal.raise_signal), [0, signal.SIGKILL, 0], 2)
-    with pytest.raises(RuntimeError, match="found one that was ended from outside or could not start.*fewer workers"):
+    with pytest.raises(RuntimeError, match="found one that was killed or could not start.*fewer workers"):
         list(answers)
     assert not multiprocessing.active_children()
 
