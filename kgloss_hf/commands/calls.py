@@ -249,7 +249,7 @@ def _check_lexicon(name: str | None) -> None:
 
 
 def coverage(*, lexicon: str, output: str | None, **options: Any) -> None:
-    """Print how much of a model's vocabulary, or of a corpus, a lexicon can play."""
+    """Print how many glosses of a model's vocabulary or of a corpus a lexicon can play."""
     from ..data.arguments import SourceArguments
     from .coverage import coverage_tables, is_model, measure, write_missing
 

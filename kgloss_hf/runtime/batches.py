@@ -135,7 +135,9 @@ def truncates(strategy: Any) -> bool:
 
 
 def count_dropped(encoding: BatchEncoding) -> tuple[int, int]:
-    """Return how many tokens of how many rows truncation dropped; tokens in overlaps (`stride`) count once.
+    """Return the number of tokens that truncation dropped, and of rows that lost some.
+
+    Tokens in overlaps (`stride`) count once.
 
     Args:
         encoding: The backend's encoding.

@@ -151,7 +151,7 @@ def _check_best(checkpoint: Path) -> None:
 
 
 def _broken(checkpoint: Path) -> str | None:
-    """Return why a checkpoint cannot be used, such as a damaged file, or None."""
+    """Return the reason why a checkpoint cannot be used, such as a damaged file, or None."""
     try:
         json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))  # written last
     except (FileNotFoundError, ValueError):

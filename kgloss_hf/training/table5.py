@@ -121,7 +121,7 @@ def reproduce(arguments: Table5Arguments, script: Path | None = None, options: S
 
 
 def kept_runs(arguments: Table5Arguments) -> str:
-    """Return how many of the runs of a call of `reproduce` are finished, in words.
+    """Return, in words, how many runs of a call of `reproduce` are finished.
 
     Args:
         arguments: As for `reproduce`.
@@ -155,7 +155,7 @@ def _given(arguments: Table5Arguments) -> dict[str, Any]:
 
 
 def _record(arguments: Table5Arguments, options: Sequence[str]) -> dict[str, Any]:
-    """Return what all runs share: options, and hashes of the pairs and of the pretext model if it is a folder."""
+    """Return the options of all runs, and hashes of the pairs and of the pretext model if it is a folder."""
     rows = [(row.pair, row.part) for row in rows_in_parts(arguments)]
     data = {"pairs": digest_of(pair for pair, _ in rows), "extra pairs": digest_of(extra_pairs(arguments))}
     if any(part for _, part in rows):
