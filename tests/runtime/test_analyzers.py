@@ -37,7 +37,7 @@ def test_okt_is_the_reference() -> None:
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'hannanum'.*okt, whitespace, mecab, komoran, kiwi"):
+    with pytest.raises(ValueError, match="expected one of okt, whitespace, mecab, komoran, kiwi, .* found 'hannanum'"):
         get_analyzer("hannanum")
 
 

@@ -241,6 +241,8 @@ class RemoteEngine(ABC):
             message = _message(content)
             for header, variable in self.keys.items():  # before truncating, so that no part of a key is left
                 message = message.replace(str(session.headers[header]), f"${variable}")
+            if token := str(response.request.headers.get("authorization", "")).partition(" ")[2]:
+                message = message.replace(token, "(access token)")
             message = message[:300] or "no message"
             # Google may report its quota per minute as 403, as it does the quota per day.
             busy = status == 403 and "rate limit exceeded" in message.lower()
