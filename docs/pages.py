@@ -37,9 +37,7 @@ def pages() -> dict[str, str]:
     """
     paths = sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".png"))
     files = [path.relative_to(ROOT / "docs").as_posix() for path in paths]
-    return {name: place for name, place in _AT_TOP.items() if (ROOT / name).exists()} | {
-        f"docs/{file}": file for file in files
-    }
+    return _AT_TOP | {f"docs/{file}": file for file in files}
 
 
 def _in_site(text: str, name: str, places: dict[str, str], address: str) -> str:
@@ -88,18 +86,17 @@ def main(folder: str) -> None:
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg", "utf-8")
     places = pages()
+    texts = {f"api/{name}": text for name, text in _reference()}
     for name, place in places.items():
         page = Path(folder, place)
         page.parent.mkdir(parents=True, exist_ok=True)
         if page.suffix == ".md":
-            text = _in_site((ROOT / name).read_text("utf-8"), name, places, settings["metadata"]["url"])
-            page.write_text(text, "utf-8")
+            texts[place] = _in_site((ROOT / name).read_text("utf-8"), name, places, settings["metadata"]["url"])
         else:
             shutil.copy(ROOT / name, page)
-    for name, text in _reference():
-        page = Path(folder, "api", name)
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(text, "utf-8")
+    Path(folder, "api").mkdir()
+    for place, text in texts.items():
+        Path(folder, place).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -145,11 +145,10 @@ def _declared(extra: str = "") -> list[Requirement]:
         declared = [Requirement(line) for line in importlib.metadata.requires(_DISTRIBUTION) or ()]
     except (ImportError, importlib.metadata.PackageNotFoundError):
         return []  # reported already
-    always = [needed for needed in declared if not needed.marker or needed.marker.evaluate({"extra": ""})]
+    always = [need for need in declared if not need.marker or need.marker.evaluate({"extra": ""})]
     if not extra:
         return always
-    optional = [needed for needed in declared if needed.marker and needed not in always]
-    return [needed for needed in optional if needed.marker and needed.marker.evaluate({"extra": extra})]
+    return [need for need in declared if need.marker and need not in always and need.marker.evaluate({"extra": extra})]
 
 
 def _whole(extra: str) -> list[Requirement]:
