@@ -21,8 +21,14 @@ from tests.environments import ROOT, linked_environment
 from tests.local_hub import LocalHub
 from tests.pretrained import save_pretrained_model
 
-# Slow first draws and Java's warm-up are not defects.
-settings.register_profile("kgloss", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+# Slow first draws and Java's warm-up are not defects. Continuous integration gives a commit the same answer each time.
+settings.register_profile(
+    "kgloss",
+    deadline=None,
+    max_examples=50,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("kgloss")
 
 SENTENCES = [
@@ -37,6 +43,15 @@ GLOSSES = [
     ["이것", "흙", "그릇", "Number/4C", "만들다", "완료"],
     ["나라", "박물관", "V (불꽃무늬)", "높이", "Number/12", "Alpha/m", "Number/6", "Alpha/m", "휴지(쉽)"],
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    """Let each fixture and each test draw the same weights, whatever ran before it in its process."""
+    torch.manual_seed(0)
+
+
+pytest_runtest_call = pytest_fixture_setup
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
+
+from kgloss_hf.models.vocabulary import learn_entries
 
 TEXTS = [
     "몸의 형태에 따라 버들잎 모양과 비파형으로 구분된다.",
@@ -22,11 +25,15 @@ TEXTS = [
 
 def _wordpiece() -> tuple[Tokenizer, dict[str, str]]:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    split = pre_tokenizers.BertPreTokenizer()
+    words = Counter(word for text in TEXTS for word, _ in split.pre_tokenize_str(text))
+    # The library's own trainer gives other pieces in every process, and with them a random model other answers.
+    pieces = [*special, *learn_entries(words, vocab_size=250)]
+    backend = Tokenizer(models.WordPiece({piece: index for index, piece in enumerate(pieces)}, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer(lowercase=False)
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.pre_tokenizer = split
     backend.decoder = decoders.WordPiece()
-    backend.train_from_iterator(TEXTS, trainers.WordPieceTrainer(vocab_size=250, special_tokens=special))
+    backend.add_special_tokens(special)
     backend.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     return backend, dict(zip(names, special, strict=True))

@@ -303,7 +303,6 @@ def test_a_missing_library(library: str, make: Any, extra: str, monkeypatch: pyt
 def sentence_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an untrained sentence-transformers model with a thousand parameters."""
     pytest.importorskip("sentence_transformers", reason="similarity of meaning needs sentence-transformers")
-    import torch
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -314,7 +313,6 @@ def sentence_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]")
     tokenizer.save_pretrained(folder / "bert")
-    torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=8,

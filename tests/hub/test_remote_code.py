@@ -60,7 +60,6 @@ def checkpoints(
 ) -> dict[str, Path]:
     """Save an untrained model of each kind, one of them with an output projection of its own, as in the paper."""
     root = tmp_path_factory.mktemp("checkpoints")
-    torch.manual_seed(0)
     untied = Preset(64, 2, 2, 128, tie_output=False, share_embeddings=False, num_beams=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(modeling.PRESETS, "untied", untied)

@@ -20,7 +20,6 @@ from tests.runtime.test_decoding import emitted_by, without_special
 def test_log_probabilities_are_what_beams_are_ranked_by(
     penalty: float | None, repetition: float | None, preset: str, tokenizer: KGlossTokenizerFast
 ) -> None:
-    torch.manual_seed(0)
     model = build_model(preset, tokenizer, num_beams=3).eval()
     config = model.generation_config
     config.encoder_repetition_penalty, config.max_length, config.length_penalty = penalty, 5, 0.0
@@ -40,7 +39,6 @@ def test_log_probabilities_are_what_beams_are_ranked_by(
 @torch.inference_mode()
 @pytest.mark.parametrize("preset", ["tiny", "rnn"])
 def test_log_probabilities_are_those_of_the_steps(preset: str, tokenizer: KGlossTokenizerFast) -> None:
-    torch.manual_seed(0)
     model = build_model(preset, tokenizer).eval()
     rows = tokenizer([SENTENCES[0], "4세기의 토기"], padding=True, return_tensors="pt")
     emitted = emitted_by(model).tolist()

@@ -63,7 +63,6 @@ def test_padding_has_no_gradient(identity: torch.nn.Linear) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_fast_dropout_keeps_the_expected_share(dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
     dropout = FastDropout(0.2)
     ones = torch.ones(250, 401, dtype=dtype, requires_grad=True)
     dropped = dropout(ones)

@@ -378,7 +378,6 @@ def test_a_path_is_read_by_load(checkpoint: str, tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["rnn", "warm", "joined"])
 def test_every_kind_of_model_can_be_restricted(kind: str, encoder: str, tokenizer: KGlossTokenizerFast) -> None:
-    torch.manual_seed(0)
     model: Any
     if kind == "rnn":
         model = build_model("rnn", tokenizer, num_beams=2)

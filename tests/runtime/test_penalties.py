@@ -16,7 +16,6 @@ from kgloss_hf.runtime.tokenization_kgloss import KGlossTokenizerFast
 
 @pytest.mark.parametrize("penalty", [0.5, 3.0])
 def test_scores_are_those_of_transformers(penalty: float) -> None:
-    torch.manual_seed(0)
     sources, scores, ids = torch.randint(20, (4, 6)), torch.randn(4, 20), torch.tensor([1, 3, 4, 8, 15, 19])
     expected = EncoderRepetitionPenaltyLogitsProcessor(penalty, sources)(sources, scores)[:, ids]
     ours = source_penalty(penalty, sources, ids, 20)
@@ -30,7 +29,6 @@ def test_scores_are_those_of_transformers(penalty: float) -> None:
 
 @torch.inference_mode()
 def test_beams_of_a_sentence_get_its_own_source(tokenizer: KGlossTokenizerFast) -> None:
-    torch.manual_seed(0)
     model = build_model("tiny", tokenizer, num_beams=3).eval()
     model.generation_config.max_length = 6
     rows = tokenizer(SENTENCES, padding=True, return_tensors="pt")
@@ -50,7 +48,6 @@ def test_processors_of_the_call_are_kept() -> None:
 
 
 def test_repetition_is_that_of_transformers() -> None:
-    torch.manual_seed(0)
     read, scores, ids = torch.randint(20, (4, 6)), torch.randn(4, 6, 20), torch.arange(20)
     stock = RepetitionPenaltyLogitsProcessor(2.0)
     expected = torch.stack([stock(read[:, : at + 1], scores[:, at]) for at in range(6)], dim=1)

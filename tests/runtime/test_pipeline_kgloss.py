@@ -443,7 +443,6 @@ def test_text_too_long_to_be_read_whole(
 def test_n_best_are_ranked_by_the_score_that_is_shown(
     preset: str, options: dict[str, Any], tokenizer: KGlossTokenizerFast
 ) -> None:
-    torch.manual_seed(0)
     model = build_model(preset, tokenizer, num_beams=1 if "do_sample" in options else 4)
     model.generation_config.max_length = 6
     text_to_gloss = Text2GlossPipeline(model=model, tokenizer=tokenizer)
@@ -457,7 +456,6 @@ def test_n_best_are_ranked_by_the_score_that_is_shown(
 
 @pytest.mark.parametrize(("preset", "hooked"), [("tiny", False), ("tiny", True), ("rnn", False)])
 def test_threads_share_a_pipeline_and_a_model(preset: str, hooked: bool, tokenizer: KGlossTokenizerFast) -> None:
-    torch.manual_seed(0)
     model = build_model(preset, tokenizer, num_beams=1)
     model.generation_config.max_length = 6
     if hooked:  # our own loop does not support hooks

@@ -253,7 +253,6 @@ def berts(tokenizer: KGlossTokenizerFast, kind: Any = BertConfig, decoder_size: 
     ],
 )
 def test_models_of_other_shapes(options: dict[str, Any], tokenizer: KGlossTokenizerFast) -> None:
-    torch.manual_seed(0)
     text_to_gloss = Text2GlossPipeline(
         model=drawn(EncoderDecoderModel(berts(tokenizer, **options)), tokenizer, 10), tokenizer=tokenizer
     )
