@@ -60,7 +60,8 @@ def test_the_whole_way_of_each_family(family: str, tmp_path: Path) -> None:
     assert emitted == model.generate(**inputs).tolist()
     assert min(map(min, emitted)) >= len(tokenizer)  # no piece of a sentence
     text_to_gloss = pipeline("text2text-generation", model=str(tmp_path), tokenizer=tokenizer)
-    asked = {"return_types": True, "return_alignment": True, "fingerspell": True}
+    # A model of little or no training may give a sentence no gloss.
+    asked = {"return_types": True, "return_alignment": True, "fingerspell": True, "min_new_tokens": 1}
     answers = text_to_gloss([*SENTENCES, "...", ""], **asked)
     assert all(answer["glosses"] for answer in answers[:4])
     assert [answer["glosses"] for answer in answers[4:]] == [[], []]

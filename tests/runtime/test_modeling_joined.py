@@ -96,7 +96,8 @@ def test_half_precision_answers(folder: Path, tokenizer: KGlossTokenizerFast) ->
 
 def test_answers_with_all_that_can_be_asked(folder: Path, model: Any, tokenizer: KGlossTokenizerFast) -> None:
     text_to_gloss = pipeline("text2text-generation", model=str(folder))
-    asked = {"return_types": True, "return_alignment": True, "fingerspell": True}
+    # A model of little or no training may give a sentence no gloss.
+    asked = {"return_types": True, "return_alignment": True, "fingerspell": True, "min_new_tokens": 1}
     answers = text_to_gloss([*SENTENCES, "..."], **asked)
     assert all(answer["glosses"] for answer in answers[:4])
     assert answers[4]["glosses"] == []

@@ -215,7 +215,8 @@ def check_explained(text_to_gloss: Text2GlossPipeline, sequences: list[list[int]
     read = nn.utils.rnn.pad_sequence(list(map(torch.tensor, whole)), True, tokenizer.bos_token_id)[:, :-1]
     with torch.no_grad():
         torch.manual_seed(0)
-        logits = model(**rows, decoder_input_ids=read).logits.float()
+        # With a cache, transformers 4 gives all queries of relative positions the place of the last.
+        logits = model(**rows, decoder_input_ids=read, use_cache=False).logits.float()
         torch.manual_seed(0)
         explained = explain(model, rows["input_ids"], rows["attention_mask"], sequences)
     logits[..., model.generation_config.suppress_tokens] = -torch.inf
