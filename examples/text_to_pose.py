@@ -42,9 +42,14 @@ def main() -> None:
                 rows.writerow(COLUMNS)
                 for gloss, pose in zip(INVENTED, letters, strict=False):
                     rows.writerow([pose, LANGUAGE, SIGNED_LANGUAGE, 0, 0, gloss, gloss, 0])
-        lookup = CSVPoseLookup(chosen.lexicon or invented)
-        indexes = (lookup.words_index, lookup.glosses_index)
-        listed = {term for index in indexes for term in index[LANGUAGE][SIGNED_LANGUAGE]}
+        folder = chosen.lexicon or invented
+        lookup = CSVPoseLookup(folder)
+        listed = {
+            term
+            for index in (lookup.words_index, lookup.glosses_index)
+            for term, rows in index[LANGUAGE][SIGNED_LANGUAGE].items()
+            if all("://" in row["path"] or Path(folder, row["path"]).is_file() for row in rows)
+        }
         poses = []
         for glosses in sentences:
             known = [item for item in glosses if item.gloss.lower() in listed]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..data.lines import check_no_other_subtitles, is_subtitles
+from ..data.lines import check_no_other_subtitles, is_file, is_subtitles
 from ..files import check_file, save_file
 from ..reporting import visible
 from .translate import FORMATS, check_format, translate
@@ -17,8 +18,11 @@ from .translate import FORMATS, check_format, translate
 TIMED_FORMATS = ("srt", "vtt", "eaf", "timeline")
 """Output formats that hold times, for subtitles only."""
 
-_ENDINGS = {".srt": "srt", ".vtt": "vtt", ".eaf": "eaf", ".json": "timeline"}
-_LINE_ENDINGS = {".jsonl": "jsonl", ".tsv": "tsv", ".txt": "text"}
+_ENDINGS = {
+    **{".txt": "text", ".jsonl": "jsonl", ".tsv": "tsv"},
+    **{".srt": "srt", ".vtt": "vtt", ".eaf": "eaf", ".json": "timeline"},
+}
+_FILE = re.compile(r"^\S+\.(?:txt|csv|tsv|jsonl?|xlsx|parquet|eaf|gz|zip)$", re.IGNORECASE)
 
 
 def subtitles_among(sentences: Sequence[str], input: str | None) -> str | None:
@@ -30,7 +34,8 @@ def subtitles_among(sentences: Sequence[str], input: str | None) -> str | None:
 
     Raises:
         FileNotFoundError: The file does not exist.
-        ValueError: There is something else to translate, or the subtitles have another format.
+        ValueError: There is something else to translate, the subtitles have another format, or a word is the name of
+            another file.
 
     Examples:
         >>> subtitles_among(["집에 불이 났어요."], None) is None
@@ -41,11 +46,39 @@ def subtitles_among(sentences: Sequence[str], input: str | None) -> str | None:
         check_no_other_subtitles(name)
     films = list(filter(is_subtitles, inputs))
     if not films:
+        for name in sentences:
+            if _FILE.search(name) or (Path(name).suffix and is_file(name)):
+                raise ValueError(
+                    f"expected sentences or the name of a .srt or .vtt file, found the file {name!r}; translate its "
+                    f"lines with --input {name}, or unpack or convert it"
+                )
         return None
     if len(inputs) > 1:
         raise ValueError(f"expected only {films[0]}, found {len(inputs)} inputs to translate; translate one at a time")
     check_file(films[0])
     return films[0]
+
+
+def format_of_output(output: str | None) -> str | None:
+    """Return the format that the name of a file ends in, or None if it has no extension.
+
+    Args:
+        output: File to write.
+
+    Raises:
+        ValueError: The name has another extension.
+
+    Examples:
+        >>> format_of_output("film.eaf"), format_of_output("glosses")
+        ('eaf', None)
+    """
+    suffix = Path(output or "").suffix.lower()
+    if suffix and suffix not in _ENDINGS:
+        raise ValueError(
+            f"output: expected a name ending in {', '.join(_ENDINGS)}, found {output!r}; rename it, or choose its "
+            "format with --format"
+        )
+    return _ENDINGS.get(suffix)
 
 
 def format_of_lines(format: str | None, output: str | None) -> str:
@@ -56,23 +89,19 @@ def format_of_lines(format: str | None, output: str | None) -> str:
         output: File to write.
 
     Raises:
-        ValueError: It is a format for subtitles.
+        ValueError: It is a format for subtitles, or the name ends in no known format.
 
     Examples:
         >>> format_of_lines(None, "glosses.jsonl")
         'jsonl'
     """
-    chosen = format or _format_of(output) or "text"
+    chosen = format or format_of_output(output) or "text"
     if chosen in TIMED_FORMATS:
         raise ValueError(
             f"format: expected one of {', '.join(FORMATS)} for sentences and lines, found {chosen}, which needs "
             "times; name a .srt or .vtt file, or another --format"
         )
     return chosen
-
-
-def _format_of(output: str | None) -> str | None:
-    return (_ENDINGS | _LINE_ENDINGS).get(Path(output).suffix.lower()) if output else None
 
 
 def written(write: Callable[..., int], output: str | None, input: str | None) -> int:
@@ -164,7 +193,7 @@ def translate_subtitles(
 
     formats = (*FORMATS, *TIMED_FORMATS)
     if format is None:
-        format = _format_of(name)
+        format = format_of_output(name)
     if format is not None:
         check_format(format, options | {"durations": durations}, formats)
     film = read_subtitles(Path(path), encoding=encoding)
@@ -185,8 +214,9 @@ def translate_subtitles(
         needed: dict[str, Any] = {"format": "jsonl"}
         if format != "jsonl":
             needed |= {"types": True, "alignment": True}
-            # A consensus has an agreement instead.
-            needed["confidence"] = not (options.get("consensus") or options.get("others"))
+            # A consensus has an agreement instead, and refuses what is asked for.
+            asked = bool(options.get("confidence"))
+            needed["confidence"] = asked or not (options.get("consensus") or options.get("others"))
         if texts:
             rows = io.StringIO()
             translate(model, texts, output=rows, **{**options, **needed})

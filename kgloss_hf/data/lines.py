@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _LINE = 10 * 2**20  # characters
+_SAMPLE = 4096  # bytes
 _HANGUL = "[가-힣]"
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",  # first, because it begins with the mark of UTF-16
@@ -62,16 +63,32 @@ def check_no_other_subtitles(name: str) -> None:
         name: Name of a file, or a sentence.
 
     Raises:
-        ValueError: The file exists and has the extension of such a format.
+        ValueError: The name has the extension of such a format and no spaces, or is that of a file.
 
     Examples:
         >>> check_no_other_subtitles("sentences.txt")
     """
-    if name.lower().endswith(_OTHER_SUBTITLES) and Path(name).is_file():
+    if name.lower().endswith(_OTHER_SUBTITLES) and (len(name.split()) == 1 or is_file(name)):
         raise ValueError(
             f"{name}: expected subtitles in SubRip (.srt) or WebVTT (.vtt), found another format; convert them, for "
             "example with ffmpeg or Subtitle Edit"
         )
+
+
+def is_file(name: str) -> bool:
+    """Return whether a name, which may be a sentence of any length, is that of a file.
+
+    Args:
+        name: Name of a file, or any other text.
+
+    Examples:
+        >>> is_file("집에 불이 났어요." * 100)
+        False
+    """
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
 
 
 def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
@@ -177,8 +194,13 @@ def _decoded_lines(path: Path, encoding: str, most: int, cut: bool) -> Iterator[
     unpacked = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with unpacked(path, "rb") as content:
-            start = content.peek(4)[:4]
+            start = content.peek(_SAMPLE)
             encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), encoding)
+            if start.count(0) > len(start) / 50 and not re.search("16|32", encoding):
+                raise ValueError(
+                    f"{path}: expected text, found NUL bytes, as in UTF-16 without a byte order mark; convert the file "
+                    "to UTF-8, or set its encoding: --encoding utf-16-le"
+                )
             # Bytes that cannot be decoded are passed on as surrogates, because the decoder does not know the line.
             file = io.TextIOWrapper(content, encoding, "surrogateescape", newline="")
             for number, line in enumerate(iter(functools.partial(file.readline, most + (not cut)), ""), 1):
@@ -197,7 +219,7 @@ def _decoded_lines(path: Path, encoding: str, most: int, cut: bool) -> Iterator[
 
 
 def _wrong_encoding(where: str, expected: str, found: str) -> UnicodeError:
-    other = "cp949" if expected == "UTF-8" else "utf-8"
+    other = "utf-16-le" if "BOM" in found else "cp949" if expected == "UTF-8" else "utf-8"
     return UnicodeError(
         f"{where}: expected {expected}, found {found}; convert the file to UTF-8, for example: iconv -f CP949 -t "
         f"UTF-8, or set its encoding: --encoding {other}"

@@ -21,14 +21,19 @@ from .signs import Notes
 _LINE = "\n"
 _LONGEST_LINE = 2**20  # characters
 _STAMP = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
-_TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?", re.ASCII | re.DOTALL)
-# A line that was meant as times: it begins with a time and an arrow, or with a complete time.
+_TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(\s.*)?", re.ASCII | re.DOTALL)
+# What may follow the times: settings of WebVTT and its predecessor, and coordinates of SubRip.
+_SETTINGS = re.compile(r"(?:\s+(?:vertical|line|position|size|align|region|[ADLST]|[XY][12]):\S*)*\s*", re.ASCII)
+# A line that was meant as times: a time, an arrow, and a time with seconds; or a complete time without words after it.
+# Scores (`1:0 → 2:0`) and hours (`12:30 -> 13:30`) are speech.
 _MEANT_AS_TIMES = re.compile(
-    r"\s{0,9}-?\d{1,6}\s{0,3}:[^>→]{0,60}(?:[-–—]>|→)\s{0,9}-?\d|\s{0,9}\d{1,6}:\d{2}:\d{2}[.,]\d", re.ASCII
+    r"\s{0,9}-?\d{1,6}\s{0,3}:[^>→]{0,60}(?:[-–—]>|→)\s{0,9}-?\d{1,6}\s{0,3}:\s{0,3}\d{1,2}\s{0,3}[:.,]"
+    r"|\s{0,9}\d{1,6}:\d{2}:\d{2}[.,]\d(?:[^a-zA-Z가-힣]*$|\s*[-–—=~>→]+\s*\d{1,6}:)",
+    re.ASCII,
 )
 _NUMBER = re.compile(r"\s*\d{1,9}\.?\s*", re.ASCII)
 _HEAD = re.compile(r"WEBVTT(\s|$)")
-_BESIDE_CUES = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)(\s|$)")
+_BESIDE_CUES = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)(\s|$)|X-TIMESTAMP-MAP=")
 
 # Markup: tags of SubRip and WebVTT with their classes, karaoke times, and overrides of SubStation Alpha. The reading
 # above a word (ruby) is removed with its tag.
@@ -36,8 +41,10 @@ _READING = re.compile(r"<rt\b[^<>]*>[^<]*(?:</rt>)?")
 _BREAK = re.compile(r"<br\s*/?>|\\N", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|</>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z]\w{1,30});", re.ASCII)
-# Control characters, direction marks and zero-width characters.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+# Control characters, direction marks, zero-width characters, and what XML cannot hold.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff]"
+)
 
 
 class Cue(NamedTuple):
@@ -77,7 +84,8 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
 
     The first line determines the format, not the name. Times may have one to nine digits after the point or comma, and
     may omit the hours. Text without times, or with unreadable times, is left out and counted. A cue that ends before
-    it starts is given no length, and cues out of order are sorted.
+    it starts is given no length, and cues out of order are sorted. The offset of a stream (`X-TIMESTAMP-MAP`) is not
+    added to the times, which is noted.
 
     Args:
         path: The file.
@@ -104,11 +112,15 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
     cues: list[Cue] = []
     head = lines[: _end_before(lines, marks[0] if marks else len(lines), 0, kind)]
     untimed, unread = _note_rest(head, kind, 0, notes), 0
-    for mark, following in pairwise([*marks, len(lines)]):
+    for number, (mark, following) in enumerate(pairwise([*marks, len(lines)]), 1):
         times = _TIMES.fullmatch(lines[mark])
         end_of_body = _end_before(lines, following, mark + 1, kind)
         body = lines[mark + 1 : end_of_body]
-        text, rest = _text(body, kind, _number_before(lines, mark), end_of_body < following)
+        next_number = _number_before(lines, following) if end_of_body < following else None
+        text, rest = _text(body, kind, _number_before(lines, mark), next_number)
+        if times and (beside := _SETTINGS.sub("", times[9] or "", count=1)):
+            notes.add("cue(s) with text beside the times, kept", f"line {mark + 1}: {beside}")
+            text = [beside.strip(), *text]
         start, end = (_milliseconds(times.groups()[at : at + 4]) if times else None for at in (0, 4))
         if start is None or end is None:
             notes.add("cue(s) with unreadable times left out", f"line {mark + 1}: {lines[mark]} {' '.join(text)}")
@@ -116,7 +128,7 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
         else:
             if end < start:
                 notes.add("cue(s) ending before the start, given no length", f"line {mark + 1}: {lines[mark]}")
-            cues.append(Cue(len(cues) + 1, start, max(start, end), _LINE.join(text)))
+            cues.append(Cue(number, start, max(start, end), _LINE.join(text)))
         unread += _note_rest(rest, kind, mark + 1 + len(body) - len(rest), notes)
     if not cues and untimed + unread:
         raise ValueError(f"{path}: expected cues of SubRip or WebVTT, found none ({notes}); correct the times")
@@ -133,10 +145,6 @@ def _lines(path: Path, encoding: str | None, notes: Notes) -> list[str]:
         path, lambda problem: notes.add(f"file that is {problem}"), "set its encoding with --encoding"
     )
     lines = list(read_text(path, encoding, _LONGEST_LINE))
-    if any("\0" in line for line in lines):
-        raise ValueError(
-            f"{path}: expected text, found the character NUL; set its encoding, such as --encoding utf-16-le"
-        )
     return [line.removeprefix("\ufeff").rstrip("\r\n") for line in lines]
 
 
@@ -155,8 +163,13 @@ def _end_before(lines: Sequence[str], mark: int, first: int, kind: str) -> int:
     """Return the end of the lines before a line of times, excluding the number or name of the cue that it begins."""
     if mark == len(lines) or mark <= first or not lines[mark - 1].strip():
         return mark
-    named = kind == "vtt" and (mark == 1 or not lines[mark - 2].strip())
+    named = kind == "vtt" and (mark == 1 or not _line_of(lines[mark - 2], kind))
     return mark - 1 if named or _NUMBER.fullmatch(lines[mark - 1]) else mark
+
+
+def _line_of(line: str, kind: str) -> str:
+    """Return what must be empty for a line to separate cues: WebVTT takes a line of spaces for text."""
+    return line if kind == "vtt" else line.strip()
 
 
 def _number_before(lines: Sequence[str], mark: int) -> int | None:
@@ -165,20 +178,25 @@ def _number_before(lines: Sequence[str], mark: int) -> int | None:
     return int(before.strip(" .\t")) if _NUMBER.fullmatch(before) else None
 
 
-def _text(body: Sequence[str], kind: str, number: int | None, next_is_named: bool) -> tuple[list[str], Sequence[str]]:
+def _text(
+    body: Sequence[str], kind: str, number: int | None, next_number: int | None
+) -> tuple[list[str], Sequence[str]]:
     """Divide the lines after a line of times into the text and what does not belong to it.
 
-    A blank line ends a text in WebVTT. A text in SubRip continues after it, as in players, up to the number of the next
-    cue, whose times may be missing or follow another blank line.
+    An empty line ends a text in WebVTT. A text in SubRip continues after it, as in players, up to the number of the
+    next cue, whose times may be missing or follow another blank line. If the next times have a number of their own
+    (`next_number`), the same number before it is text.
     """
-    blank = [number for number, line in enumerate(body) if not line.strip()]
+    blank = [number for number, line in enumerate(body) if not _line_of(line, kind)]
     if kind == "vtt":
         end = blank[0] if blank else len(body)
     else:
         numbers = [n + 1 for n in blank if n + 1 < len(body) and _NUMBER.fullmatch(body[n + 1])]
+        values = [int(body[n].strip(" .\t")) for n in numbers]
+        expected = None if number is None else number + 1
         is_next = [
-            int(body[n].strip(" .\t")) - 1 == number or not (next_is_named or any(map(str.strip, body[n + 1 :])))
-            for n in numbers
+            value == expected != next_number or (next_number is None and not any(map(str.strip, body[n + 1 :])))
+            for n, value in zip(numbers, values, strict=True)
         ]
         end = next((n for n, cut in zip(numbers, is_next, strict=True) if cut), len(body))
     return [line.strip() for line in body[:end] if line.strip()], body[end:]
@@ -187,9 +205,12 @@ def _text(body: Sequence[str], kind: str, number: int | None, next_is_named: boo
 def _note_rest(rest: Sequence[str], kind: str, first: int, notes: Notes) -> int:
     """Note and count the blocks of text without times, except comments, styles and the head of WebVTT."""
     count = 0
-    for _, block in groupby(enumerate(rest, first), lambda numbered: bool(numbered[1].strip())):
-        texts = [(number, line) for number, line in block if not _NUMBER.fullmatch(line)]
+    for _, block in groupby(enumerate(rest, first), lambda numbered: bool(_line_of(numbered[1], kind))):
+        texts = [(number, line) for number, line in block if line.strip() and not _NUMBER.fullmatch(line)]
         number, line = texts[0] if texts else (0, "")
+        for _, head in texts if kind == "vtt" else ():
+            if head.startswith("X-TIMESTAMP-MAP="):
+                notes.add("offset(s) of a stream not added to the times", head)
         if line.strip() and not (kind == "vtt" and _BESIDE_CUES.match(line)):
             notes.add("block(s) of text without times left out", f"line {number + 1}: {line}")
             count += 1

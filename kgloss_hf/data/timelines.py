@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,7 +72,7 @@ def learnt_durations(dataset: str) -> Weigh:
 
     Args:
         dataset: A sign corpus or table for `kgloss_hf.data.pairs.read_pairs`, whose rows have `starts` and `ends` in
-            seconds for each gloss.
+            seconds for each gloss, as lists or as numbers with spaces between them.
 
     Returns:
         A function of gloss and type, which returns the median duration of the gloss, or else of its type, or else of
@@ -93,7 +95,7 @@ def learnt_durations(dataset: str) -> Weigh:
         if len(starts) == len(ends) == len(row.pair.glosses):
             kinds = row.types or [""] * len(starts)
             for gloss, kind, start, end in zip(row.pair.glosses, kinds, starts, ends, strict=True):
-                if start is not None and end is not None and end > start:
+                if 0 < end - start < math.inf:
                     measured[gloss].append(end - start)
                     by_type[kind].append(end - start)
     if not measured:
@@ -107,10 +109,18 @@ def learnt_durations(dataset: str) -> Weigh:
     return lambda gloss, kind: known.get(gloss) or typical.get(kind) or usual
 
 
-def _numbers(cell: Any) -> list[float | None]:
-    if not isinstance(cell, list | tuple):
-        return []
-    return [float(value) if isinstance(value, int | float) else None for value in cell]
+def _numbers(cell: Any) -> list[float]:
+    """Return the numbers of a list, or of a text such as `0.5 1.0` or `[0.5, 1.0]`; NaN for what is none."""
+    if isinstance(cell, str):
+        cell = re.sub(r"[\[\],;]", " ", cell).split()
+    return list(map(_number, cell)) if isinstance(cell, list | tuple) else []
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def spread(

@@ -46,7 +46,7 @@ def text_to_gloss(
         the word before the gloss, and a word of the sentence could match another sign of the same name.
 
     Raises:
-        ValueError: A language is not the expected one, or no model is given.
+        ValueError: A language is not the expected one, no model is given, or a line has several answers.
         ImportError: spoken-to-signed is not installed.
 
     Examples:
@@ -73,6 +73,8 @@ def text_to_gloss(
         )
     text_to_gloss = chosen if isinstance(chosen, Text2GlossPipeline) else _loaded(os.fspath(chosen))
     answers = text_to_gloss([line for line in text.splitlines() if line.strip()], **options)
+    if any(isinstance(answer, list) for answer in answers):
+        raise ValueError("num_return_sequences: expected 1, as a line has one list of GlossItems; leave it out")
     return [[GlossItem(word=gloss, gloss=gloss) for gloss in answer.glosses] for answer in answers]
 
 

@@ -74,7 +74,7 @@ def test_timeline_holds_every_cue_and_never_leaves_one(
         ("높이 12m 폭 6m 의 괘불이요", [3]),
         ("", [4]),
         ("몸의 형태에 따라", [5]),
-        ("", [6]),
+        ("", [7]),  # the sixth has unreadable times
     ]
     cues = {cue.number: cue for cue in read_subtitles(film).cues}
     for sentence in document["sentences"]:
@@ -117,6 +117,12 @@ def test_subtitles_keep_the_times_of_every_cue_and_hold_its_glosses(checkpoint: 
         glosses_written = " ".join(cue.text.replace("&amp;", "&") for cue in glosses.cues if cue.text)
         assert sorted(glosses_written.split()) == sorted(" ".join(expected.elements()).split())
         assert [cue.number for cue in glosses.cues if not cue.text] == [4, 6]
+
+
+def test_elan_document_holds_what_xml_can(checkpoint: str, film: Path) -> None:
+    film.write_text("1\n00:00:01,000 --> 00:00:03,000\n이 토기는 \ufffe\uffff\x0b 토기입니다.\n", "utf-8")
+    assert main(["translate", checkpoint, str(film), "--output", str(film.with_suffix(".eaf"))]) == 0
+    assert "이 토기는 토기입니다." in str(Elan.Eaf(film.with_suffix(".eaf")).tiers)
 
 
 def test_elan_document_opens_in_pympi(checkpoint: str, film: Path) -> None:
@@ -188,6 +194,13 @@ def test_film_in_cp949_is_read_and_said(checkpoint: str, tmp_path: Path, capsys:
         (["집", "--encoding", "cp949"], "encoding: expected subtitles"),
         (["집", "--durations", "pairs.csv"], "durations: expected subtitles"),
         (["empty.srt"], "empty.srt: expected cues of SubRip or WebVTT, found none"),
+        (["nowhere.smi"], "nowhere.smi: expected subtitles in SubRip"),
+        (["pairs.csv"], "found the file 'pairs.csv'; translate its lines with --input pairs.csv"),
+        (["nowhere.srt.gz"], "expected sentences or the name of a .srt or .vtt file, found the file 'nowhere.srt.gz'"),
+        (["film.stl"], "found the file 'film.stl'"),
+        (["film.srt", "--output", "film.ass"], "expected a name ending in .txt, .jsonl, .tsv, .srt, .vtt, .eaf, .json"),
+        (["집", "--output", "glosses.csv"], "found 'glosses.csv'; rename it, or choose its format with --format"),
+        (["film.srt", "--format", "timeline", "--consensus", "--confidence"], "return_confidence: expected"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
@@ -199,7 +212,8 @@ def test_what_cannot_be_is_refused_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(film.parent)
-    Path("film.smi").write_text("<SAMI>", "utf-8")
+    for name in ("film.smi", "film.stl"):
+        Path(name).write_text("<SAMI>", "utf-8")
     Path("empty.srt").write_text("안녕", "utf-8")
     Path("pairs.csv").write_text("text,glosses\n집,집\n", "utf-8")
     assert main(["translate", checkpoint, *words]) == 1
@@ -208,6 +222,18 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert (output.err.count("\n"), output.out) == (1, "")
     assert film.read_text("utf-8") == FILM
     assert not list(film.parent.glob(".film*"))
+
+
+def test_words_of_a_sentence_are_no_files(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("몸").write_text("모습", "utf-8")
+    assert main(["translate", checkpoint, "몸", "사진을 a.txt 로 저장합니다.", "몸의 형태 " * 200]) == 0
+
+
+def test_a_format_goes_before_the_name(checkpoint: str, tmp_path: Path) -> None:
+    path = tmp_path / "glosses.csv"
+    assert main(["translate", checkpoint, "몸", "--format", "jsonl", "--output", str(path)]) == 0
+    assert json.loads(path.read_text("utf-8"))["text"] == "몸"
 
 
 def test_lines_are_written_to_a_file_too(checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,6 +112,21 @@ def test_learnt_durations_are_medians_of_the_gloss_its_type_or_all(tmp_path: Pat
     assert measured == pytest.approx([0.5, 2.0, 0.6])
 
 
+@pytest.mark.parametrize(("starts", "ends"), [('"[0, 1.0]"', '"[0.5, 3.0]"'), ("0 1.0", "0.5 3.0"), ("0;x", "0.5;3")])
+def test_durations_are_read_from_cells(tmp_path: Path, starts: str, ends: str) -> None:
+    corpus = tmp_path / "corpus.csv"
+    corpus.write_text(f"text,glosses,starts,ends\n집,집 불,{starts},{ends}\n", "utf-8")
+    weigh = learnt_durations(str(corpus))
+    assert (weigh("집", ""), weigh("불", "")) == (0.5, 0.5 if "x" in starts else 2.0)
+
+
+def test_endless_durations_do_not_count(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    rows = ('"starts": [0, 0], "ends": [Infinity, NaN]', '"starts": ["0", 1], "ends": ["0.5", 0.5]')
+    corpus.write_text("\n".join(f'{{"text": "집", "glosses": ["집", "불"], {row}}}' for row in rows), "utf-8")
+    assert learnt_durations(str(corpus))("불", "") == 0.5
+
+
 def test_corpus_without_times_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("text,glosses\n집,집\n", "utf-8")
     with pytest.raises(ValueError, match="expected starts and ends of glosses"):

@@ -6,6 +6,7 @@ import csv
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,10 +51,14 @@ def test_the_librarys_own_step_takes_the_function_by_its_name(checkpoint: str, m
             {"model": None},
             "model: expected a folder, a Hub repository or a pipeline, found none; pass one, or set KGLOSS_MODEL",
         ),
+        (
+            {"num_return_sequences": 2, "num_beams": 2},
+            "num_return_sequences: expected 1, as a line has one list of GlossItems; leave it out",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_refused(
-    given: dict[str, str], problem: str, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+    given: dict[str, Any], problem: str, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KGLOSS_MODEL", raising=False)
     with pytest.raises(ValueError, match=f"^{problem}$"):
@@ -71,6 +76,7 @@ def test_from_text_to_a_pose(checkpoint: str, forks: Forks, tmp_path: Path) -> N
     shutil.copy(letter, lexicon / "sign.pose")
     rows = [("path", "spoken_language", "signed_language", "start", "end", "words", "glosses", "priority")]
     rows += [("sign.pose", "ko", "kvk", "0", "0", "", items[0].gloss, "0")]
+    rows += [("nowhere.pose", "ko", "kvk", "0", "0", "", item.gloss, "0") for item in items if item != items[0]]
     with (lexicon / "index.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
 
