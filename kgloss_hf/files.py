@@ -269,6 +269,32 @@ def _to_disk(*paths: Path) -> None:
             os.close(descriptor)
 
 
+def read_json(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Args:
+        path: The file.
+        missing: Value to return if the file does not exist (default: raise an error).
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file holds something else.
+
+    Examples:
+        >>> read_json(Path("nowhere.json"), missing={})
+        {}
+    """
+    if missing is not None and not path.is_file():
+        return missing
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON, found an error: {error}; copy the file again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object, found {type(content).__name__}; copy the file again")
+    return content
+
+
 def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
     """Write a value as human-readable JSON: UTF-8, indented by two spaces, with a line feed at its end.
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from .optional import require
 
-# Control characters except tab and line feed, other line separators, direction marks, surrogates, and the characters
-# beside these that XML cannot hold.
+# Control characters except tab and line feed, other line separators, direction marks, surrogates, and the two other
+# characters that XML cannot hold.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _MARKUP = re.compile(r"[|`*\[\]{}\\~$]|_(?![^\W_])")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import read_json
 from ..reporting import Table, code, markdown
 from .corpus import MANIFEST, Estimate
 
@@ -86,7 +86,7 @@ def corpus_card(data_dir: str) -> str:
     path = Path(data_dir, MANIFEST)
     if not path.is_file():
         return ""
-    manifest = json.loads(path.read_text("utf-8"))
+    manifest = read_json(path)
     if not manifest["result"]:
         return ""
     options = {name: manifest[name] for name in ("sources", "pivot", "seed", "chunk_size", "on_bad_rows")}

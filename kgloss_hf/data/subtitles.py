@@ -118,9 +118,9 @@ def read_subtitles(path: Path, *, encoding: str | None = None) -> Subtitles:
         body = lines[mark + 1 : end_of_body]
         next_number = _number_before(lines, following) if end_of_body < following else None
         text, rest = _text(body, kind, _number_before(lines, mark), next_number)
-        if times and (beside := _SETTINGS.sub("", times[9] or "", count=1)):
-            notes.add("cue(s) with text beside the times, kept", f"line {mark + 1}: {beside}")
-            text = [beside.strip(), *text]
+        if times and (spoken := _SETTINGS.sub("", times[9] or "", count=1)):
+            notes.add("cue(s) with text after the times, kept", f"line {mark + 1}: {spoken}")
+            text = [spoken.strip(), *text]
         start, end = (_milliseconds(times.groups()[at : at + 4]) if times else None for at in (0, 4))
         if start is None or end is None:
             notes.add("cue(s) with unreadable times left out", f"line {mark + 1}: {lines[mark]} {' '.join(text)}")

@@ -17,7 +17,7 @@ from ..artefacts import DATASETS, artefact
 from ..data.tables import is_table
 from ..evaluation.comparisons import comparison_words, decoding_words
 from ..evaluation.results import established_scores
-from ..files import write_json
+from ..files import read_json, write_json
 from ..reporting import counted, escaped, one_line, pipe_table
 from .licences import UNKNOWN, license_of, license_problems
 from .remote_code import PACKAGES
@@ -94,9 +94,9 @@ def model_card(folder: Path) -> str:
         >>> "Pairs: 249 for training, not stated for validation." in model_card(folder)
         True
     """
-    metrics, config = (json.loads((folder / name).read_text("utf-8")) for name in ("metrics.json", "config.json"))
+    metrics, config = (read_json(folder / name) for name in ("metrics.json", "config.json"))
     tokenizer = folder / "tokenizer_config.json"
-    analyzer = json.loads(tokenizer.read_text("utf-8")).get("analyzer") if tokenizer.is_file() else "okt"
+    analyzer: Any = read_json(tokenizer).get("analyzer") if tokenizer.is_file() else "okt"
     kind = "text2gloss" if "scores" in metrics else "pretext"
     data, scores = metrics.get("data") or [], metrics.get("scores") or {}
     init_from = metrics.get("init_from") or {}
@@ -215,7 +215,7 @@ def tokenizer_card(folder: Path) -> str:
         >>> "1,300 entries, made with kgloss-hf" in tokenizer_card(folder)
         True
     """
-    statistics = json.loads((folder / "statistics.json").read_text("utf-8"))
+    statistics = read_json(folder / "statistics.json")
     arguments = statistics.get("arguments") or {}
     stated_elsewhere = ("corpus", "dataset", "data_dir", "data_license", "data_domain", "output_dir")
     options = {name: value for name, value in arguments.items() if name not in stated_elsewhere}
@@ -277,7 +277,8 @@ def card_problems(text: str, data: Sequence[Mapping[str, Any]]) -> list[str]:
     licences = fields.get("license") or []
     licences = [str(licence) for licence in (licences if isinstance(licences, list) else [licences])]
     named = {"name": fields.get("license_name"), "link": fields.get("license_link")}
-    problems += license_problems(licences, data, text[block.end() :] if block else text, **named)
+    body = text[block.end() :] if block else text
+    problems += license_problems(licences, data, body, of_data=kind == "dataset", **named)
     headings = re.findall(r"^## .+$", _template(kind), re.MULTILINE) if kind in _TAGS else []
     lines = [line.strip() for line in text.splitlines()]
     problems += [f"expected the section {name!r}, found none; add it" for name in headings if name not in lines]

@@ -21,11 +21,12 @@ from ..artefacts import artefact
 from ..data.tables import read_rows
 from ..evaluation.metrics import jaccard
 from ..evaluation.sequences import GlossLists
+from ..files import read_json
 from ..optional import require
 from ..reporting import counted
 from . import stranger
 from .cards import card_problems
-from .provenance import DOMAINS, source_of
+from .provenance import DOMAINS, origins_of, pretext_sources, source_of
 from .remote_code import travelling_modules
 
 OWN_FOLDERS = {"metric": "metric_scripts/gloss_jaccard", "space": "examples/space"}
@@ -99,7 +100,7 @@ def check_folder(folder: Path, *, predictions: Path | None = None) -> _Report:
     for path in sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts and not path.is_dir()):
         report.problems += _file_problems(folder, path)
     report.problems += _code_problems(folder, kind)
-    metrics = _json(folder / "metrics.json") or _json(folder / "statistics.json")
+    metrics = read_json(folder / "metrics.json", missing={}) or read_json(folder / "statistics.json", missing={})
     if kind in ("model", "tokenizer") and not metrics:
         report.problems.append(
             "metrics.json: expected the file that training writes, or statistics.json of train-tokenizer, found neither"
@@ -126,20 +127,21 @@ def _card_problems(card: Path, kind: str, metrics: Mapping[str, Any]) -> list[st
     if kind not in ("metric", "space"):
         made_of = _EXPORT.search(text) if kind == "dataset" else None
         data = [source_of(made_of[1])] if made_of and made_of[1] in DOMAINS else metrics.get("data", [])
-        return card_problems(text, data)
+        problems = card_problems(text, data)
+        if made_of and made_of[1] == "ko_backtranslation":
+            sources = pretext_sources(origins_of(card.parent))
+            if kept := [source["name"] for source in sources if source["license"] is None]:
+                problems.append(
+                    f"license: expected rows that may be passed on, found rows of {', '.join(kept)}, whose licence is "
+                    "unknown or forbids it; export a corpus without them"
+                )
+        return problems
     try:
         fields = metadata_load(card) or {}
     except Exception as error:  # PyYAML and huggingface_hub raise errors of many kinds on unexpected input
         return [f"metadata: expected YAML, found an error: {error}; correct it"]
     needed = ("title", "sdk", "sdk_version", "python_version", "app_file", "license")
     return [f"metadata: expected {name}, found none; add it" for name in needed if not fields.get(name)]
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON, found an error: {error}; copy the file again") from error
 
 
 def _file_problems(folder: Path, path: Path) -> Iterator[str]:
@@ -168,7 +170,7 @@ def _weight_problems(folder: Path, path: Path) -> Iterator[str]:
     except SafetensorError as error:
         yield f"{path.name}: expected weights, found a file that safetensors cannot read ({error}); copy it again"
         return
-    decoder = _json(folder / "config.json").get("decoder")
+    decoder = read_json(folder / "config.json", missing={}).get("decoder")
     tied = not isinstance(decoder, dict) or decoder.get("tie_word_embeddings", True)  # loading reports a bad config
     if not tied and path.name == "model.safetensors" and not (len(biases) == 2 and biases[0].equal(biases[1])):
         yield (
@@ -220,11 +222,12 @@ def find_secrets(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:
 def _code_problems(folder: Path, kind: str) -> Iterator[str]:
     """Find code that is missing, that is not this package's own, or that a configuration loads from elsewhere."""
     if kind in ("model", "tokenizer"):
-        ours = {path.name: path for path in travelling_modules(_json(folder / "config.json").get("model_type"))}
+        model_type = read_json(folder / "config.json", missing={}).get("model_type")
+        ours = {path.name: path for path in travelling_modules(model_type)}
         if missing := [name for name in ours if not (folder / name).is_file()]:
             yield f"{', '.join(missing)}: expected the code that loads the model, found none; kgloss publish adds it"
         for file in sorted(folder.glob("*config.json")):
-            for reference in _named_code(_json(file)):
+            for reference in _named_code(read_json(file)):
                 if not isinstance(reference, str) or f"{reference.partition('.')[0]}.py" not in ours:
                     yield f"{file.name}: expected only code of the folder, found {reference!r:.80}; delete it"
         if kind == "model":
@@ -291,6 +294,13 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
     if not rows:
         report.notes.append("found no predictions.jsonl, so the score in metrics.json was not verified")
         return
+    for number, row in enumerate(rows, 1):
+        if missing := {"reference", "prediction"} - row.keys():
+            report.problems.append(
+                f"{predictions.name}, row {number}: expected text, reference and prediction, found no "
+                f"{' and no '.join(sorted(missing))}; copy the file that training wrote"
+            )
+            return
     references = GlossLists([row["reference"] for row in rows])
     score, stated = jaccard(GlossLists(answers["glosses"]), references), scores["jaccard"]
     different = sum(row["prediction"] != glosses for row, glosses in zip(rows, answers["glosses"], strict=True))

@@ -22,6 +22,8 @@ from ..artefacts import DATASETS, artefact
 from ..back_translation.report import corpus_card
 from ..files import new_folder, save_folder
 from ..version import __version__
+from .licences import OTHER, UNKNOWN
+from .provenance import origins_of, pretext_sources
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +131,8 @@ def export_dataset(
         history = (
             corpus_card(data_dir) if data_dir and getattr(builder.config, "pairs", None) == "backtranslation" else ""
         )
-        card = _card(name, exported.parts, infos, default, leak_free, history)
+        licences = _licences_of(partial) if name == "ko_backtranslation" else {}
+        card = _card(name, exported.parts, infos, default, leak_free, history, licences)
         (partial / "README.md").write_text(card, "utf-8")
         for picture in artefact(f"dataset_scripts/{name}").glob("*.png"):
             if f"({picture.name})" in card:
@@ -206,6 +209,13 @@ def _tables(stream: IterableDataset, schema: pa.Schema) -> Iterator[pa.Table]:
         yield pa.Table.from_pydict(batch, schema=schema)
 
 
+def _licences_of(folder: Path) -> dict[str, Any]:
+    """Return the fields of a card for the licences of the corpora that the rows of a folder come from."""
+    found = sorted({source["license"] or UNKNOWN for source in pretext_sources(origins_of(folder))})
+    unnamed = {} if OTHER in found else {"license_name": None, "license_link": None}
+    return {"license": found, **unnamed}
+
+
 def _rights(name: str, configs: Mapping[str, Any]) -> str:
     return " ".join(RIGHTS[key] for key in (name, *(f"{name}/{config}" for config in configs)) if key in RIGHTS)
 
@@ -217,6 +227,7 @@ def _card(
     default: str,
     leak_free: bool,
     history: str,
+    licences: Mapping[str, Any],
 ) -> str:
     """Return the loading script's card, with its sections on loading replaced by those of the export."""
     text = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
@@ -227,6 +238,8 @@ def _card(
         fields.update(pretty_name="Korean text to KSL gloss (private copy)", annotations_creators=[])
         fields.update(license="other", license_name="private-copy", license_link="README.md")
         body = ""
+    fields.update(licences)
+    fields = {key: value for key, value in fields.items() if value is not None}
     fields["pretty_name"] = fields["pretty_name"].removesuffix(" (loader)")
     largest = max(sum(part.rows for part in parts.values()) for parts in exported.values())
     fields["size_categories"] = [_size_category(largest)]

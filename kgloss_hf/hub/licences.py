@@ -38,7 +38,6 @@ class Terms(NamedTuple):
     model_licence: bool = True
 
 
-_ID = re.compile(r"(?!none$)[a-z0-9.+-]+")
 _HUB_IDS = """
 apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m
 afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5
@@ -51,10 +50,18 @@ fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 lla
 """
 _IDS = frozenset(_HUB_IDS.split())
 _PERMISSIVE = re.compile(
-    r"apache-2\.0|mit|bsd(-.+)?|isc|unlicense|cc0-1\.0|cc-by-\d\.\d|pddl|odc-by|cdla-permissive-.+|kogl-type-[01](-ai)?"
+    r"apache-2\.0|mit|bsd(-.+)?|isc|unlicense|cc0-1\.0|cc-by(-\d\.\d)?|pddl|odc-by|cdla-permissive-.+|kogl-type-[01](-ai)?"
 )
 _PERMITTED = re.compile(r"\b(by|with)( the)? permission of\b", re.IGNORECASE)
-_KOGL = re.compile(r"(?:kogl|공공누리)-?(?:type|제)?-?([0-4])(?:-?유형)?(-?(?:and|및)?-?ai-?(?:type|유형)?)?")
+# Conditions of the types, which official names add: 출처표시, 상업적 이용금지, 변경금지.
+_KOGL = re.compile(
+    r"(?:kogl|공공누리)-?(?:type|제)?-?([0-4])(?:-?유형)?(-?(?:and|및)?-?ai-?(?:type|유형)?)?"
+    r"(?:-?(?:출처-?표시|상업적?-?이용-?금지|변경-?금지|자유-?이용|및|attribution|no-?commercial-?use|no-?derivatives?))*"
+    r"(-?(?:and|및)?-?ai-?(?:type|유형)?)?-?"
+)
+_CREATIVE = re.compile(
+    r"(?:creative-commons|cc)-?by((?:-?(?:nc|nd|sa))*)(?:-?(?:ver|v)?-?(\d\.\d))?(?:-(?:kr|korea|international|unported|deed))*"
+)
 _LINKS = {
     "kogl": "https://www.kogl.or.kr/info/license.do",
     "aihub": "https://aihub.or.kr/intro/policy",
@@ -67,23 +74,29 @@ def licence_id(stated: Any) -> str:
     """Return the id under which this package knows a licence, or `unknown`.
 
     Args:
-        stated: The Hub's id, or the name of a Korean public licence in any spelling: `kogl-type-0` to `kogl-type-4` for
-            the Korea Open Government License, followed by `-ai` if it carries the AI mark; `aihub` for AI-Hub's terms;
-            `nikl` for those of the National Institute of Korean Language's corpora.
+        stated: The Hub's id, the name of a Creative Commons licence, or that of a Korean public licence in any
+            spelling: `kogl-type-0` to `kogl-type-4` for the Korea Open Government License, followed by `-ai` if it
+            carries the AI mark; `aihub` for AI-Hub's terms; `nikl` for those of the National Institute of Korean
+            Language's corpora.
 
     Examples:
         >>> [licence_id(name) for name in ("MIT", "공공누리 제2유형", "KOGL Type 4 + AI", "AI-Hub", "NIKL", "all mine")]
         ['mit', 'kogl-type-2', 'kogl-type-4-ai', 'aihub', 'nikl', 'unknown']
+        >>> [licence_id(name) for name in ("CC BY-NC 4.0", "CC-BY-NC-SA", "research-only")]
+        ['cc-by-nc-4.0', 'cc-by-nc-sa', 'unknown']
     """
     name = normalize_line(str(stated)).lower()
     words = re.sub(r"[\W_]+", "-", name)
     if kogl := _KOGL.fullmatch(words):
-        return f"kogl-type-{kogl[1]}{'-ai' * bool(kogl[2])}"
+        return f"kogl-type-{kogl[1]}{'-ai' * bool(kogl[2] or kogl[3])}"
+    if creative := _CREATIVE.fullmatch(re.sub(r"[^\w.]+|_", "-", name)):
+        parts = "".join(f"-{part}" for part in re.findall("nc|nd|sa", creative[1]))
+        return f"cc-by{parts}" + (f"-{creative[2]}" if creative[2] else "")
     if re.fullmatch(r"ai-?(hub|허브)(-terms|-이용정책)?", words):
         return "aihub"
     if re.fullmatch(r"nikl(-terms)?|모두의-?말뭉치|국립국어원-?말뭉치", words):
         return "nikl"
-    return name if _ID.fullmatch(name) else UNKNOWN
+    return name if name in _IDS or terms_of(name) else UNKNOWN
 
 
 def terms_of(licence: str) -> Terms | None:
@@ -106,7 +119,7 @@ def terms_of(licence: str) -> Terms | None:
         return Terms(commerce=kogl[1] == "3", changes=kogl[1] == "2")
     if licence in ("aihub", "nikl"):
         return Terms(passing_on=False, model_licence=False)
-    if creative := re.fullmatch(r"cc-by((?:-(?:nc|nd|sa))+)-\d\.\d", licence):
+    if creative := re.fullmatch(r"cc-by((?:-(?:nc|nd|sa))+)(?:-\d\.\d)?", licence):
         parts = creative[1].split("-")
         return Terms(commerce="nc" not in parts, changes="nd" not in parts, same_licence="sa" in parts)
     return None
@@ -158,7 +171,13 @@ def license_of(data: Sequence[Mapping[str, Any]]) -> str:
 
 
 def license_problems(
-    licences: Sequence[str], data: Sequence[Mapping[str, Any]], body: str, *, name: Any = None, link: Any = None
+    licences: Sequence[str],
+    data: Sequence[Mapping[str, Any]],
+    body: str,
+    *,
+    name: Any = None,
+    link: Any = None,
+    of_data: bool = False,
 ) -> list[str]:
     """List the problems of a card's licences, one sentence each.
 
@@ -168,6 +187,7 @@ def license_problems(
         body: Text of the card, in which the words "with permission of" state that the right holders agreed.
         name: `license_name` in the metadata, which `other` needs.
         link: `license_link` in the metadata, which `other` needs.
+        of_data: The card is that of data, which must be allowed to be passed on themselves (default False).
 
     Examples:
         >>> license_problems(["mit"], [{"name": "gksl", "license": "cc-by-nc-4.0"}], "")
@@ -193,7 +213,14 @@ def license_problems(
         ]
     named = licence_id(name)
     own = [named if licence == OTHER and terms_of(named) else licence for licence in licences]
-    return [*problems, *_contradictions(own, data, permitted=bool(_PERMITTED.search(body)))]
+    permitted = bool(_PERMITTED.search(body))
+    for licence in dict.fromkeys([*own, *map(_id, data)]) if of_data and not permitted else ():
+        if (terms := terms_of(licence)) and not terms.passing_on:
+            problems.append(
+                f"license: expected data that may be passed on, found {licence}, whose terms forbid it; keep them, or "
+                "ask the right holder for permission and write 'with permission of …' in the card"
+            )
+    return [*problems, *_contradictions(own, data, permitted=permitted)]
 
 
 def hub_fields(licence: str) -> dict[str, str]:
@@ -219,8 +246,15 @@ def _contradictions(licences: Sequence[str], data: Iterable[Mapping[str, Any]], 
     for entry in data:
         name, licence = f"the data {entry.get('name')!r}", _id(entry)
         terms = terms_of(licence) or Terms()
-        if licence == UNKNOWN and not {OTHER, UNKNOWN}.issuperset(licences):
-            yield f"license: expected the licence of {name} too, found only {own}; state it in metrics.json"
+        judged = {OTHER, UNKNOWN}.issuperset(licences)
+        if licence == UNKNOWN and not judged:
+            stated = f"the unknown licence {entry['license']!r:.80}" if entry.get("license") else f"only {own}"
+            yield (
+                f"license: expected the licence of {name} too, found {stated}; state it in metrics.json as one that "
+                "docs/publishing.md lists, or by the Hub's id"
+            )
+        elif terms_of(licence) is None and licence not in (*licences, OTHER) and not judged and not permitted:
+            yield f"license: expected {licence}, that of {name}, or 'other', found {own}; use it, {remedy}"
         if not terms.commerce and any("-nc" not in one and (terms_of(one) or Terms()).commerce for one in licences):
             yield f"license: expected a licence with -nc, since {name} have {licence}, found {own}; choose one"
         if terms.same_licence and any(one != licence for one in licences) and not permitted:

@@ -101,6 +101,29 @@ def gloss_sources(arguments: PartArguments, **known: Any) -> list[dict[str, Any]
     return own + [source_of(name, **known) for name in files if name]
 
 
+def origins_of(folder: Path) -> set[str]:
+    """Return the values of the column `origin` in the Parquet files of a folder; `unknown` for files without it.
+
+    Args:
+        folder: Folder that `kgloss export-dataset ko_backtranslation` wrote.
+
+    Examples:
+        >>> origins_of(Path(getfixture("tmp_path")))
+        set()
+    """
+    import pyarrow.parquet as pq
+
+    origins: set[str] = set()
+    for path in sorted(folder.rglob("*.parquet")):
+        with pq.ParquetFile(path) as file:
+            if "origin" not in file.schema_arrow.names:
+                origins.add("unknown")
+                continue
+            for batch in file.iter_batches(columns=["origin"]):
+                origins.update(str(origin) for origin in batch.column(0).unique().to_pylist())
+    return origins
+
+
 def _license_on_the_hub(dataset: str) -> str | None:
     try:
         card = HfApi().dataset_info(dataset).card_data

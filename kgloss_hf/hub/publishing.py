@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from huggingface_hub.utils import HfHubHTTPError, RepositoryNotFoundError, valid
 
 from ..artefacts import artefact
 from ..evaluation.results import established_scores
-from ..files import new_folder, save_folder, write_json
+from ..files import new_folder, read_json, save_folder, write_json
 from ..reporting import counted
 from ..version import __version__
 from .cards import model_card, tokenizer_card
@@ -39,16 +39,18 @@ _REPO_TYPES = {"dataset": "dataset", "metric": "space", "space": "space"}
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _FILES = {
     "model": (
-        *("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", *_TOKENIZER_FILES),
+        *("config.json", "generation_config.json", "model*.safetensors", "model*.safetensors.index.json"),
+        *_TOKENIZER_FILES,
         *("metrics.json", "predictions.jsonl", "training.png", "README.md", "LICENSE"),
     ),
     "tokenizer": (*_TOKENIZER_FILES, "statistics.json", "README.md", "LICENSE"),
-    "dataset": ("*.parquet", "*.png", "README.md", "LICENSE"),
+    "dataset": ("*/*.parquet", "*.parquet", "*.png", "README.md", "LICENSE"),
     "metric": ("*.py", "requirements.txt", "README.md"),
     "space": ("*.py", "requirements.txt", "README.md"),
 }
 # Files of an earlier version that would be loaded together with the new one, so they are deleted.
-_REPLACED = ("*.safetensors", "*.safetensors.index.json", "*.py", "*.parquet", *_TOKENIZER_FILES)
+_REPLACED = ("*.safetensors", "*.safetensors.index.json", "*.py", "*.parquet", "*/*.parquet", *_TOKENIZER_FILES)
+_TAG = re.compile(r"[\w][\w.+-]*", re.ASCII)
 _LOG_IN = "the Hub knows no such token; log in with `hf auth login`, or set HF_TOKEN"
 
 
@@ -109,7 +111,7 @@ def _stage(
     left_out = []
     for path in sorted(path for path in source.rglob("*") if not path.is_dir() and "__pycache__" not in path.parts):
         name = path.relative_to(source).as_posix()
-        if any(fnmatch(name, pattern) for pattern in patterns):
+        if _is_among(name, patterns):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name, follow_symlinks=False)  # keeps links, which the check then refuses
         elif path.suffix != ".py":  # code is added below
@@ -117,13 +119,18 @@ def _stage(
     if kind in ("model", "tokenizer"):
         add_remote_code(folder)
     if handler and kind == "model":
-        settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        settings = read_json(folder / "tokenizer_config.json")
         for name, text in endpoint_files(settings.get("analyzer", "okt")).items():
             (folder / name).write_text(text, "utf-8")
     _write_card(publication, folder, tag)
     if benchmark and kind == "model":
         _write_evaluation(folder, benchmark)
     return left_out
+
+
+def _is_among(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a file is among patterns, whose `*` does not stand for folders."""
+    return any(fnmatch(name, pattern) and name.count("/") == pattern.count("/") for pattern in patterns)
 
 
 def _write_evaluation(folder: Path, benchmark: str) -> None:
@@ -136,7 +143,7 @@ def _write_evaluation(folder: Path, benchmark: str) -> None:
     validate_repo_id(dataset)
     if "/" not in dataset:
         raise ValueError(f"benchmark: expected NAMESPACE/NAME of a data set on the Hub, found {dataset!r}; correct it")
-    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    metrics = read_json(folder / "metrics.json")
     score = (metrics.get("scores") or {}).get(metrics.get("preset")) or {}
     if "jaccard" not in score:
         raise ValueError(f"benchmark: expected metrics.json with the score of {metrics.get('preset')!r}, found none")
@@ -158,9 +165,8 @@ def _check_source(source: Path, kind: str) -> None:
 
 def _may_pass_on_sentences(source: Path) -> bool:
     """Return whether the corpora's licences allow passing on predictions.jsonl, which holds their test set."""
-    metrics = source / "metrics.json"
-    data = json.loads(metrics.read_text("utf-8")).get("data", []) if metrics.is_file() else []
-    return may_pass_on(corpus for corpus in data if corpus["use"] == "glosses")
+    data = read_json(source / "metrics.json", missing={}).get("data", [])
+    return may_pass_on(corpus for corpus in data if corpus.get("use") in ("glosses", None))
 
 
 def _write_card(publication: Publication, folder: Path, tag: str | None) -> None:
@@ -181,8 +187,8 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
         "namespace/gloss_jaccard": repo_id,
         'model="MODEL"': f'model="{publication.source}"',
     }
-    if tag:
-        names |= {'"COMMIT"': f'"{tag}"', '"commit hash"': f'"{tag}"'}
+    for placeholder in ("COMMIT", "commit hash"):
+        names[f', revision="{placeholder}"'] = f', revision="{tag}"' if tag else ""
     text = path.read_text("utf-8")
     for name, value in names.items():
         text = text.replace(name, value)
@@ -198,7 +204,7 @@ def _write_card(publication: Publication, folder: Path, tag: str | None) -> None
 
 def _complete(file: Path, predictions: Path) -> None:
     """Add the established scores to a metrics.json written by an earlier version or without the extra."""
-    metrics = json.loads(file.read_text("utf-8"))
+    metrics = read_json(file)
     if "scores" in metrics and not isinstance(metrics.get("established"), dict):
         write_json(file, {**metrics, "established": established_scores(predictions)})
 
@@ -263,11 +269,17 @@ def publish(
     return done
 
 
-def _with_namespaces(publications: Iterable[Publication], account: str = "") -> list[Publication]:
+def _with_namespaces(publications: Iterable[Publication], tag: str | None, account: str = "") -> list[Publication]:
     """Return publications whose repositories all have a namespace: by default the account that is logged in.
 
     The Hub is asked for the account only if a repository has no namespace and `account` is empty.
+
+    Raises:
+        ValueError: Two folders go to one repository, or the tag cannot be one.
     """
+
+    if tag is not None and not _TAG.fullmatch(tag):
+        raise ValueError(f"tag: expected letters, digits and . _ + -, found {tag!r}; choose such a name")
 
     def named(repo_id: str) -> str:
         nonlocal account
@@ -278,10 +290,14 @@ def _with_namespaces(publications: Iterable[Publication], account: str = "") -> 
                 account = HfApi().whoami()["name"]
         return f"{account}/{repo_id}"
 
-    return [
+    complete = [
         replace(one, repo_id=named(one.repo_id), source=named(one.source) if one.kind == "space" else one.source)
         for one in publications
     ]
+    targets = [(one.repo_type, one.repo_id) for one in complete]
+    if twice := next((target for target in targets if targets.count(target) > 1), None):
+        raise ValueError(f"{twice[1]}: expected one folder for this repository, found several; publish one of them")
+    return complete
 
 
 def check_access(publications: Sequence[Publication], *, public: bool = False, tag: str | None = None) -> None:
@@ -307,7 +323,7 @@ def _accessible(publications: Sequence[Publication], public: bool, tag: str | No
     api = HfApi()
     with _explained(publications[0].repo_id):
         account = api.whoami()["name"]
-    named = _with_namespaces(publications, account)
+    named = _with_namespaces(publications, tag, account)
     for publication in named:
         with _explained(publication.repo_id):
             _check_repository(api, publication, public, tag)
@@ -346,7 +362,7 @@ def dry_run(
     files: dict[str, list[str]] = {}
     problems: list[str] = []
 
-    named = _with_namespaces(publications)
+    named = _with_namespaces(publications, tag)
 
     def write(partial: Path) -> None:
         for publication in sorted(named, key=lambda one: KINDS.index(one.kind)):
@@ -416,7 +432,7 @@ def _upload(
     stale = [
         path
         for path in api.list_repo_files(repo_id, repo_type=repo_type, revision=head.sha)
-        if path not in files and any(fnmatch(path, pattern) for pattern in _REPLACED)
+        if path not in files and _is_among(path, _REPLACED)
     ]
     # Not upload_folder: in huggingface_hub 2 it may make several commits, between which the weights and the
     # configuration belong to different models.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 from ..artefacts import MODELS
-from ..files import write_json
+from ..files import read_json, write_json
 
 _RUNTIME = Path(__file__).parents[1] / "runtime"
 _TOKENIZER = "tokenization_kgloss"
@@ -68,15 +67,15 @@ def add_remote_code(folder: Path) -> None:
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = shutil.copy(Path(getfixture("checkpoint"), "config.json"), folder)
         >>> add_remote_code(folder)
-        >>> json.loads((folder / "config.json").read_text("utf-8"))["auto_map"]
+        >>> read_json(folder / "config.json")["auto_map"]
         {'AutoConfig': 'configuration_kgloss.KGlossConfig'}
     """
     file = folder / "config.json"
-    config = json.loads(file.read_text("utf-8")) if file.is_file() else None
-    model_type = config["model_type"] if config else None
+    config = read_json(file, missing={})
+    model_type = config.get("model_type")
     for path in travelling_modules(model_type):
         shutil.copyfile(path, folder / path.name)
-    if config is None:
+    if not config:
         return
     config["auto_map"] = {"AutoConfig": "configuration_kgloss.KGlossConfig"}
     if model_type in MODELS:

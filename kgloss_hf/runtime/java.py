@@ -23,7 +23,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-MAX_HEAP_MB = int(os.environ.get("KGLOSS_MAX_HEAP_MB", "1024"))
+_LEAST_HEAP_MB = 16
+
+
+def _heap_mb(stated: str) -> int:
+    if not stated.isdecimal() or int(stated) < _LEAST_HEAP_MB:
+        raise ValueError(
+            f"KGLOSS_MAX_HEAP_MB: expected megabytes as an integer from {_LEAST_HEAP_MB}, found {stated!r:.40}; change "
+            "or unset the variable"
+        )
+    return int(stated)
+
+
+MAX_HEAP_MB = _heap_mb(os.environ.get("KGLOSS_MAX_HEAP_MB", "1024"))
 """Java heap in megabytes. The default is the environment variable KGLOSS_MAX_HEAP_MB, else 1024, which is also KoNLPy's
 default. Change it before the first call."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 from functools import partial
 from inspect import signature
@@ -196,6 +196,11 @@ class Text2GlossPipeline(Pipeline):
             return next(self._given_answers([inputs], request))
         if inputs is None or isinstance(inputs, (bytes, int, float, Mapping)):
             raise TypeError(f"expected a string or several strings, found {type(inputs).__name__}")
+        if hasattr(inputs, "columns"):
+            raise TypeError("expected a string or several strings, found a table; pass one of its columns")
+        if not isinstance(inputs, Iterable) and isinstance(inputs, Sized):
+            rows: Any = inputs  # torch's Dataset raises no IndexError at its end
+            inputs = (rows[index] for index in range(len(rows)))
         if isinstance(inputs, (list, tuple)):
             for index, text in enumerate(inputs):
                 _text_of(index, text)

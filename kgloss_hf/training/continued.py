@@ -167,6 +167,22 @@ def facts_of(checkpoint: str, before: Mapping[str, Any], tokenizer: KGlossTokeni
     }
 
 
+def other_data(data: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the corpora of a pretext, without those that this run uses in the same way and under the same licence.
+
+    Args:
+        data: Corpora from `kgloss_hf.training.run.run_of`.
+        now: Corpora of this run. The file names of two corpora may be equal by chance.
+
+    Examples:
+        >>> pretext = {"name": "train.csv", "use": "pretext", "license": None}
+        >>> other_data([pretext], [{"name": "train.csv", "use": "glosses", "license": "mit"}]) == [pretext]
+        True
+    """
+    same = {(corpus["name"], corpus["use"], corpus["license"]) for corpus in now}
+    return [corpus for corpus in data if (corpus["name"], corpus["use"], corpus["license"]) not in same]
+
+
 def earlier_data(data: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the corpora that a trained model had learnt from, marked as earlier, without those of this run.
 

@@ -16,7 +16,7 @@ from accelerate import PartialState
 from transformers import Seq2SeqTrainingArguments
 from transformers.utils import cached_file
 
-from ..files import save_file, write_json
+from ..files import read_json, save_file, write_json
 from ..optional import versions
 from ..runtime.tokenization_kgloss import KGlossTokenizerFast
 
@@ -111,7 +111,7 @@ def check_record(
     record = {"options": dict(options), "data": dict(data), "versions": versions("kgloss-hf", "torch", "transformers")}
     file = folder / RECORD
     with PartialState().main_process_first():
-        before = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        before = read_json(file, missing={})
         if begun and not before:
             raise ValueError(
                 f"{folder} holds a run without {RECORD}, the record of its options and data; start again in another "
@@ -151,7 +151,7 @@ def check_vocabulary(checkpoint: str | None, tokenizer: KGlossTokenizerFast) -> 
     """
     if checkpoint is None:
         return
-    config = json.loads((Path(checkpoint) / "config.json").read_text("utf-8"))
+    config = read_json(Path(checkpoint) / "config.json")
     if config.get("vocabulary_digest") != tokenizer.vocabulary_digest:
         raise ValueError(
             f"{checkpoint}: expected the run's tokenizer, found one with another vocabulary; restore the run's folder "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from transformers import Seq2SeqTrainingArguments, Trainer, TrainerCallback
 from transformers.trainer_utils import IntervalStrategy
 
 from ..data.pairs import Split
-from ..files import save_file, write_json
+from ..files import read_json, save_file, write_json
 from .decoding_choice import DecodingArguments
 
 
@@ -71,7 +70,7 @@ def chosen_before(folder: Path) -> Chosen | None:
         True
     """
     file = folder / "refit" / _CHOSEN
-    return Chosen(**json.loads(file.read_text("utf-8"))) if file.is_file() else None
+    return Chosen(**read_json(file)) if file.is_file() else None
 
 
 def choose(trainer: Trainer, folder: Path, decoding: Mapping[str, Any]) -> Chosen:

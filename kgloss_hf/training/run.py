@@ -23,7 +23,7 @@ from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
 from transformers.integrations import CodeCarbonCallback
 from transformers.utils import cached_file
 
-from ..files import public_path, save_folder, sole_writer
+from ..files import public_path, read_json, save_folder, sole_writer
 from ..hub.cards import write_facts
 from ..hub.publishing import Publication, check_access, publish
 from ..hub.remote_code import add_remote_code
@@ -299,7 +299,7 @@ def run_of(checkpoint: str, use: str = "pretext") -> dict[str, Any]:
         True
     """
     file = cached_file(checkpoint, "metrics.json", _raise_exceptions_for_missing_entries=False)
-    facts = json.loads(Path(file).read_text("utf-8")) if file else {}
+    facts = read_json(Path(file)) if file else {}
     unknown = {"name": f"data of {Path(checkpoint).name}", "use": use, "license": None}
     data = facts.get("data") or [{**unknown, "domain": None, "url": None}]
     scores = facts.get("scores", {}) if facts else None

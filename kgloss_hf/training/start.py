@@ -142,6 +142,5 @@ class Start:
         elif arguments.pretext:
             on_the_hub = None if Path(arguments.pretext).exists() else arguments.pretext
             facts["pretext"] = {"base_model": on_the_hub, "command": self.before["command"]}
-            names = {source["name"] for source in sources}
-            earlier = [corpus for corpus in earlier if corpus["name"] not in names]
+            earlier = continued.other_data(earlier, sources)
         return {"preset": self.preset, **facts, "data": [*sources, *earlier, *self.base.values()]}

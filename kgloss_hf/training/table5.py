@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import statistics
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from ..data.arguments import CorpusArguments, changed_options
 from ..data.parts import extra_pairs, rows_in_parts
-from ..files import save_file, save_folder, sole_writer, write_json
+from ..files import read_json, save_file, save_folder, sole_writer, write_json
 from ..reporting import Table, counted, markdown, plot_loss_curves
 from ..runtime.tokenization_kgloss import ANALYZER, KGlossTokenizerFast
 from .arguments import Table5Arguments
@@ -200,13 +199,13 @@ def _command(run: _Run, arguments: Table5Arguments, common: Sequence[str], token
 def _analyzer_of(pretext: str) -> str:
     """Return the analyser of a pretext model in a folder, for the small vocabularies too, or Okt for one on the Hub."""
     file = Path(pretext, "tokenizer_config.json")
-    return str(json.loads(file.read_text("utf-8")).get("analyzer", ANALYZER)) if file.is_file() else ANALYZER
+    return str(read_json(file).get("analyzer", ANALYZER)) if file.is_file() else ANALYZER
 
 
 def _check_same(file: Path, record: Mapping[str, Any]) -> None:
     if not file.exists():
         save_file(file, lambda path: write_json(path, record))
-    elif changed := _differences(json.loads(file.read_text("utf-8")), record):
+    elif changed := _differences(read_json(file), record):
         raise ValueError(
             f"{file.parent} holds runs with other options or data ({changed}); use the original ones, or choose "
             "another --output_dir"
@@ -274,7 +273,7 @@ def _train_all(
             for future in as_completed(futures):
                 run = futures[future]
                 if succeeded := future.result():
-                    metrics = json.loads((folder / "runs" / run.name / "metrics.json").read_text("utf-8"))
+                    metrics = read_json(folder / "runs" / run.name / "metrics.json")
                     outcome = f"JC {metrics['scores'][metrics['preset']]['jaccard']:6.2f}"
                 else:
                     outcome = "failed"
@@ -309,7 +308,7 @@ def _finished(folder: Path) -> dict[_Run, dict[str, Any]]:
         files[_Run(system, int(epochs), int(number))] = file
     order = list(_SYSTEMS)
     runs = sorted(files, key=lambda run: (run.epochs, order.index(run.system), run.number))
-    return {run: json.loads(files[run].read_text("utf-8")) for run in runs}
+    return {run: read_json(files[run]) for run in runs}
 
 
 def _summary(finished: Mapping[_Run, Mapping[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:

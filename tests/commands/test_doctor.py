@@ -178,6 +178,18 @@ def test_trial_that_fails(code: str, timeout: int, what: str, before: str, monke
     assert _finding("trial", timeout) == Finding("error", f"trial analysis{what}", before + REINSTALL)
 
 
+@pytest.mark.parametrize("stated", ["512m", "1", "", "-5"])
+def test_heap_that_is_none(stated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGLOSS_MAX_HEAP_MB", stated)
+    problem = (
+        f"KGLOSS_MAX_HEAP_MB: expected megabytes as an integer from 16, found {stated!r}; change or unset the variable"
+    )
+    with pytest.raises(ValueError, match=f"^{problem}$"):
+        java._heap_mb(stated)
+    expected = Finding("error", f"trial analysis: ValueError: {problem}", "unset KGLOSS_MAX_HEAP_MB")
+    assert _finding("trial", 60) == expected
+
+
 def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     psutil = pytest.importorskip("psutil")
     real = psutil.virtual_memory()

@@ -27,7 +27,7 @@ from kgloss_hf.artefacts import DATASETS, artefact
 from kgloss_hf.evaluation import scores as evaluation_scores
 from kgloss_hf.evaluation.scores import evaluate_files
 from kgloss_hf.hub.cards import _NOT_STATED, EXAMPLES, REQUIRED, card_problems, model_card, tokenizer_card, write_facts
-from kgloss_hf.hub.licences import licence_id, license_of, license_problems, may_pass_on, terms_of
+from kgloss_hf.hub.licences import licence_id, license_of, license_problems, may_pass_on
 from kgloss_hf.training.tokenizer_run import TokenizerTrainingArguments, train_and_save
 
 RELEASE = Path(__file__).parents[2] / "RELEASE.md"
@@ -522,11 +522,38 @@ def test_strictest_of_public_licences_decides() -> None:
         **dict.fromkeys(["공공누리 제4유형+AI유형", "KOGL type 4 AI", "공공누리 4유형, AI"], "kogl-type-4-ai"),
         **dict.fromkeys(["AI-Hub", "AI Hub", "AI허브", "AI 허브 이용정책"], "aihub"),
         **dict.fromkeys(["NIKL", "모두의 말뭉치", "국립국어원 말뭉치"], "nikl"),
+        **dict.fromkeys(
+            ["공공누리 제1유형: 출처표시", "공공누리 제1유형(출처표시)", "KOGL Type 1: Attribution"], "kogl-type-1"
+        ),
+        "공공누리 제4유형 : 출처표시 + 상업적 이용금지 + 변경금지": "kogl-type-4",
+        "공공누리 제2유형(출처표시+상업적이용금지), AI유형": "kogl-type-2-ai",
+        **dict.fromkeys(["CC BY-NC-SA 2.0 KR", "cc-by-nc-sa-2.0-kr"], "cc-by-nc-sa-2.0"),
+        **dict.fromkeys(["CC BY-NC 4.0", "CC-BY-NC-4.0-International", "Creative Commons BY-NC 4.0"], "cc-by-nc-4.0"),
+        **{"CC-BY-NC": "cc-by-nc", "CC BY-NC-SA": "cc-by-nc-sa", "cc-by": "cc-by"},
         **dict.fromkeys(["kogl-type-5", "KOGL", "공공누리", "kogl type 12", "None", ""], "unknown"),
+        **dict.fromkeys(["all-rights-reserved", "research-only", "proprietary", "aihub-license"], "unknown"),
     }.items(),
 )
 def test_spellings_of_public_licences(spelling: str, expected: str) -> None:
-    assert licence_id(spelling) == expected or (expected == "unknown" and terms_of(licence_id(spelling)) is None)
+    assert licence_id(spelling) == expected
+    # A licence that nobody knows, or that forbids something, is none of MIT's.
+    assert bool(license_problems(["mit"], [{"name": "corpus", "license": spelling}], "")) == (
+        expected not in ("kogl-type-1", "kogl-type-2-ai", "kogl-type-4-ai", "cc-by", "aihub", "nikl")
+    )
+
+
+def test_an_unknown_licence_is_quoted() -> None:
+    (problem,) = license_problems(["mit"], [{"name": "corpus", "license": "research-only"}], "")
+    assert "found the unknown licence 'research-only'; state it in metrics.json" in problem
+    assert license_problems(["other"], [{"name": "corpus", "license": "research-only"}], "", name="a", link="b") == []
+
+
+def test_data_of_closed_terms_are_not_published() -> None:
+    named = {"name": "aihub", "link": "https://aihub.or.kr"}
+    for of_data, body, problems in ((True, "", 1), (True, "With the permission of NIA.", 0), (False, "", 0)):
+        assert len(license_problems(["other"], [], body, of_data=of_data, **named)) == problems
+    assert "whose terms forbid it" in license_problems(["other"], [], "", of_data=True, **named)[0]
+    assert len(license_problems(["mit"], [{"license": "nikl"}], "", of_data=True)) == 1
 
 
 def test_a_card_states_a_public_licence_as_the_hub_wants_it(folder: Write) -> None:

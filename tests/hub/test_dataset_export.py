@@ -20,10 +20,12 @@ from kgloss_hf.cli import main
 from kgloss_hf.data.pairs import load_pairs
 from kgloss_hf.data.tables import read_rows
 from kgloss_hf.hub import dataset_export
+from kgloss_hf.hub.checking import check_folder
 from kgloss_hf.hub.dataset_export import RIGHTS, export_dataset, feature_yaml
 
 pytestmark = pytest.mark.usefixtures("cache")
 
+CLOSED = ("naver_ner", "mcksg", "aihub/other.csv", "pawsx")
 GKSL_HEADER = ",Gloss level Korean Sign Language (GKSL) sentence,Word level Korean Language (WKL) sentence\n"
 
 
@@ -108,6 +110,22 @@ def test_back_translation(shards: str, tmp_path: Path) -> None:
     assert {config: parts["train"].rows for config, parts in exported.parts.items()} == {"kornli": 25, "all": 25}
     check_equal("ko_backtranslation", folder, shards)
     assert get_dataset_default_config_name(str(folder)) == "all"
+    assert card(folder)[0]["license"] == ["cc-by-sa-4.0"]
+    assert "license_name" not in card(folder)[0]
+    assert check_folder(folder).problems == []
+
+
+def test_rows_that_must_be_kept_are_not_published(shards: str, tmp_path: Path) -> None:
+    rows = [{"source": "이름", "target": "성함", "origin": name, "engine": "probe"} for name in CLOSED]
+    Path(shards, "shards", "1.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    export_dataset("ko_backtranslation", str(tmp_path / "pairs"), data_dir=shards, config="all")
+    fields, _ = card(tmp_path / "pairs")
+    assert fields["license"] == ["cc-by-sa-4.0", "other", "unknown"]
+    assert fields["license_name"] == "paws-x"
+    path = tmp_path / "pairs" / "README.md"
+    path.write_text(path.read_text("utf-8").replace("- unknown\n", ""), "utf-8")
+    (problem,) = check_folder(tmp_path / "pairs").problems
+    assert "found rows of other.csv, mcksg, naver_ner, whose licence is unknown or forbids it" in problem
 
 
 def test_one_configuration_and_options(shards: str, gksl: str, tmp_path: Path) -> None:

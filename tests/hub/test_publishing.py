@@ -511,6 +511,81 @@ def test_the_login_is_checked_before_anything_is_written(hub: LocalHub, monkeypa
         publish([Publication("model", "me/glosses", "nowhere")])
 
 
+def test_only_files_of_the_folder_itself_are_published(
+    publications: list[Publication], hub: LocalHub, tmp_path: Path
+) -> None:
+    model = _with_lines(_of(publications, "model")[0], tmp_path / "more")
+    weights = Path(model.source, "model.safetensors")
+    more = ["checkpoint-5/model.safetensors", "optimizer.safetensors"]
+    for name in more:
+        Path(model.source, name).parent.mkdir(exist_ok=True)
+        shutil.copy(weights, Path(model.source, name))
+    (tmp_path / "staged").mkdir()
+    assert _stage(model, tmp_path / "staged") == more
+    HfApi().create_repo(model.repo_id, private=True)
+    hub.commit("model", model.repo_id, {"mine/tools.py": b"", "old.safetensors": b""})
+    publish([model])
+    files = _uploaded(hub, "model", model.repo_id)
+    assert "mine/tools.py" in files
+    assert not {*more, "old.safetensors"} & files.keys()
+
+
+def test_a_card_without_a_tag_names_no_revision(publications: list[Publication], tmp_path: Path) -> None:
+    files = dry_run(_of(publications, "model", "tokenizer", "metric"), str(tmp_path / "dry"))
+    for name in files:
+        text = (tmp_path / "dry" / name / "README.md").read_text("utf-8")
+        assert "revision=" not in text
+        assert "COMMIT" not in text
+        assert "commit hash" not in text
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("call", [publish, lambda given, **more: dry_run(given, "dry", **more)], ids=["real", "dry"])
+def test_two_folders_for_one_repository_and_a_broken_tag(
+    publications: list[Publication], call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, tokenizer = _of(publications, "model", "tokenizer")
+    with pytest.raises(ValueError, match="tester/glosses: expected one folder for this repository, found several"):
+        call([model, Publication("tokenizer", model.repo_id, tokenizer.source)])
+    for tag in ('v"1', "v 1", "", "-v"):
+        with pytest.raises(ValueError, match=r"^tag: expected letters, digits"):
+            call([model], tag=tag)
+    assert not Path("dry").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("metrics.json", "[]", "metrics.json: expected a JSON object, found list"),
+        ("metrics.json", '{"da', "metrics.json: expected JSON, found an error"),
+        ("config.json", '{"da', "config.json: expected JSON, found an error"),
+        (
+            "predictions.jsonl",
+            '{"text": "집", "prediction": ["집"]}\n',
+            "row 1: expected text, reference",
+        ),
+    ],
+)
+def test_damaged_files_are_named(
+    publications: list[Publication], file: str, content: str, message: str, tmp_path: Path
+) -> None:
+    model = _with_lines(_of(publications, "model")[0], tmp_path / "damaged")
+    Path(model.source, file).write_text(content, "utf-8")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        dry_run([model], str(tmp_path / "dry"))
+
+
+def test_corpora_without_a_use_are_those_of_glosses(publications: list[Publication], tmp_path: Path) -> None:
+    model = _with_lines(_of(publications, "model")[0], tmp_path / "more")
+    metrics = Path(model.source, "metrics.json")
+    facts = json.loads(metrics.read_text("utf-8"))
+    facts["data"].append({"name": "more.csv", "license": "mit"})
+    metrics.write_text(json.dumps(facts), "utf-8")
+    (tmp_path / "open").mkdir()
+    assert _stage(model, tmp_path / "open") == []
+
+
 @pytest.mark.usefixtures("hub")
 def test_what_cannot_be_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FileNotFoundError, match="expected the folder of a model, found none"):

@@ -12,6 +12,8 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 import transformers
@@ -69,6 +71,20 @@ def test_batches_give_what_single_texts_give(text_to_gloss: Text2GlossPipeline) 
     assert text_to_gloss(texts, batch_size=3) == expected
     assert text_to_gloss(tuple(texts)) == expected
     assert list(text_to_gloss(iter(texts), batch_size=2)) == expected
+
+    class Sentences(torch.utils.data.Dataset[str]):
+        def __len__(self) -> int:
+            return len(texts)
+
+        def __getitem__(self, index: int) -> str:
+            return texts[index % len(texts)]  # torch asks for no IndexError
+
+    assert list(text_to_gloss(Sentences(), batch_size=2)) == expected
+    table = pd.DataFrame({"text": texts, "id": range(len(texts))})
+    assert list(text_to_gloss(table["text"], batch_size=2)) == expected
+    for whole in (table, pa.table({"text": texts})):
+        with pytest.raises(TypeError, match="expected a string or several strings, found a table; pass one of its"):
+            text_to_gloss(whole)
     rows = datasets.Dataset.from_dict({"text": texts})
     assert list(text_to_gloss(rows)) == expected
     assert list(text_to_gloss(rows["text"])) == expected
