@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..files import check_file, check_model
+from ..files import check_file, check_model, check_output
 from ..options import check_arguments, parse_arguments, suggestion, wants_help
 from ..reporting import Table, counted, print_tables, visible
 from .translate import models_among
@@ -259,6 +259,8 @@ def coverage(*, lexicon: str, output: str | None, **options: Any) -> None:
     if not (name := named or dataset):
         raise ValueError("expected a model or corpus, found none; name it after the lexicon")
     _check_lexicon(lexicon)
+    if output:
+        check_output(output, ".csv", [*lexicon.split(","), lexicon, *name.split(","), name])
     if dataset or not is_model(name) or not Path(name).exists():
         _check_data(name)
     from ..data.lexicon import load_lexicon

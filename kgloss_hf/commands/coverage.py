@@ -20,7 +20,10 @@ _MOST_LISTED = 20
 _LABELS = dict(
     zip(WAYS, ("own entry", "word for the same sign", "headword or first sense", "fingerspelling"), strict=True)
 )
-_ALPHABETS = {"finger alphabet": SYMBOLS["Name"], "Latin letters": SYMBOLS["Alpha"], "digits": SYMBOLS["Number"]}
+_ALPHABETS = {
+    **{"finger alphabet": tuple(SYMBOLS["Name"]), "Latin letters": tuple(SYMBOLS["Alpha"])},
+    **{"digits": tuple(SYMBOLS["Number"]), "10, 100, 1000, 10000": ("10", "100", "1000", "10000")},
+}
 
 
 class Coverage(NamedTuple):

@@ -20,6 +20,7 @@ _Row = TypeVar("_Row")
 SEPARATORS = ("|", "/", ",", ";", "+", "·")
 """Separators between glosses that are recognised; without one of them, glosses are separated by white space."""
 
+_ERROR = re.compile(r"#(?:N/A|REF!|NAME\?|VALUE!|DIV/0!|NULL!|NUM!|SPILL!|CALC!|GETTING_DATA)")
 _SAMPLE, _SAMPLE_SIZE = 1_000, 2**20  # rows, characters
 _ANY_SIGN = re.compile(f"[{re.escape(''.join(SEPARATORS))}]")
 _WITHIN_GLOSS = re.compile(
@@ -60,6 +61,19 @@ def separator_of(cells: Iterable[Any]) -> str | None:
     return best if votes[best] > several / 2 else None
 
 
+def is_spreadsheet_error(cell: Any) -> bool:
+    """Return whether a cell holds an error of a spreadsheet, such as `#NAME?` for a text that began with `=` or `-`.
+
+    Args:
+        cell: The cell.
+
+    Examples:
+        >>> is_spreadsheet_error("#NAME?"), is_spreadsheet_error("#1")
+        (True, False)
+    """
+    return isinstance(cell, str) and bool(_ERROR.fullmatch(cell.strip()))
+
+
 class GlossCells:
     """Split the cells of a column of glosses, and count those that seem to use another separator.
 
@@ -67,6 +81,7 @@ class GlossCells:
         origin: Name of the table, for messages.
         separator: As for `kgloss_hf.runtime.glosses.split_glosses`; a space for white space. Default: recognised by
             `sampled`, or white space if that is never called.
+        remedy: Advice in messages, should the separator be another.
 
     Raises:
         ValueError: The separator is empty.
@@ -78,11 +93,13 @@ class GlossCells:
         >>> cells.warn()
     """
 
-    def __init__(self, origin: str, separator: str | None = None) -> None:
+    def __init__(
+        self, origin: str, separator: str | None = None, *, remedy: str = "set the separator with --gloss_separator"
+    ) -> None:
         if separator is not None:
             split_glosses("", separator)  # raises for an empty separator
         self.separator = separator
-        self._origin, self._given = origin, separator is not None
+        self._origin, self._given, self._remedy = origin, separator is not None, remedy
         self._odd, self._first = 0, ""
 
     def sampled(self, rows: Iterable[tuple[_Row, Any]], column: str) -> Iterator[tuple[_Row, Any]]:
@@ -107,11 +124,12 @@ class GlossCells:
         self.separator = separator_of(cells)
         if self.separator:
             logger.warning(
-                "%s: glosses are taken to be separated by %r, as in most cells (rows examined: %s); to use another "
-                "separator, set --gloss_separator",
+                "%s: glosses are taken to be separated by %r, as in most cells (rows examined: %s); if that is "
+                "wrong, %s",
                 self._origin,
                 self.separator,
                 f"{len(sample):,}",
+                self._remedy,
             )
         return chain(sample, rows)
 
@@ -133,11 +151,12 @@ class GlossCells:
         if self._odd:
             logger.warning(
                 "%s: %s to separate the glosses by something other than %s, so that several glosses count as one; the "
-                "first: %.60r. Correct them, or set the separator with --gloss_separator",
+                "first: %.60r. Correct them, or %s",
                 self._origin,
                 counted(self._odd, "cell seems", "cells seem"),
                 repr(self.separator) if self.separator else "white space",
                 self._first,
+                self._remedy,
             )
 
     def _is_odd(self, cell: str) -> bool:

@@ -15,7 +15,7 @@ from ..reporting import counted
 from ..runtime.glosses import separated_at
 from ..runtime.lexicon import Entry, Lexicon, is_safe
 from ..runtime.normalization import normalize_line
-from .cells import GlossCells
+from .cells import GlossCells, is_spreadsheet_error
 from .checks import BadRows, parse_xml
 from .columns import COLUMNS, find_columns
 from .lines import read_text, utf8_or_cp949
@@ -41,8 +41,13 @@ LEXICON_COLUMNS: dict[str, tuple[str, ...]] = {
 
 _SUFFIXES = (".xml", *TABLE_SUFFIXES)
 _PIECE = 2**20  # characters
+# What stands in a column of addresses where there is none.
+_NO_ADDRESS = re.compile(
+    r"[\W_]*|없음|없다|미정|미등록|보기|링크|영상|동영상|none|null|nil|na|n/a|nan|tbd|x", re.IGNORECASE
+)
 _SUCCESS = re.compile(r"0+|200|ok|success|normal[ _]service", re.IGNORECASE)
 _ORIGIN = re.compile(r"[?&]origin_no=(\w+)")
+_ROOTS = {"response", "OpenAPI_ServiceResponse"}
 _OF_API = {"title", "subDescription"}
 _RESPONSE = "save the response of the dictionary's API again, as XML or JSON"
 
@@ -54,6 +59,13 @@ class _Item(NamedTuple):
     synonyms: list[str]
 
 
+class _Left(NamedTuple):
+    """Addresses that were left out, each with its row: unsafe ones, and words that are none."""
+
+    unsafe: list[str]
+    no_address: list[str]
+
+
 def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_bad_rows: str = "raise") -> Lexicon:
     """Read a lexicon, which lists what plays each gloss. Addresses are only read; nothing is downloaded.
 
@@ -63,14 +75,13 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_b
             saved response of the public dictionary's API (KCISA, 일상생활수어 and its siblings) as XML or JSON; a
             folder of such files; or several of them separated by commas. Rows with the same `group`, and the glosses
             listed in `synonyms`, are words for one sign. The words in the title of a response form a group.
-        encoding: Encoding of text files. Default: UTF-8; a CSV or TSV file that is not UTF-8 is read as CP949, with a
-            warning.
+        encoding: Encoding of text files. Default: UTF-8; a file that is not UTF-8 is read as CP949, with a warning.
         on_bad_rows: `raise`, or `skip`, which skips and counts rows without a gloss or with values other than text
             (default `raise`).
 
     Returns:
-        The lexicon. Warnings count entries with unsafe addresses, which are left out, and glosses with several entries.
-        The first entry that can be played counts.
+        The lexicon. Warnings count entries with unsafe addresses, which are left out, words such as 없음 in place of an
+        address, and glosses with several entries. The first entry that can be played counts.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -87,32 +98,43 @@ def load_lexicon(path: str | PathLike[str], *, encoding: str | None = None, on_b
     """
     name = fspath(path)
     files = _files(name)
-    unsafe: list[str] = []
+    left = _Left([], [])
     totals: dict[str, int] = {}
     items: list[_Item] = []
-    responses = 0
+    distinct: set[str] = set()
+    repeated = 0
     for file in files:
         written = encoding or _encoding(file)
         response = _response(file, written, totals)
         bad = BadRows(file, on_bad_rows, "; correct it")
         if response is None:
-            items += _table(file, written, bad, unsafe)
+            items += _table(file, written, bad, left)
         else:
-            numbered = ((f"{file}, item {number}", item) for number, item in enumerate(response, 1))
-            items += chain.from_iterable(bad.checked(numbered, lambda where, item: _entries(where, item, unsafe)))
-            responses += len(response)
+            new = {key: item for item in response if (key := repr(item)) not in distinct}
+            distinct.update(new)
+            repeated += len(response) - len(new)
+            numbered = ((f"{file}, item {number}", item) for number, item in enumerate(new.values(), 1))
+            items += chain.from_iterable(bad.checked(numbered, lambda where, item: _entries(where, item, left)))
         bad.warn()
+    unsafe = left.unsafe
     if not items and not unsafe:
         raise ValueError(f"{name}: expected entries, found none; add rows with a gloss and a video or id")
-    if responses < (total := sum(totals.values())):
+    if repeated:
+        logger.warning("%s: %s of the dictionary repeated, read once", name, counted(repeated, "entry", "entries"))
+    if len(distinct) < (total := sum(totals.values())):
         logger.warning(
             "%s: %s of %s entries of the dictionary; save the remaining pages too (pageNo), in the same folder",
-            *(name, f"{responses:,}", f"{total:,}"),
+            *(name, f"{len(distinct):,}", f"{total:,}"),
         )
     if unsafe:
         logger.warning(
             "%s: %s with an unsafe address left out (expected http, https or a relative path); the first: %s",
             *(name, counted(len(unsafe), "entry", "entries"), unsafe[0]),
+        )
+    if left.no_address:
+        logger.warning(
+            "%s: %s with a word in place of an address, read as without a video; the first: %s",
+            *(name, counted(len(left.no_address), "entry", "entries"), left.no_address[0]),
         )
     lexicon = Lexicon(_grouped(items))
     _say_several(name, lexicon)
@@ -141,8 +163,8 @@ def _files(name: str) -> list[Path]:
 
 
 def _encoding(file: Path) -> str:
-    """Return the encoding of a file; that of a table is found out, since spreadsheets are often saved as CP949."""
-    if table_suffix(file.name).removesuffix(".gz") not in (".csv", ".tsv"):
+    """Return the encoding of a text file, since Korean ones are often saved as CP949."""
+    if table_suffix(file.name).removesuffix(".gz") in (".xlsx", ".parquet"):
         return "utf-8"
     return utf8_or_cp949(file, lambda problem: logger.warning("%s: %s", file, problem), "save it as UTF-8")
 
@@ -151,8 +173,8 @@ def _is_read(name: str) -> bool:
     return is_table(name) or name.lower().endswith(".xml")
 
 
-def _table(file: Path, encoding: str, bad: BadRows, unsafe: list[str]) -> Iterator[_Item]:
-    cells = GlossCells(str(file))
+def _table(file: Path, encoding: str, bad: BadRows, left: _Left) -> Iterator[_Item]:
+    cells = GlossCells(str(file), remedy="write all cells with the same separator")
     rows = read_rows(file, encoding=encoding)
     if (first := next(rows, None)) is None:
         return
@@ -167,14 +189,14 @@ def _table(file: Path, encoding: str, bad: BadRows, unsafe: list[str]) -> Iterat
 
     def item(number: int, row: Any) -> list[_Item]:
         if isinstance(row, dict) and row.keys() >= _OF_API:
-            return _entries(f"row {number}", row, unsafe)
+            return _entries(f"row {number}", row, left)
         headers = columns(row)
         texts = {name: _text(row[column], column) for name, column in headers.items() if name != "synonyms"}
         cell = row[headers["synonyms"]] if "synonyms" in headers else None
         synonyms = [] if cell is None or _is_nothing(cell) else cells.split(cell)
         if not isinstance(synonyms, list) or not all(isinstance(synonym, str) for synonym in synonyms):
             raise ValueError(f"{headers['synonyms']}: expected glosses, found {synonyms!r:.60}")
-        return _items(f"row {number}", texts, synonyms, unsafe)
+        return _items(f"row {number}", texts, synonyms, left)
 
     name = columns(first[1]).get("synonyms", "synonyms") if isinstance(first[1], dict) else "synonyms"
     numbered = cells.sampled(chain([first], rows), name)
@@ -193,33 +215,44 @@ def _text(value: Any, name: str) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int) or is_spreadsheet_error(value):
         raise ValueError(f"{name}: expected text, found {value!r:.60}")
     return normalize_line(str(value))
 
 
-def _items(where: str, texts: dict[str, str], synonyms: Sequence[str], unsafe: list[str]) -> list[_Item]:
+def _items(where: str, texts: dict[str, str], synonyms: Sequence[str], left: _Left) -> list[_Item]:
     if not texts["gloss"]:
         raise ValueError("expected a gloss, found none")
-    if not is_safe(texts.get("video", "")):
-        unsafe.append(f"{where}, {texts['gloss']}: {texts['video']!r:.60}")
+    video = texts.get("video", "")
+    if not is_safe(video):
+        left.unsafe.append(f"{where}, {texts['gloss']}: {video!r:.60}")
         return []
+    if video and _NO_ADDRESS.fullmatch(video):
+        left.no_address.append(f"{where}, {texts['gloss']}: {video!r:.60}")
+        texts = {**texts, "video": ""}
     other_words = [word for word in map(normalize_line, synonyms) if word and word != texts["gloss"]]
     return [_Item(Entry(**texts), other_words)]
 
 
 def _response(file: Path, encoding: str, totals: dict[str, int]) -> list[Mapping[str, Any]] | None:
-    """Return the items of a response of the API, or None if the file is a table."""
+    """Return the items of one or several responses of the API in a file, or None if the file is a table."""
     name = file.name.lower().removesuffix(".gz")
     if name.endswith(".xml"):
-        response = _xml(file, "".join(read_text(file, encoding, _PIECE, cut=True)))
-    elif name.endswith(".json"):
-        _, first = next(read_rows(file, encoding=encoding), (0, None))
-        if not isinstance(first, dict) or not first.keys() & {"response", "OpenAPI_ServiceResponse"}:
-            return None
-        response = next(iter(first.values())) if len(first) == 1 else first["response"]
-    else:
+        return _items_of(file, _xml(file, "".join(read_text(file, encoding, _PIECE, cut=True))), totals)
+    if not name.endswith((".json", ".jsonl")):
         return None
+    pages: list[Any] = []
+    for _, page in read_rows(file, encoding=encoding):
+        if not isinstance(page, dict) or not page.keys() & _ROOTS:
+            if pages:
+                raise ValueError(f"{file}: expected only responses of the API, found another row; {_RESPONSE}")
+            return None
+        pages.append(page)
+    return [item for page in pages for item in _items_of(file, page[next(iter(page.keys() & _ROOTS))], totals)]
+
+
+def _items_of(file: Path, response: Any, totals: dict[str, int]) -> list[Any]:
+    """Return the items of a response."""
     parts = response if isinstance(response, dict) else {}
     header = _mapping(parts, "header") or _mapping(parts, "cmmMsgHeader")
     code = str(header.get("resultCode", header.get("returnReasonCode", "")))
@@ -257,7 +290,7 @@ def _xml(file: Path, document: str) -> dict[str, Any]:
     return parts
 
 
-def _entries(where: str, item: Any, unsafe: list[str]) -> list[_Item]:
+def _entries(where: str, item: Any, left: _Left) -> list[_Item]:
     """Return an entry for each word of an item of the API, all in one group."""
     if not isinstance(item, dict):
         raise ValueError(f"expected an item with a title, found {type(item).__name__}")
@@ -270,7 +303,7 @@ def _entries(where: str, item: Any, unsafe: list[str]) -> list[_Item]:
     sign_id = origin[1] if origin else reference if reference and "://" not in reference else page
     texts = {"id": sign_id, "video": video, "meaning": meaning, "licence": next(filter(None, licences), "")}
     texts["group"] = (sign_id or video or words[0]) if len(words) > 1 else ""
-    return list(chain.from_iterable(_items(where, {**texts, "gloss": word}, [], unsafe) for word in words))
+    return list(chain.from_iterable(_items(where, {**texts, "gloss": word}, [], left) for word in words))
 
 
 def _grouped(items: Sequence[_Item]) -> Iterator[Entry]:

@@ -15,7 +15,7 @@ from ..runtime.normalization import normalize, normalize_line
 from ..runtime.okt import analyze
 from ..runtime.placeholders import mark_placeholders
 from .arguments import ReadingArguments
-from .cells import GlossCells, separator_of
+from .cells import GlossCells, is_spreadsheet_error, separator_of
 from .checks import BadRows
 from .columns import find_columns
 from .lines import is_text
@@ -175,7 +175,7 @@ def pairs_of(
 def _sentence(cell: Any, column: str) -> str:
     if isinstance(cell, str) and not is_text(cell):
         raise ValueError(f"expected text in column {column!r}, found half a character in {cell!r:.60}; correct it")
-    if not isinstance(cell, str) or not (sentence := normalize_line(cell)):
+    if not isinstance(cell, str) or is_spreadsheet_error(cell) or not (sentence := normalize_line(cell)):
         raise ValueError(f"expected a sentence in column {column!r}, found {cell!r:.60}; add it or remove the row")
     return sentence
 
@@ -186,7 +186,7 @@ def _glosses(cell: Any, column: str, cells: GlossCells | Sheet) -> tuple[str, ..
         glosses = cells.split(cell)
     except ValueError as error:
         raise ValueError(f"column {column!r}: {error}") from error
-    if not isinstance(glosses, list | tuple) or not glosses:
+    if not isinstance(glosses, list | tuple) or not glosses or any(map(is_spreadsheet_error, glosses)):
         raise ValueError(f"{where}, found {cell!r:.60}; add them or remove the row")
     if not all(isinstance(gloss, str) for gloss in glosses) or not "".join(glosses).isprintable():
         for gloss in glosses:

@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from ..reporting import counted
 from ..runtime.glosses import PLACEHOLDERS, split_glosses
 from ..runtime.normalization import normalize_line
-from .cells import GlossCells
+from .cells import GlossCells, is_spreadsheet_error
 from .corpus_files import members, read_text
 from .elan import Annotation, Tier, read_eaf
 from .signs import word
@@ -52,6 +53,9 @@ REJECTIONS = ("-", "\N{EN DASH}", "\N{EM DASH}")
 """Corrections that reject a sentence, which then has no signs to learn from."""
 
 _SAMPLE = 1_000
+# Headers and tiers that only a review sheet has.
+_OF_SHEETS = re.compile(r"확신 certainty|모르는 단어 unknown words|다른 답 \d+ alternative \d+|수정 correction\b.*")
+_TIER_OF_SHEETS = re.compile(r"certainty|alternative-\d+|(?:correction|reviewer|수정|검토자).*")
 _FORMULA = re.compile(r"'*[=+\-@]")
 _ESCAPED = re.compile(r"'+[=+\-@]")
 _WORD = re.compile(r"[가-힣ㄱ-ㅣ][\w()]*")
@@ -111,7 +115,8 @@ def unescaped(text: Any) -> Any:
 def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = ()) -> dict[str, str]:
     """Return the columns that reviewers fill in, by field; none for a table that is not a review sheet.
 
-    A sheet is recognised by its column of corrections.
+    A sheet is recognised by its column of corrections. If other columns show that it was a sheet, but none holds
+    corrections, its glosses would be answers of a model that nobody has reviewed.
 
     Args:
         names: Headers of the table.
@@ -119,7 +124,7 @@ def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = (
         taken: Headers already used for other fields.
 
     Raises:
-        ValueError: Several columns match.
+        ValueError: Several columns match, or a sheet has lost its column of corrections.
 
     Examples:
         >>> review_columns(["문장", "글로스", "수정 correction", "검토자"], "sheet.csv")
@@ -136,6 +141,11 @@ def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = (
         if matches:
             columns[field] = matches[0]
         if "correction" not in columns:
+            if own := [name for name, form in free.items() if _OF_SHEETS.fullmatch(form) and name not in taken]:
+                raise ValueError(
+                    f"{origin}: expected the column {HEADERS['correction']!r} of a review sheet, found only "
+                    f"{', '.join(own):.200}; restore its name, or delete these columns to read the glosses shown"
+                )
             return {}
     return columns
 
@@ -178,6 +188,9 @@ class Sheet:
         self._origin, self._columns = origin, columns
         self._cells = GlossCells(origin, None if separator == BAR else separator)
         self._versions = {} if versions is None else versions
+        self._spaced, self._first = 0, ""
+        # Only a CSV file holds the apostrophes of `escaped`.
+        self._unescaped = (lambda text: text) if origin.lower().endswith((".xlsx", ".eaf")) else unescaped
 
     def sampled(self, rows: Iterable[tuple[Any, Any]], column: str) -> Iterator[tuple[Any, Any]]:
         """Recognise the separator from the corrections without bars in the first rows, and return all rows unchanged.
@@ -211,12 +224,12 @@ class Sheet:
             self.counts[verdict] += 1
             if verdict == "not reviewed":
                 continue
-            text = unescaped(row.get(self._columns.get("text")))
-            if isinstance(text, str):
-                glosses = "" if verdict == "rejected" else str(correction if verdict == "corrected" else shown)
-                form = " ".join(_split(normalize_line(glosses)))
-                self._versions.setdefault(normalize_line(text), set()).add(form)
+            text = self._unescaped(row.get(self._columns.get("text")))
             if verdict != "rejected":
+                if isinstance(text, str):
+                    with suppress(ValueError):  # reported where the row is split
+                        glosses = self._pieces(correction if verdict == "corrected" else shown)
+                        self._versions.setdefault(normalize_line(text), set()).add(BAR.join(map(str, glosses)))
                 added = {self._columns["text"]: text} if "text" in self._columns else {}
                 added |= {"review": verdict, "reviewer": word(reviewer), "comment": word(comment)}
                 yield number, {**row, **added}
@@ -228,12 +241,12 @@ class Sheet:
             row: A row from `reviewed`.
 
         Raises:
-            ValueError: A spreadsheet turned the glosses into a date or number, the cell has no letters or digits, or
-                the glosses include a placeholder without content.
+            ValueError: A spreadsheet turned the glosses into a date, a number or an error, the cell has no letters or
+                digits, or the glosses include a placeholder without content.
         """
         column = self._columns["correction" if row["review"] == "corrected" else "glosses"]
         cell = row[column]
-        if not isinstance(cell, str | list):
+        if not isinstance(cell, str | list) or is_spreadsheet_error(cell):
             raise ValueError(
                 f"expected glosses in column {column!r}, found {cell!r:.60}, to which the spreadsheet converted them; "
                 "format the cell as text and write them again"
@@ -242,8 +255,8 @@ class Sheet:
             raise ValueError(
                 f"expected glosses in column {column!r}, or - to reject the sentence, found {cell!r:.60}; correct it"
             )
-        pieces = re.split(r"[\s|]+", cell) if isinstance(cell, str) else cell
-        if empty := next((piece for piece in pieces if piece in PLACEHOLDERS), None):
+        pieces = [normalize_line(piece) for piece in self._pieces(cell) if isinstance(piece, str)]
+        if empty := next((piece for piece in pieces if piece.rstrip("?/") in PLACEHOLDERS), None):
             raise ValueError(
                 f"expected glosses in column {column!r}, found {empty!r}, for which the sentence has no content; write "
                 "what is signed, such as Number/4C, or leave it out"
@@ -251,18 +264,34 @@ class Sheet:
         return column
 
     def split(self, cell: Any) -> Any:
-        """Return the glosses of a cell; line breaks count as white space, and values other than strings are unchanged.
+        """Return the glosses of a cell; values other than strings are unchanged.
+
+        Line breaks separate glosses. Cells with bars that also have white space inside a gloss are counted.
 
         Raises:
             ValueError: As for `kgloss_hf.runtime.glosses.split_glosses`.
         """
         if not isinstance(cell, str):
             return cell
-        form = normalize_line(cell)
-        return split_glosses(form, BAR) if BAR in form else self._cells.split(form)
+        if BAR not in (form := normalize_line(cell)):
+            return self._cells.split(form)
+        glosses = self._pieces(cell)
+        if any(len(_split(gloss)) > 1 for gloss in glosses):
+            self._spaced, self._first = self._spaced + 1, self._first or cell
+        return glosses
+
+    def _pieces(self, cell: Any) -> list[Any]:
+        if not isinstance(cell, str):
+            return cell if isinstance(cell, list) else [cell]
+        whole = normalize_line(cell)
+        lines = list(filter(None, map(normalize_line, cell.splitlines())))
+        if BAR not in whole or whole.startswith("["):
+            lines = [whole]
+        pieces = (split_glosses(line, BAR if BAR in line else self._cells.separator) for line in lines)
+        return list(chain.from_iterable(pieces))
 
     def warn(self) -> None:
-        """Log the number of rows per verdict in one line.
+        """Log the number of rows per verdict, and of cells with bars and white space, in a line each.
 
         Raises:
             ValueError: No row was reviewed.
@@ -282,6 +311,13 @@ class Sheet:
             f"; left out: {', '.join(left_out)}" if left_out else "",
         )
         self._cells.warn()
+        if self._spaced:
+            logger.warning(
+                "%s: %s white space inside a gloss, which counts as one; the first: %.60r. Write a bar between glosses",
+                self._origin,
+                counted(self._spaced, "cell with bars has", "cells with bars have"),
+                self._first,
+            )
 
 
 def warn_of_contradictions(origin: str, versions: Mapping[str, set[str]]) -> None:
@@ -324,7 +360,7 @@ def is_review(tiers: Iterable[Tier]) -> bool:
         >>> is_review([Tier("sentence", "", [], True), Tier("RH", "", [], True)])
         False
     """
-    return {normalize_line(tier.name).casefold() for tier in tiers} >= set(TIERS[:4])
+    return {normalize_line(tier.name).casefold() for tier in tiers} >= set(TIERS[:3])
 
 
 def review_tiers(path: Path) -> list[Tier]:
@@ -334,7 +370,7 @@ def review_tiers(path: Path) -> list[Tier]:
         path: Any file.
 
     Raises:
-        ValueError: The file is damaged.
+        ValueError: The file is damaged, or a sheet whose tier of corrections is missing or not the only one.
 
     Examples:
         >>> review_tiers(Path("sheet.xlsx"))
@@ -343,9 +379,18 @@ def review_tiers(path: Path) -> list[Tier]:
     if path.suffix.lower() != ".eaf" or not path.is_file():
         return []
     document = next((read_text(member) for member in members(path)), "")
-    if not re.search(r'TIER_ID\s*=\s*["\']correction["\']', document, re.IGNORECASE):  # quicker than parsing
+    quick = rf'TIER_ID\s*=\s*["\']\s*(?:{_TIER_OF_SHEETS.pattern})'  # than parsing
+    if not re.search(quick, document, re.IGNORECASE):
         return []
     tiers = read_eaf(document)
+    names = {normalize_line(tier.name).casefold() for tier in tiers}
+    own = sorted(name for name in names - set(TIERS) if _TIER_OF_SHEETS.fullmatch(name))
+    more = [name for name in own if not re.match("certainty|alternative", name)]
+    if names.issuperset(TIERS[:2]) and (more or (own and TIERS[2] not in names)):
+        raise ValueError(
+            f"{path}: expected a review sheet with one tier 'correction' and at most one 'reviewer', found the tiers "
+            f"{', '.join(sorted(names)):.200}; rename the tier, and give each reviewer a copy of the file"
+        )
     return tiers if is_review(tiers) else []
 
 
@@ -378,8 +423,11 @@ def eaf_rows(path: Path, tiers: Sequence[Tier]) -> Iterator[tuple[str, dict[str,
                 "outside all sentences; move it"
             )
     for place, sentence in enumerate(sentences):
-        row = {name: f" {BAR} ".join(by_sentence.get(place, ())) for name, by_sentence in cells.items()}
-        if row["correction"] and not row["reviewer"]:
+        row = {
+            name: ("\n" if name in TIERS[1:3] else f" {BAR} ").join(by_sentence.get(place, ()))
+            for name, by_sentence in cells.items()
+        }
+        if row["correction"] and not row.get("reviewer"):
             row["reviewer"] = named["correction"].participant
         yield f"{path}, sentence {place + 1}", {"id": f"{path.stem}-{place + 1}", "text": sentence.value, **row}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -24,6 +25,7 @@ from .lines import TEXT_SUFFIXES, is_text_file, read_lines, read_text
 
 logger = logging.getLogger(__name__)
 
+_UNCALCULATED = re.compile(rb'<c r="([A-Z]+\d+)"[^>]*>\s*<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>|</c>)')
 _SHEET_ROWS = 2**20  # limit of XLSX
 _HEAD_LINES, _PIECE = 50, 2**16  # characters
 _ROW = 10 * 2**20  # characters of JSON
@@ -296,6 +298,11 @@ def _sheet(path: Path) -> Iterator[Sequence[Any]]:
     from openpyxl import load_workbook
 
     check_unfolded(path, _unfolded(path))
+    if cell := _formula_without_value(path):
+        raise ValueError(
+            f"{path}: expected values, found a formula without one in cell {cell}; open the workbook in a spreadsheet, "
+            "and save it again"
+        )
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:
@@ -323,6 +330,17 @@ def _unfolded(path: Path) -> int:
             return sum(member.file_size for member in archive.infolist())
     except Exception:  # a damaged archive raises many kinds; openpyxl will fail on it too
         return 0
+
+
+def _formula_without_value(path: Path) -> str:
+    """Return the first cell with a formula that no spreadsheet has calculated, or an empty string."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sheets = sorted(name for name in archive.namelist() if name.startswith("xl/worksheets/sheet"))
+            found = _UNCALCULATED.search(archive.read(sheets[0])) if sheets else None
+    except Exception:  # as above
+        return ""
+    return found[1].decode() if found else ""
 
 
 def _as_in_csv(cell: Any) -> Any:

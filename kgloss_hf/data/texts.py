@@ -77,6 +77,11 @@ def read_text_rows(
     _check(source)
     if data_dir is not None and (is_text_file(source) or is_files(source)):
         raise ValueError(f"{source}: expected no data_dir for files, found {data_dir!r}; leave it out")
+    if column is not None and is_text_file(source) and not is_files(source):
+        raise ValueError(f"{source}: expected no column of sentences for a text file, found {column!r}; leave it out")
+    binary = is_table(source) and source.lower().endswith((".xlsx", ".parquet"))
+    if encoding != "utf-8" and (binary or not (is_text_file(source) or is_files(source))):
+        raise ValueError(f"{source}: expected no encoding for this source, found {encoding!r}; leave it out")
     for number, (text, row) in enumerate(_rows(source, column, encoding, data_dir, OPTIONS), 1):
         ids = [key for key in row if isinstance(key, str) and normalize_line(key).casefold() in COLUMNS["id"]]
         name = row[ids[0]] if len(ids) == 1 else None

@@ -237,7 +237,8 @@ def answer_of(
         for sign, source, weights in zip(signs, sources, attention, strict=False):
             sign.span = (source.start, source.end) if source else _most_attended(offsets, weights)
     if options.get("fingerspell"):
-        signs = _spelled(signs, sources, morphemes, knows)
+        lexicon = options["lexicon"] if options.get("playable") == "only" else None
+        signs = _spelled(signs, sources, morphemes, knows, lexicon)
     glosses = [sign.gloss for sign in signs]
     answer = GlossSequence(
         generated_text=" ".join(glosses),
@@ -280,8 +281,12 @@ def _spelled(
     sources: Sequence[Source | None],
     morphemes: Sequence[Morpheme],
     knows: Callable[[Morpheme], bool],
+    lexicon: Any = None,
 ) -> list[_Sign]:
-    """Return signs with restored contents spelled, and with nouns that are not in the vocabulary inserted."""
+    """Return signs with restored contents spelled, and with nouns that are not in the vocabulary inserted.
+
+    With a lexicon, only nouns whose letters it plays are inserted.
+    """
     spelled: list[_Sign] = []
     for sign, source in zip(signs, sources, strict=True):
         spelled += [sign] if source is None else _letters(source.content, sign.span)
@@ -296,8 +301,11 @@ def _spelled(
     for morpheme in morphemes:
         start, end = morpheme.start, morpheme.end
         if morpheme.tag == "Noun" and not any(covered[start:end]) and not knows(morpheme):
+            letters = _letters(morpheme.surface, (start, end))
+            if lexicon and any("reason" in lexicon.sign(letter.gloss, letter.type, spelled=True) for letter in letters):
+                continue
             before = bisect_right(last, (start, len(spelled)))
-            behind.setdefault(latest[before - 1] if before else -1, []).extend(_letters(morpheme.surface, (start, end)))
+            behind.setdefault(latest[before - 1] if before else -1, []).extend(letters)
             covered[start:end] = b"\1" * (end - start)
     places = range(-1, len(spelled))
     return [sign for at in places for sign in [*spelled[max(at, 0) : at + 1], *behind.get(at, ())]]

@@ -158,7 +158,8 @@ class Lexicon:
                 raise TypeError(
                     f"entries: expected Entry, found {type(entry).__name__}; kgloss_hf.load_lexicon reads files"
                 )
-            self._of_gloss.setdefault(entry.gloss, []).append(entry)
+            # `kgloss coverage` lists contents as Number/12; as an entry, that is the sign of 12.
+            self._of_gloss.setdefault(content_of(entry.gloss), []).append(entry)
             if entry.group:
                 self._of_group.setdefault(entry.group, []).append(entry)
         self.played_by = "video" if any(entry.video for entry in self.entries) else "id"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -46,7 +45,10 @@ def test_a_corpus(corpus: str, tmp_path: Path) -> None:
         },
     }
     assert coverage.counts["찍다"] == coverage.counts["Number/2"] == 2
-    assert coverage.letters == {"finger alphabet": (0, 40), "Latin letters": (1, 26), "digits": (1, 10)}
+    assert coverage.letters == {
+        **{"finger alphabet": (0, 40), "Latin letters": (1, 26), "digits": (1, 10)},
+        **{"10, 100, 1000, 10000": (0, 4)},
+    }
     playable, *ways = coverage_tables(coverage)[0].rows
     assert playable == ("playable", "5", "50.0%", "9", "60.0%")
     assert sum(int(row[3]) for row in ways if row[0].startswith("–")) == 15
@@ -102,6 +104,10 @@ def test_many_missing_glosses_are_cut_on_the_terminal() -> None:
         (["LEXICON", "mcksgg"], "mcksgg: expected"),
         (["LEXICON", "nowhere.csv"], "nowhere.csv: no such file"),
         (["LEXICON", "outputs/modle"], "outputs/modle: no such folder"),
+        (["LEXICON", "pairs.csv", "--output", "lexicon.csv"], "lexicon.csv: expected a file other than the input"),
+        (["LEXICON", "pairs.csv", "--output", "pairs.csv"], "pairs.csv: expected a file other than the input"),
+        (["signs", "pairs.csv", "--output", "signs/1.csv"], "signs/1.csv: expected a file other than the input"),
+        (["LEXICON", "pairs.csv", "--output", "missing.xlsx"], "missing.xlsx: expected a name ending in .csv"),
         (["LEXICON", "MODEL", "--gloss_column", "a"], "--gloss_column: expected a corpus to read, found the model"),
     ],
 )
@@ -114,11 +120,27 @@ def test_what_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("lexicon.jsonl").write_text(json.dumps({"gloss": "집", "id": "1"}), "utf-8")
-    Path("outputs", "model").mkdir(parents=True)
-    names = {"LEXICON": "lexicon.jsonl", "MODEL": checkpoint}
+    for folder in ("outputs/model", "signs"):
+        Path(folder).mkdir(parents=True)
+    for name in ("lexicon.csv", "signs/1.csv"):
+        Path(name).write_text("gloss,id\n집,1\n", "utf-8")
+    Path("pairs.csv").write_text("text,glosses\n집이다.,집\n", "utf-8")
+    before = {path: path.read_bytes() for path in Path().rglob("*.csv")}
+    names = {"LEXICON": "lexicon.csv", "MODEL": checkpoint}
     assert main(["coverage", *(names.get(word, word) for word in words)]) == 1
     assert message in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Path().rglob("*.csv")} == before
+
+
+def test_what_is_missing_can_be_added(corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "lexicon.csv").write_text("gloss,video\n집,1.mp4\n", "utf-8")
+    missing, filled = tmp_path / "missing.csv", tmp_path / "filled.csv"
+    assert main(["coverage", str(tmp_path / "lexicon.csv"), corpus, "--output", str(missing)]) == 0
+    header, *rows = missing.read_text("utf-8").splitlines()
+    assert any(row.startswith("Number/") for row in rows)
+    filled.write_text("\n".join([f"{header},video", *(f"{row},{at}.mp4" for at, row in enumerate(rows))]), "utf-8")
+    assert main(["coverage", f"{tmp_path / 'lexicon.csv'},{filled}", corpus, "--output", str(missing)]) == 0
+    assert missing.read_text("utf-8").splitlines()[1:] == []
 
 
 def test_the_finger_alphabet_is_that_of_fingerspelling() -> None:

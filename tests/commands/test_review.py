@@ -95,6 +95,18 @@ def test_what_cannot_be_written_is_said_at_once(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_options_that_the_source_cannot_use_are_refused(
+    checkpoint: str, sentences: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = ["--output", str(tmp_path / "sheet.csv")]
+    for source, option, problem in (
+        (sentences, ["--text_column", "없음"], "expected no column of sentences for a text file, found '없음'"),
+        ("mcksg", ["--encoding", "cp949"], "mcksg: expected no encoding for this source, found 'cp949'"),
+    ):
+        assert main(["review", checkpoint, source, *output, *option]) == 1
+        assert problem in capsys.readouterr().err
+
+
 def test_sentences_that_are_not_there(checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blank = tmp_path / "blank.txt"
     blank.write_text("\n \n", "utf-8")

@@ -205,6 +205,53 @@ def test_unsafe_addresses_are_counted(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "row 1, 0: 'javascript:alert(1)'" in caplog.text
 
 
+def test_words_in_place_of_an_address_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    words = ["-", "없음", "보기", "N/A", "TBD", "–"]
+    text = "".join(f"집{number},{word}\n" for number, word in enumerate([*words, "clips/a.mp4", "clip7"]))
+    lexicon = load_lexicon(written(tmp_path / "lexicon.csv", f"gloss,video\n{text}"))
+    assert [entry.video for entry in lexicon.entries] == [*[""] * len(words), "clips/a.mp4", "clip7"]
+    assert lexicon.sign("집1") == {"gloss": "집1", "reason": "no video"}
+    assert "6 entries with a word in place of an address, read as without a video; the first: row 2, 집0: '-'" in (
+        caplog.text
+    )
+
+
+def test_an_error_of_a_spreadsheet_is_a_bad_row(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"row 2: video: expected text, found '#N/A'"):
+        load_lexicon(written(tmp_path / "lexicon.csv", "gloss,video\n집,#N/A\n"))
+
+
+def test_a_page_that_was_saved_twice_counts_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("1.json", "1 (1).json"):
+        written(tmp_path / name, json.dumps(response(ITEM, total=2)))
+    assert [entry.gloss for entry in load_lexicon(tmp_path).entries] == ["가깝다", "근처"]
+    assert "1 entry of the dictionary repeated, read once" in caplog.text
+    assert "1 of 2 entries of the dictionary; save the remaining pages" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["both.json", "both.jsonl"])
+def test_several_responses_in_a_file_are_all_read(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pages = [response(ITEM, total=2), response(ITEM | {"title": "집", "url": ""}, total=2)]
+    text = json.dumps(pages) if name.endswith(".json") else "\n".join(map(json.dumps, pages))
+    assert [entry.gloss for entry in load_lexicon(written(tmp_path / name, text)).entries] == ["가깝다", "근처", "집"]
+    assert not caplog.records
+    with pytest.raises(ValueError, match="expected only responses of the API, found another row"):
+        load_lexicon(written(tmp_path / "mixed.json", json.dumps([*pages, {"gloss": "불"}])))
+
+
+def test_a_response_in_cp949_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "1.xml").write_bytes(xml(ITEM, total=1).replace("UTF-8", "EUC-KR").encode("cp949"))
+    assert load_lexicon(tmp_path / "1.xml").sign("근처")["entry"]["gloss"] == "근처"
+    assert "not UTF-8, read as CP949" in caplog.text
+
+
+def test_advice_is_one_that_a_lexicon_can_follow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = "gloss,video,synonyms\n집,1.mp4,가옥|주택\n불,2.mp4,화재|불길\n"
+    load_lexicon(written(tmp_path / "lexicon.csv", text))
+    assert "if that is wrong, write all cells with the same separator" in caplog.text
+    assert "--gloss_separator" not in caplog.text
+
+
 def test_several_entries_for_a_gloss(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = "gloss,video\n배,\n배,1.mp4\n배,2.mp4\n집,3.mp4\n집,3.mp4\n"
     lexicon = load_lexicon(written(tmp_path / "lexicon.csv", text))

@@ -63,6 +63,8 @@ def test_what_becomes_of_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
         ('["고맙 습니다"]', ("고맙 습니다",)),
         ("불（큰）｜나다", ("불(큰)", "나다")),
         ("불\n나다", ("불", "나다")),
+        ("불 | 크다\n나다 | 완료", ("불", "크다", "나다", "완료")),
+        ("불 | 크다\n나다 완료", ("불", "크다", "나다", "완료")),
     ],
 )
 def test_notations_of_corrections(tmp_path: Path, correction: str, glosses: tuple[str, ...]) -> None:
@@ -82,7 +84,18 @@ def test_commas_between_glosses_are_recognised_or_said(tmp_path: Path, caplog: p
     [
         (datetime.datetime(2026, 1, 2), "found datetime.datetime.* to which the spreadsheet converted them"),
         (0.5, "found 0.5, to which the spreadsheet converted them; format the cell as text"),
-        ("집 | Number", "found 'Number', for which the sentence has no content"),
+        *(
+            (cell, "for which the sentence has no content; write what is signed")
+            for cell in (
+                "집 | Number",
+                "Number｜집",
+                "Ｎｕｍｂｅｒ | 집",
+                "\u200bNumber | 집",
+                '["Number", "집"]',
+                "Number? | 집",
+            )
+        ),
+        ("Alpha/ | 집", "found 'Alpha/', for which the sentence has no content"),
         ("집 || 불", "expected a gloss between two '|'"),
         ("?", "or - to reject the sentence, found '[?]'"),
     ],
@@ -138,6 +151,73 @@ def test_two_columns_of_corrections_are_an_error(tmp_path: Path) -> None:
         load_pairs(sheet(tmp_path / "a.csv", [["집이다.", "집", "", "불"]], ["문장", "글로스", "수정", "correction"]))
 
 
+@pytest.mark.parametrize("headers", [["수정 correction (김)"], ["수정 correction 김", "수정 correction 이"], []])
+def test_a_sheet_that_lost_its_corrections_is_refused(tmp_path: Path, headers: list[str]) -> None:
+    header = [*HEADER[:3], *headers, HEADERS["certainty"], "다른 답 1 alternative 1"]
+    path = sheet(tmp_path / "sheet.xlsx", [[*row[:3], *[""] * len(headers), "0.5", "불"] for row in ROWS], header)
+    for read in (load_pairs, lambda file: load_extra_pairs("mcksg", file)):
+        with pytest.raises(ValueError, match="expected the column '수정 correction' of a review sheet, found only"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("correction", "correction-김"), ("correction", "수정"), ("comment", "correction-이"), ("comment", "reviewer-이")],
+)
+def test_an_elan_sheet_with_other_tiers_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    write_sheet(
+        tmp_path / "sheet.eaf", [Reviewed("1", "집이다.", ["집", "이다"], certainty=0.5)], "eaf", alternatives=1
+    )
+    path = tmp_path / "sheet.eaf"
+    path.write_text(path.read_text("utf-8").replace(f'TIER_ID="{old}"', f'TIER_ID="{new}"'), "utf-8")
+    with pytest.raises(ValueError, match="expected a review sheet with one tier 'correction' and at most one"):
+        load_pairs(str(path))
+
+
+def test_white_space_between_bars_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    corrections = ["집 | V (불꽃무늬)", "칼 | 악기 같다"]
+    rows = [[*row[:3], cell, "김", ""] for row, cell in zip(ROWS[:2], corrections, strict=True)]
+    assert load_pairs(sheet(tmp_path / "sheet.xlsx", rows))[1].glosses == ("칼", "악기 같다")
+    assert "1 cell with bars has white space inside a gloss, which counts as one; the first: '칼 | 악" in caplog.text
+
+
+def test_equal_and_rejected_versions_are_no_contradiction(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = sheet(
+        tmp_path / "1.xlsx", [["1", "집이다.", "물", "집 | 있다", "김", ""], ["2", "불이다.", "불", "불", "김", ""]]
+    )
+    second = sheet(
+        tmp_path / "2.xlsx", [["1", "집이다.", "물", "집 있다", "이", ""], ["2", "불이다.", "불", "-", "이", ""]]
+    )
+    assert len(load_pairs(f"{first},{second}")) == 3
+    assert "different ways" not in caplog.text
+
+
+def test_a_placeholder_between_commas_is_a_bad_row(tmp_path: Path) -> None:
+    rows = [["1", "집이다.", "집", "집, 있다, 가다", "김", ""], ["2", "둘이다.", "집", "Number, 집, 있다", "김", ""]]
+    with pytest.raises(ValueError, match="row 3: .*found 'Number', for which the sentence has no content"):
+        load_pairs(sheet(tmp_path / "sheet.csv", rows))
+
+
+def test_an_apostrophe_of_the_text_stays_in_xlsx(tmp_path: Path) -> None:
+    rows = [["1", "'-5도'라고 한다.", "집", "", "김", ""]]
+    assert load_pairs(sheet(tmp_path / "sheet.xlsx", rows))[0].text == "'-5도'라고 한다."
+    assert load_pairs(sheet(tmp_path / "sheet.csv", [["1", "'-5도", *rows[0][2:]]]))[0].text == "-5도"
+
+
+@pytest.mark.parametrize("column", [1, 2, 3])
+def test_errors_of_a_spreadsheet_are_bad_rows(tmp_path: Path, column: int) -> None:
+    row = ["1", "집이다.", "집", "집" if column == 3 else "", "김", ""]
+    row[column] = "#NAME?"
+    with pytest.raises(ValueError, match="row 2: expected .* found '#NAME\\?'"):
+        load_pairs(sheet(tmp_path / "sheet.csv", [row]))
+
+
+def test_a_formula_without_a_value_is_refused(tmp_path: Path) -> None:
+    rows = [["1", "집이다.", "집", "=C2", "김", ""]]
+    with pytest.raises(ValueError, match="found a formula without one in cell D2"):
+        load_pairs(sheet(tmp_path / "sheet.xlsx", rows))
+
+
 def test_a_table_without_corrections_is_no_sheet(tmp_path: Path) -> None:
     header = ["문장", "글로스", "검토자", "의견"]
     assert len(load_pairs(sheet(tmp_path / "pairs.csv", [["집이다.", "집", "", ""]], header))) == 1
@@ -184,7 +264,7 @@ def test_corrections_of_elan_sheets() -> None:
         Tier("reviewer", "", [Annotation("김", 0, 10)], True),
     ]
     rows = [row for _, row in eaf_rows(Path("a.eaf"), tiers)]
-    assert [(row["correction"], row["reviewer"]) for row in rows] == [("", "김"), ("불 | 이다", "박")]
+    assert [(row["correction"], row["reviewer"]) for row in rows] == [("", "김"), ("불\n이다", "박")]
     tiers[2].annotations.append(Annotation("불", 30, 40))
     with pytest.raises(ValueError, match="a.eaf, tier correction: expected annotations in the time of a sentence"):
         list(eaf_rows(Path("a.eaf"), tiers))

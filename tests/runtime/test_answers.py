@@ -14,6 +14,7 @@ import pytest
 from kgloss_hf.runtime.answers import _COLOURS, GlossSequence, _letters, _Sign, _spelled
 from kgloss_hf.runtime.fingerspelling import fingerspell
 from kgloss_hf.runtime.glosses import GLOSS_TYPES, UNKNOWN_TYPE
+from kgloss_hf.runtime.lexicon import Entry, Lexicon
 from kgloss_hf.runtime.okt import Morpheme
 
 WHOLE: dict[str, Any] = {
@@ -127,6 +128,13 @@ def test_nouns_go_behind_what_stands_before_them() -> None:
         spelled = _spelled(signs, [None] * len(signs), nouns, lambda noun: False)
         assert [sign.gloss for sign in spelled] == one_by_one(signs, nouns)
     assert fingerspell(nouns[0].surface)
+
+
+def test_only_nouns_that_can_be_spelled_are_inserted_among_what_is_played() -> None:
+    nouns = [Morpheme("가", "가", "Noun", 0, 1), Morpheme("나", "나", "Noun", 1, 2)]
+    lexicon = Lexicon([Entry("ㄱ", id="1"), Entry("ㅏ", id="2")])
+    spelled = _spelled([], [], nouns, lambda noun: False, lexicon)
+    assert [sign.gloss for sign in spelled] == ["ㄱ", "ㅏ"]
 
 
 def test_a_notebook_links_to_videos_and_marks_what_nothing_plays() -> None:
