@@ -269,32 +269,34 @@ def _to_disk(*paths: Path) -> None:
             os.close(descriptor)
 
 
-def check_output(output: str, suffix: str, inputs: Iterable[str]) -> None:
+def check_output(output: str, inputs: Iterable[str], *, suffix: str = "") -> None:
     """Check that a file can be written without replacing what is read, before anything slow is begun.
 
     Args:
         output: File to write.
-        suffix: Extension that it must have.
         inputs: Names that are read; files, folders, or anything else.
+        suffix: Extension that it must have (default: any).
 
     Raises:
         ValueError: The file has another extension, is a folder, or is one of the inputs or in a folder of them.
 
     Examples:
-        >>> check_output("missing.csv", ".csv", ["lexicon.csv", "mcksg"])
-        >>> check_output("missing.xlsx", ".csv", [])
+        >>> check_output("missing.csv", ["lexicon.csv", "mcksg"])
+        >>> check_output("missing.xlsx", [], suffix=".csv")
         Traceback (most recent call last):
         ValueError: missing.xlsx: expected a name ending in .csv; rename it
     """
     path = Path(output)
-    if path.suffix.lower() != suffix:
+    if suffix and path.suffix.lower() != suffix:
         raise ValueError(f"{output}: expected a name ending in {suffix}; rename it")
     if path.is_dir():
         raise ValueError(f"{output}: expected a file to write, found a folder; name a file in it")
     if path.exists():
         for name in filter(os.path.exists, inputs):
             if path.samefile(name) or Path(name).resolve() in path.resolve().parents:
-                raise ValueError(f"{output}: expected a file other than the input, found an input; name another")
+                raise ValueError(
+                    f"{output}: expected a file other than the input, found the input itself; name another"
+                )
 
 
 def read_json(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -260,7 +260,7 @@ def coverage(*, lexicon: str, output: str | None, **options: Any) -> None:
         raise ValueError("expected a model or corpus, found none; name it after the lexicon")
     _check_lexicon(lexicon)
     if output:
-        check_output(output, ".csv", [*lexicon.split(","), lexicon, *name.split(","), name])
+        check_output(output, [*lexicon.split(","), lexicon, *name.split(","), name], suffix=".csv")
     if dataset or not is_model(name) or not Path(name).exists():
         _check_data(name)
     from ..data.lexicon import load_lexicon

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..data.lines import check_no_other_subtitles, is_file, is_subtitles
-from ..files import check_file, save_file
+from ..files import check_file, check_output, save_file
 from ..reporting import visible
 from .translate import FORMATS, check_format, translate
 
@@ -125,11 +125,8 @@ def written(write: Callable[..., int], output: str | None, input: str | None) ->
     """
     if output is None:
         return write(output=None)
+    check_output(output, [input] if input else [])
     path, counts = Path(output), []
-    if path.is_dir():
-        raise ValueError(f"{output}: expected a file to write, found a folder; name a file in it")
-    if input and path.exists() and Path(input).exists() and path.samefile(input):
-        raise ValueError(f"{output}: expected a file other than the input, found the input itself; name another")
 
     def save(partial: Path) -> None:
         with partial.open("w", encoding="utf-8", newline="") as file:

@@ -55,7 +55,7 @@ REJECTIONS = ("-", "\N{EN DASH}", "\N{EM DASH}")
 _SAMPLE = 1_000
 # Headers and tiers that only a review sheet has.
 _OF_SHEETS = re.compile(r"확신 certainty|모르는 단어 unknown words|다른 답 \d+ alternative \d+|수정 correction\b.*")
-_TIER_OF_SHEETS = re.compile(r"certainty|alternative-\d+|(?:correction|reviewer|수정|검토자).*")
+_TIER_OF_SHEETS = re.compile(r"certainty|alternative-\d+|(?:correction|reviewer|수정).*")
 _FORMULA = re.compile(r"'*[=+\-@]")
 _ESCAPED = re.compile(r"'+[=+\-@]")
 _WORD = re.compile(r"[가-힣ㄱ-ㅣ][\w()]*")
@@ -99,17 +99,19 @@ def escaped(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def unescaped(text: Any) -> Any:
+def unescaped(text: Any, origin: str = "") -> Any:
     """Undo `escaped`; a value other than a string is returned unchanged.
 
     Args:
         text: A cell of a sheet.
+        origin: Name of the sheet; in XLSX and ELAN nothing is escaped (default: a CSV file).
 
     Examples:
-        >>> unescaped("'=1+1"), unescaped("집")
-        ('=1+1', '집')
+        >>> unescaped("'=1+1"), unescaped("집"), unescaped("'=1+1", "sheet.xlsx")
+        ('=1+1', '집', "'=1+1")
     """
-    return text[1:] if isinstance(text, str) and _ESCAPED.match(text) else text
+    is_escaped = isinstance(text, str) and _ESCAPED.match(text) and not origin.lower().endswith((".xlsx", ".eaf"))
+    return text[1:] if is_escaped else text
 
 
 def review_columns(names: Iterable[Any], origin: str, taken: Collection[str] = ()) -> dict[str, str]:
@@ -189,8 +191,6 @@ class Sheet:
         self._cells = GlossCells(origin, None if separator == BAR else separator)
         self._versions = {} if versions is None else versions
         self._spaced, self._first = 0, ""
-        # Only a CSV file holds the apostrophes of `escaped`.
-        self._unescaped = (lambda text: text) if origin.lower().endswith((".xlsx", ".eaf")) else unescaped
 
     def sampled(self, rows: Iterable[tuple[Any, Any]], column: str) -> Iterator[tuple[Any, Any]]:
         """Recognise the separator from the corrections without bars in the first rows, and return all rows unchanged.
@@ -224,7 +224,7 @@ class Sheet:
             self.counts[verdict] += 1
             if verdict == "not reviewed":
                 continue
-            text = self._unescaped(row.get(self._columns.get("text")))
+            text = unescaped(row.get(self._columns.get("text")), self._origin)
             if verdict != "rejected":
                 if isinstance(text, str):
                     with suppress(ValueError):  # reported where the row is split
@@ -255,7 +255,9 @@ class Sheet:
             raise ValueError(
                 f"expected glosses in column {column!r}, or - to reject the sentence, found {cell!r:.60}; correct it"
             )
-        pieces = [normalize_line(piece) for piece in self._pieces(cell) if isinstance(piece, str)]
+        pieces = []
+        with suppress(ValueError):  # reported by `split`
+            pieces = [normalize_line(piece) for piece in self._pieces(cell) if isinstance(piece, str)]
         if empty := next((piece for piece in pieces if piece.rstrip("?/") in PLACEHOLDERS), None):
             raise ValueError(
                 f"expected glosses in column {column!r}, found {empty!r}, for which the sentence has no content; write "
@@ -379,14 +381,13 @@ def review_tiers(path: Path) -> list[Tier]:
     if path.suffix.lower() != ".eaf" or not path.is_file():
         return []
     document = next((read_text(member) for member in members(path)), "")
-    quick = rf'TIER_ID\s*=\s*["\']\s*(?:{_TIER_OF_SHEETS.pattern})'  # than parsing
-    if not re.search(quick, document, re.IGNORECASE):
+    if not re.search(rf"TIER_ID\s*=\s*.\s*(?:{_TIER_OF_SHEETS.pattern})", document, re.IGNORECASE):  # before parsing
         return []
     tiers = read_eaf(document)
     names = {normalize_line(tier.name).casefold() for tier in tiers}
-    own = sorted(name for name in names - set(TIERS) if _TIER_OF_SHEETS.fullmatch(name))
-    more = [name for name in own if not re.match("certainty|alternative", name)]
-    if names.issuperset(TIERS[:2]) and (more or (own and TIERS[2] not in names)):
+    own = {name for name in names - set(TIERS) if _TIER_OF_SHEETS.fullmatch(name)}
+    of_reviewers = {name for name in own if not re.match("certainty|alternative", name)}
+    if names.issuperset(TIERS[:2]) and (of_reviewers if TIERS[2] in names else own):
         raise ValueError(
             f"{path}: expected a review sheet with one tier 'correction' and at most one 'reviewer', found the tiers "
             f"{', '.join(sorted(names)):.200}; rename the tier, and give each reviewer a copy of the file"

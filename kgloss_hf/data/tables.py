@@ -26,7 +26,7 @@ from .lines import TEXT_SUFFIXES, is_text_file, read_lines, read_text
 logger = logging.getLogger(__name__)
 
 _UNCALCULATED = re.compile(rb'<c r="([A-Z]+\d+)"[^>]*>\s*<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>|</c>)')
-_SHEET_ROWS = 2**20  # limit of XLSX
+_SHEET_ROWS, _FORMULA = 2**20, 2**14  # rows, and characters of a formula's cell: limits of XLSX
 _HEAD_LINES, _PIECE = 50, 2**16  # characters
 _ROW = 10 * 2**20  # characters of JSON
 
@@ -336,11 +336,16 @@ def _formula_without_value(path: Path) -> str:
     """Return the first cell with a formula that no spreadsheet has calculated, or an empty string."""
     try:
         with zipfile.ZipFile(path) as archive:
-            sheets = sorted(name for name in archive.namelist() if name.startswith("xl/worksheets/sheet"))
-            found = _UNCALCULATED.search(archive.read(sheets[0])) if sheets else None
+            first = min(name for name in archive.namelist() if name.startswith("xl/worksheets/sheet"))
+            with archive.open(first) as sheet:
+                kept = b""
+                while piece := sheet.read(_PIECE):
+                    if found := _UNCALCULATED.search(kept + piece):
+                        return found[1].decode()
+                    kept = (kept + piece)[-_FORMULA:]
     except Exception:  # as above
         return ""
-    return found[1].decode() if found else ""
+    return ""
 
 
 def _as_in_csv(cell: Any) -> Any:

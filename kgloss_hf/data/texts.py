@@ -114,7 +114,7 @@ def _rows(
             if chosen is None:
                 chosen = find_columns(row, where, needed=("text",), given={"text": column}, options=options)["text"]
                 plain = not review_columns(row, where, [chosen])
-            text = row.get(chosen) if plain else unescaped(row.get(chosen))
+            text = row.get(chosen) if plain else unescaped(row.get(chosen), table.origin)
             if not isinstance(text, str | None):
                 raise ValueError(f"{where}, column {chosen!r}: expected a sentence, found {text!r:.60}")
             yield text or "", row

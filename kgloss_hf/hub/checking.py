@@ -274,6 +274,13 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
     rows = []
     if predictions.is_file():
         rows = [row for _, row in read_rows(predictions)]
+    for number, row in enumerate(rows, 1):
+        if missing := {"text", "reference", "prediction"} - row.keys():
+            report.problems.append(
+                f"{predictions.name}, row {number}: expected text, reference and prediction, found no "
+                f"{' and no '.join(sorted(missing))}; copy the file that training wrote"
+            )
+            return
     sentences = [row["text"] for row in rows] or _SENTENCES
     try:
         answers = _load_without_this_package(folder, sentences)
@@ -294,13 +301,6 @@ def _load(folder: Path, metrics: Mapping[str, Any], predictions: Path, report: _
     if not rows:
         report.notes.append("found no predictions.jsonl, so the score in metrics.json was not verified")
         return
-    for number, row in enumerate(rows, 1):
-        if missing := {"reference", "prediction"} - row.keys():
-            report.problems.append(
-                f"{predictions.name}, row {number}: expected text, reference and prediction, found no "
-                f"{' and no '.join(sorted(missing))}; copy the file that training wrote"
-            )
-            return
     references = GlossLists([row["reference"] for row in rows])
     score, stated = jaccard(GlossLists(answers["glosses"]), references), scores["jaccard"]
     different = sum(row["prediction"] != glosses for row, glosses in zip(rows, answers["glosses"], strict=True))

@@ -511,9 +511,7 @@ def test_the_login_is_checked_before_anything_is_written(hub: LocalHub, monkeypa
         publish([Publication("model", "me/glosses", "nowhere")])
 
 
-def test_only_files_of_the_folder_itself_are_published(
-    publications: list[Publication], hub: LocalHub, tmp_path: Path
-) -> None:
+def test_only_files_of_the_folder_itself_are_published(publications: list[Publication], tmp_path: Path) -> None:
     model = _with_lines(_of(publications, "model")[0], tmp_path / "more")
     weights = Path(model.source, "model.safetensors")
     more = ["checkpoint-5/model.safetensors", "optimizer.safetensors"]
@@ -522,18 +520,18 @@ def test_only_files_of_the_folder_itself_are_published(
         shutil.copy(weights, Path(model.source, name))
     (tmp_path / "staged").mkdir()
     assert _stage(model, tmp_path / "staged") == more
-    HfApi().create_repo(model.repo_id, private=True)
-    hub.commit("model", model.repo_id, {"mine/tools.py": b"", "old.safetensors": b""})
-    publish([model])
-    files = _uploaded(hub, "model", model.repo_id)
-    assert "mine/tools.py" in files
-    assert not {*more, "old.safetensors"} & files.keys()
+    # Nor are other files of the repository deleted.
+    stale = ["old.safetensors", "tools.py", "sample/train-00000-of-00001.parquet"]
+    kept = ["mine/tools.py", "mine/old.safetensors", "notes.txt"]
+    assert [name for name in (*stale, *kept) if publishing._is_among(name, publishing._REPLACED)] == stale
 
 
 def test_a_card_without_a_tag_names_no_revision(publications: list[Publication], tmp_path: Path) -> None:
-    files = dry_run(_of(publications, "model", "tokenizer", "metric"), str(tmp_path / "dry"))
-    for name in files:
-        text = (tmp_path / "dry" / name / "README.md").read_text("utf-8")
+    for publication in _of(publications, "model", "tokenizer", "metric"):
+        folder = tmp_path / publication.kind
+        folder.mkdir()
+        _stage(publication, folder)
+        text = (folder / "README.md").read_text("utf-8")
         assert "revision=" not in text
         assert "COMMIT" not in text
         assert "commit hash" not in text
