@@ -269,10 +269,11 @@ def publish(
     return done
 
 
-def _with_namespaces(publications: Iterable[Publication], tag: str | None, account: str = "") -> list[Publication]:
-    """Return publications whose repositories all have a namespace: by default the account that is logged in.
+def _resolved(publications: Iterable[Publication], tag: str | None, account: str = "") -> list[Publication]:
+    """Return publications whose repositories all have a namespace and differ, and check the tag.
 
-    The Hub is asked for the account only if a repository has no namespace and `account` is empty.
+    The default namespace is the account that is logged in. The Hub is asked for it only if a repository has none and
+    `account` is empty.
 
     Raises:
         ValueError: Two folders go to one repository, or the tag cannot be one.
@@ -323,7 +324,7 @@ def _accessible(publications: Sequence[Publication], public: bool, tag: str | No
     api = HfApi()
     with _explained(publications[0].repo_id):
         account = api.whoami()["name"]
-    named = _with_namespaces(publications, tag, account)
+    named = _resolved(publications, tag, account)
     for publication in named:
         with _explained(publication.repo_id):
             _check_repository(api, publication, public, tag)
@@ -362,7 +363,7 @@ def dry_run(
     files: dict[str, list[str]] = {}
     problems: list[str] = []
 
-    named = _with_namespaces(publications, tag)
+    named = _resolved(publications, tag)
 
     def write(partial: Path) -> None:
         for publication in sorted(named, key=lambda one: KINDS.index(one.kind)):
