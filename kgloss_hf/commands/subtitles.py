@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..data.lines import check_no_other_subtitles, is_file, is_subtitles
+from ..data.lines import check_no_other_subtitles, is_subtitles
 from ..files import check_file, check_output, save_file
 from ..reporting import visible
 from .translate import FORMATS, check_format, translate
@@ -47,7 +48,7 @@ def subtitles_among(sentences: Sequence[str], input: str | None) -> str | None:
     films = list(filter(is_subtitles, inputs))
     if not films:
         for name in sentences:
-            if _FILE.search(name) or (Path(name).suffix and is_file(name)):
+            if _FILE.search(name) or (Path(name).suffix and os.path.isfile(name)):
                 raise ValueError(
                     f"expected sentences or the name of a .srt or .vtt file, found the file {name!r}; translate its "
                     f"lines with --input {name}, or unpack or convert it"

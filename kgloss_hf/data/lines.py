@@ -6,6 +6,7 @@ import codecs
 import functools
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -68,27 +69,11 @@ def check_no_other_subtitles(name: str) -> None:
     Examples:
         >>> check_no_other_subtitles("sentences.txt")
     """
-    if name.lower().endswith(_OTHER_SUBTITLES) and (len(name.split()) == 1 or is_file(name)):
+    if name.lower().endswith(_OTHER_SUBTITLES) and (len(name.split()) == 1 or os.path.isfile(name)):
         raise ValueError(
             f"{name}: expected subtitles in SubRip (.srt) or WebVTT (.vtt), found another format; convert them, for "
             "example with ffmpeg or Subtitle Edit"
         )
-
-
-def is_file(name: str) -> bool:
-    """Return whether a name, which may be a sentence of any length, is that of a file.
-
-    Args:
-        name: Name of a file, or any other text.
-
-    Examples:
-        >>> is_file("집에 불이 났어요." * 100)
-        False
-    """
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # too long, or with a NUL
-        return False
 
 
 def read_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:

@@ -54,7 +54,9 @@ REJECTIONS = ("-", "\N{EN DASH}", "\N{EM DASH}")
 
 _SAMPLE = 1_000
 # Headers and tiers that only a review sheet has.
-_OF_SHEETS = re.compile(r"확신 certainty|모르는 단어 unknown words|다른 답 \d+ alternative \d+|수정 correction\b.*")
+_OF_SHEETS = re.compile(
+    rf"{HEADERS['certainty']}|{HEADERS['unknown_words']}|다른 답 \d+ alternative \d+|{HEADERS['correction']}\b.*"
+)
 _TIER_OF_SHEETS = re.compile(r"certainty|alternative-\d+|(?:correction|reviewer|수정).*")
 _FORMULA = re.compile(r"'*[=+\-@]")
 _ESCAPED = re.compile(r"'+[=+\-@]")

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_right
 from collections import defaultdict
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 from ..runtime.fingerspelling import fingerspell
 from ..runtime.glosses import UNKNOWN_TYPE
 from .pairs import read_pairs
+from .signs import seconds
 from .speech import Part, Sentence
 from .subtitles import Cue
 
@@ -95,7 +95,7 @@ def learnt_durations(dataset: str) -> Weigh:
         if len(starts) == len(ends) == len(row.pair.glosses):
             kinds = row.types or [""] * len(starts)
             for gloss, kind, start, end in zip(row.pair.glosses, kinds, starts, ends, strict=True):
-                if 0 < end - start < math.inf:
+                if start is not None and end is not None and end > start:
                     measured[gloss].append(end - start)
                     by_type[kind].append(end - start)
     if not measured:
@@ -103,24 +103,24 @@ def learnt_durations(dataset: str) -> Weigh:
             f"{dataset}: expected starts and ends of glosses, in seconds, found none; name a sign corpus, or a table "
             "with these columns"
         )
-    typical = {kind: median(seconds) for kind, seconds in by_type.items() if kind}
-    usual = median(seconds for of_gloss in measured.values() for seconds in of_gloss)
-    known = {gloss: median(seconds) for gloss, seconds in measured.items()}
+    typical = {kind: median(times) for kind, times in by_type.items() if kind}
+    usual = median(time for of_gloss in measured.values() for time in of_gloss)
+    known = {gloss: median(times) for gloss, times in measured.items()}
     return lambda gloss, kind: known.get(gloss) or typical.get(kind) or usual
 
 
-def _numbers(cell: Any) -> list[float]:
-    """Return the numbers of a list, or of a text such as `0.5 1.0` or `[0.5, 1.0]`; NaN for what is none."""
+def _numbers(cell: Any) -> list[float | None]:
+    """Return the times of a list, or of a text such as `0.5 1.0` or `[0.5, 1.0]`; None for what is none."""
     if isinstance(cell, str):
         cell = re.sub(r"[\[\],;]", " ", cell).split()
-    return list(map(_number, cell)) if isinstance(cell, list | tuple) else []
+    return list(map(_time, cell)) if isinstance(cell, list | tuple) else []
 
 
-def _number(value: Any) -> float:
+def _time(value: Any) -> float | None:
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
+        return seconds(value)
+    except ValueError:
+        return None
 
 
 def spread(

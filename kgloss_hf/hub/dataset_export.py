@@ -131,7 +131,7 @@ def export_dataset(
         history = (
             corpus_card(data_dir) if data_dir and getattr(builder.config, "pairs", None) == "backtranslation" else ""
         )
-        licences = _licences_of(partial) if name == "ko_backtranslation" else {}
+        licences = _licences_of(partial) if name == "ko_backtranslation" else []
         card = _card(name, exported.parts, infos, default, leak_free, history, licences)
         (partial / "README.md").write_text(card, "utf-8")
         for picture in artefact(f"dataset_scripts/{name}").glob("*.png"):
@@ -209,11 +209,9 @@ def _tables(stream: IterableDataset, schema: pa.Schema) -> Iterator[pa.Table]:
         yield pa.Table.from_pydict(batch, schema=schema)
 
 
-def _licences_of(folder: Path) -> dict[str, Any]:
-    """Return the fields of a card for the licences of the corpora that the rows of a folder come from."""
-    found = sorted({source["license"] or UNKNOWN for source in pretext_sources(origins_of(folder))})
-    unnamed = {} if OTHER in found else {"license_name": None, "license_link": None}
-    return {"license": found, **unnamed}
+def _licences_of(folder: Path) -> list[str]:
+    """Return the licences of the corpora that the rows of a folder come from."""
+    return sorted({source["license"] or UNKNOWN for source in pretext_sources(origins_of(folder))})
 
 
 def _rights(name: str, configs: Mapping[str, Any]) -> str:
@@ -227,7 +225,7 @@ def _card(
     default: str,
     leak_free: bool,
     history: str,
-    licences: Mapping[str, Any],
+    licences: list[str],
 ) -> str:
     """Return the loading script's card, with its sections on loading replaced by those of the export."""
     text = (artefact(f"dataset_scripts/{name}") / "README.md").read_text("utf-8")
@@ -238,8 +236,10 @@ def _card(
         fields.update(pretty_name="Korean text to KSL gloss (private copy)", annotations_creators=[])
         fields.update(license="other", license_name="private-copy", license_link="README.md")
         body = ""
-    fields.update(licences)
-    fields = {key: value for key, value in fields.items() if value is not None}
+    if licences:
+        fields["license"] = licences
+        for key in ("license_name", "license_link") if OTHER not in licences else ():
+            del fields[key]
     fields["pretty_name"] = fields["pretty_name"].removesuffix(" (loader)")
     largest = max(sum(part.rows for part in parts.values()) for parts in exported.values())
     fields["size_categories"] = [_size_category(largest)]
